@@ -1,0 +1,28 @@
+import { randomBytes } from "node:crypto";
+
+declare const brand: unique symbol;
+/** A string that was parsed once at the edge and is trusted inside. */
+export type Branded<T extends string> = string & { readonly [brand]: T };
+
+export type ContainerId = Branded<"ContainerId">;
+export type ExecId = Branded<"ExecId">;
+export type NetworkId = Branded<"NetworkId">;
+/** `sha256:<64 hex>`: an image's id is the digest of its config. */
+export type ImageId = Branded<"ImageId">;
+/** `algorithm:hex`, validated (OCI image-spec, descriptor.md, "Digests"). */
+export type Digest = Branded<"Digest">;
+/** Digest of the uncompressed layer tar. */
+export type DiffId = Branded<"DiffId">;
+/** Identity of a stack of layers (OCI image-spec, config.md, "Layer ChainID"). */
+export type ChainId = Branded<"ChainId">;
+
+/** 64 random hex digits, as Docker names containers, networks and execs. */
+export function randomId(): string {
+  return randomBytes(32).toString("hex");
+}
+
+/** The 12 digits people see. */
+export function shortId(id: string): string {
+  const hex = id.startsWith("sha256:") ? id.slice(7) : id;
+  return hex.slice(0, 12);
+}

@@ -1,0 +1,51 @@
+/** Serialises async sections. `using`-able: `await using _ = await mutex.lock()`. */
+export class Mutex {
+  #tail: Promise<void> = Promise.resolve();
+  #waiting = 0;
+
+  get idle(): boolean {
+    return this.#waiting === 0;
+  }
+
+  async lock(): Promise<Disposable> {
+    const before = this.#tail;
+    let release: () => void = () => undefined;
+    this.#tail = new Promise((resolve) => {
+      release = resolve;
+    });
+    this.#waiting++;
+    await before;
+    let held = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!held) return;
+        held = false;
+        this.#waiting--;
+        release();
+      },
+    };
+  }
+
+  async run<T>(section: () => Promise<T>): Promise<T> {
+    using _held = await this.lock();
+    return await section();
+  }
+}
+
+/** One mutex a key, made on demand and forgotten when idle: locks per container, per image, per blob. */
+export class KeyedMutex {
+  readonly #locks = new Map<string, Mutex>();
+
+  async run<T>(key: string, section: () => Promise<T>): Promise<T> {
+    let mutex = this.#locks.get(key);
+    if (!mutex) {
+      mutex = new Mutex();
+      this.#locks.set(key, mutex);
+    }
+    try {
+      return await mutex.run(section);
+    } finally {
+      if (mutex.idle) this.#locks.delete(key);
+    }
+  }
+}

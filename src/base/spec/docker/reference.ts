@@ -1,0 +1,82 @@
+import { invalid } from "../../lib/errors.ts";
+import type { Digest } from "../../lib/ids.ts";
+
+/** A parsed image reference (grammar of github.com/distribution/reference): domain, path, and a tag and/or digest. */
+export interface Reference {
+  /** "docker.io", "localhost:5000", ... */
+  readonly domain: string;
+  /** "library/busybox" for Docker Hub's short names. */
+  readonly path: string;
+  readonly tag: string | undefined;
+  readonly digest: Digest | undefined;
+}
+
+const domainComponent = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
+const domainPattern = new RegExp(
+  `^(?:${domainComponent}(?:\\.${domainComponent})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?$`,
+);
+const pathPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
+const tagPattern = /^[\w][\w.-]{0,127}$/;
+const digestPattern = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$/;
+
+/** Validates a digest strictly, before any path or URL is built from it. */
+export function parseDigest(text: string): Digest {
+  if (!digestPattern.test(text)) throw invalid(`invalid digest: ${JSON.stringify(text)}`);
+  return text as Digest;
+}
+
+/** Parses what a person types, without adding a tag. Throws invalid-argument "invalid reference format" as Docker does. */
+export function parseReference(text: string): Reference {
+  if (/^[a-f0-9]{64}$/.test(text)) {
+    throw invalid(`invalid repository name (${text}), cannot specify 64-byte hexadecimal strings`);
+  }
+  let rest = text;
+  let digest: Digest | undefined;
+  const at = rest.indexOf("@");
+  if (at >= 0) {
+    const named = rest.slice(at + 1);
+    if (!digestPattern.test(named)) throw invalid("invalid reference format");
+    digest = named as Digest;
+    rest = rest.slice(0, at);
+  }
+  let tag: string | undefined;
+  const colon = rest.lastIndexOf(":");
+  if (colon > rest.lastIndexOf("/")) {
+    tag = rest.slice(colon + 1);
+    if (!tagPattern.test(tag)) throw invalid("invalid reference format");
+    rest = rest.slice(0, colon);
+  }
+  const slash = rest.indexOf("/");
+  const first = slash < 0 ? "" : rest.slice(0, slash);
+  const hasDomain =
+    slash >= 0 && (/[.:]/.test(first) || first === "localhost" || first !== first.toLowerCase());
+  let domain = hasDomain ? first : "docker.io";
+  let path = hasDomain ? rest.slice(slash + 1) : rest;
+  if (domain === "index.docker.io") domain = "docker.io";
+  if (hasDomain && !domainPattern.test(domain)) throw invalid("invalid reference format");
+  if (path !== path.toLowerCase()) {
+    throw invalid(`invalid reference format: repository name (${path}) must be lowercase`);
+  }
+  if (!pathPattern.test(path)) throw invalid("invalid reference format");
+  if (domain === "docker.io" && !path.includes("/")) path = `library/${path}`;
+  if (`${domain}/${path}`.length > 255) {
+    throw invalid("invalid reference format: repository name must not be more than 255 characters");
+  }
+  return { domain, path, tag, digest };
+}
+
+/** With ":latest" when it names neither tag nor digest. */
+export function withDefaultTag(ref: Reference): Reference {
+  return ref.tag === undefined && ref.digest === undefined ? { ...ref, tag: "latest" } : ref;
+}
+
+/** The short form people see: "busybox" for docker.io/library/busybox. */
+export function familiarName(ref: Reference): string {
+  if (ref.domain !== "docker.io") return `${ref.domain}/${ref.path}`;
+  return ref.path.startsWith("library/") ? ref.path.slice("library/".length) : ref.path;
+}
+
+/** Familiar name with its tag and digest. */
+export function familiarString(ref: Reference): string {
+  return `${familiarName(ref)}${ref.tag === undefined ? "" : `:${ref.tag}`}${ref.digest === undefined ? "" : `@${ref.digest}`}`;
+}

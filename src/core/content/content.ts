@@ -1,0 +1,52 @@
+import type { Digest } from "../../base/lib/ids.ts";
+import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
+
+/**
+ * Content: immutable blobs named by their digest.
+ *
+ * A blob enters through an *ingest*: bytes are appended to a partial file that survives a crash or a lost connection, the
+ * running hash is checked against the expected digest at `commit`, and only then does the blob exist. Partial ingests are
+ * first-class: `ingest(ref)` on a ref seen before resumes at `offset`. A *lease* keeps blobs alive while an operation that
+ * will reference them is under way; garbage collection removes every blob that no root (image record, lease) reaches.
+ *
+ *     await using ingest = await content.ingest(`layer-${digest}`, descriptor);
+ *     for await (const chunk of body(ingest.offset)) await ingest.write(chunk);
+ *     await ingest.commit();          // throws data-loss on a digest or size mismatch, and discards the bytes
+ */
+export interface ContentStore {
+  /** Size in bytes of a complete blob, or undefined. */
+  stat(digest: Digest): BlobInfo | undefined;
+  /** Absolute path of a complete blob, for readers in other processes; throws not-found. */
+  path(digest: Digest): string;
+  /** Whole blob; `limit` (bytes) guards against huge documents. Throws not-found, data-loss when over the limit. */
+  read(digest: Digest, limit: number): Promise<Uint8Array>;
+  stream(digest: Digest, offset?: number): ReadableStream<Uint8Array>;
+  ingest(ref: string, expected?: Descriptor): Promise<Ingest>;
+  /** Stores a small document at once and returns its descriptor. */
+  put(bytes: Uint8Array, mediaType: string): Promise<Descriptor>;
+  list(): Iterable<BlobInfo>;
+  delete(digest: Digest): Promise<void>;
+  /** Blobs named by a live lease are never collected. Leases of a dead daemon end at its next start. */
+  lease(digests?: readonly Digest[]): Lease;
+}
+
+export interface BlobInfo {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+export interface Ingest extends AsyncDisposable {
+  /** Bytes already held from an earlier attempt; the writer continues here. */
+  readonly offset: number;
+  write(chunk: Uint8Array): Promise<void>;
+  /** Throws away what was received, to start again at 0. */
+  reset(): Promise<void>;
+  /** Checks digest and size, syncs, renames into place. Idempotent when the blob exists already. */
+  commit(): Promise<BlobInfo>;
+  /** Removes the partial bytes. Disposal without commit keeps them for resuming. */
+  abort(): Promise<void>;
+}
+
+export interface Lease extends Disposable {
+  add(digest: Digest): void;
+}

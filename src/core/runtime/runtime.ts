@@ -1,0 +1,130 @@
+/**
+ * The runtime: an OCI runtime (crun, runc) that isolates, under a monitor (conmon) that outlives the daemon, holds the
+ * container's stdio and pty, writes its log and records its exit status in a file.
+ *
+ * `create` leaves the container created (its init waits before exec), so that the network can be plumbed into its
+ * namespaces by pid; `start` lets it run. Exits arrive through `onExit` while the daemon lives and through `observe` after
+ * it was away. All state needed to find a task again lies in `TaskDirs`; nothing is only in memory.
+ */
+export interface TaskRuntime {
+  /** Runtime name as `info` and HostConfig.Runtime say it, e.g. "crun". */
+  readonly name: string;
+  /** Writes config.json, spawns the monitor, waits for the pid. Failure leaves nothing; throws runtime-command with Docker's text. */
+  create(task: NewTask): Promise<RunningTask>;
+  start(id: string): Promise<void>;
+  /** `all` signals every process of the cgroup. Throws conflict when it is not running. */
+  kill(id: string, signal: number, options?: { readonly all?: boolean }): Promise<void>;
+  pause(id: string): Promise<void>;
+  resume(id: string): Promise<void>;
+  update(id: string, resources: OciResources): Promise<void>;
+  /** Removes the runtime's own state after the exit (crun delete); kills leftovers with force. Idempotent. */
+  delete(id: string, options: { readonly force: boolean }): Promise<void>;
+  /** What became of a task, from disk and kernel: used after a daemon restart. */
+  observe(id: string, dirs: TaskDirs): Promise<TaskObservation>;
+  /** Runs another process in the container under a monitor of its own. */
+  exec(task: NewExec): Promise<RunningTask>;
+  /** Pids of the container's cgroup, as seen from the host. */
+  pids(id: string): Promise<readonly number[]>;
+  /** Opens the monitor's attach socket. */
+  attach(dirs: TaskDirs): Promise<TaskStreams>;
+  /** Rows and columns of the pty. */
+  resize(dirs: TaskDirs, size: { readonly rows: number; readonly columns: number }): Promise<void>;
+  /** Tells the monitor to reopen its log file (after rotation). */
+  reopenLog(dirs: TaskDirs): Promise<void>;
+  /** Called once for each task of this daemon's life when its monitor recorded its exit. */
+  onExit(listener: (exit: TaskExit) => void): Disposable;
+}
+
+/** Where a task's files lie. `bundle` persists (data root), `state` is volatile (exec root). */
+export interface TaskDirs {
+  readonly bundle: string;
+  readonly state: string;
+}
+
+export interface NewTask {
+  readonly id: string;
+  readonly dirs: TaskDirs;
+  readonly spec: OciSpec;
+  readonly rootfs: string;
+  readonly tty: boolean;
+  readonly openStdin: boolean;
+  /** Stdin closes when the first attached client ends (StdinOnce). */
+  readonly stdinOnce: boolean;
+  /** From ContainerLog. */
+  readonly logTarget: string;
+  readonly logLimit: number;
+  readonly runtime?: string;
+}
+
+export interface NewExec {
+  readonly id: string;
+  readonly containerId: string;
+  readonly dirs: TaskDirs;
+  readonly process: OciProcess;
+  readonly tty: boolean;
+  readonly openStdin: boolean;
+}
+
+export interface RunningTask {
+  readonly id: string;
+  readonly pid: number;
+  readonly monitorPid: number;
+}
+
+export interface TaskExit {
+  readonly id: string;
+  /** 0-255; 128+n for signal n. */
+  readonly exitCode: number;
+  /** Nanoseconds since the epoch: when the monitor recorded it, not when it was noticed. */
+  readonly at: bigint;
+  readonly oomKilled: boolean;
+}
+
+export type TaskObservation =
+  | {
+      readonly status: "running";
+      readonly pid: number;
+      readonly monitorPid: number;
+      readonly paused: boolean;
+    }
+  | { readonly status: "created"; readonly pid: number; readonly monitorPid: number }
+  | ({ readonly status: "exited" } & Omit<TaskExit, "id">)
+  | { readonly status: "unknown" };
+
+/** A live attachment. Output packets keep their stream; closing it does not touch the container. */
+export interface TaskStreams extends AsyncDisposable {
+  /** Calls back for each packet; the callback's promise is backpressure. `end` follows the last one. */
+  readonly output: ReadableStream<OutputPacket>;
+  /** Resolves when the bytes were taken by the monitor. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Half-close: the container's stdin sees its end. */
+  closeStdin(): Promise<void>;
+}
+
+export interface OutputPacket {
+  readonly stream: "stdout" | "stderr";
+  readonly bytes: Uint8Array;
+}
+
+/** OCI runtime-spec config.json; members as the specification names them. */
+export type OciSpec = Readonly<Record<string, unknown>> & { readonly process?: OciProcess };
+export interface OciProcess {
+  readonly terminal?: boolean;
+  readonly consoleSize?: { readonly height: number; readonly width: number };
+  readonly user: {
+    readonly uid: number;
+    readonly gid: number;
+    readonly umask?: number;
+    readonly additionalGids?: readonly number[];
+  };
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly capabilities?: Readonly<Record<string, readonly string[]>>;
+  readonly rlimits?: readonly { readonly type: string; readonly hard: number; readonly soft: number }[];
+  readonly noNewPrivileges?: boolean;
+  readonly oomScoreAdj?: number;
+  readonly apparmorProfile?: string;
+  readonly selinuxLabel?: string;
+}
+export type OciResources = Readonly<Record<string, unknown>>;

@@ -1,0 +1,57 @@
+import type { ChainId } from "../../base/lib/ids.ts";
+
+/**
+ * Snapshots: layered, copy-on-write directory trees.
+ *
+ * A snapshot is *committed* (read-only, named by its chain id, shareable) or *active* (writable, named by a key). An active
+ * one is prepared on a committed parent, or on nothing, is filled or run from, and may be committed under a chain id. The
+ * snapshotter returns mounts; who needs the tree mounts them (and owns the unmounting). A parent cannot be removed while it
+ * has children.
+ *
+ *     const mounts = await snapshots.prepare("unpack-7f", parent);
+ *     ... unpack the layer into the tree ...
+ *     await snapshots.commit(chainId, "unpack-7f");
+ *     const root = await snapshots.prepare(containerId, chainId);   // a container's writable layer
+ */
+export interface Snapshotter {
+  /** Driver name as `info` shows it, e.g. "overlay2". */
+  readonly name: string;
+  /** Status lines for `info` (DriverStatus), e.g. ["Backing Filesystem", "extfs"]. */
+  status(): readonly (readonly [string, string])[];
+  stat(name: string): SnapshotInfo | undefined;
+  /** Makes an active snapshot. Throws conflict when the key exists, not-found when the parent does not. */
+  prepare(key: string, parent: ChainId | undefined): Promise<readonly Mount[]>;
+  /** Mounts of an existing active snapshot, or a read-only view of a committed one. */
+  mounts(name: string): readonly Mount[];
+  /** Turns an active snapshot into a committed one; its data is on disk (syncfs) before its record is. */
+  commit(name: ChainId, key: string): Promise<void>;
+  /** Throws conflict while children exist. Idempotent. */
+  remove(name: string): Promise<void>;
+  /** Directory that holds this snapshot's own changes (overlay "upper"), for diff and unpack; undefined if the driver has none. */
+  upperdir(name: string): string | undefined;
+  /** Bytes and inodes that this snapshot alone holds. */
+  usage(name: string): Promise<Usage>;
+  list(): Iterable<SnapshotInfo>;
+  /** GraphDriver.Data of inspect, e.g. LowerDir, UpperDir, WorkDir, MergedDir. `target` is where the root is mounted. */
+  describe(name: string, target: string): Readonly<Record<string, string>>;
+}
+
+export interface SnapshotInfo {
+  readonly name: string;
+  readonly kind: "active" | "committed";
+  readonly parent: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly created: number;
+}
+
+/** As mount(8) would take it: `type` "overlay" or "bind". */
+export interface Mount {
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+export interface Usage {
+  readonly bytes: number;
+  readonly inodes: number;
+}
