@@ -21,7 +21,11 @@ export interface ContentStore {
   /** Whole blob; `limit` (bytes) guards against huge documents. Throws not-found, data-loss when over the limit. */
   read(digest: Digest, limit: number): Promise<Uint8Array>;
   stream(digest: Digest, offset?: number): ReadableStream<Uint8Array>;
-  ingest(ref: string, expected?: Descriptor): Promise<Ingest>;
+  /**
+   * Opens (or resumes) an ingest. One at a time a ref: a second call waits until the first is disposed, committed or aborted.
+   * With `expected`, more bytes than its size are refused at once.
+   */
+  ingest(ref: string, expected?: ExpectedBlob, signal?: AbortSignal): Promise<Ingest>;
   /** Stores a small document at once and returns its descriptor. */
   put(bytes: Uint8Array, mediaType: string): Promise<Descriptor>;
   list(): Iterable<BlobInfo>;
@@ -30,10 +34,24 @@ export interface ContentStore {
   lease(digests?: readonly Digest[]): Lease;
 }
 
+/**
+ * Garbage collection, for whoever knows the roots. `roots` is asked once, in the same turn of the event loop in which every
+ * unreached, unleased blob disappears from the store, so a blob that is leased or recorded before or after is never lost.
+ */
+export interface ContentCollector {
+  /** Deletes what neither `roots`, a live lease nor an open ingest names; returns what went. */
+  collect(roots: () => Iterable<Digest>): Promise<readonly BlobInfo[]>;
+  /** Drops partial ingests nobody writes to; returns the bytes freed. */
+  dropPartials(olderThanMs: number): Promise<number>;
+}
+
 export interface BlobInfo {
   readonly digest: Digest;
   readonly size: number;
 }
+
+/** What a descriptor says of a blob; `size` may be unknown (schema 2 allows a registry not to tell). */
+export type ExpectedBlob = Pick<Descriptor, "digest"> & { readonly size?: number };
 
 export interface Ingest extends AsyncDisposable {
   /** Bytes already held from an earlier attempt; the writer continues here. */

@@ -1,0 +1,211 @@
+import type { FileHandle } from "node:fs/promises";
+import { open, rename, unlink } from "node:fs/promises";
+import { dirname } from "node:path";
+import { TugError } from "../../base/lib/errors.ts";
+import { errnoOf, storageError } from "../../base/lib/storage-error.ts";
+import { Digester, splitDigest } from "../../base/spec/oci/digest.ts";
+import type { BlobInfo, ExpectedBlob, Ingest } from "./content.ts";
+
+/** Small chunks are gathered to this before they are written; what a crash can lose of a partial. */
+const bufferSize = 256 * 1024;
+
+interface Deps {
+  /** The partial file. */
+  readonly partial: string;
+  readonly expected: ExpectedBlob | undefined;
+  /** Where a complete blob lives. */
+  readonly blobPath: (blob: BlobInfo) => string;
+  /** True when the blob exists already. */
+  readonly exists: (blob: BlobInfo) => boolean;
+  /** Frees the ref for the next writer; called exactly once. */
+  readonly release: () => void;
+}
+
+/** An ingest into `<root>/ingest/`: the partial is re-hashed when it is resumed, for a hash state cannot be kept on disk. */
+export class FileIngest implements Ingest {
+  readonly #deps: Deps;
+  readonly #file: FileHandle;
+  #digester: Digester;
+  readonly #buffer = new Uint8Array(bufferSize);
+  #buffered = 0;
+  #written = 0;
+  #state: "open" | "broken" | "closed" = "open";
+
+  private constructor(deps: Deps, file: FileHandle) {
+    this.#deps = deps;
+    this.#file = file;
+    this.#digester = FileIngest.#newDigester(deps);
+  }
+
+  static #newDigester(deps: Deps): Digester {
+    return new Digester(deps.expected ? splitDigest(deps.expected.digest).algorithm : "sha256");
+  }
+
+  static async open(deps: Deps): Promise<FileIngest> {
+    const file = await open(deps.partial, "a+", 0o600).catch((error: unknown) => {
+      throw storageError(error, "open", deps.partial);
+    });
+    try {
+      const ingest = new FileIngest(deps, file);
+      await ingest.#resume();
+      return ingest;
+    } catch (error) {
+      await file.close();
+      throw storageError(error, "read", deps.partial);
+    }
+  }
+
+  get offset(): number {
+    return this.#written + this.#buffered;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#check();
+    const size = this.#deps.expected?.size;
+    if (size !== undefined && this.offset + chunk.byteLength > size) {
+      this.#state = "broken";
+      throw new TugError(
+        "data-loss",
+        `blob ${this.#deps.expected?.digest} is longer than its descriptor says (${size} bytes)`,
+      );
+    }
+    this.#digester.update(chunk);
+    if (this.#buffered + chunk.byteLength <= bufferSize) {
+      this.#buffer.set(chunk, this.#buffered);
+      this.#buffered += chunk.byteLength;
+      return;
+    }
+    await this.#flush();
+    if (chunk.byteLength >= bufferSize) return await this.#append(chunk);
+    this.#buffer.set(chunk, 0);
+    this.#buffered = chunk.byteLength;
+  }
+
+  async reset(): Promise<void> {
+    if (this.#state === "closed") this.#check();
+    await this.#file.truncate(0);
+    this.#digester = FileIngest.#newDigester(this.#deps);
+    this.#buffered = 0;
+    this.#written = 0;
+    this.#state = "open";
+  }
+
+  async commit(): Promise<BlobInfo> {
+    this.#check();
+    try {
+      await this.#flush();
+      const blob: BlobInfo = { digest: this.#digester.digest(), size: this.#written };
+      this.#verify(blob);
+      if (this.#deps.exists(blob)) {
+        await unlink(this.#deps.partial);
+      } else {
+        // The bytes reach the disk before the name does, and the name before anybody records it (man 2 fsync, "directory").
+        await this.#file.sync();
+        const path = this.#deps.blobPath(blob);
+        await rename(this.#deps.partial, path);
+        await syncDirectory(dirname(path));
+      }
+      await this.#close();
+      return blob;
+    } catch (error) {
+      // Verified bytes whose fsync or rename failed are dropped as well: nobody knows what the disk holds of them.
+      await this.abort();
+      throw storageError(error, "commit", this.#deps.partial);
+    }
+  }
+
+  async abort(): Promise<void> {
+    if (this.#state === "closed") return;
+    try {
+      await unlink(this.#deps.partial);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw storageError(error, "remove", this.#deps.partial);
+    } finally {
+      await this.#close();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === "closed") return;
+    // A partial that can never be committed, or that filled the disk, only takes room.
+    if (this.#state === "broken" || this.offset === 0) return await this.abort();
+    try {
+      await this.#flush();
+    } catch {
+      return await this.abort();
+    }
+    await this.#close();
+  }
+
+  #check(): void {
+    if (this.#state === "open") return;
+    throw new TugError("internal", `ingest ${this.#deps.partial} is ${this.#state}`);
+  }
+
+  #verify(blob: BlobInfo): void {
+    const expected = this.#deps.expected;
+    if (!expected) return;
+    if (expected.size !== undefined && blob.size !== expected.size) {
+      throw new TugError(
+        "data-loss",
+        `unexpected size of blob ${expected.digest}: got ${blob.size} bytes, expected ${expected.size}`,
+      );
+    }
+    if (blob.digest !== expected.digest) {
+      throw new TugError("data-loss", `filesystem layer verification failed for digest ${expected.digest}`, {
+        cause: new Error(`the content hashes to ${blob.digest}`),
+      });
+    }
+  }
+
+  async #resume(): Promise<void> {
+    const { size } = await this.#file.stat();
+    const wanted = this.#deps.expected?.size;
+    if (wanted !== undefined && size > wanted) return await this.#file.truncate(0);
+    while (this.#written < size) {
+      const { bytesRead } = await this.#file.read(this.#buffer, 0, bufferSize, this.#written);
+      if (bytesRead === 0) break;
+      this.#digester.update(this.#buffer.subarray(0, bytesRead));
+      this.#written += bytesRead;
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const count = this.#buffered;
+    if (count === 0) return;
+    this.#buffered = 0;
+    await this.#append(this.#buffer.subarray(0, count));
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let at = 0; at < bytes.byteLength; ) {
+        // Opened with O_APPEND: a short write continues where the file ends.
+        at += (await this.#file.write(bytes, at, bytes.byteLength - at)).bytesWritten;
+      }
+      this.#written += bytes.byteLength;
+    } catch (error) {
+      this.#state = "broken";
+      throw storageError(error, "write", this.#deps.partial);
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#state = "closed";
+    try {
+      await this.#file.close();
+    } finally {
+      this.#deps.release();
+    }
+  }
+}
+
+/** Makes the names in a directory durable. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
