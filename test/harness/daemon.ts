@@ -1,0 +1,328 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { mountPoints, processes } from "./machine.ts";
+
+export interface Result {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly input?: string | Uint8Array;
+  readonly env?: Record<string, string>;
+  readonly cwd?: string;
+  /** Milliseconds before the command is killed; a hang is a failure, not a wait. */
+  readonly timeout?: number;
+}
+
+export const tugBinary = process.env["TUG_BINARY"] ?? resolve(import.meta.dir, "../../dist/tug");
+const repository = resolve(import.meta.dir, "../..");
+
+/** Runs a command to its end and captures it. */
+export async function run(command: readonly string[], options: RunOptions = {}): Promise<Result> {
+  const input = typeof options.input === "string" ? Buffer.from(options.input) : options.input;
+  const child = Bun.spawn([...command], {
+    stdin: input ?? "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, ...options.env },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  let expired = false;
+  const timer = setTimeout(() => {
+    expired = true;
+    child.kill("SIGKILL");
+  }, options.timeout ?? 30_000);
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  clearTimeout(timer);
+  if (expired) throw new Error(`timed out: ${command.join(" ")}\nstdout: ${stdout}\nstderr: ${stderr}`);
+  return { code, stdout, stderr };
+}
+
+/**
+ * A `tug daemon` of the test's own: its roots, socket, instance name and addresses are shared with nobody, so that test
+ * files run side by side.
+ *
+ *     const daemon = await TestDaemon.start();
+ *     afterEach(() => daemon.assertClean());
+ *     afterAll(() => daemon.close());
+ */
+export class TestDaemon {
+  readonly root: string;
+  readonly socket: string;
+  readonly host: string;
+  readonly #flags: readonly string[];
+  #child: Bun.Subprocess<"ignore", "pipe", "pipe"> | undefined;
+  #log = "";
+  #baselineFds = 0;
+
+  private constructor(root: string, flags: readonly string[]) {
+    this.root = root;
+    this.socket = join(root, "tug.sock");
+    this.host = `unix://${this.socket}`;
+    this.#flags = flags;
+  }
+
+  /** Starts one with a busybox image in it, unless told otherwise. */
+  static async start(
+    options: { readonly flags?: readonly string[]; readonly busybox?: boolean; readonly root?: string } = {},
+  ): Promise<TestDaemon> {
+    const daemon = new TestDaemon(options.root ?? mkdtempSync("/tmp/tug-e2e-"), options.flags ?? []);
+    try {
+      await daemon.up();
+      if (options.busybox !== false) await daemon.importBusybox();
+      daemon.#baselineFds = daemon.fdCount();
+    } catch (error) {
+      await daemon.close().catch(() => undefined);
+      throw error;
+    }
+    return daemon;
+  }
+
+  get dataRoot(): string {
+    return join(this.root, "data");
+  }
+
+  get execRoot(): string {
+    return join(this.root, "exec");
+  }
+
+  /** Name in the host's global spaces, as docs/architecture.md defines it. */
+  get instance(): string {
+    return `tug-${createHash("sha256").update(this.dataRoot).digest("hex").slice(0, 8)}`;
+  }
+
+  get pid(): number {
+    if (!this.#child) throw new Error("the daemon does not run");
+    return this.#child.pid;
+  }
+
+  /** Everything the daemon printed so far. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** Starts the process and resolves when it answers on its socket. */
+  async up(): Promise<void> {
+    mkdirSync(this.root, { recursive: true });
+    const child = Bun.spawn(
+      [
+        tugBinary,
+        "daemon",
+        "--data-root",
+        this.dataRoot,
+        "--exec-root",
+        this.execRoot,
+        "--pidfile",
+        join(this.root, "pid"),
+        "--config-file",
+        join(this.root, "daemon.json"),
+        "-H",
+        this.host,
+        ...this.#flags,
+      ],
+      {
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+        env: { ...process.env, DOCKER_HOST: "", TUG_HOST: "" },
+      },
+    );
+    this.#child = child;
+    const collect = async (stream: ReadableStream<Uint8Array>) => {
+      const decoder = new TextDecoder();
+      for await (const chunk of stream) this.#log += decoder.decode(chunk, { stream: true });
+    };
+    void collect(child.stdout);
+    void collect(child.stderr);
+    const deadline = performance.now() + 20_000;
+    for (;;) {
+      if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}:\n${this.#log}`);
+      if (existsSync(this.socket) && (await this.ping())) return;
+      if (performance.now() > deadline) throw new Error(`the daemon does not answer:\n${this.#log}`);
+      await Bun.sleep(10);
+    }
+  }
+
+  async ping(): Promise<boolean> {
+    try {
+      return (await fetch("http://tug/_ping", { unix: this.socket, signal: AbortSignal.timeout(2000) })).ok;
+    } catch {
+      return false; // not listening yet, or no more
+    }
+  }
+
+  /** SIGKILL, and wait until the process is gone. */
+  async crash(): Promise<void> {
+    this.#child?.kill("SIGKILL");
+    await this.#child?.exited;
+    this.#child = undefined;
+  }
+
+  /** SIGTERM, and wait for the clean end; returns the exit code. */
+  async stop(): Promise<number> {
+    this.#child?.kill("SIGTERM");
+    const code = (await this.#child?.exited) ?? 0;
+    this.#child = undefined;
+    return code;
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.up();
+  }
+
+  async importBusybox(name = "busybox"): Promise<void> {
+    const tar = Bun.spawnSync([join(repository, "scripts/busybox-image.sh")]).stdout;
+    const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    const result = await this.tug(
+      ["import", "--change", 'CMD ["sh"]', "--change", `ENV ${path}`, "-", name],
+      { input: tar },
+    );
+    if (result.code !== 0) throw new Error(`import failed: ${result.stderr}\n${this.#log}`);
+  }
+
+  /** Runs the compiled `tug` against this daemon. */
+  tug(args: readonly string[], options: RunOptions = {}): Promise<Result> {
+    return run([tugBinary, ...args], { ...options, env: { DOCKER_HOST: this.host, ...options.env } });
+  }
+
+  /** Like `tug`, but a non-zero exit is an error with everything said. Returns standard output without its last newline. */
+  async ok(args: readonly string[], options: RunOptions = {}): Promise<string> {
+    const result = await this.tug(args, options);
+    if (result.code !== 0) {
+      throw new Error(
+        `tug ${args.join(" ")}: exit ${result.code}\n${result.stderr}\n--- daemon\n${this.#log.slice(-3000)}`,
+      );
+    }
+    return result.stdout.replace(/\n$/, "");
+  }
+
+  /** One API call; the body is sent as JSON. */
+  async api(
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<{ readonly status: number; readonly body: unknown }> {
+    const response = await fetch(`http://tug${path}`, {
+      unix: this.socket,
+      method,
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+    });
+    const text = await response.text();
+    let parsed: unknown = text;
+    try {
+      parsed = JSON.parse(text);
+    } catch {
+      // not JSON: hand the text on
+    }
+    return { status: response.status, body: parsed };
+  }
+
+  fdCount(): number {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  /** Resident bytes of the daemon process. */
+  residentBytes(): number {
+    const kb = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${this.pid}/status`, "utf8"))?.[1];
+    return Number(kb ?? 0) * 1024;
+  }
+
+  /** Removes all containers, volumes and user networks, then asserts that nothing of them is left anywhere. */
+  async assertClean(): Promise<void> {
+    const ids = (await this.ok(["ps", "-aq", "--no-trunc"])).split("\n").filter(Boolean);
+    if (ids.length > 0) await this.ok(["rm", "-f", "-v", ...ids]);
+    const networks = (await this.ok(["network", "ls", "-q", "--filter", "type=custom"]))
+      .split("\n")
+      .filter(Boolean);
+    if (networks.length > 0) await this.ok(["network", "rm", ...networks]);
+    const volumes = (await this.ok(["volume", "ls", "-q"])).split("\n").filter(Boolean);
+    if (volumes.length > 0) await this.ok(["volume", "rm", ...volumes]);
+    let left = this.#left();
+    // The kernel drops cgroups and veth ends asynchronously after the last process of a container is gone.
+    for (const end = performance.now() + 5000; left.length > 0 && performance.now() < end; ) {
+      await Bun.sleep(20);
+      left = this.#left();
+    }
+    if (left.length > 0)
+      throw new Error(`left behind:\n  ${left.join("\n  ")}\n--- daemon\n${this.#log.slice(-3000)}`);
+  }
+
+  #left(): string[] {
+    const left: string[] = [];
+    for (const point of mountPoints()) if (point.startsWith(`${this.root}/`)) left.push(`mount ${point}`);
+    for (const one of processes()) {
+      if (
+        one.pid !== process.pid &&
+        one.command.includes(`${this.root}/`) &&
+        /conmon|crun|runc/.test(one.command)
+      ) {
+        left.push(`process ${one.pid} ${one.command}`);
+      }
+    }
+    const glob = new Bun.Glob(`{*,.}/${this.instance}/*/`);
+    for (const path of glob.scanSync({ cwd: "/sys/fs/cgroup", onlyFiles: false }))
+      left.push(`cgroup ${path}`);
+    const links = Bun.spawnSync(["ip", "-o", "link", "show", "type", "veth"]).stdout.toString();
+    for (const line of links.split("\n")) if (line.includes(this.#bridge)) left.push(`link ${line}`);
+    for (const folder of ["containers", "crun", "exits"]) {
+      for (const base of [this.dataRoot, this.execRoot]) {
+        const path = join(base, folder);
+        if (existsSync(path)) for (const name of readdirSync(path)) left.push(`file ${join(path, name)}`);
+      }
+    }
+    if (this.#child && this.#baselineFds > 0 && this.fdCount() > this.#baselineFds + 12) {
+      left.push(`${this.fdCount()} fds open, ${this.#baselineFds} at the start`);
+    }
+    return left;
+  }
+
+  get #bridge(): string {
+    return `tug${this.instance.slice(4)}`;
+  }
+
+  /** Ends the daemon and asserts that nothing of this instance is left on the machine; removes its root. */
+  async close(): Promise<void> {
+    try {
+      if (this.#child && this.#child.exitCode === null) {
+        await this.assertClean();
+        const code = await this.stop();
+        if (code !== 0) throw new Error(`the daemon ended with ${code}:\n${this.#log.slice(-3000)}`);
+      }
+      const left = this.#left();
+      const tables = Bun.spawnSync(["nft", "list", "tables"]).stdout.toString();
+      for (const line of tables.split("\n")) if (line.includes(this.instance)) left.push(`nft ${line}`);
+      if (Bun.spawnSync(["ip", "link", "show", this.#bridge]).exitCode === 0)
+        left.push(`bridge ${this.#bridge}`);
+      for (const one of processes()) {
+        if (one.command.includes(`${this.root}/`)) left.push(`process ${one.pid} ${one.command}`);
+      }
+      if (left.length > 0) throw new Error(`left behind after the daemon:\n  ${left.join("\n  ")}`);
+    } finally {
+      if (this.#child) await this.crash();
+      rmSync(this.root, { recursive: true, force: true });
+    }
+  }
+}
+
+/** Waits until `condition` holds, looking every few milliseconds; throws with `what` after the deadline. */
+export async function eventually(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  milliseconds = 10_000,
+): Promise<void> {
+  const deadline = performance.now() + milliseconds;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`did not happen in ${milliseconds} ms: ${what}`);
+    await Bun.sleep(10);
+  }
+}
