@@ -1,0 +1,65 @@
+import { dlopen, FFIType as T } from "bun:ffi";
+import { cpath, fdPath } from "./at.ts";
+import { errno, SystemError } from "./libc.ts";
+
+/**
+ * Extended attributes of any node, symbolic links and device nodes included. A node is addressed as a directory descriptor
+ * and a name: the l-calls on /proc/self/fd/<dir>/<name> follow the descriptor's magic link and nothing after it.
+ */
+const { symbols: c } = dlopen("libc.so.6", {
+  lsetxattr: { args: [T.ptr, T.ptr, T.ptr, T.u64, T.i32], returns: T.i32 },
+  lgetxattr: { args: [T.ptr, T.ptr, T.ptr, T.u64], returns: T.i64_fast },
+  llistxattr: { args: [T.ptr, T.ptr, T.u64], returns: T.i64_fast },
+  lremovexattr: { args: [T.ptr, T.ptr], returns: T.i32 },
+});
+
+const ENODATA = 61;
+const EOPNOTSUPP = 95;
+/** Limits of the kernel's VFS (include/uapi/linux/limits.h: XATTR_SIZE_MAX, XATTR_LIST_MAX). */
+const MAX = 65536;
+
+/** `name` is one component; "" means the directory that the descriptor holds. */
+function target(dir: number, name: string): Buffer {
+  return cpath(fdPath(dir, name === "" ? "." : name));
+}
+
+export function setXattr(dir: number, name: string, key: string, value: Uint8Array): void {
+  const data = value.length === 0 ? Buffer.alloc(1) : value;
+  if (c.lsetxattr(target(dir, name), cpath(key), data, value.length, 0) < 0)
+    throw new SystemError(errno(), `lsetxattr ${key}`, name);
+}
+
+/** The value, or undefined when the node has no such attribute or its file system has none at all. */
+export function getXattr(dir: number, name: string, key: string): Buffer | undefined {
+  const path = target(dir, name);
+  for (const size of [256, MAX]) {
+    const buffer = Buffer.alloc(size);
+    const length = Number(c.lgetxattr(path, cpath(key), buffer, size));
+    if (length >= 0) return Buffer.from(buffer.subarray(0, length));
+    const code = errno();
+    if (code === ENODATA || code === EOPNOTSUPP) return undefined;
+    if (code !== 34 /* ERANGE */ || size === MAX) throw new SystemError(code, `lgetxattr ${key}`, name);
+  }
+  return undefined;
+}
+
+export function listXattrs(dir: number, name: string): string[] {
+  const path = target(dir, name);
+  const buffer = Buffer.alloc(MAX);
+  const length = Number(c.llistxattr(path, buffer, MAX));
+  if (length < 0) {
+    const code = errno();
+    if (code === EOPNOTSUPP) return [];
+    throw new SystemError(code, "llistxattr", name);
+  }
+  return buffer
+    .toString("utf8", 0, length)
+    .split("\0")
+    .filter((key) => key !== "");
+}
+
+export function removeXattr(dir: number, name: string, key: string): void {
+  if (c.lremovexattr(target(dir, name), cpath(key)) >= 0) return;
+  const code = errno();
+  if (code !== ENODATA) throw new SystemError(code, `lremovexattr ${key}`, name);
+}
