@@ -1,0 +1,200 @@
+import { run } from "../test/harness/daemon.ts";
+import { type Engine, memory } from "./engines.ts";
+
+/** What a scenario measures. `goal` is on the ratio tug/docker, or on the plain value when `absolute`. */
+export interface Scenario {
+  readonly name: string;
+  readonly unit: "ms" | "MB/s" | "1/s" | "MB";
+  readonly goal?: { readonly at: "most" | "least"; readonly value: number; readonly absolute?: boolean };
+  /** One measurement; rounds alternate between the engines so that a noisy moment hits all of them. */
+  measure(engine: Engine): Promise<number>;
+  readonly rounds: number;
+  /** Before and after the rounds of one engine. */
+  prepare?(engine: Engine): Promise<void>;
+  finish?(engine: Engine): Promise<void>;
+}
+
+async function command(engine: Engine, args: readonly string[], input?: Uint8Array): Promise<string> {
+  const result = await run([...engine.cli, ...args], {
+    env: engine.env,
+    timeout: 180_000,
+    ...(input ? { input } : {}),
+  });
+  if (result.code !== 0)
+    throw new Error(`${engine.name} ${args.join(" ")}: exit ${result.code}: ${result.stderr}`);
+  return result.stdout;
+}
+
+/** Milliseconds of one CLI call, output thrown away. */
+async function timed(engine: Engine, args: readonly string[]): Promise<number> {
+  const started = performance.now();
+  const child = Bun.spawn([...engine.cli, ...args], {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...engine.env },
+  });
+  const [code, errors] = await Promise.all([child.exited, new Response(child.stderr).text()]);
+  if (code !== 0) throw new Error(`${engine.name} ${args.join(" ")}: exit ${code}: ${errors}`);
+  return performance.now() - started;
+}
+
+async function removeAll(engine: Engine): Promise<void> {
+  const ids = (await command(engine, ["ps", "-aq"])).split("\n").filter(Boolean);
+  if (ids.length > 0) await command(engine, ["rm", "-f", ...ids]);
+}
+
+const detached = (name: string, ...rest: string[]) => [
+  "run",
+  "-d",
+  "--name",
+  name,
+  ...rest,
+  "busybox",
+  "sleep",
+  "100000",
+];
+
+const runRm = (network: string, goal?: number): Scenario => ({
+  name: `run --rm (${network})`,
+  unit: "ms",
+  rounds: 12,
+  ...(goal === undefined ? {} : { goal: { at: "most", value: goal } }),
+  measure: (engine) => timed(engine, ["run", "--rm", "--network", network, "busybox", "true"]),
+});
+
+const megabytes = 256;
+
+export const scenarios: readonly Scenario[] = [
+  runRm("bridge", 0.25),
+  runRm("host"),
+  runRm("none"),
+  {
+    name: "exec",
+    unit: "ms",
+    rounds: 12,
+    goal: { at: "most", value: 1 / 3 },
+    prepare: async (engine) => void (await command(engine, detached("bench-exec"))),
+    measure: (engine) => timed(engine, ["exec", "bench-exec", "true"]),
+    finish: removeAll,
+  },
+  {
+    name: "ps",
+    unit: "ms",
+    rounds: 20,
+    goal: { at: "most", value: 1 },
+    prepare: async (engine) => void (await command(engine, detached("bench-ps"))),
+    measure: (engine) => timed(engine, ["ps"]),
+    finish: removeAll,
+  },
+  {
+    name: "stop + rm",
+    unit: "ms",
+    rounds: 6,
+    goal: { at: "most", value: 1 / 3 },
+    measure: async (engine) => {
+      await command(engine, ["run", "-d", "--init", "--name", "bench-stop", "busybox", "sleep", "100000"]);
+      return (await timed(engine, ["stop", "bench-stop"])) + (await timed(engine, ["rm", "bench-stop"]));
+    },
+    finish: removeAll,
+  },
+  {
+    name: "start of 40, 8 at a time",
+    unit: "1/s",
+    rounds: 2,
+    goal: { at: "least", value: 4 },
+    measure: async (engine) => {
+      const started = performance.now();
+      let next = 0;
+      const worker = async () => {
+        while (next < 40) await command(engine, detached(`bench-many-${next++}`));
+      };
+      await Promise.all(Array.from({ length: 8 }, worker));
+      const rate = 40 / ((performance.now() - started) / 1000);
+      await removeAll(engine);
+      return rate;
+    },
+  },
+  {
+    name: "log writing",
+    unit: "MB/s",
+    rounds: 3,
+    goal: { at: "least", value: 3 },
+    measure: async (engine) => {
+      const line = "x".repeat(127);
+      const started = performance.now();
+      await command(engine, [
+        "run",
+        "-d",
+        "--name",
+        "bench-log",
+        "busybox",
+        "sh",
+        "-c",
+        `yes ${line} | head -c ${megabytes}000000`,
+      ]);
+      await command(engine, ["wait", "bench-log"]);
+      const rate = megabytes / ((performance.now() - started) / 1000);
+      await command(engine, ["rm", "-f", "bench-log"]);
+      return rate;
+    },
+  },
+  {
+    name: "logs reading",
+    unit: "MB/s",
+    rounds: 3,
+    goal: { at: "least", value: 5 },
+    prepare: async (engine) => {
+      const line = "x".repeat(127);
+      await command(engine, [
+        "run",
+        "--name",
+        "bench-read",
+        "-d",
+        "busybox",
+        "sh",
+        "-c",
+        `yes ${line} | head -c 64000000`,
+      ]);
+      await command(engine, ["wait", "bench-read"]);
+    },
+    measure: async (engine) => 64 / ((await timed(engine, ["logs", "bench-read"])) / 1000),
+    finish: removeAll,
+  },
+  {
+    name: "run -i piping",
+    unit: "MB/s",
+    rounds: 3,
+    goal: { at: "least", value: 2 },
+    measure: async (engine) => {
+      const script = `head -c 128000000 /dev/zero | "$@" run --rm -i busybox cat | wc -c`;
+      const started = performance.now();
+      const result = await run(["sh", "-c", script, "sh", ...engine.cli], {
+        env: engine.env,
+        timeout: 180_000,
+      });
+      if (result.stdout.trim() !== "128000000")
+        throw new Error(`${engine.name} lost bytes: ${result.stdout}${result.stderr}`);
+      return 128 / ((performance.now() - started) / 1000);
+    },
+  },
+  {
+    name: "idle memory, resident",
+    unit: "MB",
+    rounds: 1,
+    goal: { at: "most", value: 100, absolute: true },
+    measure: async (engine) => memory(engine.pids()).resident / 1e6,
+  },
+  {
+    name: "memory a running container",
+    unit: "MB",
+    rounds: 1,
+    goal: { at: "most", value: 2.5, absolute: true },
+    measure: async (engine) => {
+      const before = memory(engine.pids()).resident;
+      const count = 20;
+      for (let i = 0; i < count; i++) await command(engine, detached(`bench-memory-${i}`));
+      const after = memory(engine.pids()).resident;
+      await removeAll(engine);
+      return (after - before) / 1e6 / count;
+    },
+  },
+];
