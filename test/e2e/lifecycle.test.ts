@@ -1,0 +1,220 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { eventually, TestDaemon } from "../harness/daemon.ts";
+
+let daemon: TestDaemon;
+beforeAll(async () => {
+  daemon = await TestDaemon.start();
+}, 30_000);
+afterEach(() => daemon.assertClean());
+afterAll(() => daemon.close());
+
+const state = (name: string, field = "Status") => daemon.ok(["inspect", "-f", `{{.State.${field}}}`, name]);
+
+test("create, start, stop, start, restart, kill, rm: each does what it says and prints the name", async () => {
+  const id = await daemon.ok([
+    "create",
+    "--name",
+    "c",
+    "busybox",
+    "sh",
+    "-c",
+    "trap 'exit 7' TERM; while :; do sleep 0.05; done",
+  ]);
+  expect(id).toMatch(/^[0-9a-f]{64}$/);
+  expect(await state("c")).toBe("created");
+  expect(await daemon.ok(["start", "c"])).toBe("c");
+  expect(await state("c")).toBe("running");
+  expect(await daemon.ok(["stop", "c"])).toBe("c");
+  expect(await state("c")).toBe("exited");
+  expect(await state("c", "ExitCode")).toBe("7");
+  expect(await daemon.ok(["start", "c"])).toBe("c");
+  const before = await state("c", "Pid");
+  expect(await daemon.ok(["restart", "-t", "1", "c"])).toBe("c");
+  expect(await state("c", "Pid")).not.toBe(before);
+  expect(await daemon.ok(["kill", "c"])).toBe("c");
+  await eventually("killed", async () => (await state("c")) === "exited");
+  expect(await state("c", "ExitCode")).toBe("137");
+  expect(await daemon.ok(["rm", "c"])).toBe("c");
+  expect((await daemon.tug(["inspect", "c"])).code).toBe(1);
+});
+
+test("stop sends the image's or the given signal, waits, then kills", async () => {
+  await daemon.ok([
+    "run",
+    "-d",
+    "--name",
+    "deaf",
+    "busybox",
+    "sh",
+    "-c",
+    "trap '' TERM; while :; do sleep 0.05; done",
+  ]);
+  const started = performance.now();
+  await daemon.ok(["stop", "-t", "1", "deaf"]);
+  const took = performance.now() - started;
+  expect(took).toBeGreaterThan(900);
+  expect(took).toBeLessThan(6000);
+  expect(await state("deaf", "ExitCode")).toBe("137");
+  await daemon.ok([
+    "run",
+    "-d",
+    "--name",
+    "usr",
+    "--stop-signal",
+    "USR1",
+    "busybox",
+    "sh",
+    "-c",
+    "trap 'exit 3' USR1; while :; do sleep 0.05; done",
+  ]);
+  await daemon.ok(["stop", "usr"]);
+  expect(await state("usr", "ExitCode")).toBe("3");
+});
+
+test("wait prints the exit code, also of a container that has ended", async () => {
+  await daemon.ok(["run", "-d", "--name", "w", "busybox", "sh", "-c", "sleep 0.2; exit 9"]);
+  expect(await daemon.ok(["wait", "w"])).toBe("9");
+  expect(await daemon.ok(["wait", "w"])).toBe("9");
+});
+
+test("rename, and the old name is free again", async () => {
+  await daemon.ok(["create", "--name", "old", "busybox"]);
+  await daemon.ok(["rename", "old", "new"]);
+  expect(await daemon.ok(["ps", "-a", "--format", "{{.Names}}"])).toBe("new");
+  await daemon.ok(["create", "--name", "old", "busybox"]);
+  const clash = await daemon.tug(["rename", "old", "new"]);
+  expect(clash.code).toBe(1);
+  expect(clash.stderr).toContain("is already in use");
+});
+
+test("rm refuses a running container unless forced", async () => {
+  await daemon.ok(["run", "-d", "--name", "busy", "busybox", "sleep", "1000"]);
+  const refused = await daemon.tug(["rm", "busy"]);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(
+    /cannot remove container .*container is running: stop the container before removing or force remove/i,
+  );
+  expect(await daemon.ok(["rm", "-f", "busy"])).toBe("busy");
+});
+
+test("ps shows names, commands, states and filters them", async () => {
+  await daemon.ok(["run", "-d", "--name", "up", "--label", "tier=web", "busybox", "sleep", "1000"]);
+  await daemon.tug(["run", "--name", "down", "busybox", "sh", "-c", "exit 3"]);
+  expect(await daemon.ok(["ps", "--format", "{{.Names}}|{{.Image}}|{{.Command}}|{{.State}}"])).toBe(
+    'up|busybox|"sleep 1000"|running',
+  );
+  const all = (await daemon.ok(["ps", "-a", "--format", "{{.Names}} {{.Status}}"])).split("\n");
+  expect(all[0]).toMatch(/^down Exited \(3\) .* ago$/);
+  expect(all[1]).toMatch(/^up Up (Less than a second|\d+ seconds?)$/);
+  const names = (...filter: string[]) =>
+    daemon.ok(["ps", "-a", "--format", "{{.Names}}", ...filter.flatMap((f) => ["--filter", f])]);
+  expect(await names("label=tier")).toBe("up");
+  expect(await names("status=exited")).toBe("down");
+  expect(await names("exited=3")).toBe("down");
+  expect(await names("name=^u")).toBe("up");
+  expect(await names("ancestor=busybox", "status=running")).toBe("up");
+  expect((await daemon.tug(["ps", "--filter", "nosuch=1"])).stderr).toContain("invalid filter 'nosuch'");
+  const head = (await daemon.ok(["ps"])).split("\n")[0] ?? "";
+  expect(head.trimEnd()).toMatch(/^CONTAINER ID {3}IMAGE {5}COMMAND {8}CREATED +STATUS +PORTS {5}NAMES$/);
+});
+
+test("restart policies: on-failure counts, always comes back, unless-stopped stays stopped by hand", async () => {
+  await daemon.ok([
+    "run",
+    "-d",
+    "--name",
+    "flaky",
+    "--restart",
+    "on-failure:2",
+    "busybox",
+    "sh",
+    "-c",
+    "exit 1",
+  ]);
+  await eventually(
+    "gave up",
+    async () =>
+      (await state("flaky")) === "exited" &&
+      (await daemon.ok(["inspect", "-f", "{{.RestartCount}}", "flaky"])) === "2",
+  );
+  await daemon.ok([
+    "run",
+    "-d",
+    "--name",
+    "phoenix",
+    "--restart",
+    "always",
+    "busybox",
+    "sh",
+    "-c",
+    "sleep 0.1",
+  ]);
+  await eventually(
+    "restarted",
+    async () => Number(await daemon.ok(["inspect", "-f", "{{.RestartCount}}", "phoenix"])) >= 2,
+  );
+  await daemon.ok(["stop", "-t", "0", "phoenix"]);
+  expect(await state("phoenix")).toBe("exited");
+  expect((await daemon.tug(["run", "--rm", "--restart", "always", "busybox"])).stderr).toContain(
+    "Conflicting options: --restart and --rm",
+  );
+});
+
+test("pause freezes and unpause goes on", async () => {
+  await daemon.ok([
+    "run",
+    "-d",
+    "--name",
+    "p",
+    "busybox",
+    "sh",
+    "-c",
+    "i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done",
+  ]);
+  await daemon.ok(["pause", "p"]);
+  expect(await state("p")).toBe("paused");
+  expect(await daemon.ok(["ps", "--format", "{{.Status}}"])).toContain("(Paused)");
+  const first = await daemon.ok(["logs", "--tail", "1", "p"]);
+  await Bun.sleep(100);
+  expect(await daemon.ok(["logs", "--tail", "1", "p"])).toBe(first);
+  await daemon.ok(["unpause", "p"]);
+  await eventually("goes on", async () => (await daemon.ok(["logs", "--tail", "1", "p"])) !== first);
+});
+
+test("top lists the container's processes by their host pids", async () => {
+  await daemon.ok(["run", "-d", "--name", "t", "busybox", "sleep", "1234"]);
+  const lines = (await daemon.ok(["top", "t"])).split("\n");
+  expect(lines[0]).toMatch(/^UID +PID +PPID +C +STIME +TTY +TIME +CMD$/);
+  expect(lines[1]).toContain("sleep 1234");
+  expect(lines[1]?.split(/ +/)[1]).toBe(await state("t", "Pid"));
+  expect((await daemon.ok(["top", "t", "-o", "pid,comm"])).split("\n")[1]).toMatch(/^\d+ +sleep$/);
+});
+
+test("events tell the story in order, and --since tells it again after a daemon restart", async () => {
+  const since = String(Date.now() / 1000);
+  await daemon.ok(["run", "--rm", "--name", "story", "busybox", "true"]);
+  const story = () =>
+    daemon.ok([
+      "events",
+      "--since",
+      since,
+      "--until",
+      String(Date.now() / 1000 + 1),
+      "--filter",
+      "type=container",
+      "--format",
+      "{{.Action}}",
+    ]);
+  const first = await story();
+  expect(first.split("\n")).toEqual(["create", "attach", "start", "die", "destroy"]);
+  await daemon.restart();
+  expect(await story()).toBe(first);
+});
+
+test("version and info speak Docker's shapes", async () => {
+  const version = JSON.parse(await daemon.ok(["version", "--format", "{{json .Server}}"]));
+  expect(version.MinAPIVersion).toBe("1.24");
+  const info = JSON.parse(await daemon.ok(["info", "--format", "{{json .}}"]));
+  expect(info.Driver).toBe("overlay2");
+  expect(info.DockerRootDir).toBe(daemon.dataRoot);
+});
