@@ -1,0 +1,73 @@
+import { fsyncSync } from "node:fs";
+import { messageOf, TugError } from "../../base/lib/errors.ts";
+import { errnoOf } from "../../base/lib/storage-error.ts";
+import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
+import { RootedDir, removeTreeAt } from "../../base/sys/rooted-dir.ts";
+import { readDirectory } from "../../base/sys/stat.ts";
+import { TreeCopy } from "./copy-tree.ts";
+import type { VolumeContents } from "./store.ts";
+
+/** Volume contents on the kernel's *at calls: both ends may be written by containers meanwhile, nothing is followed out of them. */
+export const volumeContents: VolumeContents = {
+  isEmpty: async (directory) => withDirectory(directory, (fd) => readDirectory(fd).length === 0),
+
+  async copyUp(root, path, directory) {
+    using source = RootedDir.open(root);
+    // A VOLUME path that is a symbolic link in the image is followed, but never out of the image (CVE-2022-23648).
+    if (source.tryStat(path)?.kind !== "directory") return false;
+    const from = source.open(path, O.RDONLY | O.DIRECTORY);
+    const to = openat(AT_FDCWD, directory, O.RDONLY | O.DIRECTORY);
+    try {
+      await new TreeCopy().run(from, to);
+      await syncFile(directory);
+      fsyncSync(to);
+      return true;
+    } catch (error) {
+      throw describeFailure(error, directory);
+    } finally {
+      closeFd(from);
+      closeFd(to);
+    }
+  },
+
+  clear: async (directory) =>
+    withDirectory(directory, (fd) => {
+      for (const entry of readDirectory(fd)) removeTreeAt(fd, entry.name);
+    }),
+
+  async usage(directory) {
+    // du walks with *at calls in a process of its own; counting a large volume here would block every other request.
+    const du = Bun.spawn(["du", "-sx", "--block-size=1", directory], {
+      stdout: "pipe",
+      stderr: "ignore",
+      stdin: "ignore",
+    });
+    const [text] = await Promise.all([new Response(du.stdout).text(), du.exited]);
+    const bytes = Number.parseInt(text, 10);
+    return Number.isFinite(bytes) ? bytes : -1;
+  },
+};
+
+function withDirectory<T>(path: string, use: (fd: number) => T): T {
+  const fd = openat(AT_FDCWD, path, O.RDONLY | O.DIRECTORY);
+  try {
+    return use(fd);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** syncfs in a process of its own: it waits for the disk, the daemon's loop must not. */
+async function syncFile(directory: string): Promise<void> {
+  const sync = Bun.spawn(["sync", "-f", directory], { stdout: "ignore", stderr: "ignore", stdin: "ignore" });
+  await sync.exited;
+}
+
+function describeFailure(error: unknown, directory: string): TugError {
+  const full = ["ENOSPC", "EDQUOT"].includes(errnoOf(error) ?? "");
+  return new TugError(
+    full ? "resource-exhausted" : "internal",
+    `failed to populate volume ${directory}: ${messageOf(error)}`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,148 @@
+import { decodePath } from "../../base/lib/path-bytes.ts";
+import {
+  chmodFd,
+  closeFd,
+  fchmod,
+  fchown,
+  futimes,
+  lchownat,
+  linkat,
+  lutimesat,
+  makedev,
+  mkdirat,
+  mknodat,
+  O,
+  openat,
+  readlinkat,
+  symlinkat,
+} from "../../base/sys/at.ts";
+import { copyRange } from "../../base/sys/copy-range.ts";
+import { SystemError } from "../../base/sys/libc.ts";
+import { type FileStat, lstatat, readDirectory } from "../../base/sys/stat.ts";
+import { getXattr, listXattrs, setXattr } from "../../base/sys/xattr.ts";
+
+/** How long one stretch of copying may hold the event loop. */
+const sliceMs = 5;
+const chunk = 4 << 20;
+
+/**
+ * Copies a directory tree between two open directories: contents, owners, modes, times, extended attributes, hard links within the tree,
+ * device nodes, and the top directory's own owner and mode. Names are handled one component at a time relative to
+ * descriptors, so no symbolic link on either side is ever followed. It gives way to the event loop every few milliseconds.
+ */
+export class TreeCopy {
+  /** First place of each file with several links, as a path below the destination's top. */
+  readonly #links = new Map<string, { readonly dir: number; readonly name: string }>();
+  readonly #open: number[] = [];
+  #sliceEnd = performance.now() + sliceMs;
+
+  async run(from: number, to: number): Promise<void> {
+    try {
+      await this.#directory(from, to, lstatat(from));
+    } finally {
+      for (const fd of this.#open) closeFd(fd);
+    }
+  }
+
+  async #directory(from: number, to: number, stat: FileStat): Promise<void> {
+    for (const { name } of readDirectory(from)) {
+      await this.#breathe();
+      await this.#node(from, to, name, lstatat(from, name));
+    }
+    copyXattrs(from, "", to, "");
+    fchown(to, stat.uid, stat.gid);
+    fchmod(to, stat.mode & 0o7777);
+    futimes(to, stat);
+  }
+
+  async #node(from: number, to: number, name: string, stat: FileStat): Promise<void> {
+    if (stat.kind === "directory") return await this.#subdirectory(from, to, name, stat);
+    if (stat.nlink > 1) {
+      const key = `${stat.device} ${stat.ino}`;
+      const first = this.#links.get(key);
+      if (first) return linkat(first.dir, first.name, to, name);
+      this.#links.set(key, { dir: this.#keep(to), name });
+    }
+    if (stat.kind === "file") return await this.#file(from, to, name, stat);
+    if (stat.kind === "symlink") symlinkat(decodePath(readlinkat(from, name)), to, name);
+    else if (stat.kind === "socket")
+      return; // a socket without its listener is nothing
+    else mknodat(to, name, stat.mode, makedev(stat.rdevMajor, stat.rdevMinor));
+    copyXattrs(from, name, to, name);
+    lchownat(to, name, stat.uid, stat.gid);
+    if (stat.kind !== "symlink") setMode(to, name, stat.mode & 0o7777);
+    lutimesat(to, name, stat);
+  }
+
+  async #subdirectory(from: number, to: number, name: string, stat: FileStat): Promise<void> {
+    const source = openat(from, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    try {
+      mkdirat(to, name, 0o700);
+      const target = openat(to, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+      try {
+        await this.#directory(source, target, stat);
+      } finally {
+        closeFd(target);
+      }
+    } finally {
+      closeFd(source);
+    }
+  }
+
+  async #file(from: number, to: number, name: string, stat: FileStat): Promise<void> {
+    const source = openat(from, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
+    try {
+      const target = openat(to, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600);
+      try {
+        while (copyRange(source, target, chunk) > 0) await this.#breathe();
+        copyXattrs(from, name, to, name);
+        // Owner before mode: chown clears the set-id bits.
+        fchown(target, stat.uid, stat.gid);
+        fchmod(target, stat.mode & 0o7777);
+        futimes(target, stat);
+      } finally {
+        closeFd(target);
+      }
+    } finally {
+      closeFd(source);
+    }
+  }
+
+  /** A descriptor of the directory that lives as long as the copy, for links to be made from. */
+  #keep(dir: number): number {
+    const fd = openat(dir, ".", O.PATH | O.DIRECTORY);
+    this.#open.push(fd);
+    return fd;
+  }
+
+  async #breathe(): Promise<void> {
+    if (performance.now() < this.#sliceEnd) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#sliceEnd = performance.now() + sliceMs;
+  }
+}
+
+/** Device nodes and fifos: mknod's mode is cut by the umask. A link put in its place meanwhile is opened as itself and refused. */
+function setMode(dir: number, name: string, mode: number): void {
+  const fd = openat(dir, name, O.PATH | O.NOFOLLOW);
+  try {
+    chmodFd(fd, mode);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+function copyXattrs(fromDir: number, from: string, toDir: number, to: string): void {
+  for (const key of listXattrs(fromDir, from)) {
+    // overlayfs' own marks mean nothing outside its layers.
+    if (key.startsWith("trusted.overlay.") || key.startsWith("user.overlay.")) continue;
+    const value = getXattr(fromDir, from, key);
+    if (value === undefined) continue;
+    try {
+      setXattr(toDir, to, key, value);
+    } catch (error) {
+      // The volume's file system may have no attributes of that kind (tmpfs, nfs): the data is still right.
+      if (!(error instanceof SystemError) || !["EOPNOTSUPP", "EPERM"].includes(error.code)) throw error;
+    }
+  }
+}
