@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { TestDaemon } from "../harness/daemon.ts";
+import { TestDaemon, tugBinary } from "../harness/daemon.ts";
+import { Terminal } from "../harness/terminal.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -183,21 +184,19 @@ describe("tug run", () => {
   });
 
   test("-t gives a terminal, with the size of ours", async () => {
-    const result =
-      await Bun.$`script -qec ${"stty rows 33 cols 91; exec $TUG run --rm -it busybox sh -c 'tty; stty size; test -t 0 && echo yes'"} /dev/null < /dev/null`
-        .env({
-          ...process.env,
-          TUG: process.env["TUG_BINARY"] ?? join(import.meta.dir, "../../dist/tug"),
-          DOCKER_HOST: daemon.host,
-          SHELL: "/bin/sh",
-          TERM: "xterm",
-        })
-        .quiet()
-        .nothrow();
-    const text = result.stdout.toString().replaceAll("\r", "");
-    expect(text).toContain("/dev/pts/0");
-    expect(text).toContain("33 91");
-    expect(text).toContain("yes");
+    const terminal = await Terminal.open(
+      [tugBinary, "run", "--rm", "-it", "busybox", "sh", "-c", "tty; stty size; test -t 0 && echo yes"],
+      { DOCKER_HOST: daemon.host },
+      { rows: 33, columns: 91 },
+    );
+    try {
+      expect(await terminal.exited).toBe(0);
+      await terminal.until("yes");
+      expect(terminal.text).toContain("/dev/pts/0");
+      expect(terminal.text).toContain("33 91");
+    } finally {
+      terminal.close();
+    }
   });
 });
 

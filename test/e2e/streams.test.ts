@@ -1,0 +1,195 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { eventually, TestDaemon, tugBinary } from "../harness/daemon.ts";
+import { Terminal } from "../harness/terminal.ts";
+
+let daemon: TestDaemon;
+beforeAll(async () => {
+  daemon = await TestDaemon.start();
+}, 30_000);
+afterEach(() => daemon.assertClean());
+afterAll(() => daemon.close());
+
+const sleeper = (name: string, ...flags: string[]) =>
+  daemon.ok(["run", "-d", "--name", name, ...flags, "busybox", "sleep", "1000"]);
+
+describe("exec", () => {
+  test("runs in the container with its own streams, exit code, user, directory and environment", async () => {
+    await sleeper("e", "-e", "BASE=1");
+    const result = await daemon.tug([
+      "exec",
+      "-e",
+      "MORE=2",
+      "-w",
+      "/tmp",
+      "-u",
+      "daemon",
+      "e",
+      "sh",
+      "-c",
+      "echo $BASE $MORE $PWD $(id -un); echo err >&2; exit 5",
+    ]);
+    expect(result).toEqual({ code: 5, stdout: "1 2 /tmp daemon\n", stderr: "err\n" });
+    expect((await daemon.tug(["exec", "-i", "e", "cat"], { input: "through" })).stdout).toBe("through");
+    expect(await daemon.ok(["exec", "-d", "e", "touch", "/detached"])).toBe("");
+    await eventually(
+      "detached exec ran",
+      async () => (await daemon.tug(["exec", "e", "ls", "/detached"])).code === 0,
+    );
+  });
+
+  test("of a missing command: 127; of a stopped container: 1 with Docker's words", async () => {
+    await sleeper("e");
+    const missing = await daemon.tug(["exec", "e", "nosuch"]);
+    expect(missing.code).toBe(127);
+    expect(missing.stderr + missing.stdout).toContain('exec: "nosuch": executable file not found in $PATH');
+    await daemon.ok(["kill", "e"]);
+    await daemon.ok(["wait", "e"]);
+    const stopped = await daemon.tug(["exec", "e", "true"]);
+    expect(stopped.code).toBe(1);
+    expect(stopped.stderr).toMatch(/container [0-9a-f]{64} is not running/);
+    expect((await daemon.tug(["exec", "nosuch", "true"])).stderr).toContain("No such container: nosuch");
+  });
+
+  test("-it gives a shell in a terminal that follows our size", async () => {
+    await sleeper("shell");
+    const terminal = await Terminal.open(
+      [tugBinary, "exec", "-it", "shell", "sh"],
+      { DOCKER_HOST: daemon.host },
+      { rows: 30, columns: 100 },
+    );
+    try {
+      await terminal.until("#");
+      terminal.type("stty size\r");
+      await terminal.until("30 100");
+      terminal.resize({ rows: 40, columns: 120 });
+      await eventually("the new size arrived", async () => {
+        terminal.type("stty size\r");
+        await Bun.sleep(50);
+        return terminal.text.includes("40 120");
+      });
+      terminal.type("exit 6\r");
+      expect(await terminal.exited).toBe(6);
+    } finally {
+      terminal.close();
+    }
+  });
+});
+
+describe("attach and detach", () => {
+  test("the detach keys leave a container running, attach comes back to it", async () => {
+    const first = await Terminal.open([tugBinary, "run", "-it", "--name", "stay", "busybox", "sh"], {
+      DOCKER_HOST: daemon.host,
+    });
+    try {
+      await first.until("#");
+      first.type("MARK=here\r");
+      first.type("\x10\x11");
+      expect(await first.exited).toBe(0);
+    } finally {
+      first.close();
+    }
+    expect(await daemon.ok(["inspect", "-f", "{{.State.Status}}", "stay"])).toBe("running");
+    const second = await Terminal.open([tugBinary, "attach", "stay"], { DOCKER_HOST: daemon.host });
+    try {
+      second.type("echo still $MARK\r");
+      await second.until("still here");
+      second.type("exit 4\r");
+      expect(await second.exited).toBe(4);
+    } finally {
+      second.close();
+    }
+  });
+
+  test("several clients see the same output", async () => {
+    await daemon.ok(["run", "-d", "-i", "--name", "many", "busybox", "cat"]);
+    const watchers = [0, 1].map(() => daemon.tug(["attach", "--no-stdin", "many"]));
+    await eventually("both watch", async () => {
+      await daemon.tug(["attach", "--sig-proxy=false", "many"], { input: "" });
+      return true;
+    });
+    const done = daemon.tug(["attach", "many"], { input: "shared line\n" });
+    await done;
+    await daemon.ok(["kill", "many"]);
+    for (const one of await Promise.all(watchers)) expect(typeof one.stdout).toBe("string");
+  });
+});
+
+describe("logs", () => {
+  test("keep both streams, lines without an end, and the order", async () => {
+    await daemon.ok(["run", "--name", "l", "busybox", "sh", "-c", "echo one; echo two >&2; printf three"]);
+    expect(await daemon.tug(["logs", "l"])).toEqual({ code: 0, stdout: "one\nthree", stderr: "two\n" });
+  });
+
+  test("--tail, --since, -t", async () => {
+    await daemon.ok(["run", "--name", "l", "busybox", "sh", "-c", "seq 1 100; sleep 1.2; echo last"]);
+    expect(await daemon.ok(["logs", "--tail", "3", "l"])).toBe("99\n100\nlast");
+    expect(await daemon.ok(["logs", "--tail", "0", "l"])).toBe("");
+    expect((await daemon.ok(["logs", "l"])).split("\n").length).toBe(101);
+    const stamped = (await daemon.ok(["logs", "-t", "--tail", "1", "l"])).split(" ");
+    expect(stamped[0]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
+    const moment = new Date(Date.parse(stamped[0] ?? "") - 500).toISOString();
+    expect(await daemon.ok(["logs", "--since", moment, "l"])).toBe("last");
+    expect((await daemon.tug(["logs", "--tail", "nonsense", "l"])).code).not.toBe(0);
+    expect((await daemon.tug(["logs", "nosuch"])).stderr).toContain("No such container: nosuch");
+  });
+
+  test("-f follows until the container ends", async () => {
+    await daemon.ok([
+      "run",
+      "-d",
+      "--name",
+      "f",
+      "busybox",
+      "sh",
+      "-c",
+      "for i in 1 2 3 4 5; do echo $i; sleep 0.1; done",
+    ]);
+    expect(await daemon.ok(["logs", "-f", "f"])).toBe("1\n2\n3\n4\n5");
+  });
+
+  test("a line longer than any buffer arrives whole", async () => {
+    await daemon.ok([
+      "run",
+      "--name",
+      "long",
+      "busybox",
+      "sh",
+      "-c",
+      "head -c 100000 /dev/zero | tr '\\0' x; echo; echo end",
+    ]);
+    const lines = (await daemon.ok(["logs", "long"])).split("\n");
+    expect([lines[0]?.length, lines[1]]).toEqual([100_000, "end"]);
+    expect((await daemon.ok(["logs", "-t", "long"])).split("\n").length).toBe(2);
+  });
+
+  test("are bounded: a talkative container cannot fill the disk, and the newest lines are kept", async () => {
+    await daemon.ok(
+      [
+        "run",
+        "--name",
+        "loud",
+        "--log-opt",
+        "max-size=1m",
+        "--log-opt",
+        "max-file=3",
+        "busybox",
+        "sh",
+        "-c",
+        "i=0; while [ $i -lt 200 ]; do seq 1 5000; i=$((i+1)); sleep 0.005; done; echo the end",
+      ],
+      { timeout: 60_000 },
+    );
+    const id = await daemon.ok(["inspect", "-f", "{{.Id}}", "loud"]);
+    const folder = join(daemon.dataRoot, "containers", id);
+    let bytes = 0;
+    for (const name of readdirSync(folder))
+      if (name.includes("log")) bytes += statSync(join(folder, name)).size;
+    expect(bytes).toBeLessThan(6_000_000);
+    expect(await daemon.ok(["logs", "--tail", "1", "loud"])).toBe("the end");
+    const all = (await daemon.ok(["logs", "loud"])).split("\n");
+    expect(all.length).toBeGreaterThan(1000);
+    expect(all.at(-1)).toBe("the end");
+  }, 90_000);
+});

@@ -1,0 +1,75 @@
+import { existsSync } from "node:fs";
+
+/**
+ * A program in a real pseudo-terminal, driven as a person would: type, resize, read the screen. Bun.spawn's `terminal`
+ * option makes the pty.
+ */
+export class Terminal {
+  readonly exited: Promise<number>;
+  readonly #child: Bun.Subprocess;
+  readonly #terminal: Bun.Terminal;
+  #text = "";
+  #wake: () => void = () => undefined;
+
+  private constructor(
+    command: readonly string[],
+    env: Record<string, string>,
+    size: { rows: number; columns: number },
+  ) {
+    const decoder = new TextDecoder();
+    const terminal = new Bun.Terminal({
+      cols: size.columns,
+      rows: size.rows,
+      data: (_terminal, bytes) => {
+        this.#text += decoder.decode(bytes, { stream: true });
+        this.#wake();
+      },
+    });
+    this.#terminal = terminal;
+    this.#child = Bun.spawn([...command], { terminal, env: { ...process.env, TERM: "xterm", ...env } });
+    this.exited = this.#child.exited;
+  }
+
+  static async open(
+    command: readonly string[],
+    env: Record<string, string>,
+    size: { rows: number; columns: number } = { rows: 24, columns: 80 },
+  ): Promise<Terminal> {
+    const program = command[0] ?? "";
+    if (!existsSync(program)) throw new Error(`no such program: ${program}`);
+    return new Terminal(command, env, size);
+  }
+
+  /** Everything the program printed so far, carriage returns removed. */
+  get text(): string {
+    return this.#text.replaceAll("\r", "");
+  }
+
+  type(keys: string): void {
+    this.#terminal.write(keys);
+  }
+
+  resize(size: { rows: number; columns: number }): void {
+    this.#terminal.resize(size.columns, size.rows);
+  }
+
+  /** Resolves when `wanted` was printed; throws with the screen after the deadline. */
+  async until(wanted: string, milliseconds = 10_000): Promise<void> {
+    const deadline = performance.now() + milliseconds;
+    while (!this.text.includes(wanted)) {
+      const left = deadline - performance.now();
+      if (left <= 0) throw new Error(`never printed ${JSON.stringify(wanted)}; screen:\n${this.text}`);
+      await Promise.race([
+        new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        }),
+        Bun.sleep(left),
+      ]);
+    }
+  }
+
+  close(): void {
+    if (this.#child.exitCode === null) this.#child.kill("SIGKILL");
+    this.#terminal.close();
+  }
+}
