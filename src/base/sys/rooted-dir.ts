@@ -23,6 +23,7 @@ import {
   unlinkat,
 } from "./at.ts";
 import { SystemError } from "./libc.ts";
+import { removeTreeAt } from "./remove-tree.ts";
 import { type DirectoryEntry, type FileStat, lstatat, readDirectory } from "./stat.ts";
 import { getXattr, listXattrs, removeXattr, setXattr } from "./xattr.ts";
 
@@ -246,28 +247,6 @@ export class RootedDir implements Disposable {
     if (before === "" || before === "/") return use(this.fd, name);
     return this.#with(before, O.PATH | O.DIRECTORY, (dir) => use(dir, name));
   }
-}
-
-/** Removes `name` below `dir` and everything in it, following nothing and crossing no mount. */
-export function removeTreeAt(dir: number, name: string): void {
-  try {
-    unlinkat(dir, name);
-    return;
-  } catch (error) {
-    if (!(error instanceof SystemError) || error.code !== "EISDIR") throw error;
-  }
-  const fd = openat2(
-    dir,
-    name,
-    O.RDONLY | O.DIRECTORY | O.NOFOLLOW,
-    RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_XDEV,
-  );
-  try {
-    for (const entry of readDirectory(fd)) removeTreeAt(fd, entry.name);
-  } finally {
-    closeFd(fd);
-  }
-  rmdirat(dir, name);
 }
 
 function optional<R>(run: () => R): R | undefined {

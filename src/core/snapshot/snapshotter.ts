@@ -20,7 +20,7 @@ export interface Snapshotter {
   status(): readonly (readonly [string, string])[];
   stat(name: string): SnapshotInfo | undefined;
   /** Makes an active snapshot. Throws conflict when the key exists, not-found when the parent does not. */
-  prepare(key: string, parent: ChainId | undefined): Promise<readonly Mount[]>;
+  prepare(key: string, parent: ChainId | undefined, options?: PrepareOptions): Promise<readonly Mount[]>;
   /** Mounts of an existing active snapshot, or a read-only view of a committed one. */
   mounts(name: string): readonly Mount[];
   /** Turns an active snapshot into a committed one; its data is on disk (syncfs) before its record is. */
@@ -29,6 +29,8 @@ export interface Snapshotter {
   remove(name: string): Promise<void>;
   /** Directory that holds this snapshot's own changes (overlay "upper"), for diff and unpack; undefined if the driver has none. */
   upperdir(name: string): string | undefined;
+  /** Where the snapshot's files lie, for unpacking into it and for telling what it changed. Throws not-found. */
+  layout(name: string): SnapshotLayout;
   /** Bytes and inodes that this snapshot alone holds. */
   usage(name: string): Promise<Usage>;
   list(): Iterable<SnapshotInfo>;
@@ -43,6 +45,22 @@ export interface SnapshotInfo {
   /** Milliseconds since the epoch. */
   readonly created: number;
 }
+
+export interface PrepareOptions {
+  /**
+   * The contents need not survive a crash of the host (a container that is removed when it ends): the driver may skip the
+   * write-back of the whole file system that unmounting a writable layer otherwise costs. Such a snapshot is never committed.
+   */
+  readonly volatile?: boolean;
+}
+
+/**
+ * `overlay`: `upper` holds only the changes, removals as overlay whiteouts, over `lowers` (nearest first). `tree`: `tree` is
+ * the whole, `parent` the whole tree it began as.
+ */
+export type SnapshotLayout =
+  | { readonly kind: "overlay"; readonly upper: string; readonly lowers: readonly string[] }
+  | { readonly kind: "tree"; readonly tree: string; readonly parent: string | undefined };
 
 /** As mount(8) would take it: `type` "overlay" or "bind". */
 export interface Mount {

@@ -1,0 +1,128 @@
+import { mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
+import { SystemError } from "../../base/sys/libc.ts";
+import { removeTree } from "../../base/sys/remove-tree.ts";
+import { walkTree } from "../../base/sys/walk.ts";
+import type { SnapshotRecord, SnapshotRecords } from "./records.ts";
+import type { Usage } from "./snapshotter.ts";
+
+const trash = ".trash";
+
+/**
+ * The directories of one driver: `<root>/<directory>/...`, one for each record. The root is 0700, so that nobody but root
+ * reaches a set-uid program or a device that some image brought.
+ *
+ * A directory is made before its record and moved to the trash before its record goes; whatever is without its counterpart
+ * after a crash is therefore half-made or half-removed, and `recover` finishes the removal.
+ */
+export class SnapshotDirectories {
+  readonly root: string;
+  readonly #records: SnapshotRecords;
+
+  constructor(root: string, records: SnapshotRecords) {
+    this.root = root;
+    this.#records = records;
+    mkdirSync(join(root, trash), { recursive: true, mode: 0o700 });
+  }
+
+  path(record: { readonly directory: string }, ...below: string[]): string {
+    return join(this.root, record.directory, ...below);
+  }
+
+  /** Makes a new, empty directory and returns its name. */
+  make(): string {
+    for (;;) {
+      const directory = randomName();
+      try {
+        mkdirSync(join(this.root, directory), { mode: 0o700 });
+        return directory;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      }
+    }
+  }
+
+  /** Moves a directory out of sight, at once; `empty` takes the time. */
+  discard(directory: string): void {
+    try {
+      renameSync(join(this.root, directory), join(this.root, trash, `${directory}-${randomName()}`));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+
+  /** Removes what was discarded. Two callers may run at once: what the other one took is not missed. */
+  async empty(): Promise<void> {
+    const fd = openat(AT_FDCWD, join(this.root, trash), O.PATH | O.DIRECTORY);
+    try {
+      for (const name of readdirSync(join(this.root, trash))) {
+        try {
+          await removeTree(fd, name);
+        } catch (error) {
+          if (!(error instanceof SystemError) || (error.code !== "ENOENT" && error.code !== "ENOTEMPTY"))
+            throw error;
+        }
+      }
+    } finally {
+      closeFd(fd);
+    }
+  }
+
+  /**
+   * Makes directories and records agree: a record whose directory or parent is gone is dropped (children after their
+   * parents), a directory without a record is removed. `usable` says whether a record's directory is whole.
+   */
+  async recover(usable: (record: SnapshotRecord) => boolean): Promise<void> {
+    const records = new Map(this.#records.all().map((record) => [record.name, record]));
+    for (let dropped = true; dropped; ) {
+      dropped = false;
+      for (const record of records.values()) {
+        const orphan = record.parent !== undefined && !records.has(record.parent);
+        if (!orphan && usable(record)) continue;
+        records.delete(record.name);
+        this.#records.remove(record.name);
+        dropped = true;
+      }
+    }
+    const wanted = new Set([trash, ...[...records.values()].map((record) => record.directory)]);
+    for (const name of readdirSync(this.root)) if (!wanted.has(name)) this.discard(name);
+    await this.empty();
+  }
+}
+
+/** Ten letters and digits: short, and never reused. */
+function randomName(): string {
+  const alphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
+  return Array.from(crypto.getRandomValues(new Uint8Array(10)), (byte) => alphabet[byte % 36]).join("");
+}
+
+export function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** Bytes and inodes of a tree as `du` counts them: hard links once, allocated blocks, the root included. */
+export async function measureTree(path: string): Promise<Usage> {
+  const fd = openat(AT_FDCWD, path, O.PATH | O.DIRECTORY);
+  try {
+    const seen = new Set<bigint>();
+    let bytes = statSync(path).blocks * 512;
+    let inodes = 1;
+    let since = performance.now();
+    for (const { stat } of walkTree(fd)) {
+      if (stat.nlink > 1 && stat.kind !== "directory") {
+        if (seen.has(stat.ino)) continue;
+        seen.add(stat.ino);
+      }
+      bytes += stat.allocated;
+      inodes++;
+      if (performance.now() - since > 4) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        since = performance.now();
+      }
+    }
+    return { bytes, inodes };
+  } finally {
+    closeFd(fd);
+  }
+}

@@ -1,0 +1,169 @@
+import { conflict, notFound } from "../../base/lib/errors.ts";
+import type { ChainId } from "../../base/lib/ids.ts";
+import { type Database, migrate } from "../../base/store/database.ts";
+import type { SnapshotInfo, Usage } from "./snapshotter.ts";
+
+/** A snapshot's record: what the contract shows, and where it lies. */
+export interface SnapshotRecord extends SnapshotInfo {
+  /** Name of its directory below the driver's root: short, as overlay mount data is limited to a page. */
+  readonly directory: string;
+  readonly volatile: boolean;
+  /** Measured once for a committed snapshot, which does not change. */
+  readonly usage: Usage | undefined;
+}
+
+interface Row {
+  name: string;
+  kind: "active" | "committed";
+  parent: string | null;
+  created: number;
+  directory: string;
+  volatile: number;
+  bytes: number | null;
+  inodes: number | null;
+}
+
+const migrations = [
+  `CREATE TABLE snapshot (
+     driver TEXT NOT NULL,
+     name TEXT NOT NULL,
+     kind TEXT NOT NULL CHECK (kind IN ('active', 'committed')),
+     parent TEXT,
+     created INTEGER NOT NULL,
+     directory TEXT NOT NULL,
+     volatile INTEGER NOT NULL DEFAULT 0,
+     bytes INTEGER,
+     inodes INTEGER,
+     PRIMARY KEY (driver, name)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX snapshot_parent ON snapshot (driver, parent);`,
+];
+
+/**
+ * The records of one driver. Active snapshots are written without waiting for the disk: after a power cut `recover` removes
+ * a directory whose record was lost, and a later durable write to the same file carries the earlier ones with it.
+ */
+export class SnapshotRecords {
+  readonly #db: Database;
+  readonly #driver: string;
+  readonly #statements;
+
+  constructor(db: Database, driver: string) {
+    migrate(db, "snapshot", migrations);
+    this.#db = db;
+    this.#driver = driver;
+    this.#statements = {
+      get: db.query<Row, [string, string]>("SELECT * FROM snapshot WHERE driver = ?1 AND name = ?2"),
+      all: db.query<Row, [string]>("SELECT * FROM snapshot WHERE driver = ?1 ORDER BY created, name"),
+      child: db.query<{ name: string }, [string, string]>(
+        "SELECT name FROM snapshot WHERE driver = ?1 AND parent = ?2 LIMIT 1",
+      ),
+      insert: db.query(
+        `INSERT INTO snapshot (driver, name, kind, parent, created, directory, volatile)
+         VALUES (?1, ?2, 'active', ?3, ?4, ?5, ?6)`,
+      ),
+      commit: db.query("UPDATE snapshot SET name = ?3, kind = 'committed' WHERE driver = ?1 AND name = ?2"),
+      measure: db.query("UPDATE snapshot SET bytes = ?3, inodes = ?4 WHERE driver = ?1 AND name = ?2"),
+      remove: db.query("DELETE FROM snapshot WHERE driver = ?1 AND name = ?2"),
+    };
+  }
+
+  /** Names of drivers that have records: a data root stays with the driver it began with. */
+  static drivers(db: Database): string[] {
+    migrate(db, "snapshot", migrations);
+    return db
+      .query<{ driver: string }, []>("SELECT DISTINCT driver FROM snapshot ORDER BY driver")
+      .all()
+      .map((row) => row.driver);
+  }
+
+  find(name: string): SnapshotRecord | undefined {
+    const row = this.#statements.get.get(this.#driver, name);
+    return row ? record(row) : undefined;
+  }
+
+  get(name: string): SnapshotRecord {
+    const found = this.find(name);
+    if (!found) throw notFound(`snapshot ${name} does not exist`);
+    return found;
+  }
+
+  all(): SnapshotRecord[] {
+    return this.#statements.all.all(this.#driver).map(record);
+  }
+
+  hasChildren(name: string): boolean {
+    return this.#statements.child.get(this.#driver, name) !== null;
+  }
+
+  /** The committed parents of a record, nearest first. */
+  parents(of: SnapshotRecord): SnapshotRecord[] {
+    const chain: SnapshotRecord[] = [];
+    for (let name = of.parent; name !== undefined; name = chain.at(-1)?.parent) chain.push(this.get(name));
+    return chain;
+  }
+
+  /** Checks that `key` is free and `parent` can bear children; returns the parent's record. */
+  admit(key: string, parent: ChainId | undefined): SnapshotRecord | undefined {
+    if (this.find(key)) throw conflict(`snapshot ${key} already exists`);
+    if (parent === undefined) return undefined;
+    const found = this.get(parent);
+    if (found.kind !== "committed") throw conflict(`snapshot ${parent} is not committed`);
+    return found;
+  }
+
+  insertActive(entry: {
+    readonly name: string;
+    readonly parent: string | undefined;
+    readonly created: number;
+    readonly directory: string;
+    readonly volatile: boolean;
+  }): void {
+    this.#relaxed(() =>
+      this.#statements.insert.run(
+        this.#driver,
+        entry.name,
+        entry.parent ?? null,
+        entry.created,
+        entry.directory,
+        entry.volatile ? 1 : 0,
+      ),
+    );
+  }
+
+  /** Durable: returns when the record is on disk (where the file was opened durable). */
+  commit(name: ChainId, key: string): void {
+    this.#statements.commit.run(this.#driver, key, name);
+  }
+
+  measured(name: string, usage: Usage): void {
+    this.#relaxed(() => this.#statements.measure.run(this.#driver, name, usage.bytes, usage.inodes));
+  }
+
+  remove(name: string): void {
+    this.#relaxed(() => this.#statements.remove.run(this.#driver, name));
+  }
+
+  /** Writes without an fsync of the log (SQLite, "PRAGMA synchronous": WAL mode stays consistent with NORMAL). */
+  #relaxed(write: () => void): void {
+    const before = this.#db.query<{ synchronous: number }, []>("PRAGMA synchronous").get()?.synchronous ?? 2;
+    this.#db.run("PRAGMA synchronous = 1");
+    try {
+      write();
+    } finally {
+      this.#db.run(`PRAGMA synchronous = ${before}`);
+    }
+  }
+}
+
+function record(row: Row): SnapshotRecord {
+  return {
+    name: row.name,
+    kind: row.kind,
+    parent: row.parent ?? undefined,
+    created: row.created,
+    directory: row.directory,
+    volatile: row.volatile !== 0,
+    usage: row.bytes === null || row.inodes === null ? undefined : { bytes: row.bytes, inodes: row.inodes },
+  };
+}

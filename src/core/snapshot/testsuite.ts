@@ -1,0 +1,231 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { codeOf } from "../../base/lib/errors.ts";
+import type { ChainId } from "../../base/lib/ids.ts";
+import { type Database, openDatabase } from "../../base/store/database.ts";
+import { mountSpec, unmountIfMounted } from "../../base/sys/mount.ts";
+import type { Mount, Snapshotter } from "./snapshotter.ts";
+
+/** What a driver is opened with; a second open on the same arguments is what a restart of the daemon does. */
+export interface SuiteContext {
+  readonly db: Database;
+  readonly root: string;
+}
+
+const chain = (name: string) => `sha256:${name.padEnd(64, "0")}` as ChainId;
+
+async function code(run: Promise<unknown>): Promise<string> {
+  try {
+    await run;
+  } catch (error) {
+    return codeOf(error);
+  }
+  return "none";
+}
+
+/** The tests that every snapshot driver passes. */
+export function snapshotterSuite(
+  driver: string,
+  open: (context: SuiteContext) => Promise<Snapshotter>,
+): void {
+  describe(driver, () => {
+    let base = "";
+    let context: SuiteContext;
+    let snapshots: Snapshotter;
+
+    beforeEach(async () => {
+      base = mkdtempSync(join(tmpdir(), `snapshot-${driver}-`));
+      mkdirSync(join(base, "root"), { mode: 0o700 });
+      context = { db: openDatabase(join(base, "db")), root: join(base, "root") };
+      snapshots = await open(context);
+    });
+    afterEach(() => {
+      context.db.close();
+      rmSync(base, { recursive: true, force: true });
+    });
+
+    /** Mounts, works, unmounts. */
+    function within<R>(mounts: readonly Mount[], work: (root: string) => R): R {
+      const target = mkdtempSync(join(base, "mnt-"));
+      for (const mount of mounts) mountSpec(mount, target);
+      try {
+        return work(target);
+      } finally {
+        unmountIfMounted(target);
+      }
+    }
+
+    async function layer(
+      name: string,
+      parent: string | undefined,
+      fill: (root: string) => void,
+    ): Promise<ChainId> {
+      within(await snapshots.prepare(`fill-${name}`, parent === undefined ? undefined : chain(parent)), fill);
+      await snapshots.commit(chain(name), `fill-${name}`);
+      return chain(name);
+    }
+
+    const tree = () => {
+      const count = readdirSync(context.root).filter((name) => !name.startsWith("."));
+      return count.length;
+    };
+
+    test("layers stack: later ones change, replace and remove what earlier ones brought", async () => {
+      await layer("a", undefined, (root) => {
+        mkdirSync(join(root, "etc"));
+        writeFileSync(join(root, "etc/keep"), "a");
+        writeFileSync(join(root, "etc/gone"), "a");
+        mkdirSync(join(root, "dir"));
+        writeFileSync(join(root, "dir/old"), "a");
+      });
+      await layer("b", "a", (root) => {
+        writeFileSync(join(root, "etc/keep"), "b");
+        rmSync(join(root, "etc/gone"));
+        rmSync(join(root, "dir"), { recursive: true });
+        mkdirSync(join(root, "dir"));
+        writeFileSync(join(root, "dir/new"), "b");
+      });
+      within(snapshots.mounts(chain("b")), (root) => {
+        expect(readFileSync(join(root, "etc/keep"), "utf8")).toBe("b");
+        expect(existsSync(join(root, "etc/gone"))).toBe(false);
+        expect(readdirSync(join(root, "dir"))).toEqual(["new"]);
+      });
+      within(snapshots.mounts(chain("a")), (root) => {
+        expect(readFileSync(join(root, "etc/keep"), "utf8")).toBe("a");
+        expect(readdirSync(join(root, "dir"))).toEqual(["old"]);
+      });
+    });
+
+    test("two active snapshots of one parent do not see each other, nor does the parent", async () => {
+      await layer("a", undefined, (root) => writeFileSync(join(root, "f"), "a"));
+      const one = await snapshots.prepare("one", chain("a"));
+      const two = await snapshots.prepare("two", chain("a"), { volatile: true });
+      within(one, (root) => writeFileSync(join(root, "f"), "one"));
+      within(two, (root) => expect(readFileSync(join(root, "f"), "utf8")).toBe("a"));
+      within(snapshots.mounts(chain("a")), (root) => {
+        expect(readFileSync(join(root, "f"), "utf8")).toBe("a");
+        expect(() => writeFileSync(join(root, "f"), "x")).toThrow("EROFS");
+      });
+      // Mounted a second time, as a container started again does.
+      within(snapshots.mounts("one"), (root) => expect(readFileSync(join(root, "f"), "utf8")).toBe("one"));
+      within(snapshots.mounts("two"), (root) => expect(readdirSync(root)).toEqual(["f"]));
+    });
+
+    test("the mode and owner of the root directory are handed down", async () => {
+      await layer("a", undefined, (root) => {
+        expect(statSync(root).mode & 0o7777).toBe(0o755);
+        Bun.spawnSync(["chown", "12:34", root]);
+        Bun.spawnSync(["chmod", "1751", root]);
+      });
+      within(await snapshots.prepare("box", chain("a")), (root) => {
+        const { mode, uid, gid } = statSync(root);
+        expect([mode & 0o7777, uid, gid]).toEqual([0o1751, 12, 34]);
+      });
+    });
+
+    test("keys, parents and states are checked", async () => {
+      await snapshots.prepare("box", undefined);
+      expect(await code(snapshots.prepare("box", undefined))).toBe("conflict");
+      expect(await code(snapshots.prepare("other", chain("missing")))).toBe("not-found");
+      expect(await code(snapshots.prepare("other", "box" as ChainId))).toBe("conflict");
+      expect(await code(snapshots.commit(chain("a"), "missing"))).toBe("not-found");
+      await snapshots.commit(chain("a"), "box");
+      expect(await code(snapshots.commit(chain("b"), chain("a")))).toBe("conflict");
+      expect(() => snapshots.mounts("box")).toThrow();
+      await snapshots.prepare("box", chain("a"));
+      expect(await code(snapshots.commit(chain("a"), "box"))).toBe("conflict");
+      expect(tree()).toBe(2);
+    });
+
+    test("a parent stays while it has children; removal is idempotent and leaves nothing", async () => {
+      await layer("a", undefined, (root) => mkdirSync(join(root, "d")));
+      await layer("b", "a", (root) => writeFileSync(join(root, "d/f"), "b"));
+      await snapshots.prepare("box", chain("b"));
+      expect(await code(snapshots.remove(chain("b")))).toBe("conflict");
+      expect([...snapshots.list()].map((info) => info.name).sort()).toEqual(
+        [chain("a"), chain("b"), "box"].sort(),
+      );
+      for (const name of ["box", chain("b"), chain("a"), "box"]) await snapshots.remove(name);
+      expect([...snapshots.list()]).toEqual([]);
+      expect(tree()).toBe(0);
+    });
+
+    test("stat tells kind and parent", async () => {
+      await layer("a", undefined, () => undefined);
+      await snapshots.prepare("box", chain("a"));
+      const info = snapshots.stat("box");
+      expect([info?.kind, info?.parent]).toEqual(["active", chain("a")]);
+      expect(snapshots.stat(chain("a"))?.kind).toBe("committed");
+      expect(snapshots.stat("missing")).toBeUndefined();
+      expect(() => snapshots.layout("missing")).toThrow("does not exist");
+    });
+
+    test("usage counts bytes and inodes, hard links once", async () => {
+      await layer("a", undefined, (root) => {
+        writeFileSync(join(root, "big"), Buffer.alloc(1 << 20, 7));
+        require("node:fs").linkSync(join(root, "big"), join(root, "same"));
+      });
+      const usage = await snapshots.usage(chain("a"));
+      expect(usage.inodes).toBe(2);
+      expect(usage.bytes).toBeGreaterThanOrEqual(1 << 20);
+      expect(usage.bytes).toBeLessThan((1 << 20) + 100_000);
+      expect(await snapshots.usage(chain("a"))).toEqual(usage);
+    });
+
+    test("after a restart everything is as it was", async () => {
+      await layer("a", undefined, (root) => writeFileSync(join(root, "f"), "a"));
+      within(await snapshots.prepare("box", chain("a")), (root) => writeFileSync(join(root, "g"), "box"));
+      const again = await open(context);
+      within(again.mounts("box"), (root) => expect(readdirSync(root).sort()).toEqual(["f", "g"]));
+      expect([...again.list()]).toEqual([...snapshots.list()]);
+    });
+
+    test("a directory without record and a record without directory are repaired at the next start", async () => {
+      await layer("a", undefined, () => undefined);
+      await layer("b", "a", () => undefined);
+      await layer("c", undefined, () => undefined);
+      await snapshots.prepare("box", chain("b"));
+      mkdirSync(join(context.root, "halfmade00", "deep"), { recursive: true });
+      mkdirSync(join(context.root, ".trash", "halfgone00"));
+      // What a crash in the middle of removing "a" would leave, had it no children.
+      const layout = snapshots.layout(chain("a"));
+      const own = join(layout.kind === "overlay" ? layout.upper : layout.tree, "..");
+      renameSync(own, join(context.root, ".trash", "a"));
+      const again = await open(context);
+      expect([...again.list()].map((info) => info.name)).toEqual([chain("c")]);
+      expect(tree()).toBe(1);
+      expect(readdirSync(join(context.root, ".trash"))).toEqual([]);
+    });
+
+    test("no unprivileged user can reach a layer", async () => {
+      await layer("a", undefined, () => undefined);
+      for (const name of readdirSync(context.root)) {
+        expect(lstatSync(join(context.root, name)).mode & 0o077).toBe(0);
+      }
+      const layout = snapshots.layout(chain("a"));
+      const tree = layout.kind === "overlay" ? layout.upper : layout.tree;
+      expect(Bun.spawnSync(["setpriv", "--reuid=65534", "--clear-groups", "ls", tree]).exitCode).not.toBe(0);
+    });
+
+    test("the contents of a failed prepare are gone, and many prepares at once do not collide", async () => {
+      await layer("a", undefined, () => undefined);
+      const keys = Array.from({ length: 20 }, (_, i) => `box${i % 10}`);
+      const results = await Promise.allSettled(keys.map((key) => snapshots.prepare(key, chain("a"))));
+      expect(results.filter((result) => result.status === "fulfilled").length).toBe(10);
+      expect(tree()).toBe(11);
+    });
+  });
+}
