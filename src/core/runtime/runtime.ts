@@ -1,3 +1,5 @@
+import type { CgroupPaths } from "../../base/sys/cgroup.ts";
+
 /**
  * The runtime: an OCI runtime (crun, runc) that isolates, under a monitor (conmon) that outlives the daemon, holds the
  * container's stdio and pty, writes its log and records its exit status in a file.
@@ -21,10 +23,12 @@ export interface TaskRuntime {
   delete(id: string, options: { readonly force: boolean }): Promise<void>;
   /** What became of a task, from disk and kernel: used after a daemon restart. */
   observe(id: string, dirs: TaskDirs): Promise<TaskObservation>;
-  /** Runs another process in the container under a monitor of its own. */
-  exec(task: NewExec): Promise<RunningTask>;
+  /** Runs another process in the container under a monitor of its own; its exit comes through `onExit` by the exec's id. */
+  exec(task: NewExec): Promise<RunningExec>;
   /** Pids of the container's cgroup, as seen from the host. */
   pids(id: string): Promise<readonly number[]>;
+  /** The container's cgroup directories, for `stats`. */
+  cgroups(id: string): CgroupPaths;
   /** Opens the monitor's attach socket. */
   attach(dirs: TaskDirs): Promise<TaskStreams>;
   /** Rows and columns of the pty. */
@@ -33,9 +37,14 @@ export interface TaskRuntime {
   reopenLog(dirs: TaskDirs): Promise<void>;
   /** Called once for each task of this daemon's life when its monitor recorded its exit. */
   onExit(listener: (exit: TaskExit) => void): Disposable;
+  /** Called at the first OOM kill in a container's cgroup, be it the init or a child of it. */
+  onOom(listener: (oom: TaskOom) => void): Disposable;
 }
 
-/** Where a task's files lie. `bundle` persists (data root), `state` is volatile (exec root). */
+/**
+ * Where a task's files lie. `state` (exec root, volatile) holds all that the runtime needs: the OCI bundle, the monitor's
+ * socket and fifos, the exit. `bundle` (data root) is the engine's and is not touched.
+ */
 export interface TaskDirs {
   readonly bundle: string;
   readonly state: string;
@@ -54,6 +63,8 @@ export interface NewTask {
   readonly logTarget: string;
   readonly logLimit: number;
   readonly runtime?: string;
+  /** Starts from a CRIU checkpoint instead of the spec's process; the task then runs at once, `start` is not called. */
+  readonly restore?: { readonly image: string; readonly options: readonly string[] };
 }
 
 export interface NewExec {
@@ -63,12 +74,23 @@ export interface NewExec {
   readonly process: OciProcess;
   readonly tty: boolean;
   readonly openStdin: boolean;
+  /** Opens the streams before the process starts, so that no output is missed; they come with the result. */
+  readonly attach: boolean;
 }
 
 export interface RunningTask {
   readonly id: string;
   readonly pid: number;
   readonly monitorPid: number;
+}
+
+export interface RunningExec extends RunningTask {
+  /** When `attach` was asked for. */
+  readonly streams?: TaskStreams;
+}
+
+export interface TaskOom {
+  readonly id: string;
 }
 
 export interface TaskExit {

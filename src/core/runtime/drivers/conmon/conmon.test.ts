@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { collect, Sandbox } from "../../testdata/busybox.ts";
+
+let box: Sandbox;
+beforeAll(() => {
+  box = new Sandbox();
+});
+afterAll(async () => {
+  await box[Symbol.asyncDispose]();
+});
+
+test("a container runs, its output is logged, its exit code and time are reported, and delete leaves nothing", async () => {
+  const id = "c-run";
+  await box.run(id, ["sh", "-c", "echo out; echo err >&2; exit 7"]);
+  const exit = await box.exit(id);
+  expect(exit.exitCode).toBe(7);
+  expect(exit.oomKilled).toBe(false);
+  expect(Math.abs(Number(exit.at / 1_000_000n) - Date.now())).toBeLessThan(2000);
+  expect((await box.log(id)).split("\n").sort().join()).toContain("err");
+  await box.runtime.delete(id, { force: false });
+  expect(existsSync(box.dirs(id).state)).toBe(false);
+  expect(existsSync(join(box.root, "crun", id))).toBe(false);
+});
+
+test("attached before the start, the streams carry all output apart by stream, and stdin ends when closed", async () => {
+  const id = "c-attach";
+  await box.runtime.create(
+    box.task(id, ["sh", "-c", "cat; echo done >&2"], { openStdin: true, stdinOnce: true }),
+  );
+  await using streams = await box.runtime.attach(box.dirs(id));
+  await box.runtime.start(id);
+  await streams.write(Buffer.from("through\n"));
+  await streams.closeStdin();
+  expect(await collect(streams.output)).toEqual({ stdout: "through\n", stderr: "done\n" });
+  expect((await box.exit(id)).exitCode).toBe(0);
+  await box.runtime.delete(id, { force: false });
+});
+
+test("an exec runs in the container with its own streams and exit code", async () => {
+  const id = "c-exec";
+  const task = box.task(id, ["sleep", "1000"]);
+  await box.runtime.create(task);
+  await box.runtime.start(id);
+  const process = { ...task.spec.process, args: ["sh", "-c", "cat; echo $0 >&2; exit 9"] };
+  const exec = await box.runtime.exec({
+    id: "e-1",
+    containerId: id,
+    dirs: box.dirs("e-1"),
+    process: process as never,
+    tty: false,
+    openStdin: true,
+    attach: true,
+  });
+  const { streams } = exec;
+  if (!streams) throw new Error("no streams");
+  await streams.write(Buffer.from("in"));
+  await streams.closeStdin();
+  expect(await collect(streams.output)).toEqual({ stdout: "in", stderr: "sh\n" });
+  expect((await box.exit("e-1")).exitCode).toBe(9);
+  await box.runtime.delete("e-1", { force: false });
+  expect(existsSync(box.dirs("e-1").state)).toBe(false);
+  await box.runtime.delete(id, { force: true });
+});

@@ -1,0 +1,108 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { TugError } from "../../../../base/lib/errors.ts";
+import type { OciRuntime } from "../../oci.ts";
+import { SyncPipe } from "./sync-pipe.ts";
+
+/** What one conmon watches over. */
+export interface MonitorOptions {
+  readonly conmon: string;
+  readonly runtime: OciRuntime;
+  /** The container that the runtime is asked about. */
+  readonly container: string;
+  /** The monitor's own name: the container's id, or the exec's. */
+  readonly task: string;
+  /** conmon's bundle and working directory: the socket, the fifos, the pid, exit and oom files come to lie here. */
+  readonly directory: string;
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  /** Stdin survives the end of the attached client that wrote it. */
+  readonly keepStdin: boolean;
+  readonly log: readonly string[];
+  /** For an exec: its process.json, and what to do between the opening of the attach socket and the start. */
+  readonly exec?: { readonly processFile: string; readonly beforeStart?: () => Promise<void> };
+  /** For a restore: the checkpoint. */
+  readonly restore?: { readonly image: string; readonly options: readonly string[] };
+  readonly timeoutMs: number;
+}
+
+/** The outcome: a pid, or the runtime's complaint. */
+export type MonitorResult =
+  | { readonly pid: number; readonly monitorPid: number }
+  | { readonly failure: string; readonly status: number };
+
+/**
+ * Starts a conmon and waits until it says the pid of what it started. conmon forks once, so that it belongs to init in a
+ * session of its own and outlives us; it gets no descriptor but its pipes, for all of ours are close-on-exec.
+ */
+export async function startMonitor(options: MonitorOptions): Promise<MonitorResult> {
+  using sync = new SyncPipe();
+  const attached = options.exec?.beforeStart;
+  using attach = attached ? new SyncPipe() : undefined;
+  using start = attached ? new SyncPipe() : undefined;
+  const pipes = [sync, attach, start].filter((pipe) => pipe !== undefined);
+  const child = Bun.spawn([options.conmon, ...conmonArgs(options)], {
+    cwd: options.directory,
+    stdio: ["ignore", "ignore", "pipe", ...pipes.map((pipe) => pipe.theirs)],
+    env: {
+      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      _OCI_SYNCPIPE: "3",
+      ...(attached ? { _OCI_ATTACHPIPE: "4", _OCI_STARTPIPE: "5" } : {}),
+    },
+  });
+  const complaint = new Response(child.stderr).text();
+  for (const pipe of pipes) await pipe.open();
+  start?.signal();
+
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new TugError("internal", `OCI runtime ${options.runtime.name} did not answer in time`)),
+    options.timeoutMs,
+  );
+  try {
+    if (attach && attached) {
+      const ready = await Promise.race([attach.next(), late]);
+      if (ready) {
+        await attached();
+        start?.signal();
+      }
+    }
+    const message = await Promise.race([sync.next(), late]);
+    await child.exited;
+    if (message && message.data >= 0)
+      return { pid: message.data, monitorPid: await monitorPidIn(options.directory) };
+    const failure = message?.message || (await complaint) || "the monitor ended without a word";
+    return { failure: failure.trim(), status: message ? -message.data : 1 };
+  } catch (error) {
+    const pid = await monitorPidIn(options.directory).catch(() => 0);
+    // Its child (the runtime) has SIGKILL as its parent-death signal.
+    if (pid > 0) process.kill(pid, "SIGKILL");
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** conmon's parent half writes this file before it exits. */
+async function monitorPidIn(directory: string): Promise<number> {
+  return Number(await readFile(join(directory, "monitor.pid"), "utf8"));
+}
+
+function conmonArgs(options: MonitorOptions): string[] {
+  const { directory, runtime, exec, restore } = options;
+  return [
+    ...["--api-version", "1", "-c", options.container, "-u", options.task, "-n", options.task],
+    ...["-b", directory, "--full-attach", "-r", runtime.path],
+    ...runtime.globalArgs.flatMap((argument) => ["--runtime-arg", argument]),
+    ...["-p", join(directory, "pid"), "-P", join(directory, "monitor.pid"), "--persist-dir", directory],
+    ...options.log,
+    "--no-sync-log",
+    ...(options.tty ? ["-t"] : []),
+    ...(options.stdin ? ["-i"] : []),
+    ...(options.keepStdin ? ["--leave-stdin-open"] : []),
+    ...(exec ? ["-e", "--exec-process-spec", exec.processFile] : []),
+    ...(exec?.beforeStart ? ["--exec-attach"] : []),
+    ...(restore ? ["--restore", restore.image] : []),
+    ...(restore?.options ?? []).flatMap((option) => ["--runtime-opt", option]),
+  ];
+}
