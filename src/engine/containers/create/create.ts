@@ -1,0 +1,239 @@
+import { existsSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { hostname as hostHostname } from "node:os";
+import { conflict, invalid, notFound } from "../../../base/lib/errors.ts";
+import { type ContainerId, randomId } from "../../../base/lib/ids.ts";
+import { formatRfc3339Nano } from "../../../base/lib/timestamp.ts";
+import type {
+  ContainerConfig,
+  ContainerCreateResponse,
+  EndpointSettings,
+  HostConfig,
+  NetworkingConfig,
+} from "../../../base/spec/docker/api.gen.ts";
+import type { Image } from "../../../core/image/image.ts";
+import type { ContainerContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
+import { parseContainerName, randomName } from "../names.ts";
+import { containerOfMode, parseNetworkMode } from "../network-mode.ts";
+import { type ContainerDefinition, freshState, type MountRecord } from "../record.ts";
+import { normalizeHost } from "./host-defaults.ts";
+import { mergeImageConfig } from "./merge.ts";
+import { planMounts } from "./mount-plan.ts";
+import { checkResources } from "./resources.ts";
+import { validateConfig, validateHost } from "./validate.ts";
+
+export type CreateRequest = ContainerConfig & {
+  readonly HostConfig?: HostConfig | undefined;
+  readonly NetworkingConfig?: NetworkingConfig | undefined;
+};
+
+/**
+ * Makes a container: decides everything first, then makes its directory, its volumes and its writable layer, and writes
+ * the record last. A crash in between leaves pieces that no record names; recovery removes those.
+ */
+export async function createContainer(
+  context: ContainerContext,
+  request: CreateRequest,
+  options: { readonly name: string | undefined; readonly platform: string | undefined },
+): Promise<ContainerCreateResponse> {
+  const { store, log } = context;
+  const id = randomId() as ContainerId;
+  const name = options.name
+    ? parseContainerName(options.name)
+    : randomName((candidate) => store.isTaken(candidate));
+  const { definition, warnings } = decide(context, id, request, options.platform);
+  using _name = store.reserve(name, id);
+  await using undo = new AsyncDisposableStack();
+  const directory = context.paths.dir(id);
+  await mkdir(directory, { recursive: true, mode: 0o710 });
+  undo.defer(() => rm(directory, { recursive: true, force: true }));
+  const mounts = await makeVolumes(context, id, definition.mounts, undo);
+  const image = definition.imageId === "" ? undefined : context.images.get(definition.imageId);
+  await context.snapshots.prepare(id, image?.chainId);
+  undo.defer(() => context.snapshots.remove(id));
+  store.insert({ id, name, definition: { ...definition, mounts }, state: freshState });
+  undo.move();
+  emitContainer(context, store.resolve(id), "create");
+  log.debug("container created", { id, name });
+  return { Id: id, Warnings: [...warnings] };
+}
+
+function decide(
+  context: ContainerContext,
+  id: ContainerId,
+  request: CreateRequest,
+  platform: string | undefined,
+): { readonly definition: ContainerDefinition; readonly warnings: readonly string[] } {
+  const { defaults } = context;
+  const { HostConfig: askedHost = {}, NetworkingConfig: networking, ...askedConfig } = request;
+  validateConfig(askedConfig);
+  const warnings: string[] = [];
+  const warn = (text: string) => void warnings.push(text);
+  validateHost(askedHost, askedConfig, { runtimes: defaults.runtimes, warn });
+  const image = askedConfig.Image ? findImage(context, askedConfig.Image, platform) : undefined;
+  const config = mergeImageConfig(askedConfig, image?.config.config);
+  const [path, ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+  if (path === undefined) throw invalid("no command specified");
+  validateConfig(config);
+  const checked = checkResources(askedHost, context.facts);
+  const host = joinContainers(context, normalizeHost(checked.host, defaults));
+  chooseLogDriver(context, host);
+  config.Hostname ||= hostnameFor(context, id, host);
+  const mounts = planMounts(config, host, {
+    mountsOf: (container) => context.store.resolve(container).definition.mounts,
+    exists: existsSync,
+    imageId: (reference) => context.images.resolve(reference).id,
+    randomVolumeName: randomId,
+  });
+  return {
+    warnings: [...warnings, ...checked.warnings],
+    definition: {
+      created: formatRfc3339Nano(BigInt(context.clock.now()) * 1_000_000n),
+      imageId: image?.id ?? "",
+      imageReference: askedConfig.Image ?? "",
+      imageManifest: image?.manifest
+        ? ({ ...image.manifest, urls: undefined, annotations: undefined } as never)
+        : undefined,
+      platform: {
+        os: image?.config.os ?? "linux",
+        architecture: image?.config.architecture ?? context.facts.architecture,
+      },
+      path,
+      args,
+      config,
+      host,
+      mounts,
+      networks: planNetworks(context, host, networking),
+      logPath: "",
+      driver: context.snapshots.name,
+    },
+  };
+}
+
+function findImage(context: ContainerContext, reference: string, platform: string | undefined): Image {
+  const image = context.images.resolve(reference);
+  if (platform) {
+    const [os = "linux", architecture = ""] = platform.split("/");
+    const has = image.config;
+    if (os !== has.os || (architecture !== "" && architecture !== has.architecture)) {
+      throw notFound(
+        `image with reference ${reference} was found but its platform (${has.os}/${has.architecture}) does not match the specified platform (${platform})`,
+      );
+    }
+  }
+  return image;
+}
+
+/** With --network host the host's name, in another container's network that one's, else the short id. */
+function hostnameFor(context: ContainerContext, id: ContainerId, host: HostConfig): string {
+  const mode = parseNetworkMode(host.NetworkMode);
+  if (mode.kind === "container")
+    return context.store.resolve(mode.container).definition.config.Hostname ?? "";
+  if (mode.kind === "host" || host.UTSMode === "host") return hostHostname();
+  return id.slice(0, 12);
+}
+
+/** `container:<name>` modes are kept by id, so that a rename does not break them. */
+function joinContainers(context: ContainerContext, host: HostConfig): HostConfig {
+  const resolved = { ...host };
+  for (const key of ["NetworkMode", "IpcMode", "PidMode"] as const) {
+    const target = containerOfMode(host[key]);
+    if (target !== undefined) resolved[key] = `container:${context.store.resolve(target).id}`;
+  }
+  return resolved;
+}
+
+function chooseLogDriver(context: ContainerContext, host: HostConfig): void {
+  const type = host.LogConfig?.Type ?? "";
+  const driver = context.logDrivers.get(type);
+  if (!driver) throw invalid(`logger: no log driver named '${type}' is registered`);
+  driver.validate(host.LogConfig?.Config ?? {});
+}
+
+/** The network of NetworkMode first, then those of NetworkingConfig; names are resolved at start. */
+function planNetworks(
+  context: ContainerContext,
+  host: HostConfig,
+  networking: NetworkingConfig | undefined,
+): Readonly<Record<string, EndpointSettings>> {
+  const mode = parseNetworkMode(host.NetworkMode);
+  const asked = networking?.EndpointsConfig ?? {};
+  if (mode.kind === "container") {
+    if (Object.keys(asked).length > 0) {
+      throw conflict(
+        "conflicting options: cannot attach to user-defined networks and join another container's network",
+      );
+    }
+    return {};
+  }
+  const name = mode.kind === "network" ? mode.name : mode.kind;
+  const canonical = (network: string) => findNetworkName(context, network) ?? network;
+  const primary = canonical(name);
+  const plan: Record<string, EndpointSettings> = { [primary]: {} };
+  for (const [key, settings] of Object.entries(asked)) {
+    const network = key === "default" ? primary : canonical(key);
+    checkEndpoint(network, settings, mode.kind);
+    plan[network] = { ...settings };
+  }
+  return plan;
+}
+
+function findNetworkName(context: ContainerContext, network: string): string | undefined {
+  try {
+    return context.networks.resolve(network).name;
+  } catch {
+    // A network that does not exist yet is an error of `start`, not of `create`, as in Docker.
+    return undefined;
+  }
+}
+
+function checkEndpoint(network: string, settings: EndpointSettings, kind: string): void {
+  const ipv4 = settings.IPAMConfig?.IPv4Address;
+  const ipv6 = settings.IPAMConfig?.IPv6Address;
+  if (ipv4 && !/^\d{1,3}(?:\.\d{1,3}){3}$/.test(ipv4)) {
+    throw invalid(`invalid endpoint settings:\ninvalid IPv4 address: ${ipv4}`);
+  }
+  if (ipv6 && !ipv6.includes(":")) throw invalid(`invalid endpoint settings:\ninvalid IPv6 address: ${ipv6}`);
+  if (settings.MacAddress && !/^(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/.test(settings.MacAddress)) {
+    throw invalid(`invalid endpoint settings:\ninvalid MAC address: ${settings.MacAddress}`);
+  }
+  if ((ipv4 || ipv6) && (network === "bridge" || kind === "host" || kind === "none")) {
+    throw invalid("user specified IP address is supported on user defined networks only");
+  }
+  if (network === "bridge" && (settings.Aliases ?? []).length > 0) {
+    throw invalid("network-scoped alias is supported only for containers in user defined networks");
+  }
+}
+
+/** Creates and claims volumes; the source path becomes part of the record. */
+async function makeVolumes(
+  context: ContainerContext,
+  id: ContainerId,
+  mounts: readonly MountRecord[],
+  undo: AsyncDisposableStack,
+): Promise<readonly MountRecord[]> {
+  const done: MountRecord[] = [];
+  for (const mount of mounts) {
+    if (mount.type !== "volume") {
+      done.push(mount);
+      continue;
+    }
+    const existing = context.volumes.get(mount.name);
+    const volume =
+      existing ??
+      (await context.volumes.create({
+        name: mount.anonymous ? "" : mount.name,
+        driver: mount.driver,
+        labels: mount.labels,
+        options: mount.options,
+      }));
+    if (!existing) {
+      undo.defer(() => context.volumes.remove(volume.name, { force: true }));
+    }
+    context.volumes.reference(volume.name, id);
+    undo.defer(async () => context.volumes.release(volume.name, id));
+    done.push({ ...mount, name: volume.name, driver: volume.driver, source: volume.mountpoint });
+  }
+  return done;
+}

@@ -1,0 +1,98 @@
+import { posix } from "node:path";
+import { invalid } from "../../../base/lib/errors.ts";
+
+/** One `-v`/Binds entry, parsed. */
+export interface VolumeSpec {
+  /** Host path, volume name, or undefined for an anonymous volume. */
+  readonly source: { readonly kind: "path" | "name"; readonly value: string } | undefined;
+  readonly target: string;
+  readonly mode: string;
+  readonly readonly: boolean;
+  readonly propagation: string;
+  readonly copy: boolean;
+  readonly nonRecursive: boolean;
+}
+
+const volumeName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+const propagations = new Set(["private", "rprivate", "slave", "rslave", "shared", "rshared"]);
+const labels = new Set(["z", "Z"]);
+
+/** Docker's `[source:]target[:mode]`. */
+export function parseVolumeSpec(spec: string): VolumeSpec {
+  const fail = () => invalid(`invalid volume specification: '${spec}'`);
+  const parts = spec.split(":");
+  if (spec === "" || parts.some((part, index) => part === "" && index < 2)) throw fail();
+  let source: string | undefined;
+  let target: string;
+  let mode = "";
+  if (parts.length === 1) target = parts[0] ?? "";
+  else if (parts.length === 2) [source, target] = [parts[0], parts[1] ?? ""];
+  else if (parts.length === 3) [source, target, mode] = [parts[0], parts[1] ?? "", parts[2] ?? ""];
+  else throw fail();
+  if (parts.length === 3 && mode === "") throw fail();
+  const flags = parseMode(mode, spec, source !== undefined && source.startsWith("/"));
+  const clean = cleanTarget(target, spec);
+  if (source === undefined) return { source: undefined, target: clean, mode, ...flags };
+  if (source.startsWith("/")) {
+    return { source: { kind: "path", value: posix.normalize(source) }, target: clean, mode, ...flags };
+  }
+  checkVolumeName(source);
+  return { source: { kind: "name", value: source }, target: clean, mode, ...flags };
+}
+
+/** The target must be absolute and must not be the root. */
+export function cleanTarget(target: string, spec: string): string {
+  if (!target.startsWith("/")) {
+    throw invalid(
+      `invalid volume specification: '${spec}': invalid mount config for type "bind": invalid mount path: '${target}' mount path must be absolute`,
+    );
+  }
+  const clean = posix.normalize(target).replace(/(.)\/$/, "$1");
+  if (clean === "/") {
+    throw invalid(
+      `invalid volume specification: '${spec}': invalid mount config for type "volume": invalid specification: destination can't be '/'`,
+    );
+  }
+  return clean;
+}
+
+/** Refuses what the local driver could not use as a directory name. */
+export function checkVolumeName(name: string): void {
+  if (volumeName.test(name)) return;
+  if (name.length === 1 && /[a-zA-Z0-9]/.test(name)) {
+    throw invalid("create : volume name is too short, names should be at least two alphanumeric characters");
+  }
+  throw invalid(
+    `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
+  );
+}
+
+function parseMode(
+  mode: string,
+  spec: string,
+  isBind: boolean,
+): Pick<VolumeSpec, "readonly" | "propagation" | "copy" | "nonRecursive"> {
+  const seen = { rw: 0, propagation: 0, label: 0, copy: 0, consistency: 0 };
+  let readonly = false;
+  let propagation = "";
+  let copy = true;
+  let nonRecursive = false;
+  const fail = () => invalid(`invalid volume specification: '${spec}': invalid mode: ${mode}`);
+  for (const flag of mode === "" ? [] : mode.split(",")) {
+    if (flag === "ro" || flag === "rw") {
+      seen.rw++;
+      readonly = flag === "ro";
+    } else if (propagations.has(flag) && isBind) {
+      seen.propagation++;
+      propagation = flag;
+    } else if (labels.has(flag)) seen.label++;
+    else if (flag === "nocopy" && !isBind) {
+      seen.copy++;
+      copy = false;
+    } else if (flag === "consistent" || flag === "cached" || flag === "delegated") seen.consistency++;
+    else if (flag === "bind-nonrecursive" && isBind) nonRecursive = true;
+    else throw fail();
+  }
+  if (Object.values(seen).some((count) => count > 1)) throw fail();
+  return { readonly, propagation, copy, nonRecursive };
+}

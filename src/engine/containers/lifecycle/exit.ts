@@ -1,0 +1,125 @@
+import { isCode } from "../../../base/lib/errors.ts";
+import type { ContainerId } from "../../../base/lib/ids.ts";
+import { formatRfc3339Nano, parseRfc3339 } from "../../../base/lib/timestamp.ts";
+import type { TaskExit } from "../../../core/runtime/runtime.ts";
+import { planRestart } from "../../restart/policy.ts";
+import type { ContainerContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
+import { type ContainerRecord, isAlive } from "../record.ts";
+import { emitNetwork } from "../start/endpoints.ts";
+import { unmountAll } from "../start/rootfs.ts";
+import { startContainer } from "../start/start.ts";
+import { removeContainer } from "./remove.ts";
+import { outcomeOf } from "./wait.ts";
+
+/** Called for every exit the monitor reports; waits its turn behind the operation that may be under way. */
+export async function handleExit(context: ContainerContext, exit: TaskExit): Promise<void> {
+  await context.locks.run(exit.id, async () => {
+    const record = context.store.get(exit.id as ContainerId);
+    if (record && isAlive(record)) await settleExit(context, record, exit);
+  });
+}
+
+/**
+ * A run is over: everything it held on the host is let go, the exit is recorded, and the restart policy or --rm decides
+ * what follows. The caller holds the lock.
+ */
+export async function settleExit(
+  context: ContainerContext,
+  record: ContainerRecord,
+  exit: Omit<TaskExit, "id">,
+): Promise<void> {
+  const live = context.live.of(record.id);
+  live.health?.[Symbol.dispose]();
+  live.health = undefined;
+  await letGo(context, record);
+  const ranMs =
+    live.startedMonotonic === 0n
+      ? elapsedMs(record, exit.at)
+      : Number((context.clock.monotonic() - live.startedMonotonic) / 1_000_000n);
+  const plan = live.restarting
+    ? ({ restart: false, cause: "a restart is under way" } as const)
+    : planRestart({
+        policy: record.definition.host.RestartPolicy,
+        exitCode: exit.exitCode,
+        restartCount: record.state.restartCount,
+        stoppedByUser: record.state.stoppedByUser,
+        ranMs,
+        lastBackoffMs: live.backoffMs,
+      });
+  const ended = context.store.setState(record.id, {
+    status: plan.restart ? "restarting" : "exited",
+    pid: 0,
+    exitCode: exit.exitCode,
+    oomKilled: exit.oomKilled,
+    finishedAt: formatRfc3339Nano(exit.at),
+    endpoints: {},
+  });
+  if (exit.oomKilled) emitContainer(context, ended, "oom");
+  emitContainer(context, ended, "die", {
+    execDuration: String(Math.floor(elapsedMs(record, exit.at) / 1000)),
+    exitCode: String(exit.exitCode),
+  });
+  context.log.debug("container exited", { id: record.id, exitCode: exit.exitCode, next: plan.cause });
+  context.live.settle(record.id, "exited", outcomeOf(ended));
+  if (plan.restart) {
+    live.backoffMs = plan.delayMs;
+    scheduleRestart(context, ended, plan.delayMs);
+  } else if (record.definition.host.AutoRemove && !live.restarting) {
+    await removeContainer(context, ended, { volumes: true });
+  }
+}
+
+function elapsedMs(record: ContainerRecord, at: bigint): number {
+  const started = parseRfc3339(record.state.startedAt) ?? at;
+  return Math.max(0, Number((at - started) / 1_000_000n));
+}
+
+/** The host side of a run: runtime state, endpoints, mounts, log followers. Idempotent; a failure of one does not stop the rest. */
+export async function letGo(context: ContainerContext, record: ContainerRecord): Promise<void> {
+  const steps = [
+    context.runtime.delete(record.id, { force: false }).then(() => unmountAll(context, record)),
+    releaseEndpoints(context, record),
+    context.live.of(record.id).log?.stopped() ?? Promise.resolve(),
+  ];
+  for (const result of await Promise.allSettled(steps)) {
+    if (result.status === "rejected") {
+      context.log.warn("cleaning up after a container", { id: record.id, error: result.reason });
+    }
+  }
+}
+
+export async function releaseEndpoints(context: ContainerContext, record: ContainerRecord): Promise<void> {
+  for (const [name, endpoint] of Object.entries(record.state.endpoints)) {
+    await context.networks.detach(endpoint);
+    await context.networks.release(endpoint);
+    try {
+      emitNetwork(context, context.networks.resolve(endpoint.network), record, "disconnect");
+    } catch (error) {
+      if (!isCode(error, "not-found")) throw error;
+      context.log.debug("network of an ended container is gone", { network: name });
+    }
+  }
+}
+
+/** Starts it again after the policy's wait, unless somebody stops, starts or removes it meanwhile. */
+export function scheduleRestart(context: ContainerContext, record: ContainerRecord, delayMs: number): void {
+  const live = context.live.of(record.id);
+  const abort = new AbortController();
+  live.restart?.abort();
+  live.restart = abort;
+  context.clock
+    .sleep(delayMs, abort.signal)
+    .then(() =>
+      context.locks.run(record.id, async () => {
+        const now = context.store.get(record.id);
+        if (abort.signal.aborted || now?.state.status !== "restarting") return;
+        await startContainer(context, record.id, { restartCount: now.state.restartCount + 1 });
+      }),
+    )
+    .catch((error: unknown) => {
+      if (!abort.signal.aborted) {
+        context.log.warn("restarting a container failed", { id: record.id, error });
+      }
+    });
+}

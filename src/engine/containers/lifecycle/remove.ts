@@ -1,0 +1,103 @@
+import { rm } from "node:fs/promises";
+import { conflict, isCode, messageOf, TugError } from "../../../base/lib/errors.ts";
+import type { ContainerContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
+import { openLog } from "../log-handle.ts";
+import { type ContainerRecord, isRunning } from "../record.ts";
+import { unmountAll } from "../start/rootfs.ts";
+import { killAndWait } from "./kill.ts";
+import { outcomeOf } from "./wait.ts";
+
+/** `docker rm`: refuses a running container unless forced, which kills it first. */
+export async function removeOnRequest(
+  context: ContainerContext,
+  reference: string,
+  options: { readonly force: boolean; readonly volumes: boolean; readonly link: boolean },
+): Promise<void> {
+  const record = context.store.resolve(reference);
+  if (options.link) {
+    throw conflict("Conflict, cannot remove the default link name of the container");
+  }
+  if (record.state.status === "removing") {
+    throw conflict(`removal of container ${reference} is already in progress`);
+  }
+  if (isRunning(record)) {
+    if (!options.force)
+      throw conflict(`cannot remove container ${JSON.stringify(`/${record.name}`)}: ${whyNot(record)}`);
+    await killAndWait(context, record);
+  }
+  await context.locks.run(record.id, async () => {
+    const now = context.store.get(record.id);
+    // --rm or another request was faster.
+    if (!now) return;
+    if (isRunning(now))
+      throw conflict(`cannot remove container ${JSON.stringify(`/${now.name}`)}: ${whyNot(now)}`);
+    await removeContainer(context, now, options);
+  });
+}
+
+function whyNot(record: ContainerRecord): string {
+  if (record.state.status === "paused") return "container is paused and must be unpaused first";
+  const state = record.state.status === "restarting" ? "restarting" : "running";
+  return `container is ${state}: stop the container before removing or force remove`;
+}
+
+/**
+ * Removes all that belongs to a container that does not run; the caller holds the lock. The record goes last: a crash in
+ * between leaves it as "removing", and recovery ends the work.
+ */
+export async function removeContainer(
+  context: ContainerContext,
+  record: ContainerRecord,
+  options: { readonly volumes: boolean },
+): Promise<void> {
+  const { id } = record;
+  const live = context.live.of(id);
+  live.restart?.abort();
+  context.store.setState(id, { status: "removing" });
+  const dirs = context.paths.task(id);
+  try {
+    await context.runtime.delete(id, { force: true });
+    await unmountAll(context, record);
+    const log = await openLog(context, record).catch((error: unknown) => {
+      context.log.warn("opening the log of a container to remove", { id, error });
+      return undefined;
+    });
+    await log?.remove();
+    await Promise.all([
+      context.snapshots.remove(id),
+      rm(context.paths.dir(id), { recursive: true, force: true }),
+      rm(dirs.state, { recursive: true, force: true }),
+    ]);
+    await releaseVolumes(context, record, options.volumes);
+  } catch (error) {
+    context.store.setState(id, { status: "dead", error: messageOf(error) });
+    throw new TugError("internal", `container ${id}: ${messageOf(error)}`, { cause: error });
+  }
+  context.store.delete(id);
+  for (const attachment of live.pending) attachment.cancel();
+  live.pending.clear();
+  emitContainer(context, record, "destroy");
+  const outcome = outcomeOf(record);
+  context.live.settle(id, "exited", outcome);
+  context.live.settle(id, "removed", outcome);
+  context.live.forget(id);
+}
+
+async function releaseVolumes(
+  context: ContainerContext,
+  record: ContainerRecord,
+  removeAnonymous: boolean,
+): Promise<void> {
+  for (const mount of record.definition.mounts) {
+    if (mount.type !== "volume") continue;
+    context.volumes.release(mount.name, record.id);
+    if (!removeAnonymous || !mount.anonymous) continue;
+    try {
+      await context.volumes.remove(mount.name, { force: false });
+    } catch (error) {
+      // Another container took it with --volumes-from, or it is gone already.
+      if (!isCode(error, "conflict") && !isCode(error, "not-found")) throw error;
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import type { ContainerContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
+import { isRunning } from "../record.ts";
+import { startContainer } from "../start/start.ts";
+import { type StopOptions, stopContainer } from "./stop.ts";
+
+/** `docker restart`: stops when it runs, then starts; neither --rm nor the restart policy acts on the exit in between. */
+export async function restartOnRequest(
+  context: ContainerContext,
+  reference: string,
+  options: StopOptions,
+): Promise<void> {
+  const record = context.store.resolve(reference);
+  const live = context.live.of(record.id);
+  live.restarting = true;
+  try {
+    if (isRunning(record)) {
+      await stopContainer(context, record, options);
+      emitContainer(context, context.store.get(record.id) ?? record, "stop");
+    }
+    const started = await context.locks.run(record.id, () => startContainer(context, record.id));
+    live.backoffMs = 0;
+    emitContainer(context, started, "restart");
+  } finally {
+    live.restarting = false;
+  }
+}

@@ -1,0 +1,75 @@
+import { TugError } from "../../../base/lib/errors.ts";
+import type { ContainerContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
+import type { ExitOutcome } from "../live.ts";
+import { type ContainerRecord, isRunning } from "../record.ts";
+import { parseSignal, SIGKILL } from "../signals.ts";
+import { callOffRestart, killAndWait, signalTask, stopSignalOf, thaw } from "./kill.ts";
+import { waitFor } from "./wait.ts";
+
+export interface StopOptions {
+  readonly signal: string | undefined;
+  /** Seconds; negative waits for ever. */
+  readonly timeout: number | undefined;
+}
+
+/** `docker stop`: the stop signal, then SIGKILL when the time is over. */
+export async function stopOnRequest(
+  context: ContainerContext,
+  reference: string,
+  options: StopOptions,
+): Promise<void> {
+  const record = context.store.resolve(reference);
+  if (!isRunning(record)) throw new TugError("not-modified", "container is already stopped");
+  await stopContainer(context, record, options);
+  emitContainer(context, context.store.get(record.id) ?? record, "stop");
+}
+
+/** Returns when the exit was handled. */
+export async function stopContainer(
+  context: ContainerContext,
+  record: ContainerRecord,
+  options: StopOptions,
+): Promise<void> {
+  const signal = options.signal ? parseSignal(options.signal) : stopSignalOf(record);
+  const { config } = record.definition;
+  const seconds = options.timeout ?? config.StopTimeout ?? context.defaults.stopTimeout;
+  const waiting = await context.locks.run(record.id, async () => {
+    const now = context.store.get(record.id);
+    if (!now || !isRunning(now) || callOffRestart(context, now)) return undefined;
+    context.store.setState(now.id, { stoppedByUser: true });
+    const { done } = waitFor(context, now, "not-running");
+    await signalTask(context, now, signal);
+    await thaw(context, now);
+    return { done };
+  });
+  if (!waiting) return;
+  if (await endsWithin(context, waiting.done, seconds)) return;
+  context.log.info("container did not stop in time, using SIGKILL", {
+    id: record.id,
+    seconds,
+    signal: SIGKILL,
+  });
+  await killAndWait(context, record);
+}
+
+async function endsWithin(
+  context: ContainerContext,
+  done: Promise<ExitOutcome>,
+  seconds: number,
+): Promise<boolean> {
+  if (seconds < 0) {
+    await done;
+    return true;
+  }
+  const timer = new AbortController();
+  const timedOut = context.clock.sleep(Math.min(seconds, 2 ** 31 / 1000 - 1) * 1000, timer.signal).then(
+    () => false,
+    () => false,
+  );
+  try {
+    return await Promise.race([done.then(() => true), timedOut]);
+  } finally {
+    timer.abort();
+  }
+}

@@ -1,0 +1,75 @@
+import { invalid, TugError } from "../../../base/lib/errors.ts";
+import type {
+  ContainerUpdateResponse,
+  HostConfig,
+  Resources,
+  RestartPolicy,
+} from "../../../base/spec/docker/api.gen.ts";
+import { checkRestartPolicy } from "../../restart/policy.ts";
+import type { ContainerContext } from "../context.ts";
+import { checkResources } from "../create/resources.ts";
+import { emitContainer } from "../events.ts";
+import { isAlive } from "../record.ts";
+
+/** What can be changed on a live container. */
+const changeable = [
+  "BlkioWeight",
+  "CpuShares",
+  "CpuPeriod",
+  "CpuQuota",
+  "CpuRealtimePeriod",
+  "CpuRealtimeRuntime",
+  "CpusetCpus",
+  "CpusetMems",
+  "NanoCpus",
+  "Memory",
+  "MemorySwap",
+  "MemoryReservation",
+  "PidsLimit",
+] as const satisfies readonly (keyof Resources)[];
+
+/** `docker update`: only members with a value change; the record follows the kernel. */
+export async function updateContainer(
+  context: ContainerContext,
+  reference: string,
+  change: Resources & { readonly RestartPolicy?: RestartPolicy },
+): Promise<ContainerUpdateResponse> {
+  const { id } = context.store.resolve(reference);
+  return await context.locks.run(id, async () => {
+    const record = context.store.resolve(id);
+    if (record.state.status === "removing" || record.state.status === "dead") {
+      throw new TugError(
+        "conflict",
+        `Cannot update container ${id}: container is marked for removal and cannot be "update"`,
+      );
+    }
+    const before = record.definition.host;
+    const wanted: HostConfig = { ...before };
+    for (const key of changeable) {
+      const value = change[key];
+      if (value) Object.assign(wanted, { [key]: value });
+    }
+    if (change.NanoCpus && (before.CpuPeriod || before.CpuQuota)) {
+      throw invalid(
+        "Conflicting options: Nano CPUs cannot be updated as CPU Period/Quota has already been set",
+      );
+    }
+    if ((change.CpuPeriod || change.CpuQuota) && before.NanoCpus) {
+      throw invalid(
+        "Conflicting options: CPU Period/Quota cannot be updated as NanoCPUs has already been set",
+      );
+    }
+    if (change.RestartPolicy?.Name) {
+      checkRestartPolicy(change.RestartPolicy);
+      if (before.AutoRemove && change.RestartPolicy.Name !== "no") {
+        throw invalid("Restart policy cannot be updated because AutoRemove is enabled for the container");
+      }
+      wanted.RestartPolicy = change.RestartPolicy;
+    }
+    const { host, warnings } = checkResources(wanted, context.facts);
+    if (isAlive(record)) await context.runtime.update(id, context.spec.resources(host, context.facts));
+    const definition = context.store.setDefinition(id, { host });
+    emitContainer(context, definition, "update");
+    return { Warnings: [...warnings] };
+  });
+}

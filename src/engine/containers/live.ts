@@ -1,0 +1,76 @@
+import type { ContainerId } from "../../base/lib/ids.ts";
+import type { ContainerLog } from "../../core/logging/logging.ts";
+
+export interface ExitOutcome {
+  readonly StatusCode: number;
+  readonly Error?: { readonly Message: string };
+}
+
+/** Somebody waits for a container; each stays until its condition comes true or it is withdrawn. */
+export interface Waiter {
+  readonly condition: "not-running" | "next-exit" | "removed";
+  readonly resolve: (outcome: ExitOutcome) => void;
+}
+
+/** An attach request that came before the container runs: it is connected between create and start. */
+export interface PendingAttachment {
+  /** The task exists and has not run yet: open the streams now. Must not throw. */
+  connect(): Promise<void>;
+  /** It will never run: the container was removed. */
+  cancel(): void;
+}
+
+/**
+ * What is known of a container only while this daemon lives: who waits for it, its open log, its timers. A new daemon
+ * builds it anew; nothing here may be needed to find a container again.
+ */
+export class LiveContainer {
+  readonly waiters = new Set<Waiter>();
+  readonly pending = new Set<PendingAttachment>();
+  readonly execIds = new Set<string>();
+  log: ContainerLog | undefined;
+  /** Aborts the wait before the next run of the restart policy. */
+  restart: AbortController | undefined;
+  /** Stops the health checks. */
+  health: Disposable | undefined;
+  /** The last back-off, and when the last run began, for the planner. */
+  backoffMs = 0;
+  /** Monotonic nanoseconds; differences only. */
+  startedMonotonic = 0n;
+  /** Set while a manual restart stops the container, so that the policy and --rm leave the exit alone. */
+  restarting = false;
+  /** `stop` and `kill` of this run: the exit is wanted. */
+  stopRequested = false;
+}
+
+export class LiveTable {
+  readonly #live = new Map<ContainerId, LiveContainer>();
+
+  of(id: ContainerId): LiveContainer {
+    let live = this.#live.get(id);
+    if (!live) {
+      live = new LiveContainer();
+      this.#live.set(id, live);
+    }
+    return live;
+  }
+
+  peek(id: ContainerId): LiveContainer | undefined {
+    return this.#live.get(id);
+  }
+
+  forget(id: ContainerId): void {
+    this.#live.delete(id);
+  }
+
+  /** Tells waiters what happened: an exit ends all but "removed", the removal ends the rest. */
+  settle(id: ContainerId, event: "exited" | "removed", outcome: ExitOutcome): void {
+    const live = this.#live.get(id);
+    if (!live) return;
+    for (const waiter of live.waiters) {
+      if (event === "exited" && waiter.condition === "removed") continue;
+      live.waiters.delete(waiter);
+      waiter.resolve(outcome);
+    }
+  }
+}

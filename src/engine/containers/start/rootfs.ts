@@ -1,0 +1,151 @@
+import { mkdir, rmdir } from "node:fs/promises";
+import { join } from "node:path";
+import { notFound, TugError } from "../../../base/lib/errors.ts";
+import { SystemError } from "../../../base/sys/libc.ts";
+import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
+import { RootedDir } from "../../../base/sys/rooted-dir.ts";
+import type { SpecMount } from "../../../core/runtime/spec.ts";
+import type { ContainerContext } from "../context.ts";
+import type { ContainerRecord, MountRecord } from "../record.ts";
+
+/** Mounts the container's writable layer; the returned path is its root as the host sees it. */
+export async function mountRootfs(
+  context: ContainerContext,
+  record: ContainerRecord,
+  undo: AsyncDisposableStack,
+): Promise<string> {
+  const target = context.paths.rootfs(record.id);
+  await mkdir(target, { recursive: true, mode: 0o700 });
+  // A crash may have left one: never mount over it.
+  unmountIfMounted(target);
+  for (const mount of context.snapshots.mounts(record.id)) mountSpec(mount, target);
+  undo.defer(() => void unmountIfMounted(target));
+  return target;
+}
+
+/** Makes every volume and image of the record usable and tells the runtime what to mount where. */
+export async function mountVolumes(
+  context: ContainerContext,
+  record: ContainerRecord,
+  rootfs: string,
+  undo: AsyncDisposableStack,
+): Promise<readonly SpecMount[]> {
+  const mounts: SpecMount[] = [];
+  for (const mount of record.definition.mounts) {
+    const source = await prepareSource(context, record, mount, rootfs, undo);
+    mounts.push(toSpecMount(mount, source));
+  }
+  for (const [target, options] of Object.entries(record.definition.host.Tmpfs ?? {})) {
+    mounts.push({
+      type: "tmpfs",
+      target,
+      source: "tmpfs",
+      readonly: false,
+      options: ["noexec", "nosuid", "nodev", ...options.split(",").filter(Boolean)],
+    });
+  }
+  // Shorter targets first, so that nested ones land on top.
+  return mounts.sort((a, b) => a.target.split("/").length - b.target.split("/").length);
+}
+
+async function prepareSource(
+  context: ContainerContext,
+  record: ContainerRecord,
+  mount: MountRecord,
+  rootfs: string,
+  undo: AsyncDisposableStack,
+): Promise<string> {
+  switch (mount.type) {
+    case "tmpfs":
+      return "tmpfs";
+    case "bind":
+      if (mount.createSource) await makeBindSource(mount.source);
+      return mount.source;
+    case "volume": {
+      const path = await context.volumes.mount(mount.name, record.id);
+      undo.defer(() => context.volumes.unmount(mount.name, record.id));
+      if (mount.copy && !record.state.everStarted) {
+        await context.volumes.populate(mount.name, rootfs, mount.target);
+      }
+      return subpathOf(path, mount.subpath);
+    }
+    case "image": {
+      const target = imageMountpoint(context, record, mount);
+      const image = context.images.get(mount.imageId);
+      if (!image?.chainId) throw notFound(`No such image: ${mount.source}`);
+      await mkdir(target, { recursive: true, mode: 0o700 });
+      unmountIfMounted(target);
+      for (const part of context.snapshots.mounts(image.chainId)) mountSpec(part, target);
+      undo.defer(() => void unmountIfMounted(target));
+      return subpathOf(target, mount.subpath);
+    }
+  }
+}
+
+function imageMountpoint(
+  context: ContainerContext,
+  record: ContainerRecord,
+  mount: MountRecord & { readonly type: "image" },
+): string {
+  const index = record.definition.mounts.indexOf(mount);
+  return join(context.paths.dir(record.id), "images", String(index));
+}
+
+/** -v makes a missing directory; a file in its place is fine; anything racing is the host's own business. */
+async function makeBindSource(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "EEXIST" || code === "ENOTDIR") return;
+    throw new TugError(
+      "internal",
+      `error while creating mount source path '${path}': mkdir ${path}: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+/** A subpath is resolved inside the volume; the descriptor's real path is what gets mounted. */
+function subpathOf(root: string, subpath: string): string {
+  if (subpath === "") return root;
+  using dir = RootedDir.open(root);
+  try {
+    dir.stat(subpath);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw notFound(`cannot access path ${join(root, subpath)}: ${error.message}`, error);
+  }
+  return join(root, subpath);
+}
+
+function toSpecMount(mount: MountRecord, source: string): SpecMount {
+  const shared = { target: mount.target, source, readonly: mount.readonly };
+  switch (mount.type) {
+    case "tmpfs":
+      return { ...shared, type: "tmpfs", options: ["noexec", "nosuid", "nodev", ...mount.options] };
+    case "bind":
+      return {
+        ...shared,
+        type: "bind",
+        options: [mount.recursive ? "rbind" : "bind", mount.propagation],
+      };
+    case "volume":
+      return { ...shared, type: "bind", options: ["rbind", "rprivate"] };
+    case "image":
+      return { ...shared, type: "bind", readonly: true, options: ["rbind", "rprivate"] };
+  }
+}
+
+/** Everything `mountRootfs` and `mountVolumes` made is let go; idempotent, used after exits and crashes. */
+export async function unmountAll(context: ContainerContext, record: ContainerRecord): Promise<void> {
+  unmountIfMounted(context.paths.rootfs(record.id));
+  for (const mount of record.definition.mounts) {
+    if (mount.type === "volume") await context.volumes.unmount(mount.name, record.id);
+    if (mount.type === "image") {
+      const target = imageMountpoint(context, record, mount);
+      unmountIfMounted(target);
+      await rmdir(target).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import { posix } from "node:path";
+import { conflict, invalid, TugError } from "../../../base/lib/errors.ts";
+import { SystemError } from "../../../base/sys/libc.ts";
+import { RootedDir } from "../../../base/sys/rooted-dir.ts";
+import type { SpecInput, SpecMount } from "../../../core/runtime/spec.ts";
+import type { ContainerContext } from "../context.ts";
+import { containerOfMode } from "../network-mode.ts";
+import { type ContainerRecord, isAlive } from "../record.ts";
+import { lookupUser, type ProcessUser } from "../user.ts";
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Gathers what the OCI spec is generated from, looking into the mounted root for user and working directory. */
+export function specInput(
+  context: ContainerContext,
+  record: ContainerRecord,
+  rootfs: string,
+  mounts: readonly SpecMount[],
+): SpecInput {
+  const { config, host, path, args } = record.definition;
+  using root = RootedDir.open(rootfs);
+  const user = lookupUser(root, config.User ?? "", host.GroupAdd ?? []);
+  const cwd = makeWorkingDirectory(root, config.WorkingDir ?? "");
+  const useInit = host.Init ?? context.defaults.init;
+  if (useInit && context.defaults.initPath === undefined) {
+    throw invalid("no init program (docker-init, tini or catatonit) was found on this host");
+  }
+  const hostname = config.Hostname ?? "";
+  return {
+    id: record.id,
+    hostname,
+    domainname: config.Domainname ?? "",
+    args: [path, ...args],
+    env: processEnv(config.Env ?? [], { hostname, tty: config.Tty ?? false, home: user.home }),
+    cwd,
+    tty: config.Tty ?? false,
+    user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+    rootfs,
+    mounts,
+    host,
+    namespaces: namespaces(context, record),
+    cgroupsPath: posix.join("/", host.CgroupParent || context.defaults.cgroupParent, record.id),
+    init: useInit && context.defaults.initPath ? { path: context.defaults.initPath } : undefined,
+    annotations: host.Annotations ?? {},
+    kernel: context.facts,
+  };
+}
+
+/** PATH, HOSTNAME and TERM first, then the container's own, which win; HOME when nobody set it. */
+export function processEnv(
+  env: readonly string[],
+  options: { readonly hostname: string; readonly tty: boolean; readonly home: ProcessUser["home"] },
+): readonly string[] {
+  const all = new Map<string, string>([["PATH", `PATH=${defaultPath}`]]);
+  if (options.hostname) all.set("HOSTNAME", `HOSTNAME=${options.hostname}`);
+  if (options.tty) all.set("TERM", "TERM=xterm");
+  for (const entry of env) {
+    const at = entry.indexOf("=");
+    // "NAME" alone takes NAME away, as Docker's ReplaceOrAppendEnvVars does.
+    if (at < 0) all.delete(entry);
+    else all.set(entry.slice(0, at), entry);
+  }
+  if (!all.has("HOME")) all.set("HOME", `HOME=${options.home}`);
+  return [...all.values()];
+}
+
+/** Makes WORKDIR inside the root, owned by root, as Docker does. */
+function makeWorkingDirectory(root: RootedDir, path: string): string {
+  const cwd = posix.normalize(path || "/").replace(/(.)\/$/, "$1");
+  // A descriptor of the runtime must never become the working directory (CVE-2024-21626).
+  if (/^\/proc\/[^/]+\/(?:fd|cwd|root|task|map_files)(?:\/|$)/.test(cwd)) {
+    throw invalid(`the working directory '${path}' is invalid, it leads out of the container`);
+  }
+  try {
+    if (cwd !== "/") root.mkdirAll(cwd, 0o755);
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "ENOTDIR") {
+      throw new TugError("runtime-command", `Cannot mkdir: ${cwd} is not a directory`, {
+        cause: error,
+        detail: { exitCode: 126 },
+      });
+    }
+    if (error instanceof SystemError && error.code !== "EROFS") {
+      throw new TugError("internal", `mkdir ${cwd}: ${error.message}`, { cause: error });
+    }
+  }
+  return cwd;
+}
+
+function namespaces(context: ContainerContext, record: ContainerRecord): SpecInput["namespaces"] {
+  const { host, config } = record.definition;
+  const join = (mode: string | undefined, kind: "net" | "ipc" | "pid") => {
+    if (mode === "host") return "host";
+    const other = containerOfMode(mode);
+    if (other === undefined) return "private";
+    return `/proc/${pidToJoin(context, other, kind)}/ns/${kind}`;
+  };
+  return {
+    mount: "private",
+    network: config.NetworkDisabled ? "private" : join(host.NetworkMode, "net"),
+    ipc: join(host.IpcMode, "ipc"),
+    pid: join(host.PidMode, "pid"),
+    uts: host.UTSMode === "host" ? "host" : "private",
+    cgroup: host.CgroupnsMode === "host" ? "host" : "private",
+    user: "host",
+  };
+}
+
+function pidToJoin(context: ContainerContext, reference: string, kind: "net" | "ipc" | "pid"): number {
+  const other = context.store.resolve(reference);
+  if (!isAlive(other)) {
+    throw conflict(
+      kind === "net"
+        ? `cannot join network namespace of a non running container: ${other.id}`
+        : `cannot join ${kind.toUpperCase()} namespace of a non running container: ${other.id}`,
+    );
+  }
+  if (kind === "ipc" && !["shareable", "host"].includes(other.definition.host.IpcMode ?? "")) {
+    throw invalid(
+      `can't join IPC of container ${other.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+    );
+  }
+  return other.state.pid;
+}

@@ -1,0 +1,184 @@
+import { mkdir, rm } from "node:fs/promises";
+import { conflict, messageOf, TugError } from "../../../base/lib/errors.ts";
+import type { ContainerId } from "../../../base/lib/ids.ts";
+import { formatRfc3339Nano } from "../../../base/lib/timestamp.ts";
+import type { SpecMount } from "../../../core/runtime/spec.ts";
+import type { ContainerContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
+import { openLog } from "../log-handle.ts";
+import { parseNetworkMode } from "../network-mode.ts";
+import type { ContainerRecord } from "../record.ts";
+import { allocateEndpoints, attachEndpoints } from "./endpoints.ts";
+import { networkFiles, writeNetworkFiles } from "./network-files.ts";
+import { mountRootfs, mountVolumes } from "./rootfs.ts";
+import { specInput } from "./spec-input.ts";
+
+/** Things that happen right after a container runs; health checks, for one. */
+export type StartedHook = (record: ContainerRecord) => void;
+
+/**
+ * Starts a container; the caller holds its lock. Root file system and addresses are prepared side by side, the container
+ * is created by its monitor, its endpoints are plumbed into the namespace by pid, waiting attachments are connected, and
+ * only then does it run. Any failure undoes all of it and is written to State.Error, as Docker does.
+ */
+export async function startContainer(
+  context: ContainerContext,
+  id: ContainerId,
+  change: { readonly restartCount?: number } = {},
+): Promise<ContainerRecord> {
+  const record = context.store.resolve(id);
+  refuseUnlessStartable(record);
+  const live = context.live.of(id);
+  live.restart?.abort();
+  live.restart = undefined;
+  live.stopRequested = false;
+  try {
+    const started = await bringUp(context, record, change);
+    emitContainer(context, started, "start");
+    return started;
+  } catch (error) {
+    const exitCode = error instanceof TugError ? (error.detail.exitCode ?? 128) : 128;
+    context.store.setState(id, {
+      status: record.state.status === "restarting" ? "exited" : record.state.status,
+      error: messageOf(error),
+      exitCode,
+      pid: 0,
+      endpoints: {},
+    });
+    throw error;
+  }
+}
+
+function refuseUnlessStartable(record: ContainerRecord): void {
+  switch (record.state.status) {
+    case "paused":
+      throw conflict("cannot start a paused container, try unpause instead");
+    case "running":
+      throw new TugError("not-modified", "container is already running");
+    case "removing":
+    case "dead":
+      throw conflict("container is marked for removal and cannot be started");
+    default:
+  }
+}
+
+async function bringUp(
+  context: ContainerContext,
+  record: ContainerRecord,
+  change: { readonly restartCount?: number },
+): Promise<ContainerRecord> {
+  const { id } = record;
+  const { host, config } = record.definition;
+  const mode = parseNetworkMode(host.NetworkMode);
+  const dirs = context.paths.task(id);
+  await using undo = new AsyncDisposableStack();
+  // Side by side: each has its own stack, so that one failing while the other still works loses nothing.
+  const rootUndo = undo.use(new AsyncDisposableStack());
+  const networkUndo = undo.use(new AsyncDisposableStack());
+  const [root, net, log] = await allOrFirstError([
+    prepareRoot(context, record, rootUndo),
+    prepareNetwork(context, record, networkUndo),
+    openLog(context, record),
+  ] as const);
+  const shared = mode.kind === "container" ? context.store.resolve(mode.container) : record;
+  const input = specInput(context, record, root.rootfs, [
+    ...identityMounts(context, shared, root.mounts),
+    ...root.mounts,
+  ]);
+  const { spec } = context.spec.generate(input);
+  await mkdir(dirs.state, { recursive: true, mode: 0o700 });
+  undo.defer(() => rm(dirs.state, { recursive: true, force: true }));
+  const task = await context.runtime.create({
+    id,
+    dirs,
+    spec,
+    rootfs: root.rootfs,
+    tty: config.Tty ?? false,
+    openStdin: config.OpenStdin ?? false,
+    stdinOnce: config.StdinOnce ?? false,
+    logTarget: log.monitorTarget,
+    logLimit: log.monitorLimit,
+    ...(host.Runtime ? { runtime: host.Runtime } : {}),
+  });
+  undo.defer(() => context.runtime.delete(id, { force: true }));
+  const endpoints = await attachEndpoints(context, record, net, task.pid, undo);
+  const live = context.live.of(id);
+  await Promise.all([...live.pending].map((attachment) => attachment.connect()));
+  live.pending.clear();
+  await context.runtime.start(id);
+  live.startedMonotonic = context.clock.monotonic();
+  const started = context.store.setState(id, {
+    status: "running",
+    pid: task.pid,
+    exitCode: 0,
+    error: "",
+    oomKilled: false,
+    startedAt: formatRfc3339Nano(BigInt(context.clock.now()) * 1_000_000n),
+    stoppedByUser: false,
+    everStarted: true,
+    endpoints,
+    health: undefined,
+    restartCount: change.restartCount ?? 0,
+  });
+  undo.move();
+  return started;
+}
+
+async function prepareRoot(
+  context: ContainerContext,
+  record: ContainerRecord,
+  undo: AsyncDisposableStack,
+): Promise<{ readonly rootfs: string; readonly mounts: readonly SpecMount[] }> {
+  const rootfs = await mountRootfs(context, record, undo);
+  return { rootfs, mounts: await mountVolumes(context, record, rootfs, undo) };
+}
+
+async function prepareNetwork(
+  context: ContainerContext,
+  record: ContainerRecord,
+  undo: AsyncDisposableStack,
+) {
+  const allocated = await allocateEndpoints(context, record, undo);
+  const mode = parseNetworkMode(record.definition.host.NetworkMode);
+  if (mode.kind !== "container") {
+    await writeNetworkFiles(context, record, {
+      host: mode.kind === "host",
+      endpoints: allocated.map(({ endpoint }) => endpoint),
+      networks: allocated.map(({ network }) => network),
+    });
+  }
+  return allocated;
+}
+
+/** /etc/hostname, hosts, resolv.conf, unless the user mounts something of his own there. */
+function identityMounts(
+  context: ContainerContext,
+  owner: ContainerRecord,
+  taken: readonly SpecMount[],
+): readonly SpecMount[] {
+  const files = networkFiles(context.paths.dir(owner.id));
+  const wanted: readonly (readonly [string, string])[] = [
+    ["/etc/resolv.conf", files.resolvConf],
+    ["/etc/hostname", files.hostname],
+    ["/etc/hosts", files.hosts],
+  ];
+  return wanted
+    .filter(([target]) => !taken.some((mount) => mount.target === target))
+    .map(([target, source]) => ({
+      type: "bind",
+      target,
+      source,
+      readonly: owner.definition.host.ReadonlyRootfs ?? false,
+      options: ["rbind", "rprivate"],
+    }));
+}
+
+/** Waits for all even when one fails: nothing may still be running while its undo stack unwinds. */
+async function allOrFirstError<T extends readonly unknown[]>(
+  work: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const results = await Promise.allSettled(work);
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed) throw failed.reason;
+  return results.map((result) => (result.status === "fulfilled" ? result.value : undefined)) as never;
+}

@@ -1,0 +1,108 @@
+import { conflict, messageOf } from "../../../base/lib/errors.ts";
+import type { TaskStreams } from "../../../core/runtime/runtime.ts";
+import type { StreamClient } from "../../streams/client.ts";
+import { parseDetachKeys } from "../../streams/detach-keys.ts";
+import { pump } from "../../streams/pump.ts";
+import type { ContainerContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
+import type { PendingAttachment } from "../live.ts";
+import { openLog } from "../log-handle.ts";
+import { type ContainerRecord, isAlive } from "../record.ts";
+
+export interface AttachOptions {
+  readonly stream: boolean;
+  readonly logs: boolean;
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly detachKeys: string | undefined;
+}
+
+/**
+ * Attaches a client. To a container that does not run yet it is connected by the start, between the monitor's creation and
+ * the first instruction of the program, so that no byte is missed.
+ */
+export async function attachContainer(
+  context: ContainerContext,
+  reference: string,
+  options: AttachOptions,
+  client: StreamClient,
+): Promise<void> {
+  const record = context.store.resolve(reference);
+  const { id } = record;
+  const tty = record.definition.config.Tty ?? false;
+  const keys = parseDetachKeys(options.detachKeys);
+  if (record.state.status === "paused") {
+    throw conflict(`container ${id} is paused, unpause the container before attach`);
+  }
+  if (record.state.status === "restarting") {
+    throw conflict(`container ${id} is restarting, wait until the container is running`);
+  }
+  client.begin({ tty });
+  if (options.logs) await replay(context, record, options, client);
+  if (!options.stream) return;
+  const streams = await openStreams(context, record, client.signal);
+  if (!streams) return;
+  emitContainer(context, record, "attach");
+  const { config } = record.definition;
+  const outcome = await pump(streams, client, {
+    stdout: options.stdout,
+    stderr: options.stderr,
+    stdin: options.stdin && (config.OpenStdin ?? false),
+    closeStdin: (config.StdinOnce ?? false) && !tty,
+    detachKeys: tty ? keys : undefined,
+  });
+  if (outcome === "detached") emitContainer(context, record, "detach");
+}
+
+async function replay(
+  context: ContainerContext,
+  record: ContainerRecord,
+  options: AttachOptions,
+  client: StreamClient,
+): Promise<void> {
+  const log = await openLog(context, record);
+  const records = log.read({
+    stdout: options.stdout,
+    stderr: options.stderr,
+    follow: false,
+    signal: client.signal,
+  });
+  for await (const line of records) await client.write(line.stream, line.bytes);
+}
+
+/** Streams of the running task, or of the next run; undefined when there will be none or the client went away. */
+async function openStreams(
+  context: ContainerContext,
+  record: ContainerRecord,
+  signal: AbortSignal,
+): Promise<TaskStreams | undefined> {
+  const { id } = record;
+  const dirs = context.paths.task(id);
+  const waiting = await context.locks.run(id, async () => {
+    const now = context.store.get(id);
+    if (!now || signal.aborted) return { streams: Promise.resolve(undefined) };
+    if (isAlive(now)) return { streams: Promise.resolve(await context.runtime.attach(dirs)) };
+    const { promise, resolve } = Promise.withResolvers<TaskStreams | undefined>();
+    const live = context.live.of(id);
+    const pending: PendingAttachment = {
+      connect: async () => {
+        try {
+          resolve(await context.runtime.attach(dirs));
+        } catch (error) {
+          context.log.warn("attaching to a starting container", { id, error: messageOf(error) });
+          resolve(undefined);
+        }
+      },
+      cancel: () => resolve(undefined),
+    };
+    live.pending.add(pending);
+    const gone = () => {
+      live.pending.delete(pending);
+      resolve(undefined);
+    };
+    signal.addEventListener("abort", gone, { once: true });
+    return { streams: promise.finally(() => signal.removeEventListener("abort", gone)) };
+  });
+  return await waiting.streams;
+}

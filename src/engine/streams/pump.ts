@@ -1,0 +1,71 @@
+import { isCode } from "../../base/lib/errors.ts";
+import type { TaskStreams } from "../../core/runtime/runtime.ts";
+import type { StreamClient } from "./client.ts";
+import { DetachScanner } from "./detach-keys.ts";
+
+export interface PumpOptions {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly stdin: boolean;
+  /** End of the client's input is the end of the process's stdin. */
+  readonly closeStdin: boolean;
+  /** Watched for on stdin; undefined: the bytes are passed as they are. */
+  readonly detachKeys: readonly number[] | undefined;
+}
+
+/** Carries bytes between a monitor's attach socket and a client until the process ends, the client goes, or it detaches. */
+export async function pump(
+  streams: TaskStreams,
+  client: StreamClient,
+  options: PumpOptions,
+): Promise<"ended" | "detached" | "gone"> {
+  const reader = streams.output.getReader();
+  let outcome: "ended" | "detached" | "gone" = "ended";
+  const stop = (why: "detached" | "gone") => {
+    outcome = why;
+    reader.cancel().catch(() => undefined);
+  };
+  const gone = () => stop("gone");
+  client.signal.addEventListener("abort", gone, { once: true });
+  if (client.signal.aborted) gone();
+  const input =
+    options.stdin && client.stdin ? feed(streams, client.stdin, options, () => stop("detached")) : undefined;
+  // Input may fail because the process is gone; that ends with its output.
+  input?.catch(() => undefined);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      if (options[value.stream]) await client.write(value.stream, value.bytes);
+    }
+  } catch (error) {
+    if (!client.signal.aborted && !isCode(error, "cancelled")) throw error;
+    outcome = "gone";
+  } finally {
+    client.signal.removeEventListener("abort", gone);
+    await streams[Symbol.asyncDispose]();
+  }
+  return outcome;
+}
+
+async function feed(
+  streams: TaskStreams,
+  stdin: ReadableStream<Uint8Array>,
+  options: PumpOptions,
+  detach: () => void,
+): Promise<void> {
+  const scanner = options.detachKeys && new DetachScanner(options.detachKeys);
+  const reader = stdin.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      const { pass, detached } = scanner ? scanner.push(value) : { pass: value, detached: false };
+      if (pass.length > 0) await streams.write(pass);
+      if (detached) return detach();
+    }
+    if (options.closeStdin) await streams.closeStdin();
+  } finally {
+    reader.releaseLock();
+  }
+}
