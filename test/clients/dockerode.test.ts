@@ -1,0 +1,105 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { PassThrough } from "node:stream";
+import Docker from "dockerode";
+import { TestDaemon } from "../harness/daemon.ts";
+
+let daemon: TestDaemon;
+let docker: Docker;
+beforeAll(async () => {
+  daemon = await TestDaemon.start();
+  docker = new Docker({ socketPath: daemon.socket });
+}, 30_000);
+afterEach(() => daemon.assertClean());
+afterAll(() => daemon.close());
+
+function collector(): { readonly stream: PassThrough; readonly text: () => string } {
+  const stream = new PassThrough();
+  let text = "";
+  stream.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  return { stream, text: () => text };
+}
+
+test("run demultiplexes both streams and returns the exit code", async () => {
+  const [out, err] = [collector(), collector()];
+  const [result] = await docker.run(
+    "busybox",
+    ["sh", "-c", "echo o; echo e >&2; exit 5"],
+    [out.stream, err.stream],
+    { Tty: false },
+  );
+  expect([result.StatusCode, out.text(), err.text()]).toEqual([5, "o\n", "e\n"]);
+});
+
+test("create, start, inspect, exec with stdin, logs, stop, remove", async () => {
+  const container = await docker.createContainer({
+    Image: "busybox",
+    Cmd: ["sleep", "1000"],
+    name: "ode",
+    Labels: { a: "b" },
+  });
+  await container.start();
+  expect((await container.inspect()).State.Running).toBe(true);
+  expect((await docker.listContainers({ filters: { label: ["a=b"] } })).map((one) => one.Names[0])).toEqual([
+    "/ode",
+  ]);
+  const exec = await container.exec({ Cmd: ["cat"], AttachStdin: true, AttachStdout: true });
+  const stream = await exec.start({ hijack: true, stdin: true });
+  const out = collector();
+  docker.modem.demuxStream(stream, out.stream, out.stream);
+  const ended = new Promise((resolve) => stream.on("end", resolve));
+  stream.end("typed");
+  await ended;
+  expect(out.text()).toBe("typed");
+  expect((await exec.inspect()).ExitCode).toBe(0);
+  await container.stop({ t: 0 });
+  await container.remove();
+  expect(docker.getContainer("ode").inspect()).rejects.toMatchObject({ statusCode: 404 });
+});
+
+test("attach before start sees everything", async () => {
+  const container = await docker.createContainer({
+    Image: "busybox",
+    Cmd: ["cat"],
+    OpenStdin: true,
+    StdinOnce: true,
+    AttachStdin: true,
+    AttachStdout: true,
+  });
+  const stream = await container.attach({ stream: true, stdin: true, stdout: true, hijack: true });
+  const out = collector();
+  docker.modem.demuxStream(stream, out.stream, out.stream);
+  await container.start();
+  stream.end("all of it\n");
+  expect((await container.wait()).StatusCode).toBe(0);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(out.text()).toBe("all of it\n");
+});
+
+test("events arrive as they happen", async () => {
+  const events = await docker.getEvents({ filters: { type: ["container"] } });
+  const seen: string[] = [];
+  const done = new Promise<void>((resolve) => {
+    events.on("data", (chunk: Buffer) => {
+      for (const line of chunk.toString().split("\n").filter(Boolean)) seen.push(JSON.parse(line).Action);
+      if (seen.includes("destroy")) resolve();
+    });
+  });
+  await docker.run("busybox", ["true"], new PassThrough(), { HostConfig: { AutoRemove: true } });
+  await done;
+  expect(seen.filter((action) => !["attach", "resize"].includes(action))).toEqual([
+    "create",
+    "start",
+    "die",
+    "destroy",
+  ]);
+  (events as unknown as { destroy(): void }).destroy();
+});
+
+test("volumes and networks", async () => {
+  await docker.createVolume({ Name: "odevol" });
+  expect((await docker.listVolumes()).Volumes.map((one) => one.Name)).toEqual(["odevol"]);
+  const network = await docker.createNetwork({ Name: "odenet" });
+  expect((await network.inspect()).Name).toBe("odenet");
+});
