@@ -1,0 +1,25 @@
+import type { ImageSummary } from "../../base/spec/docker/api.gen.ts";
+import type { Client } from "../client.ts";
+import { encodeFilters, type Filters } from "../query.ts";
+
+/** GET /images/json */
+export async function listImages(
+  client: Client,
+  options: {
+    readonly all?: boolean;
+    readonly digests?: boolean;
+    readonly sharedSize?: boolean;
+    readonly filters?: Filters | undefined;
+  } = {},
+): Promise<ImageSummary[]> {
+  return await client.json({
+    method: "GET",
+    path: "/images/json",
+    query: {
+      all: options.all,
+      digests: options.digests,
+      "shared-size": options.sharedSize,
+      filters: encodeFilters(options.filters),
+    },
+  });
+}
