@@ -11,7 +11,7 @@ import type { ContainerId, NetworkId } from "../../base/lib/ids.ts";
  */
 export interface NetworkService {
   create(spec: NetworkSpec): Promise<Network>;
-  /** Throws not-found "network <x> not found", forbidden for the predefined ones, conflict "… has active endpoints". */
+  /** Throws not-found "network <x> not found", forbidden for the predefined ones and for "… has active endpoints" (as Docker). */
   remove(id: NetworkId): Promise<void>;
   list(): readonly Network[];
   /** By id, name, or unique id prefix. Throws not-found "network <x> not found". */
@@ -90,6 +90,8 @@ export interface EndpointRequest {
   readonly ipv6?: string;
   readonly mac?: string;
   readonly driverOptions?: Readonly<Record<string, string>>;
+  /** `--network name=x,gw-priority=n`: the highest provides the container's default route. */
+  readonly gatewayPriority?: number;
   readonly ports: readonly PortPublication[];
   /** container links on this endpoint: alias -> container name or id, answered by DNS for this container alone. */
   readonly links?: Readonly<Record<string, string>>;

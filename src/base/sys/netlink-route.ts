@@ -1,0 +1,419 @@
+import { SystemError } from "./libc.ts";
+import {
+  attributes,
+  NetlinkMessage,
+  type NetlinkReply,
+  NetlinkSocket,
+  NLM_F_ACK,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+} from "./netlink.ts";
+
+/**
+ * rtnetlink(7): links, addresses, routes, neighbours. The `…Message` functions only build, so that a caller can send a
+ * whole set-up as one batch through `NetlinkSocket.run`. Addresses are raw bytes (4 or 16).
+ */
+const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
+const RTM_GETLINK = 18;
+const RTM_SETLINK = 19;
+const RTM_NEWADDR = 20;
+const RTM_DELADDR = 21;
+const RTM_GETADDR = 22;
+const RTM_NEWROUTE = 24;
+const RTM_DELROUTE = 25;
+const RTM_GETROUTE = 26;
+const RTM_NEWNEIGH = 28;
+const AF_BRIDGE = 7;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const IFF_UP = 1;
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_LINK = 5;
+const IFLA_MASTER = 10;
+const IFLA_PROTINFO = 12;
+const IFLA_LINKINFO = 18;
+const IFLA_NET_NS_FD = 28;
+const IFLA_AF_SPEC = 26;
+const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const VETH_INFO_PEER = 1;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const IFLA_BRPORT_STATE = 1;
+const IFLA_BRPORT_MODE = 4;
+const IFLA_BRPORT_FLUSH = 24;
+const IFLA_BRPORT_ISOLATED = 33;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFA_BROADCAST = 4;
+const IFA_FLAGS = 8;
+const IFA_F_NODAD = 2;
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RTA_PREFSRC = 7;
+const RTA_METRIC = 6;
+const RTA_TABLE = 15;
+const NDA_DST = 1;
+const NDA_LLADDR = 2;
+
+/** A link by name or by index. */
+export type LinkRef = string | number;
+
+export interface LinkInfo {
+  readonly index: number;
+  readonly name: string;
+  readonly kind: string;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly up: boolean;
+  /** Index of the bridge or bond it belongs to; 0: none. */
+  readonly master: number;
+}
+
+export interface AddressInfo {
+  readonly index: number;
+  readonly family: 4 | 6;
+  readonly address: Uint8Array;
+  readonly prefixLength: number;
+}
+
+export interface RouteInfo {
+  readonly family: 4 | 6;
+  readonly destination: Uint8Array;
+  readonly prefixLength: number;
+  readonly gateway: Uint8Array | undefined;
+  readonly index: number;
+  /** 254 is the main table. */
+  readonly table: number;
+  /** 1 unicast, 2 local, 7 unreachable, ... (RTN_*). */
+  readonly type: number;
+}
+
+export interface NewLink {
+  readonly name: string;
+  readonly mac?: string;
+  readonly mtu?: number;
+  readonly master?: number;
+  readonly up?: boolean;
+  readonly kind:
+    | { readonly type: "bridge" }
+    | { readonly type: "dummy" }
+    | {
+        readonly type: "veth";
+        readonly peer: { readonly name: string; readonly mac?: string; readonly netns?: number };
+      }
+    | {
+        readonly type: "macvlan";
+        readonly parent: number;
+        readonly mode: MacvlanMode;
+        readonly netns?: number;
+      }
+    | { readonly type: "ipvlan"; readonly parent: number; readonly mode: IpvlanMode; readonly netns?: number }
+    | { readonly type: "vlan"; readonly parent: number; readonly id: number };
+}
+
+export type MacvlanMode = "private" | "vepa" | "bridge" | "passthru";
+export type IpvlanMode = "l2" | "l3" | "l3s";
+const macvlanModes: Readonly<Record<MacvlanMode, number>> = { private: 1, vepa: 2, bridge: 4, passthru: 8 };
+const ipvlanModes: Readonly<Record<IpvlanMode, number>> = { l2: 0, l3: 1, l3s: 2 };
+
+/** `struct ifinfomsg` */
+function ifinfo(family: number, index: number, flags: number, change: number): Buffer {
+  const header = Buffer.alloc(16);
+  header.writeUInt8(family, 0);
+  header.writeInt32LE(index, 4);
+  header.writeUInt32LE(flags, 8);
+  header.writeUInt32LE(change, 12);
+  return header;
+}
+
+function macBytes(mac: string): Buffer {
+  return Buffer.from(mac.replaceAll(":", ""), "hex");
+}
+
+function macText(bytes: Buffer | undefined): string {
+  return bytes ? [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(":") : "";
+}
+
+function target(link: LinkRef, family = 0, flags = 0, change = 0): [Buffer, string | undefined] {
+  return typeof link === "number"
+    ? [ifinfo(family, link, flags, change), undefined]
+    : [ifinfo(family, 0, flags, change), link];
+}
+
+/** A new link; a veth's peer (and macvlan, ipvlan) can be made directly in another namespace under its final name. */
+export function newLinkMessage(link: NewLink): NetlinkMessage {
+  const up = link.up ? IFF_UP : 0;
+  const message = new NetlinkMessage(
+    RTM_NEWLINK,
+    NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+    ifinfo(0, 0, up, up),
+    `add ${link.kind.type} ${link.name}`,
+  ).text(IFLA_IFNAME, link.name);
+  if (link.mac !== undefined) message.bytes(IFLA_ADDRESS, macBytes(link.mac));
+  if (link.mtu !== undefined) message.u32(IFLA_MTU, link.mtu);
+  if (link.master !== undefined) message.u32(IFLA_MASTER, link.master);
+  const kind = link.kind;
+  if ("parent" in kind) message.u32(IFLA_LINK, kind.parent);
+  if ((kind.type === "macvlan" || kind.type === "ipvlan") && kind.netns !== undefined) {
+    message.u32(IFLA_NET_NS_FD, kind.netns);
+  }
+  return message.nested(IFLA_LINKINFO, (info) => {
+    info.text(IFLA_INFO_KIND, kind.type);
+    if (kind.type === "bridge" || kind.type === "dummy") return;
+    info.nested(IFLA_INFO_DATA, (data) => {
+      if (kind.type === "macvlan") data.u32(1, macvlanModes[kind.mode]);
+      else if (kind.type === "ipvlan") data.u16(1, ipvlanModes[kind.mode]);
+      else if (kind.type === "vlan") data.u16(1, kind.id);
+      else {
+        data.nested(VETH_INFO_PEER, (peer) => {
+          peer.raw(ifinfo(0, 0, 0, 0)).text(IFLA_IFNAME, kind.peer.name);
+          if (kind.peer.mac !== undefined) peer.bytes(IFLA_ADDRESS, macBytes(kind.peer.mac));
+          if (link.mtu !== undefined) peer.u32(IFLA_MTU, link.mtu);
+          if (kind.peer.netns !== undefined) peer.u32(IFLA_NET_NS_FD, kind.peer.netns);
+        });
+      }
+    });
+  });
+}
+
+export interface LinkChange {
+  readonly up?: boolean;
+  readonly name?: string;
+  readonly mac?: string;
+  readonly mtu?: number;
+  /** 0 takes it out of its bridge. */
+  readonly master?: number;
+  /** False: no IPv6 link-local address is generated. */
+  readonly generateLinkLocal?: boolean;
+}
+
+export function setLinkMessage(link: LinkRef, change: LinkChange): NetlinkMessage {
+  const [header, name] = target(link, 0, change.up ? IFF_UP : 0, change.up === undefined ? 0 : IFF_UP);
+  const message = new NetlinkMessage(RTM_NEWLINK, NLM_F_ACK, header, `set link ${link}`);
+  if (name !== undefined) message.text(IFLA_IFNAME, name);
+  else if (change.name !== undefined) message.text(IFLA_IFNAME, change.name);
+  if (change.mac !== undefined) message.bytes(IFLA_ADDRESS, macBytes(change.mac));
+  if (change.mtu !== undefined) message.u32(IFLA_MTU, change.mtu);
+  if (change.master !== undefined) message.u32(IFLA_MASTER, change.master);
+  if (change.generateLinkLocal !== undefined) {
+    message.nested(IFLA_AF_SPEC, (spec) =>
+      spec.nested(AF_INET6, (v6) => v6.u8(IFLA_INET6_ADDR_GEN_MODE, change.generateLinkLocal ? 0 : 1)),
+    );
+  }
+  return message;
+}
+
+export interface BridgePortChange {
+  /** Isolated ports do not exchange frames with each other, only with the bridge itself. */
+  readonly isolated?: boolean;
+  readonly hairpin?: boolean;
+  /** 0 disabled … 3 forwarding (BR_STATE_*). */
+  readonly state?: number;
+  /** Forgets the MAC addresses learnt on the port. */
+  readonly flush?: boolean;
+}
+
+/** Settings of a bridge port; needs the index. */
+export function setBridgePortMessage(index: number, change: BridgePortChange): NetlinkMessage {
+  return new NetlinkMessage(
+    RTM_SETLINK,
+    NLM_F_ACK,
+    ifinfo(AF_BRIDGE, index, 0, 0),
+    `set bridge port ${index}`,
+  ).nested(IFLA_PROTINFO, (port) => {
+    if (change.state !== undefined) port.u8(IFLA_BRPORT_STATE, change.state);
+    if (change.hairpin !== undefined) port.u8(IFLA_BRPORT_MODE, change.hairpin ? 1 : 0);
+    if (change.isolated !== undefined) port.u8(IFLA_BRPORT_ISOLATED, change.isolated ? 1 : 0);
+    if (change.flush) port.bytes(IFLA_BRPORT_FLUSH, new Uint8Array(0));
+  });
+}
+
+export function deleteLinkMessage(link: LinkRef): NetlinkMessage {
+  const [header, name] = target(link);
+  const message = new NetlinkMessage(RTM_DELLINK, NLM_F_ACK, header, `delete link ${link}`);
+  return name === undefined ? message : message.text(IFLA_IFNAME, name);
+}
+
+/** An address on a link; without duplicate address detection, so that it can be used at once (RFC 4862 5.4). */
+export function newAddressMessage(index: number, address: Uint8Array, prefixLength: number): NetlinkMessage {
+  const v6 = address.length === 16;
+  const header = Buffer.alloc(8);
+  header.writeUInt8(v6 ? AF_INET6 : AF_INET, 0);
+  header.writeUInt8(prefixLength, 1);
+  header.writeUInt32LE(index, 4);
+  const message = new NetlinkMessage(
+    RTM_NEWADDR,
+    NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+    header,
+    `add address on link ${index}`,
+  )
+    .bytes(IFA_LOCAL, address)
+    .bytes(IFA_ADDRESS, address);
+  if (v6) return message.u32(IFA_FLAGS, IFA_F_NODAD);
+  if (prefixLength >= 31) return message;
+  const broadcast = Buffer.from(address);
+  broadcast.writeUInt32BE((broadcast.readUInt32BE(0) | (0xffffffff >>> prefixLength)) >>> 0, 0);
+  return message.bytes(IFA_BROADCAST, broadcast);
+}
+
+export function deleteAddressMessage(
+  index: number,
+  address: Uint8Array,
+  prefixLength: number,
+): NetlinkMessage {
+  const header = Buffer.alloc(8);
+  header.writeUInt8(address.length === 16 ? AF_INET6 : AF_INET, 0);
+  header.writeUInt8(prefixLength, 1);
+  header.writeUInt32LE(index, 4);
+  return new NetlinkMessage(RTM_DELADDR, NLM_F_ACK, header, `delete address on link ${index}`).bytes(
+    IFA_LOCAL,
+    address,
+  );
+}
+
+export interface Route {
+  /** Absent: the default route of the gateway's family. */
+  readonly destination?: { readonly address: Uint8Array; readonly prefixLength: number };
+  readonly family: 4 | 6;
+  readonly gateway?: Uint8Array;
+  readonly source?: Uint8Array;
+  readonly index: number;
+  readonly metric?: number;
+}
+
+function routeMessage(type: number, flags: number, route: Route): NetlinkMessage {
+  // struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
+  const scope = route.gateway === undefined && route.family === 4 ? 253 : 0;
+  const header = Buffer.from([
+    route.family === 4 ? AF_INET : AF_INET6,
+    route.destination?.prefixLength ?? 0,
+    0,
+    0,
+    254,
+    type === RTM_NEWROUTE ? 3 : 0,
+    type === RTM_NEWROUTE ? scope : 255,
+    type === RTM_NEWROUTE ? 1 : 0,
+    0,
+    0,
+    0,
+    0,
+  ]);
+  const message = new NetlinkMessage(type, flags, header, `route on link ${route.index}`);
+  if (route.destination) message.bytes(RTA_DST, route.destination.address);
+  if (route.gateway) message.bytes(RTA_GATEWAY, route.gateway);
+  if (route.source) message.bytes(RTA_PREFSRC, route.source);
+  if (route.metric !== undefined) message.u32(RTA_METRIC, route.metric);
+  return message.u32(RTA_OIF, route.index);
+}
+
+/** Adds or replaces. */
+export function newRouteMessage(route: Route): NetlinkMessage {
+  return routeMessage(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, route);
+}
+
+export function deleteRouteMessage(route: Route): NetlinkMessage {
+  return routeMessage(RTM_DELROUTE, NLM_F_ACK, route);
+}
+
+/** A permanent neighbour (ARP or NDP) entry. */
+export function newNeighbourMessage(index: number, address: Uint8Array, mac: string): NetlinkMessage {
+  const header = Buffer.alloc(12);
+  header.writeUInt8(address.length === 16 ? AF_INET6 : AF_INET, 0);
+  header.writeInt32LE(index, 4);
+  header.writeUInt16LE(0x80, 8);
+  return new NetlinkMessage(
+    RTM_NEWNEIGH,
+    NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+    header,
+    `add neighbour on link ${index}`,
+  )
+    .bytes(NDA_DST, address)
+    .bytes(NDA_LLADDR, macBytes(mac));
+}
+
+function parseLink(reply: NetlinkReply): LinkInfo {
+  const found = attributes(reply.payload, 16);
+  const name = found.get(IFLA_IFNAME);
+  const info = found.get(IFLA_LINKINFO);
+  const kind = info ? attributes(info).get(IFLA_INFO_KIND) : undefined;
+  return {
+    index: reply.payload.readInt32LE(4),
+    name: name ? name.toString("utf8", 0, name.length - 1) : "",
+    kind: kind ? kind.toString("utf8").replace(/\0+$/, "") : "",
+    mac: macText(found.get(IFLA_ADDRESS)),
+    mtu: found.get(IFLA_MTU)?.readUInt32LE(0) ?? 0,
+    up: (reply.payload.readUInt32LE(8) & IFF_UP) !== 0,
+    master: found.get(IFLA_MASTER)?.readUInt32LE(0) ?? 0,
+  };
+}
+
+/** The link, or undefined when there is none of that name or index. */
+export function getLink(netlink: NetlinkSocket, link: LinkRef): LinkInfo | undefined {
+  const [header, name] = target(link);
+  const message = new NetlinkMessage(RTM_GETLINK, 0, header, `get link ${link}`);
+  if (name !== undefined) message.text(IFLA_IFNAME, name);
+  try {
+    const reply = netlink.request(message)[0];
+    return reply && parseLink(reply);
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "ENODEV") return undefined;
+    throw error;
+  }
+}
+
+export function listLinks(netlink: NetlinkSocket): readonly LinkInfo[] {
+  const message = new NetlinkMessage(RTM_GETLINK, NLM_F_DUMP, ifinfo(0, 0, 0, 0), "list links");
+  return netlink.request(message).map(parseLink);
+}
+
+export function listAddresses(netlink: NetlinkSocket): readonly AddressInfo[] {
+  const message = new NetlinkMessage(RTM_GETADDR, NLM_F_DUMP, Buffer.alloc(8), "list addresses");
+  return netlink.request(message).flatMap((reply) => {
+    const family = reply.payload[0];
+    if (family !== AF_INET && family !== AF_INET6) return [];
+    const found = attributes(reply.payload, 8);
+    const address = found.get(IFA_LOCAL) ?? found.get(IFA_ADDRESS);
+    if (!address) return [];
+    return [
+      {
+        index: reply.payload.readUInt32LE(4),
+        family: family === AF_INET ? (4 as const) : (6 as const),
+        address: new Uint8Array(address),
+        prefixLength: reply.payload[1] ?? 0,
+      },
+    ];
+  });
+}
+
+export function listRoutes(netlink: NetlinkSocket): readonly RouteInfo[] {
+  const message = new NetlinkMessage(RTM_GETROUTE, NLM_F_DUMP, Buffer.alloc(12), "list routes");
+  return netlink.request(message).flatMap((reply) => {
+    const family = reply.payload[0];
+    if (family !== AF_INET && family !== AF_INET6) return [];
+    const found = attributes(reply.payload, 12);
+    const destination = found.get(RTA_DST);
+    const gateway = found.get(RTA_GATEWAY);
+    return [
+      {
+        family: family === AF_INET ? (4 as const) : (6 as const),
+        destination: destination ? new Uint8Array(destination) : new Uint8Array(family === AF_INET ? 4 : 16),
+        prefixLength: reply.payload[1] ?? 0,
+        gateway: gateway ? new Uint8Array(gateway) : undefined,
+        index: found.get(RTA_OIF)?.readUInt32LE(0) ?? 0,
+        table: found.get(RTA_TABLE)?.readUInt32LE(0) ?? reply.payload[4] ?? 0,
+        type: reply.payload[7] ?? 0,
+      },
+    ];
+  });
+}
+
+/** A socket on the network of the calling thread. */
+export function openRouteSocket(): NetlinkSocket {
+  return new NetlinkSocket(0);
+}

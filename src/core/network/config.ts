@@ -1,0 +1,28 @@
+import type { AddressPool } from "./pools.ts";
+
+/** The daemon's own network settings (dockerd's names in daemon.json in brackets). */
+export interface NetworkConfig {
+  /** Bridge of the default network: `tug0`, or `tug<8 hex>` of another instance. */
+  readonly defaultBridge: string;
+  /** A bridge the administrator made, used as it is (`bridge`); "none": no default bridge network. */
+  readonly bridge?: string;
+  /** Address and prefix of the default bridge (`bip`). */
+  readonly bip?: string;
+  /** Part of the default subnet addresses come from (`fixed-cidr`). */
+  readonly fixedCidr?: string;
+  /** IPv6 on the default bridge (`ipv6`, `fixed-cidr-v6`). */
+  readonly ipv6?: boolean;
+  readonly fixedCidrV6?: string;
+  /** Default gateway of containers on the default bridge (`default-gateway`). */
+  readonly defaultGateway?: string;
+  readonly mtu?: number;
+  /** `icc`, `ip-masq`, `ip-forward`: true unless set. */
+  readonly icc?: boolean;
+  readonly ipMasquerade?: boolean;
+  readonly ipForward?: boolean;
+  /** Address of published ports that name none (`ip`). */
+  readonly defaultHostIp?: string;
+  readonly defaultAddressPools?: readonly AddressPool[];
+  /** `dns`: upstream servers of the resolver when a container names none. */
+  readonly dns?: readonly string[];
+}

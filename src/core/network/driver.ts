@@ -1,0 +1,37 @@
+import type { Endpoint, Network, NetworkSpec } from "./network.ts";
+
+/**
+ * A network driver makes a kind of link: what a network needs on the host, and an interface inside a namespace for an
+ * endpoint. Drivers are synchronous, hold no state (everything is derived from the records they are given) and every
+ * method may be repeated. Addresses, routes inside the namespace, ports and names are not theirs.
+ *
+ * Example: `bridge.createNetwork(network)` makes the bridge; `bridge.createLink(network, link)` makes a veth pair, one end on the
+ * bridge, the other in the namespace as `eth0`; the caller then gives it addresses.
+ */
+export interface NetworkDriver {
+  readonly name: string;
+  /** host and null: one network each, no addresses. */
+  readonly addressless: boolean;
+  /** Ports can be published on the host: the data plane passes through its own stack. */
+  readonly publishes: boolean;
+  /** Throws invalid-argument for an option that cannot hold. Called before anything is made. */
+  validate(spec: NetworkSpec): void;
+  createNetwork(network: Network): void;
+  removeNetwork(network: Network): void;
+  /** Undefined: this driver makes no interface. */
+  createLink(network: Network, link: LinkRequest): void;
+  /** Takes the link out of service at once; `gone` says that its namespace is dying anyway and the kernel removes it. */
+  removeLink(network: Network, link: LinkRecord, gone: boolean): void;
+}
+
+export interface LinkRequest {
+  readonly hostName: string;
+  readonly containerName: string;
+  readonly mac: string;
+  readonly netns: number;
+  readonly endpoint: Endpoint;
+}
+
+export interface LinkRecord {
+  readonly hostName: string;
+}

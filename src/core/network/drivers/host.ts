@@ -1,0 +1,13 @@
+import type { NetworkDriver } from "../driver.ts";
+
+/** The host's own network: the container has no namespace of its own, so there is nothing to make. */
+export const hostDriver: NetworkDriver = {
+  name: "host",
+  addressless: true,
+  publishes: false,
+  validate: () => undefined,
+  createNetwork: () => undefined,
+  removeNetwork: () => undefined,
+  createLink: () => undefined,
+  removeLink: () => undefined,
+};

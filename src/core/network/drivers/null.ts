@@ -1,0 +1,13 @@
+import type { NetworkDriver } from "../driver.ts";
+
+/** A namespace with nothing but its loopback interface. */
+export const nullDriver: NetworkDriver = {
+  name: "null",
+  addressless: true,
+  publishes: false,
+  validate: () => undefined,
+  createNetwork: () => undefined,
+  removeNetwork: () => undefined,
+  createLink: () => undefined,
+  removeLink: () => undefined,
+};

@@ -1,0 +1,75 @@
+import type { Log } from "../../base/lib/log.ts";
+import { type Nftables, openNftables } from "../../base/sys/nftables.ts";
+import {
+  changeCommands,
+  type Elements,
+  noElements,
+  type PublishedEndpoint,
+  publishElements,
+  removeCommands,
+  rulesetCommands,
+} from "./firewall.ts";
+import type { Network } from "./network.ts";
+
+/** What should be in force: read from the records each time, so that nothing here can be stale. */
+export interface FirewallState {
+  /** Bridge networks. */
+  networks(): readonly Network[];
+  /** Attached endpoints with publications. */
+  published(): readonly PublishedEndpoint[];
+}
+
+/** Puts the rules of `firewall.ts` into the kernel, one transaction a change, and heals a table that somebody flushed. */
+export class Firewall implements Disposable {
+  readonly #table: string;
+  readonly #state: FirewallState;
+  readonly #log: Log;
+  #nft: Nftables | undefined;
+
+  constructor(table: string, state: FirewallState, log: Log) {
+    this.#table = table;
+    this.#state = state;
+    this.#log = log;
+  }
+
+  #run(commands: string): void {
+    this.#nft ??= openNftables();
+    this.#nft.run(commands);
+  }
+
+  [Symbol.dispose](): void {
+    this.#nft?.[Symbol.dispose]();
+    this.#nft = undefined;
+  }
+
+  /** The whole table anew from the records, atomically: traffic never sees a moment without rules. */
+  assertAll(): void {
+    const elements = new Map(this.#state.published().flatMap((endpoint) => [...publishElements(endpoint)]));
+    this.#run(
+      removeCommands(this.#table) +
+        rulesetCommands(this.#table, this.#state.networks()) +
+        changeCommands(this.#table, noElements, elements),
+    );
+  }
+
+  /** After a network came or went: new rules, published ports untouched. */
+  networksChanged(): void {
+    this.#run(rulesetCommands(this.#table, this.#state.networks()));
+  }
+
+  /** One endpoint's publications change. Call it after the records say `after`, since healing reads them. */
+  change(before: Elements, after: Elements): void {
+    const commands = changeCommands(this.#table, before, after);
+    if (commands === "") return;
+    try {
+      this.#run(commands);
+    } catch (error) {
+      this.#log.warn("published ports did not fit the nftables table, writing it anew", { error });
+      this.assertAll();
+    }
+  }
+
+  removeAll(): void {
+    this.#run(removeCommands(this.#table));
+  }
+}

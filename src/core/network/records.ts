@@ -1,0 +1,87 @@
+import { type Database, migrate } from "../../base/store/database.ts";
+import type { Endpoint, Network, PortPublication } from "./network.ts";
+
+/** All that is known of an endpoint: what was asked, what it got, and where it is plugged in. */
+export interface EndpointRecord extends Endpoint {
+  readonly hostname: string;
+  readonly requestedPorts: readonly PortPublication[];
+  readonly driverOptions: Readonly<Record<string, string>>;
+  readonly links: Readonly<Record<string, string>>;
+  readonly dns: {
+    readonly servers: readonly string[];
+    readonly options: readonly string[];
+    readonly search: readonly string[];
+  };
+  readonly gatewayPriority: number;
+  /** Interface on the host and in the container; "" while not attached. */
+  readonly hostInterface: string;
+  readonly containerInterface: string;
+  /** Process whose namespace it is attached to; 0: none. */
+  readonly pid: number;
+}
+
+const migrations = [
+  `CREATE TABLE network (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+   CREATE TABLE endpoint (
+     id TEXT PRIMARY KEY,
+     network TEXT NOT NULL REFERENCES network (id) ON DELETE CASCADE,
+     record TEXT NOT NULL
+   ) STRICT`,
+];
+
+/** Networks and endpoints in SQLite, mirrored in memory: reads cost nothing, writes are synchronous. */
+export class NetworkRecords {
+  readonly networks = new Map<string, Network>();
+  readonly endpoints = new Map<string, EndpointRecord>();
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+    migrate(db, "network", migrations);
+    for (const row of db.query<{ record: string }, []>("SELECT record FROM network ORDER BY rowid").all()) {
+      const network = JSON.parse(row.record) as Network;
+      this.networks.set(network.id, network);
+    }
+    for (const row of db.query<{ record: string }, []>("SELECT record FROM endpoint ORDER BY rowid").all()) {
+      const endpoint = JSON.parse(row.record) as EndpointRecord;
+      this.endpoints.set(endpoint.id, endpoint);
+    }
+  }
+
+  putNetwork(network: Network): void {
+    this.#db
+      .query(
+        "INSERT INTO network (id, record) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+      )
+      .run(network.id, JSON.stringify(network));
+    this.networks.set(network.id, network);
+  }
+
+  deleteNetwork(id: string): void {
+    this.#db.query("DELETE FROM network WHERE id = ?1").run(id);
+    this.networks.delete(id);
+    for (const endpoint of this.ofNetwork(id)) this.endpoints.delete(endpoint.id);
+  }
+
+  putEndpoint(endpoint: EndpointRecord): void {
+    this.#db
+      .query(
+        "INSERT INTO endpoint (id, network, record) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+      )
+      .run(endpoint.id, endpoint.network, JSON.stringify(endpoint));
+    this.endpoints.set(endpoint.id, endpoint);
+  }
+
+  deleteEndpoint(id: string): void {
+    this.#db.query("DELETE FROM endpoint WHERE id = ?1").run(id);
+    this.endpoints.delete(id);
+  }
+
+  ofNetwork(network: string): readonly EndpointRecord[] {
+    return [...this.endpoints.values()].filter((endpoint) => endpoint.network === network);
+  }
+
+  ofContainer(containerId: string): readonly EndpointRecord[] {
+    return [...this.endpoints.values()].filter((endpoint) => endpoint.containerId === containerId);
+  }
+}

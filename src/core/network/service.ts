@@ -1,0 +1,124 @@
+import type { Clock } from "../../base/lib/clock.ts";
+import type { Log } from "../../base/lib/log.ts";
+import type { Database } from "../../base/store/database.ts";
+import { openRouteSocket } from "../../base/sys/netlink-route.ts";
+import { NetworkCatalog } from "./catalog.ts";
+import type { NetworkConfig } from "./config.ts";
+import { createBridgeDriver } from "./drivers/bridge.ts";
+import { hostDriver } from "./drivers/host.ts";
+import { nullDriver } from "./drivers/null.ts";
+import { Endpoints } from "./endpoints.ts";
+import { Firewall } from "./firewall-apply.ts";
+import type { Network, NetworkService } from "./network.ts";
+import { NetworkRecords } from "./records.ts";
+
+export interface NetworkServiceDeps {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Name of this daemon in the host's global spaces: `tug`, or `tug-<8 hex>`. */
+  readonly instance: string;
+  readonly config: NetworkConfig;
+  /** Directory for the resolver's socket: does not survive a reboot. */
+  readonly execRoot: string;
+  /** Command that runs a helper of this executable; " __helper resolver …" is appended. */
+  readonly helperCommand: readonly string[];
+}
+
+/** The networks of one daemon. Call `restore` before anything else. */
+export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
+  const { config, log } = deps;
+  const netlink = openRouteSocket();
+  const records = new NetworkRecords(deps.database);
+  const bridge = createBridgeDriver({
+    netlink,
+    log,
+    foreignBridges: config.bridge === undefined || config.bridge === "none" ? [] : [config.bridge],
+    ipForward: config.ipForward ?? true,
+  });
+  const drivers = new Map([bridge, hostDriver, nullDriver].map((driver) => [driver.name, driver]));
+  const catalog = new NetworkCatalog({
+    records,
+    drivers,
+    netlink,
+    config,
+    instance: deps.instance,
+    clock: deps.clock,
+    log,
+  });
+  const bridges = () => catalog.list().filter((network) => network.driver === "bridge");
+  const firewall = new Firewall(
+    deps.instance,
+    {
+      networks: bridges,
+      published: () =>
+        [...records.endpoints.values()]
+          .filter((endpoint) => endpoint.attached && endpoint.ports.length > 0)
+          .map((endpoint) => ({ ...endpoint, network: catalog.get(endpoint.network) })),
+    },
+    log,
+  );
+  const endpoints = new Endpoints({
+    records,
+    catalog,
+    firewall,
+    log,
+    defaultHostIp: config.defaultHostIp ?? "0.0.0.0",
+  });
+  const bridgesChanged = (network: Network) => {
+    if (network.driver === "bridge") firewall.networksChanged();
+  };
+
+  return {
+    async create(spec) {
+      const network = catalog.create(spec);
+      try {
+        bridgesChanged(network);
+      } catch (error) {
+        catalog.remove(network.id);
+        throw error;
+      }
+      return network;
+    },
+    async remove(id) {
+      bridgesChanged(catalog.remove(id));
+    },
+    list: () => catalog.list(),
+    resolve: (nameOrId) => catalog.resolve(nameOrId),
+    endpoints: (id) => records.ofNetwork(id),
+    async allocate(request) {
+      return endpoints.allocate(request);
+    },
+    async attach(endpoint, sandbox) {
+      return endpoints.attach(endpoint.id, sandbox);
+    },
+    async detach(endpoint) {
+      endpoints.detach(endpoint.id);
+    },
+    async release(endpoint) {
+      endpoints.release(endpoint.id);
+    },
+    async publish(endpoint, ports) {
+      return endpoints.publish(endpoint.id, ports);
+    },
+    resolverAddress: () => undefined,
+    async restore(live) {
+      catalog.ensurePredefined();
+      for (const network of catalog.list()) catalog.driver(network).createNetwork(network);
+      for (const endpoint of [...records.endpoints.values()]) {
+        if (endpoint.attached && live.get(endpoint.containerId)?.pid !== endpoint.pid)
+          endpoints.detach(endpoint.id);
+      }
+      firewall.assertAll();
+    },
+    async shutdown({ everything }) {
+      if (everything) {
+        for (const endpoint of [...records.endpoints.values()]) endpoints.detach(endpoint.id);
+        for (const network of catalog.list()) catalog.driver(network).removeNetwork(network);
+        firewall.removeAll();
+      }
+      firewall[Symbol.dispose]();
+      netlink[Symbol.dispose]();
+    },
+  };
+}
