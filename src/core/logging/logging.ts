@@ -10,11 +10,13 @@ export interface ContainerLog {
   readonly monitorTarget: string;
   /** Hard ceiling in bytes given to conmon (--log-size-max), or -1. */
   readonly monitorLimit: number;
+  /** Attributes chosen by the options labels, env, ... as `logs --details` shows them ("a=1,b=2"); "" for none. */
+  readonly details: string;
   /** Records in order. With `follow` it ends when the container has stopped and all was read, or on abort. */
   read(options: LogReadOptions): AsyncIterable<LogRecord>;
   /**
    * Fast path for `logs`: the same records already encoded for the wire, in large chunks. `framed` adds Docker's 8-byte
-   * stdcopy header, otherwise raw bytes.
+   * stdcopy header, otherwise raw bytes. `details` is put before each line as it is: "" or the log's `details` and a blank.
    */
   readEncoded(
     options: LogReadOptions & {
@@ -54,6 +56,10 @@ export interface LogDriver {
   readonly name: string;
   /** Option names it takes; others are refused with Docker's text "unknown log opt 'x' for y log driver". */
   validate(options: Readonly<Record<string, string>>): void;
+  /**
+   * Opens a container's log. The one who opens keeps it as long as the container exists: rotation happens while it is open, so a new
+   * daemon opens the logs of all running containers at once. `follow` is asked for running containers only.
+   */
   open(container: LogContext): Promise<ContainerLog>;
 }
 

@@ -1,0 +1,81 @@
+import type { Segment } from "./segment.ts";
+import type { Spool } from "./spool.ts";
+
+/** A place in a spool: a generation and an offset in its plain bytes, at the beginning of a line. */
+export interface Position {
+  readonly seq: number;
+  readonly offset: number;
+}
+
+const chunkSize = 1 << 20;
+
+/** Reads whole lines forward through the generations, as far as they go now; asks no one to wait. */
+export class SpoolCursor implements AsyncDisposable {
+  readonly #spool: Spool;
+  #seq: number;
+  #offset: number;
+  #segment: Segment | undefined;
+
+  constructor(spool: Spool, start: Position) {
+    this.#spool = spool;
+    this.#seq = start.seq;
+    this.#offset = start.offset;
+  }
+
+  get position(): Position {
+    return { seq: this.#seq, offset: this.#offset };
+  }
+
+  /** The next lines, ending in a newline; undefined when all that is written so far (or lies before `end`) was read. */
+  async next(end?: Position): Promise<Buffer | undefined> {
+    for (;;) {
+      if (end && (this.#seq > end.seq || (this.#seq === end.seq && this.#offset >= end.offset)))
+        return undefined;
+      // Asked before reading: what is final now was complete before the read.
+      const final = this.#spool.isFinal(this.#seq);
+      this.#segment ??= await this.#spool.open(this.#seq);
+      if (!this.#segment) {
+        // Removed while we were slow: go on with the oldest that is left.
+        if (!final) return undefined;
+        await this.#advance();
+        continue;
+      }
+      const bytes = await this.#segment.read(this.#offset, this.#wanted(end));
+      const lines = bytes.lastIndexOf(10) + 1;
+      if (lines > 0) {
+        this.#offset += lines;
+        return bytes.subarray(0, lines);
+      }
+      if (bytes.length >= chunkSize)
+        this.#offset += bytes.length; // no spool line is that long: damage
+      else if (final) await this.#advance();
+      else return undefined;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#segment?.[Symbol.asyncDispose]();
+    this.#segment = undefined;
+  }
+
+  #wanted(end: Position | undefined): number {
+    return end && end.seq === this.#seq ? Math.min(chunkSize, end.offset - this.#offset) : chunkSize;
+  }
+
+  async #advance(): Promise<void> {
+    await this[Symbol.asyncDispose]();
+    this.#seq = this.#spool.after(this.#seq);
+    this.#offset = 0;
+  }
+}
+
+/** Where the spool ends now: reading up to here ends although the container goes on writing. */
+export async function endOf(spool: Spool): Promise<Position> {
+  for (;;) {
+    const seq = spool.currentSeq;
+    const segment = await spool.open(seq);
+    const offset = (await segment?.size()) ?? 0;
+    await segment?.[Symbol.asyncDispose]();
+    if (seq === spool.currentSeq || segment) return { seq, offset };
+  }
+}

@@ -1,0 +1,248 @@
+import { closeSync, existsSync, openSync, statSync } from "node:fs";
+import type { Clock } from "../../../base/lib/clock.ts";
+import { messageOf } from "../../../base/lib/errors.ts";
+import type { Log } from "../../../base/lib/log.ts";
+import { Mutex } from "../../../base/lib/mutex.ts";
+import { Signal } from "../../../base/lib/signal.ts";
+import { errnoOf } from "../../../base/lib/storage-error.ts";
+import { type Generation, Generations } from "./generations.ts";
+import { compressFile, openCompressed, openPlain, type Segment } from "./segment.ts";
+import { SpoolWatch } from "./watch.ts";
+
+export interface SpoolLimits {
+  /** Bytes at which the current file is rotated; Infinity: never. */
+  readonly maxSize: number;
+  /** Files in all, the current one included; at least 1. */
+  readonly maxFiles: number;
+  readonly compress: boolean;
+}
+
+export interface SpoolDeps {
+  readonly directory: string;
+  readonly limits: SpoolLimits;
+  /** Asks conmon to open its log file anew. */
+  readonly reopen: () => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** One compression at a time for the whole daemon. */
+  readonly compression: Mutex;
+}
+
+/** How long conmon may take to act on a request to reopen. It syncs the old file first, which a slow disk can draw out. */
+const reopenTimeoutMs = 5000;
+
+/**
+ * The log files of one container: rotation without losing a line, and access to the generations. Rotation renames the file, lets conmon
+ * (which still writes to the renamed one) open a new one, and only then treats the old one as complete.
+ */
+export class Spool implements AsyncDisposable {
+  readonly #deps: SpoolDeps;
+  readonly #generations: Generations;
+  readonly #turn = new Mutex();
+  readonly #watch: SpoolWatch;
+  /** Renamed, not reopened yet: still the current generation. */
+  #rotating: Generation | undefined;
+  #ends = 0;
+  #removed = false;
+  /** Bytes may have been added, a generation may have ended, or the container stopped. */
+  readonly activity = new Signal();
+
+  constructor(deps: SpoolDeps) {
+    this.#deps = deps;
+    this.#generations = new Generations(deps.directory);
+    const interrupted = this.#generations.interrupted();
+    if (interrupted) {
+      this.#generations.resume(interrupted);
+      this.#rotating = interrupted;
+      queueMicrotask(() => void this.check());
+    } else if (!existsSync(this.#generations.currentPath)) {
+      closeSync(openSync(this.#generations.currentPath, "a", 0o640));
+      this.#generations.adoptReplaced();
+    }
+    this.#watch = new SpoolWatch({
+      directory: deps.directory,
+      limit: deps.limits.maxSize,
+      size: () => this.#currentSize(),
+      check: () => this.check(),
+      changed: () => this.activity.notify(),
+      log: deps.log,
+    });
+  }
+
+  get path(): string {
+    return this.#generations.currentPath;
+  }
+
+  /** How often the container has stopped since this was opened; a follower ends when it changes. */
+  get ends(): number {
+    return this.#ends;
+  }
+
+  get removed(): boolean {
+    return this.#removed;
+  }
+
+  get firstSeq(): number {
+    return this.#generations.rotated[0]?.seq ?? this.#generations.currentSeq;
+  }
+
+  get currentSeq(): number {
+    return this.#generations.currentSeq;
+  }
+
+  /** Nothing will be added to that generation any more. */
+  isFinal(seq: number): boolean {
+    return seq < this.#generations.currentSeq;
+  }
+
+  /** The generation before `seq`, or undefined. */
+  before(seq: number): number | undefined {
+    return this.#generations.rotated.findLast((generation) => generation.seq < seq)?.seq;
+  }
+
+  /** The generation after `seq` that still exists. */
+  after(seq: number): number {
+    return this.#generations.from(seq + 1)?.seq ?? this.#generations.currentSeq;
+  }
+
+  /** When a generation was last written to, in milliseconds; undefined when it is gone. */
+  modified(seq: number): number | undefined {
+    const path = this.#pathOf(seq)?.path;
+    return path === undefined ? undefined : statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  }
+
+  /** Opens a generation; undefined when it has been removed meanwhile. */
+  async open(seq: number): Promise<Segment | undefined> {
+    // The name may change between look-up and open (rotated, compressed): look again.
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const file = this.#pathOf(seq);
+      if (!file) return undefined;
+      try {
+        const segment = await (file.compressed ? openCompressed(file.path) : openPlain(file.path));
+        if (file.compressed || this.#pathOf(seq)?.path === file.path) return segment;
+        await segment[Symbol.asyncDispose]();
+      } catch (error) {
+        if (errnoOf(error) !== "ENOENT") throw error;
+      }
+    }
+    return undefined;
+  }
+
+  /** Reports followers to the watch, which then tells of every write. */
+  follow(): Disposable {
+    return this.#watch.follow();
+  }
+
+  /**
+   * Adopts what conmon did by itself, and rotates when the current file has reached its limit. `writerGone`: the container has stopped,
+   * so that the new file is made here instead of by conmon.
+   */
+  async check(options: { readonly writerGone: boolean } = { writerGone: false }): Promise<void> {
+    if (this.#removed) return;
+    await this.#turn.run(async () => {
+      if (this.#removed) return;
+      try {
+        if (this.#rotating) await this.#settleRotation(options.writerGone);
+        if (this.#generations.adoptReplaced()) this.#afterRotation();
+        if (this.#currentSize() >= this.#deps.limits.maxSize) await this.#rotate(options.writerGone);
+      } catch (error) {
+        this.#deps.log.warn("log rotation failed", {
+          directory: this.#deps.directory,
+          error: messageOf(error),
+        });
+      }
+    });
+  }
+
+  /** The container has stopped: nothing will be written until it starts again. */
+  async stopped(): Promise<void> {
+    this.#ends++;
+    await this.check({ writerGone: true });
+    this.activity.notify();
+  }
+
+  async remove(): Promise<void> {
+    this.#removed = true;
+    this.#watch.close();
+    this.activity.notify();
+    await this.#turn.run(async () => this.#generations.removeAll());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#watch.close();
+    await this.#turn.run(async () => undefined);
+  }
+
+  #pathOf(seq: number): { readonly path: string; readonly compressed: boolean } | undefined {
+    if (seq === this.#generations.currentSeq) {
+      return this.#rotating ?? { path: this.#generations.currentPath, compressed: false };
+    }
+    const generation = this.#generations.from(seq);
+    return generation?.seq === seq ? generation : undefined;
+  }
+
+  #currentSize(): number {
+    const path = this.#rotating?.path ?? this.#generations.currentPath;
+    return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  async #rotate(writerGone: boolean): Promise<void> {
+    this.#rotating = this.#generations.begin();
+    await this.#settleRotation(writerGone);
+  }
+
+  /** Brings a rotation that has begun to its end: a new file, or the old name again. */
+  async #settleRotation(writerGone: boolean): Promise<void> {
+    const generation = this.#rotating;
+    if (!generation) return;
+    if (!this.#generations.reopened()) {
+      if (writerGone) closeSync(openSync(this.#generations.currentPath, "a", 0o640));
+      else await this.#reopen();
+    }
+    if (this.#generations.reopened() || !this.#generations.undo(generation)) {
+      this.#generations.settle(generation);
+      this.#rotating = undefined;
+      this.#afterRotation();
+    } else {
+      this.#rotating = undefined;
+      this.#generations.adoptReplaced();
+    }
+  }
+
+  async #reopen(): Promise<void> {
+    try {
+      await this.#deps.reopen();
+    } catch (error) {
+      this.#deps.log.debug("conmon does not reopen its log", { error: messageOf(error) });
+      return;
+    }
+    const deadline = this.#deps.clock.monotonic() + BigInt(reopenTimeoutMs) * 1_000_000n;
+    for (let pause = 1; !this.#generations.reopened() && this.#deps.clock.monotonic() < deadline; ) {
+      await this.#deps.clock.sleep(pause);
+      pause = Math.min(pause * 2, 50);
+    }
+  }
+
+  #afterRotation(): void {
+    this.activity.notify();
+    this.#generations.prune(this.#deps.limits.maxFiles - 1);
+    if (!this.#deps.limits.compress) return;
+    for (const generation of this.#generations.rotated) {
+      if (!generation.compressed) void this.#compress(generation);
+    }
+  }
+
+  async #compress(generation: Generation): Promise<void> {
+    await this.#deps.compression.run(async () => {
+      if (this.#removed || !this.#generations.rotated.includes(generation)) return;
+      const temporary = `${generation.path}.zst.tmp`;
+      try {
+        await compressFile(generation.path, temporary);
+        this.#generations.replaceByCompressed(generation, temporary);
+      } catch (error) {
+        // It stays plain (a full disk, or just pruned); the next rotation tries again.
+        this.#deps.log.debug("log not compressed", { path: generation.path, error: messageOf(error) });
+      }
+    });
+  }
+}
