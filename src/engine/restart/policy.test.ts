@@ -15,7 +15,9 @@ test("the wait doubles from 100 ms to a minute and starts over after ten steady 
   let lastBackoffMs = 0;
   for (let n = 0; n < 12; n++) {
     const plan = planRestart({ ...exit, policy, lastBackoffMs });
-    if (plan.restart) waits.push((lastBackoffMs = plan.delayMs));
+    if (!plan.restart) break;
+    lastBackoffMs = plan.delayMs;
+    waits.push(lastBackoffMs);
   }
   expect(waits).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000, 60000]);
   expect(planRestart({ ...exit, policy, lastBackoffMs, ranMs: 10_000 })).toMatchObject({ delayMs: 100 });

@@ -50,7 +50,7 @@ export async function createContainer(
   undo.defer(() => rm(directory, { recursive: true, force: true }));
   const mounts = await makeVolumes(context, id, definition.mounts, undo);
   const image = definition.imageId === "" ? undefined : context.images.get(definition.imageId);
-  await context.snapshots.prepare(id, image?.chainId);
+  await context.snapshots.prepare(id, image?.chainId, { volatile: definition.host.AutoRemove ?? false });
   undo.defer(() => context.snapshots.remove(id));
   store.insert({ id, name, definition: { ...definition, mounts }, state: freshState });
   undo.move();

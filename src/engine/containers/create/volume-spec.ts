@@ -30,7 +30,7 @@ export function parseVolumeSpec(spec: string): VolumeSpec {
   else if (parts.length === 3) [source, target, mode] = [parts[0], parts[1] ?? "", parts[2] ?? ""];
   else throw fail();
   if (parts.length === 3 && mode === "") throw fail();
-  const flags = parseMode(mode, spec, source !== undefined && source.startsWith("/"));
+  const flags = parseMode(mode, spec, source?.startsWith("/") ?? false);
   const clean = cleanTarget(target, spec);
   if (source === undefined) return { source: undefined, target: clean, mode, ...flags };
   if (source.startsWith("/")) {

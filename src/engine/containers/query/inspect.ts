@@ -1,0 +1,82 @@
+import type { ContainerInspectResponse, ContainerState } from "../../../base/spec/docker/api.gen.ts";
+import type { ContainerContext } from "../context.ts";
+import { type ContainerRecord, isRunning } from "../record.ts";
+import { networkFiles } from "../start/network-files.ts";
+import { mountPoints } from "./mount-points.ts";
+import { networkSettings } from "./network-settings.ts";
+import { showConfig, showHost } from "./show-config.ts";
+import { listOrNull } from "./wire-null.ts";
+
+export async function inspectContainer(
+  context: ContainerContext,
+  reference: string,
+  options: { readonly size: boolean },
+): Promise<ContainerInspectResponse> {
+  const record = context.store.resolve(reference);
+  const { id, definition } = record;
+  const files = networkFiles(context.paths.dir(id));
+  const live = context.live.peek(id);
+  const merged = context.paths.rootfs(id);
+  return {
+    Id: id,
+    Created: definition.created,
+    Path: definition.path,
+    Args: [...definition.args],
+    State: showState(record),
+    Image: definition.imageId,
+    ResolvConfPath: record.state.everStarted ? files.resolvConf : "",
+    HostnamePath: record.state.everStarted ? files.hostname : "",
+    HostsPath: record.state.everStarted ? files.hosts : "",
+    LogPath: live?.log?.path ?? definition.logPath,
+    Name: `/${record.name}`,
+    RestartCount: record.state.restartCount,
+    Driver: definition.driver,
+    Platform: definition.platform.os,
+    ...(definition.imageManifest ? { ImageManifestDescriptor: definition.imageManifest } : {}),
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: "",
+    ExecIDs: listOrNull([...(live?.execIds ?? [])]) ?? null,
+    HostConfig: showHost(definition.host),
+    GraphDriver: { Name: definition.driver, Data: { ...context.snapshots.describe(id, merged) } },
+    ...(options.size ? await sizes(context, record) : {}),
+    Mounts: mountPoints(record),
+    Config: showConfig(definition.config),
+    NetworkSettings: networkSettings(context, record),
+  };
+}
+
+export async function sizes(
+  context: ContainerContext,
+  record: ContainerRecord,
+): Promise<{ readonly SizeRw: number; readonly SizeRootFs: number }> {
+  const { bytes } = await context.snapshots.usage(record.id);
+  const image = record.definition.imageId === "" ? undefined : context.images.get(record.definition.imageId);
+  return { SizeRw: bytes, SizeRootFs: bytes + (image?.size ?? 0) };
+}
+
+export function showState(record: ContainerRecord): NonNullable<ContainerState> {
+  const { state } = record;
+  return {
+    Status: state.status,
+    Running: isRunning(record),
+    Paused: state.status === "paused",
+    Restarting: state.status === "restarting",
+    OOMKilled: state.oomKilled,
+    Dead: state.status === "dead",
+    Pid: state.pid,
+    ExitCode: state.exitCode,
+    Error: state.error,
+    StartedAt: state.startedAt,
+    FinishedAt: state.finishedAt,
+    ...(state.health
+      ? {
+          Health: {
+            Status: state.health.status,
+            FailingStreak: state.health.failingStreak,
+            Log: [...state.health.log],
+          },
+        }
+      : {}),
+  };
+}

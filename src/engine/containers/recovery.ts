@@ -1,0 +1,155 @@
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { ContainerId } from "../../base/lib/ids.ts";
+import { unmountIfMounted } from "../../base/sys/mount.ts";
+import type { Sandbox } from "../../core/network/network.ts";
+import { restartsAtBoot } from "../restart/policy.ts";
+import type { ContainerContext } from "./context.ts";
+import { letGo, scheduleRestart, settleExit } from "./lifecycle/exit.ts";
+import { removeContainer } from "./lifecycle/remove.ts";
+import { openLog } from "./log-handle.ts";
+import { type ContainerRecord, isAlive } from "./record.ts";
+import { startContainer } from "./start/start.ts";
+
+/** Called for each container that was found running, so that health checks go on. */
+export type AdoptedHook = (record: ContainerRecord) => void;
+
+/**
+ * Makes records and world agree after the daemon was away, however it ended: running containers are re-adopted, exits that
+ * happened meanwhile are recorded with their real code and time, half-done operations are undone or finished, and what no
+ * record names is removed. Returns the work that may go on while the daemon already serves: the starts of policies.
+ */
+export async function recoverContainers(
+  context: ContainerContext,
+  adopted: AdoptedHook,
+): Promise<{ readonly startWanted: () => Promise<void> }> {
+  const { store, log } = context;
+  const ended: (() => Promise<void>)[] = [];
+  const toStart: ContainerRecord[] = [];
+  const live = new Map<ContainerId, Sandbox>();
+  for (const record of [...store.list()]) {
+    try {
+      const observed = await context.runtime.observe(record.id, context.paths.task(record.id));
+      const wasRunning = isAlive(record) || record.state.status === "restarting";
+      if (isAlive(record) && observed.status === "running") {
+        live.set(record.id, { containerId: record.id, pid: observed.pid });
+        const now = store.setState(record.id, {
+          status: observed.paused ? "paused" : "running",
+          pid: observed.pid,
+        });
+        await openLog(context, now);
+        adopted(now);
+        continue;
+      }
+      if (isAlive(record) && observed.status === "exited") {
+        ended.push(() => settleExit(context, record, observed));
+        continue;
+      }
+      ended.push(() => repairStopped(context, record, wasRunning, toStart));
+    } catch (error) {
+      log.error("could not recover a container", { id: record.id, error });
+    }
+  }
+  await context.networks.restore(live);
+  for (const work of ended) {
+    await work().catch((error: unknown) => log.error("could not repair a container", { error }));
+  }
+  await releaseStaleEndpoints(context);
+  await removeOrphans(context);
+  return { startWanted: () => startAll(context, toStart) };
+}
+
+/** A container that does not run now: ends what a crash left half-done, then decides whether it must be started. */
+async function repairStopped(
+  context: ContainerContext,
+  record: ContainerRecord,
+  wasRunning: boolean,
+  toStart: ContainerRecord[],
+): Promise<void> {
+  const { store } = context;
+  const { id } = record;
+  if (record.state.status === "removing" || record.state.status === "dead") {
+    await removeContainer(context, record, { volumes: record.definition.host.AutoRemove ?? false });
+    return;
+  }
+  // A start that the crash interrupted may have left a task that nobody asked to keep.
+  await context.runtime.delete(id, { force: true });
+  await letGo(context, record);
+  // The machine was rebooted under it: nobody knows how it ended.
+  const now = isAlive(record)
+    ? store.setState(id, {
+        status: "exited",
+        pid: 0,
+        exitCode: 255,
+        finishedAt: new Date(context.clock.now()).toISOString(),
+        endpoints: {},
+      })
+    : store.setState(id, { pid: 0, endpoints: {} });
+  if (now.state.status === "restarting") {
+    scheduleRestart(context, now, 100);
+    return;
+  }
+  const boot = {
+    policy: now.definition.host.RestartPolicy,
+    stoppedByUser: now.state.stoppedByUser,
+    wasRunning,
+    exitCode: now.state.exitCode,
+    restartCount: now.state.restartCount,
+  };
+  if (now.state.everStarted && restartsAtBoot(boot)) toStart.push(now);
+  else if (now.state.everStarted && now.definition.host.AutoRemove) {
+    await removeContainer(context, now, { volumes: true });
+  }
+}
+
+/** Endpoints that a crash left reserved for a container that does not run. */
+async function releaseStaleEndpoints(context: ContainerContext): Promise<void> {
+  for (const network of context.networks.list()) {
+    for (const endpoint of context.networks.endpoints(network.id)) {
+      const record = context.store.get(endpoint.containerId);
+      const held = record && Object.values(record.state.endpoints).some((one) => one.id === endpoint.id);
+      if (held) continue;
+      await context.networks.detach(endpoint);
+      await context.networks.release(endpoint);
+    }
+  }
+}
+
+/** Directories, layers and volume claims whose container was never recorded, or is not any more. */
+async function removeOrphans(context: ContainerContext): Promise<void> {
+  const { store, paths, log } = context;
+  const isOrphan = (name: string) => /^[0-9a-f]{64}$/.test(name) && !store.get(name as ContainerId);
+  for (const name of await readdir(paths.root).catch(() => [])) {
+    if (!isOrphan(name)) continue;
+    const id = name as ContainerId;
+    log.info("removing what a crash left of a container", { id });
+    await context.runtime.observe(id, paths.task(id));
+    await context.runtime.delete(id, { force: true });
+    unmountIfMounted(paths.rootfs(id));
+    const images = join(paths.dir(id), "images");
+    for (const one of await readdir(images).catch(() => [])) unmountIfMounted(join(images, one));
+    await rm(paths.dir(id), { recursive: true, force: true });
+    await rm(paths.task(id).state, { recursive: true, force: true });
+  }
+  for (const snapshot of [...context.snapshots.list()]) {
+    if (snapshot.kind === "active" && isOrphan(snapshot.name)) await context.snapshots.remove(snapshot.name);
+  }
+  for (const volume of context.volumes.list()) {
+    for (const holder of context.volumes.references(volume.name)) {
+      if (!store.get(holder as ContainerId)) context.volumes.release(volume.name, holder);
+    }
+  }
+}
+
+async function startAll(context: ContainerContext, records: readonly ContainerRecord[]): Promise<void> {
+  for (const { id } of records) {
+    try {
+      await context.locks.run(id, async () => {
+        const now = context.store.get(id);
+        if (now && !isAlive(now)) await startContainer(context, id);
+      });
+    } catch (error) {
+      context.log.error("could not start a container at boot", { id, error });
+    }
+  }
+}

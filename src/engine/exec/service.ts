@@ -1,0 +1,263 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { conflict, invalid, messageOf, notFound, TugError } from "../../base/lib/errors.ts";
+import { type ExecId, randomId } from "../../base/lib/ids.ts";
+import { RootedDir } from "../../base/sys/rooted-dir.ts";
+import type { OciSpec, TaskExit } from "../../core/runtime/runtime.ts";
+import type { GenerateExecProcess } from "../../core/runtime/spec.ts";
+import type { ContainerContext } from "../containers/context.ts";
+import { emitContainer } from "../containers/events.ts";
+import { type ContainerRecord, isAlive } from "../containers/record.ts";
+import { lookupUser } from "../containers/user.ts";
+import type { StreamClient } from "../streams/client.ts";
+import { parseDetachKeys } from "../streams/detach-keys.ts";
+import { pump } from "../streams/pump.ts";
+import type { ExecRecord, ExecRequest } from "./exec-record.ts";
+
+export interface ExecServiceDeps {
+  readonly containers: ContainerContext;
+  readonly generate: GenerateExecProcess;
+  /** The spec a container was created with. */
+  readonly specOf: (record: ContainerRecord) => Promise<OciSpec>;
+}
+
+/** An ended exec can be inspected this long; Docker keeps them until its next sweep, five minutes. */
+const keepEndedMs = 5 * 60_000;
+
+/** Processes run in a container that runs already. */
+export class ExecService {
+  readonly #deps: ExecServiceDeps;
+  readonly #execs = new Map<string, ExecRecord>();
+
+  constructor(deps: ExecServiceDeps) {
+    this.#deps = deps;
+  }
+
+  async createExec(reference: string, request: ExecRequest): Promise<{ readonly Id: string }> {
+    const { containers } = this.#deps;
+    const record = runningContainer(containers, reference);
+    if (!request.Cmd || request.Cmd.length === 0) throw invalid("No exec command specified");
+    for (const entry of request.Env ?? []) {
+      if (entry === "" || entry.startsWith("=")) throw invalid(`invalid environment variable: ${entry}`);
+    }
+    this.#sweep();
+    const id = randomId() as ExecId;
+    const task = containers.paths.task(record.id);
+    const ended = Promise.withResolvers<number>();
+    ended.promise.catch(() => undefined);
+    this.#execs.set(id, {
+      id,
+      containerId: record.id,
+      request,
+      detachKeys: parseDetachKeys(request.DetachKeys),
+      dirs: { bundle: task.bundle, state: join(task.state, "exec", id) },
+      state: "created",
+      pid: 0,
+      exitCode: null,
+      ended,
+      endedAt: 0,
+    });
+    containers.live.of(record.id).execIds.add(id);
+    emitContainer(containers, record, `exec_create: ${request.Cmd.join(" ")}`, { execID: id });
+    return { Id: id };
+  }
+
+  async startExec(
+    execId: string,
+    options: {
+      readonly detach: boolean;
+      readonly tty: boolean;
+      readonly consoleSize: readonly [number, number] | undefined;
+    },
+    client: StreamClient | undefined,
+  ): Promise<void> {
+    const { containers } = this.#deps;
+    const exec = this.#get(execId);
+    if (exec.state === "running" || exec.state === "starting") {
+      throw conflict(`exec command ${execId} is already running`);
+    }
+    if (exec.state === "ended") throw conflict(`exec command ${execId} has already run`);
+    const record = runningContainer(containers, exec.containerId);
+    exec.state = "starting";
+    const tty = exec.request.Tty ?? false;
+    const attach = !options.detach && client !== undefined;
+    try {
+      const process = await this.#process(record, exec, options.consoleSize);
+      await mkdir(exec.dirs.state, { recursive: true, mode: 0o700 });
+      emitContainer(containers, record, `exec_start: ${(exec.request.Cmd ?? []).join(" ")}`, {
+        execID: execId,
+      });
+      const running = await containers.runtime.exec({
+        id: exec.id,
+        containerId: exec.containerId,
+        dirs: exec.dirs,
+        process,
+        tty,
+        openStdin: attach && (exec.request.AttachStdin ?? false),
+        attach,
+      });
+      exec.pid = running.pid;
+      // The exit may have been reported already.
+      if (exec.state === "starting") exec.state = "running";
+      if (!attach || !running.streams) return;
+      client.begin({ tty });
+      const outcome = await pump(running.streams, client, {
+        stdout: exec.request.AttachStdout ?? false,
+        stderr: exec.request.AttachStderr ?? false,
+        stdin: exec.request.AttachStdin ?? false,
+        closeStdin: !tty,
+        detachKeys: tty ? exec.detachKeys : undefined,
+      });
+      if (outcome === "detached") emitContainer(containers, record, "exec_detach", { execID: execId });
+      // Clients ask for the exit code as soon as the stream ends.
+      if (outcome === "ended") await exec.ended.promise;
+    } catch (error) {
+      if (exec.state !== "running") this.#failed(exec, error);
+      throw error;
+    }
+  }
+
+  async resizeExec(execId: string, rows: number, columns: number): Promise<void> {
+    const exec = this.#get(execId);
+    if (exec.state !== "running") throw conflict(`exec process ${execId} is not running`);
+    await this.#deps.containers.runtime.resize(exec.dirs, { rows, columns });
+  }
+
+  async inspectExec(execId: string) {
+    const exec = this.#get(execId);
+    const { request } = exec;
+    const [entrypoint = "", ...rest] = request.Cmd ?? [];
+    return {
+      ID: exec.id,
+      Running: exec.state === "running",
+      ExitCode: exec.exitCode,
+      ProcessConfig: {
+        tty: request.Tty ?? false,
+        entrypoint,
+        arguments: [...rest],
+        privileged: request.Privileged ?? false,
+        ...(request.User ? { user: request.User } : {}),
+      },
+      OpenStdin: request.AttachStdin ?? false,
+      OpenStderr: request.AttachStderr ?? false,
+      OpenStdout: request.AttachStdout ?? false,
+      CanRemove: false,
+      ContainerID: exec.containerId,
+      DetachKeys: request.DetachKeys ?? "",
+      Pid: exec.state === "running" ? exec.pid : 0,
+    };
+  }
+
+  /** True when the exit was that of an exec. */
+  handleExit(exit: TaskExit): boolean {
+    const exec = this.#execs.get(exit.id);
+    if (!exec) return false;
+    exec.state = "ended";
+    exec.exitCode = exit.exitCode;
+    exec.endedAt = this.#deps.containers.clock.now();
+    const record = this.#deps.containers.store.get(exec.containerId);
+    if (record) {
+      emitContainer(this.#deps.containers, record, "exec_die", {
+        execID: exec.id,
+        exitCode: String(exit.exitCode),
+      });
+    }
+    exec.ended.resolve(exit.exitCode);
+    this.#clean(exec);
+    return true;
+  }
+
+  /** The container is gone or stopped: execs that have not begun never will. */
+  containerRemoved(containerId: string): void {
+    for (const exec of this.#execs.values()) {
+      if (exec.containerId === containerId && exec.state !== "running") this.#execs.delete(exec.id);
+    }
+  }
+
+  #clean(exec: ExecRecord): void {
+    const { containers } = this.#deps;
+    containers.live.peek(exec.containerId)?.execIds.delete(exec.id);
+    containers.runtime
+      .delete(exec.id, { force: true })
+      .then(() => rm(exec.dirs.state, { recursive: true, force: true }))
+      .catch((error: unknown) =>
+        containers.log.warn("cleaning up after an exec", { id: exec.id, error: messageOf(error) }),
+      );
+  }
+
+  #failed(exec: ExecRecord, error: unknown): void {
+    exec.state = "ended";
+    exec.exitCode = error instanceof TugError ? (error.detail.exitCode ?? 126) : 126;
+    exec.endedAt = this.#deps.containers.clock.now();
+    exec.ended.resolve(exec.exitCode);
+    this.#clean(exec);
+  }
+
+  #get(execId: string): ExecRecord {
+    const exec = this.#execs.get(execId);
+    if (!exec) throw notFound(`No such exec instance: ${execId}`);
+    return exec;
+  }
+
+  /** Forgets execs that ended long ago, and those never started of containers that are gone. */
+  #sweep(): void {
+    const { clock, store } = this.#deps.containers;
+    for (const exec of this.#execs.values()) {
+      const old = exec.state === "ended" && clock.now() - exec.endedAt > keepEndedMs;
+      if (old || !store.get(exec.containerId)) this.#execs.delete(exec.id);
+    }
+  }
+
+  async #process(
+    record: ContainerRecord,
+    exec: ExecRecord,
+    consoleSize: readonly [number, number] | undefined,
+  ) {
+    const { containers, generate, specOf } = this.#deps;
+    const { request } = exec;
+    const container = await specOf(record);
+    const { config, host } = record.definition;
+    const user = request.User || config.User || "";
+    const size = consoleSize ?? request.ConsoleSize ?? undefined;
+    using root = RootedDir.open(containers.paths.rootfs(record.id));
+    const found = lookupUser(root, user, host.GroupAdd ?? []);
+    return generate({
+      container,
+      args: request.Cmd ?? [],
+      env: execEnv(container, request, found.home),
+      cwd: request.WorkingDir || undefined,
+      tty: request.Tty ?? false,
+      user: { uid: found.uid, gid: found.gid, additionalGids: found.additionalGids },
+      privileged: request.Privileged ?? false,
+      kernel: containers.facts,
+      ...(size ? { consoleSize: size } : {}),
+    });
+  }
+}
+
+/** The container's environment under the request's; HOME follows another user. */
+function execEnv(container: OciSpec, request: ExecRequest, home: string): readonly string[] {
+  const env = new Map<string, string>();
+  const put = (entry: string) => {
+    const at = entry.indexOf("=");
+    if (at < 0) env.delete(entry);
+    else env.set(entry.slice(0, at), entry);
+  };
+  for (const entry of container.process?.env ?? []) put(entry);
+  if (request.User) env.set("HOME", `HOME=${home}`);
+  if (request.Tty && !env.has("TERM")) env.set("TERM", "TERM=xterm");
+  for (const entry of request.Env ?? []) put(entry);
+  return [...env.values()];
+}
+
+function runningContainer(containers: ContainerContext, reference: string): ContainerRecord {
+  const record = containers.store.resolve(reference);
+  if (record.state.status === "paused") {
+    throw conflict(`Container ${record.id} is paused, unpause the container before exec`);
+  }
+  if (record.state.status === "restarting") {
+    throw conflict(`Container ${record.id} is restarting, wait until the container is running`);
+  }
+  if (!isAlive(record)) throw conflict(`container ${record.id} is not running`);
+  return record;
+}
