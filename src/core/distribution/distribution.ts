@@ -1,26 +1,75 @@
-import type { Digest } from "../../base/lib/ids.ts";
 import type { Reference } from "../../base/spec/docker/reference.ts";
 import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
+import type { ImageConfig } from "../../base/spec/oci/image.ts";
 
 /**
  * Distribution: the client side of the OCI distribution spec v1.1 (and Docker Registry v2): resolve a name to a descriptor,
- * fetch blobs into content with resume, push them back. Mirrors and insecure registries come from the daemon's config,
- * credentials from each request.
+ * fetch blobs into content with resume, push them back. Mirrors, insecure registries, certificates and proxies come from the
+ * daemon's config, credentials from each request. Documents and blobs are checked against their digests before they exist.
+ *
+ *     const image = await client.resolve(ref, { auth, platform, signal });
+ *     using lease = content.lease([image.target.digest, ...]);      // resolve has put the documents there
+ *     const config = await fetcher.config(ref, image, { auth, signal });
+ *     const layers = fetcher.layers(ref, needed, { auth, signal, onLayer: show });
+ *     for (const [index, layer] of layers.entries()) { await layer; await unpack(needed[index]); }
  */
 export interface RegistryClient {
   /** Resolves tag or digest; for an index picks the best manifest for `platform`. Throws not-found, unauthorized, unavailable. */
   resolve(ref: Reference, options: RemoteOptions): Promise<ResolvedImage>;
   /** Fetches one blob into content, resuming and retrying; `onProgress` gets bytes so far and in all. */
   fetch(ref: Reference, blob: Descriptor, options: RemoteOptions & FetchOptions): Promise<void>;
-  /** Checks credentials at a registry (POST /auth). Throws unauthorized. */
+  /** All tags of a repository, in the registry's order. */
+  listTags(ref: Reference, options: RemoteOptions): Promise<readonly string[]>;
+  /** What a name points at, and for which platforms (GET /distribution/{name}/json). */
+  describe(
+    ref: Reference,
+    options: RemoteOptions,
+  ): Promise<{ readonly target: Descriptor; readonly platforms: readonly Platform[] }>;
+  /** Checks credentials at a registry (POST /auth); `server` as the CLI sends it, empty for Docker Hub. Throws unauthorized. */
   login(
     server: string,
     auth: RegistryAuth,
+    signal?: AbortSignal,
   ): Promise<{ readonly status: string; readonly identityToken?: string }>;
 }
 
+/** The way back: blobs first, then the manifest that names them. */
+export interface Pusher {
+  /** Makes `blob` (which is in content) exist in the repository: by finding it there, mounting it, or sending it. */
+  push(ref: Reference, blob: Descriptor, options: PushOptions): Promise<"exists" | "mounted" | "uploaded">;
+  /** Puts a manifest or index under the reference's tag, or under its digest when it has no tag. */
+  pushManifest(
+    ref: Reference,
+    document: Uint8Array,
+    mediaType: string,
+    options: RemoteOptions,
+  ): Promise<Descriptor>;
+}
+
+/** Parallel downloads with a limit over all pulls; two pulls of the same blob share one download. */
+export interface ImageFetcher {
+  /** Fetches and parses the image's config, which says what layers mean before they are fetched. */
+  config(ref: Reference, image: ResolvedImage, options: RemoteOptions): Promise<ImageConfig>;
+  /**
+   * Starts fetching all these layers; one promise each, in their order, so that unpacking starts while others still come.
+   * The first failure ends the rest. Nobody has to await them all.
+   */
+  layers(
+    ref: Reference,
+    layers: readonly Descriptor[],
+    options: RemoteOptions & { readonly onLayer?: (layer: Descriptor, event: LayerEvent) => void },
+  ): readonly Promise<void>[];
+}
+
+export type LayerEvent =
+  | { readonly kind: "waiting" }
+  | { readonly kind: "downloading"; readonly done: number; readonly total: number }
+  | { readonly kind: "retrying"; readonly reason: string; readonly seconds: number }
+  /** `already`: it was in content before. */
+  | { readonly kind: "complete"; readonly already: boolean };
+
 export interface ResolvedImage {
-  /** What the name pointed at (an index or a manifest): the digest `pull` prints. */
+  /** What the name pointed at (an index or a manifest): the digest `pull` prints. Its document is in content already. */
   readonly target: Descriptor;
   /** Manifest for the platform; its document is in content already. */
   readonly manifest: Descriptor;
@@ -29,24 +78,27 @@ export interface ResolvedImage {
 }
 
 export interface RemoteOptions {
-  readonly auth?: RegistryAuth;
-  readonly platform?: Platform;
-  readonly signal?: AbortSignal;
+  readonly auth?: RegistryAuth | undefined;
+  readonly platform?: Platform | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface FetchOptions {
-  readonly onProgress?: (done: number, total: number) => void;
-  readonly onRetry?: (reason: string, seconds: number) => void;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly onRetry?: ((reason: string, seconds: number) => void) | undefined;
+}
+
+export interface PushOptions extends RemoteOptions, FetchOptions {
+  /** Repositories of the same registry that may hold the blob, to mount it from. */
+  readonly mountFrom?: readonly Reference[] | undefined;
 }
 
 /** X-Registry-Auth, decoded. */
 export interface RegistryAuth {
-  readonly username?: string;
-  readonly password?: string;
-  readonly auth?: string;
-  readonly serveraddress?: string;
-  readonly identitytoken?: string;
-  readonly registrytoken?: string;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  readonly auth?: string | undefined;
+  readonly serveraddress?: string | undefined;
+  readonly identitytoken?: string | undefined;
+  readonly registrytoken?: string | undefined;
 }
-
-export type BlobDigest = Digest;
