@@ -79,7 +79,12 @@ export type CreateRequest = ContainerConfig & {
 export interface ContainerLifecycleBackend {
   create(
     request: CreateRequest,
-    options: { readonly name: string | undefined; readonly platform: string | undefined },
+    options: {
+      readonly name: string | undefined;
+      readonly platform: string | undefined;
+      /** Read-only binds are not recursive unless they say so: clients before 1.44. */
+      readonly readOnlyNonRecursive?: boolean;
+    },
   ): Promise<ContainerCreateResponse>;
   start(
     id: string,
@@ -259,12 +264,23 @@ export interface ImageBackend {
     readonly digests: boolean;
     readonly manifests: boolean;
   }): Promise<readonly ImageSummary[]>;
-  inspect(reference: string): Promise<ImageInspect>;
-  history(reference: string): Promise<readonly ImageHistoryResponseItem[]>;
+  inspect(
+    reference: string,
+    options?: { readonly manifests: boolean; readonly platform: string | undefined },
+  ): Promise<ImageInspect>;
+  history(
+    reference: string,
+    options?: { readonly platform: string | undefined },
+  ): Promise<readonly ImageHistoryResponseItem[]>;
   tag(source: string, repo: string, tag: string): Promise<void>;
   remove(
     reference: string,
-    options: { readonly force: boolean; readonly noPrune: boolean },
+    options: {
+      readonly force: boolean;
+      readonly noPrune: boolean;
+      /** Only these platforms of the image; empty: all. */
+      readonly platforms?: readonly string[];
+    },
   ): Promise<readonly ImageDeleteResponseItem[]>;
   /** Errors before the first message become an HTTP error; later ones an errorDetail line. */
   pull(
@@ -306,9 +322,7 @@ export interface ImageBackend {
     options: { readonly platforms: readonly string[] },
     signal: AbortSignal,
   ): Promise<ReadableStream<Uint8Array>>;
-  prune(
-    filters: Filters,
-  ): Promise<{
+  prune(filters: Filters): Promise<{
     readonly ImagesDeleted: readonly ImageDeleteResponseItem[] | null;
     readonly SpaceReclaimed: number;
   }>;

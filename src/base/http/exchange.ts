@@ -41,8 +41,8 @@ export interface ReplyStream {
 }
 
 export interface RawStream {
-  /** What the client sends until it closes its direction. */
-  readonly input: ReadableStream<Uint8Array>;
+  /** What the client sends, piece by piece; undefined when it closed its direction. */
+  next(): Promise<Uint8Array | undefined>;
   write(bytes: Uint8Array): Promise<void>;
   /** Writes a header and its payload as one. */
   write2(head: Uint8Array, body: Uint8Array): Promise<void>;

@@ -139,7 +139,7 @@ export class ServerExchange implements Exchange {
     if (this.#channel.halfClosed) this.#input.end();
     const input = this.#input;
     return {
-      input: input.stream(),
+      next: () => input.next(),
       write: (bytes) => {
         out.push(bytes);
         return out.ready();

@@ -1,0 +1,31 @@
+import { invalid } from "../base/lib/errors.ts";
+import type { Filters } from "./backend.ts";
+
+/**
+ * Both encodings of `filters`: {"label":{"a":true}} of today's clients and {"label":["a"]} of older ones. In the first the
+ * booleans mean nothing: a key is there or not.
+ */
+export function parseFilters(text: string): Filters {
+  if (text === "") return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw invalid("invalid filter", error);
+  }
+  if (value === null) return {};
+  if (!isRecord(value)) throw invalid("invalid filter");
+  const filters: Record<string, readonly string[]> = {};
+  for (const [name, terms] of Object.entries(value)) {
+    if (terms === null) filters[name] = [];
+    else if (Array.isArray(terms) && terms.every((term) => typeof term === "string")) filters[name] = terms;
+    else if (isRecord(terms) && Object.values(terms).every((v) => typeof v === "boolean"))
+      filters[name] = Object.keys(terms);
+    else throw invalid("invalid filter");
+  }
+  return filters;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
