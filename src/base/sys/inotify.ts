@@ -18,6 +18,11 @@ const IN_ONLYDIR = 0x01000000;
 /** struct inotify_event without its name: wd, mask, cookie, len (inotify(7)). */
 const HEADER = 16;
 
+interface ByteReader {
+  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+  cancel(): Promise<void>;
+}
+
 /** Called with the name of a file that appeared in a watched directory; `undefined` when events were lost: look yourself. */
 export type DirectoryListener = (name: string | undefined) => void;
 
@@ -28,7 +33,7 @@ export type DirectoryListener = (name: string | undefined) => void;
 export class DirectoryWatcher implements AsyncDisposable {
   readonly #fd: number;
   readonly #listeners = new Map<number, DirectoryListener>();
-  readonly #reader: Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, "read" | "cancel">;
+  readonly #reader: ByteReader;
   readonly #done: Promise<void>;
 
   constructor(onError: (error: unknown) => void) {
@@ -60,7 +65,7 @@ export class DirectoryWatcher implements AsyncDisposable {
     let rest: Buffer = Buffer.alloc(0);
     while (true) {
       const { done, value } = await this.#reader.read();
-      if (done) return;
+      if (done || !value) return;
       rest = rest.length === 0 ? Buffer.from(value) : Buffer.concat([rest, value]);
       let at = 0;
       while (rest.length - at >= HEADER) {

@@ -31,6 +31,7 @@ import type {
   TaskRuntime,
   TaskStreams,
 } from "../../runtime.ts";
+import { stringifySpec } from "../../spec/stringify.ts";
 import { openStreams } from "./attach.ts";
 import { recordedExit, wasOomKilled } from "./exits.ts";
 import { runtimeFailure } from "./failure.ts";
@@ -103,7 +104,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     this.#tasks.set(id, known);
     try {
       const spec = await runtime.prepare(task.spec);
-      await writeFile(join(dirs.state, "config.json"), JSON.stringify(spec), { mode: 0o600 });
+      await writeFile(join(dirs.state, "config.json"), stringifySpec(spec), { mode: 0o600 });
       const result = await startMonitor({
         conmon: this.#deps.conmon,
         runtime,
@@ -223,7 +224,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     };
     try {
       const processFile = join(dirs.state, "process.json");
-      await writeFile(processFile, JSON.stringify(exec.process), { mode: 0o600 });
+      await writeFile(processFile, stringifySpec(exec.process), { mode: 0o600 });
       const result = await startMonitor({
         conmon: this.#deps.conmon,
         runtime,

@@ -1,0 +1,67 @@
+import { rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { removeCgroup } from "../../../../base/sys/cgroup.ts";
+import type { OciRuntime, OciTask } from "../../oci.ts";
+import { runOciCommand } from "../../oci-command.ts";
+import type { OciResources, OciSpec } from "../../runtime.ts";
+
+export interface RuncDeps {
+  readonly name?: string;
+  readonly path: string;
+  /** Where the runtime keeps its state: a directory of this daemon alone (--root). */
+  readonly root: string;
+  readonly systemdCgroup: boolean;
+  /** Options of the daemon's configuration for a runtime of its own (runtimes.*.runtimeArgs). */
+  readonly args?: readonly string[];
+}
+
+/** runc, and any program that speaks runc's command line: driven by its commands alone. */
+export class Runc implements OciRuntime {
+  readonly name: string;
+  readonly path: string;
+  readonly globalArgs: readonly string[];
+  readonly #root: string;
+
+  constructor(deps: RuncDeps) {
+    this.name = deps.name ?? "runc";
+    this.path = deps.path;
+    this.#root = deps.root;
+    this.globalArgs = [
+      `--root=${deps.root}`,
+      ...(deps.systemdCgroup ? ["--systemd-cgroup"] : []),
+      ...(deps.args ?? []),
+    ];
+  }
+
+  async prepare(spec: OciSpec): Promise<OciSpec> {
+    return spec;
+  }
+
+  async start(task: OciTask): Promise<void> {
+    await this.#run("start", task.id);
+  }
+
+  async delete(task: OciTask): Promise<void> {
+    const state = join(this.#root, task.id);
+    if (statSync(state, { throwIfNoEntry: false }) !== undefined)
+      await this.#run("delete", "--force", task.id);
+    removeCgroup(task.cgroups);
+    rmSync(state, { recursive: true, force: true });
+  }
+
+  async update(task: OciTask, resources: OciResources): Promise<void> {
+    await runOciCommand(
+      this.path,
+      [...this.globalArgs, "update", "--resources", "-", task.id],
+      JSON.stringify(resources),
+    );
+  }
+
+  async probe(): Promise<void> {
+    await runOciCommand(this.path, ["--version"]);
+  }
+
+  async #run(...args: string[]): Promise<void> {
+    await runOciCommand(this.path, [...this.globalArgs, ...args]);
+  }
+}
