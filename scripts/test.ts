@@ -28,6 +28,7 @@ const stages: readonly Stage[] = [
   { name: "faults", paths: ["./test/faults"], parallel: 2, timeout: 120_000 },
   { name: "clients", paths: ["./test/clients"], timeout: 180_000 },
   { name: "parity", paths: ["./test/parity"], timeout: 120_000 },
+  { name: "vm", paths: ["./test/vm"], timeout: 60_000 },
 ];
 
 process.chdir(resolve(import.meta.dir, ".."));
