@@ -55,7 +55,7 @@ export class Connection implements Channel {
   /** Finishes the request under way, then closes. */
   closeSoon(): void {
     this.#closing = true;
-    if (this.idle) this.terminate();
+    if (this.idle || (this.#phase === "lingering" && this.out.empty)) this.terminate();
   }
 
   terminate(): void {

@@ -35,6 +35,11 @@ export class Outbound {
     return this.#closed;
   }
 
+  /** Everything was handed to the kernel. */
+  get empty(): boolean {
+    return this.#pendingBytes === 0;
+  }
+
   /** Sends now what the kernel takes and keeps the rest; `bytes` may be reused when this returns. */
   push(bytes: Uint8Array): void {
     if (this.#closed || bytes.length === 0) return;
