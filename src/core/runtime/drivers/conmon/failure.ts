@@ -24,14 +24,25 @@ export function runtimeFailure(
 }
 
 function classify(reason: string, program: string): { text: string; exitCode: number } | undefined {
-  if (/executable file .* not found in \$PATH/i.test(reason))
+  const path: string = JSON.parse(program);
+  const directory = /^chdir `(.*)`: (.*)$/.exec(reason);
+  if (directory) {
+    const [, cwd = "", why = ""] = directory;
+    return {
+      text: `chdir to cwd (${JSON.stringify(cwd)}) set in config.json failed: ${why.toLowerCase()}`,
+      exitCode: 126,
+    };
+  }
+  const missing = /executable file .* not found in \$PATH/i.test(reason);
+  if (missing && !path.includes("/"))
     return { text: `exec: ${program}: executable file not found in $PATH`, exitCode: 127 };
-  if (/is a directory/i.test(reason))
-    return { text: `exec: ${program}: is a directory: permission denied`, exitCode: 126 };
-  const cannotExec = /(?:open|stat|exec|executable|lookup|access)\b/i.test(reason);
-  if (cannotExec && /permission denied/i.test(reason))
+  if (missing || /\bstat .*: no such file or directory/i.test(reason))
+    return { text: `exec: ${program}: stat ${path}: no such file or directory`, exitCode: 127 };
+  const executing = /\b(?:open executable|exec|executable|access)\b/i.test(reason);
+  // crun says "operation not permitted" of a directory, runc "is a directory".
+  if (executing && /permission denied|operation not permitted|is a directory/i.test(reason))
     return { text: `exec: ${program}: permission denied`, exitCode: 126 };
-  if (cannotExec && /exec format error/i.test(reason))
+  if (executing && /exec format error/i.test(reason))
     return { text: `exec: ${program}: exec format error`, exitCode: 126 };
   return undefined;
 }
