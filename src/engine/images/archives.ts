@@ -1,0 +1,86 @@
+import { invalid } from "../../base/lib/errors.ts";
+import { shortId } from "../../base/lib/ids.ts";
+import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
+import { applyConfigChanges } from "../../base/spec/docker/config-changes.ts";
+import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
+import type { ImageConfig } from "../../base/spec/oci/image.ts";
+import { parsePlatform } from "../../base/spec/oci/platform.ts";
+import type { ImageServiceDeps } from "./deps.ts";
+import { publishImage } from "./events.ts";
+import type { ProgressMessage } from "./progress.ts";
+
+/** Images from an archive; `quiet` leaves out the layers' progress. */
+export async function* loadImages(
+  deps: ImageServiceDeps,
+  tar: ReadableStream<Uint8Array>,
+  options: { readonly quiet: boolean },
+  signal: AbortSignal,
+): AsyncGenerator<ProgressMessage> {
+  for await (const event of deps.archives.load(tar, signal)) {
+    if (event.kind === "progress") {
+      if (options.quiet) continue;
+      const progressDetail = { current: event.done, total: event.total };
+      yield { status: "Loading layer", progressDetail, id: shortId(event.layer) };
+      continue;
+    }
+    const image = deps.images.get(event.id);
+    publishImage(deps, "load", image, event.id);
+    yield {
+      stream:
+        event.reference === undefined
+          ? `Loaded image ID: ${event.id}\n`
+          : `Loaded image: ${event.reference}\n`,
+    };
+  }
+}
+
+export async function saveImages(
+  deps: ImageServiceDeps,
+  references: readonly string[],
+): Promise<ReadableStream<Uint8Array>> {
+  const images = references.map((reference) => deps.images.resolve(reference));
+  for (const image of images) publishImage(deps, "save", image, image.id);
+  return deps.archives.save(references);
+}
+
+export interface ImportOptions {
+  readonly repo: string;
+  readonly tag: string;
+  readonly message: string;
+  readonly changes: readonly string[];
+  readonly platform: string | undefined;
+}
+
+/** A root file system as a one-layer image. */
+export async function* importImage(
+  deps: ImageServiceDeps,
+  source: ReadableStream<Uint8Array>,
+  options: ImportOptions,
+  signal: AbortSignal,
+): AsyncGenerator<ProgressMessage> {
+  const name = options.repo === "" ? undefined : importName(options.repo, options.tag);
+  const wanted = options.platform ?? "";
+  const platform = wanted === "" ? deps.platform : parsePlatform(wanted, deps.platform);
+  const created = formatRfc3339Nano(BigInt(Math.trunc(deps.clock.now())) * 1_000_000n);
+  const message = options.message === "" ? "Imported from -" : options.message;
+  const config: ImageConfig = {
+    created,
+    architecture: platform.architecture,
+    os: platform.os,
+    ...(platform.variant === undefined ? {} : { variant: platform.variant }),
+    comment: message,
+    config: applyConfigChanges({}, options.changes),
+    rootfs: { type: "layers", diff_ids: [] },
+    history: [],
+  };
+  signal.throwIfAborted();
+  const id = await deps.archives.import(source, config, name, message);
+  publishImage(deps, "import", deps.images.get(id), name ?? id);
+  yield { status: id };
+}
+
+function importName(repo: string, tag: string): string {
+  const ref = parseReference(tag === "" ? repo : `${repo}:${tag}`);
+  if (ref.digest !== undefined) throw invalid("cannot import digest reference");
+  return familiarString(withDefaultTag(ref));
+}

@@ -1,0 +1,38 @@
+import type { Clock } from "../../base/lib/clock.ts";
+import type { ImageId } from "../../base/lib/ids.ts";
+import type { KeyedMutex } from "../../base/lib/mutex.ts";
+import type { Platform } from "../../base/spec/oci/descriptor.ts";
+import type { ContentStore } from "../../core/content/content.ts";
+import type { ImageFetcher, Pusher, RegistryClient } from "../../core/distribution/distribution.ts";
+import type { ImageArchives, ImageStore, Unpacker } from "../../core/image/image.ts";
+import type { Snapshotter } from "../../core/snapshot/snapshotter.ts";
+import type { EventPublisher } from "../events/event.ts";
+
+/** Containers made from an image, running or not; supplied by the containers service. */
+export interface ImageUsers {
+  usersOf(image: ImageId): readonly ImageUser[];
+}
+
+export interface ImageUser {
+  readonly id: string;
+  readonly running: boolean;
+}
+
+/** What the image operations work with; the daemon composes it once. */
+export interface ImageServiceDeps {
+  readonly images: ImageStore;
+  readonly content: ContentStore;
+  readonly snapshots: Snapshotter;
+  readonly unpacker: Unpacker;
+  readonly archives: ImageArchives;
+  readonly registry: RegistryClient;
+  readonly fetcher: ImageFetcher;
+  readonly pusher: Pusher;
+  readonly users: ImageUsers;
+  readonly events: EventPublisher;
+  readonly clock: Clock;
+  /** This host's. */
+  readonly platform: Platform;
+  /** One lock for what adds and removes names and records, keyed by image; and one a layer being unpacked. */
+  readonly locks: KeyedMutex;
+}

@@ -1,0 +1,63 @@
+/** A line of a progress stream, as the API sends it. */
+export interface ProgressMessage {
+  readonly stream?: string;
+  readonly status?: string;
+  readonly id?: string;
+  readonly progressDetail?: { readonly current?: number; readonly total?: number };
+  readonly errorDetail?: { readonly code?: number; readonly message: string };
+  readonly error?: string;
+  readonly aux?: unknown;
+}
+
+/**
+ * Messages from several tasks at once, as one iterable. A slow reader does not hold the work up and does not fill the memory either: of a
+ * task's byte counts only the newest is kept.
+ */
+export class ProgressQueue {
+  readonly #messages: ProgressMessage[] = [];
+  #wake: (() => void) | undefined;
+
+  push(message: ProgressMessage): void {
+    const last = this.#messages.at(-1);
+    const counts = message.progressDetail?.current !== undefined;
+    if (counts && last && last.id === message.id && last.status === message.status) this.#messages.pop();
+    else if (counts && this.#messages.length > 1000) return;
+    this.#messages.push(message);
+    this.#wake?.();
+  }
+
+  /** Runs `work`, which pushes here, and yields its messages; throws what it throws after the last one. */
+  async *drain(work: Promise<void>): AsyncGenerator<ProgressMessage> {
+    const outcome: { failure?: unknown; done: boolean } = { done: false };
+    work
+      .catch((error: unknown) => {
+        outcome.failure = error;
+      })
+      .finally(() => {
+        outcome.done = true;
+        this.#wake?.();
+      });
+    for (;;) {
+      for (let message = this.#messages.shift(); message; message = this.#messages.shift()) yield message;
+      if (outcome.done) break;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = undefined;
+    }
+    if (outcome.failure !== undefined) throw outcome.failure;
+  }
+}
+
+/** Passes byte counts on at most every 100 ms for each layer, and the last one always. */
+export function paced(
+  emit: (current: number, total: number) => void,
+): (current: number, total: number) => void {
+  let next = 0;
+  return (current, total) => {
+    const now = performance.now();
+    if (now < next && current < total) return;
+    next = now + 100;
+    emit(current, total);
+  };
+}

@@ -1,0 +1,76 @@
+import { isCode } from "../../base/lib/errors.ts";
+import type { ChainId } from "../../base/lib/ids.ts";
+import type { ImageDeleteResponseItem } from "../../base/spec/docker/api.gen.ts";
+import { chainIds } from "../../base/spec/oci/chain.ts";
+import type { Image } from "../../core/image/image.ts";
+import { Filters, type WireFilters } from "../filters/filters.ts";
+import type { ImageServiceDeps } from "./deps.ts";
+import { createdNanos } from "./list.ts";
+import { referencesOf } from "./names.ts";
+import { removeImage } from "./remove.ts";
+
+/** Images no container uses: those without a name, or with dangling=false all of them. */
+export async function pruneImages(
+  deps: ImageServiceDeps,
+  wire: WireFilters,
+): Promise<{
+  readonly ImagesDeleted: readonly ImageDeleteResponseItem[] | null;
+  readonly SpaceReclaimed: number;
+}> {
+  const filters = Filters.parse(wire, ["dangling", "label", "label!", "until"]);
+  const danglingOnly = filters.bool("dangling", true);
+  const until = filters.timestamp("until", deps.clock.now());
+  const deleted: ImageDeleteResponseItem[] = [];
+  let reclaimed = 0;
+  for (const image of deps.images.list()) {
+    if (!wanted(image, filters, until) || deps.users.usersOf(image.id).length > 0) continue;
+    if (danglingOnly && referencesOf(image).length > 0) continue;
+    if (deps.images.list().some((other) => other.parent === image.id)) continue;
+    const sizes = await layerSizes(deps, image);
+    const records = await removeAll(deps, image);
+    for (const record of records) reclaimed += sizes.get(record.Deleted ?? "") ?? 0;
+    deleted.push(...records);
+  }
+  deps.events.publish({
+    type: "image",
+    action: "prune",
+    id: "",
+    attributes: { reclaimed: String(reclaimed) },
+  });
+  return { ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed };
+}
+
+function wanted(image: Image, filters: Filters, until: bigint | undefined): boolean {
+  const labels = image.config.config?.Labels ?? {};
+  return (
+    filters.matchLabels("label", labels) &&
+    filters.excludesLabels("label!", labels) &&
+    (until === undefined || createdNanos(image) <= until)
+  );
+}
+
+/** Removes name after name, so that none of several keeps the image. What came into use meanwhile stays. */
+async function removeAll(deps: ImageServiceDeps, image: Image): Promise<readonly ImageDeleteResponseItem[]> {
+  const records: ImageDeleteResponseItem[] = [];
+  const names = [...image.tags, ...image.digests];
+  try {
+    for (const name of names.length === 0 ? [image.id] : names) {
+      const now = deps.images.get(image.id);
+      if (!now || (names.length > 0 && !referencesOf(now).includes(name))) continue;
+      records.push(...(await removeImage(deps, name, { force: false, noPrune: false })));
+    }
+  } catch (error) {
+    if (!isCode(error, "conflict") && !isCode(error, "not-found")) throw error;
+  }
+  return records;
+}
+
+async function layerSizes(deps: ImageServiceDeps, image: Image): Promise<ReadonlyMap<string, number>> {
+  const sizes = new Map<string, number>();
+  for (const chain of chainIds(image.layers)) sizes.set(chain, await sizeOf(deps, chain));
+  return sizes;
+}
+
+async function sizeOf(deps: ImageServiceDeps, chain: ChainId): Promise<number> {
+  return deps.snapshots.stat(chain) ? (await deps.snapshots.usage(chain)).bytes : 0;
+}

@@ -1,0 +1,152 @@
+import { conflict } from "../../base/lib/errors.ts";
+import { shortId } from "../../base/lib/ids.ts";
+import type { ImageDeleteResponseItem } from "../../base/spec/docker/api.gen.ts";
+import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
+import type { Image } from "../../core/image/image.ts";
+import type { ImageServiceDeps } from "./deps.ts";
+import { publishImage } from "./events.ts";
+import { referencesOf, repositoryOf } from "./names.ts";
+
+export interface RemoveOptions {
+  readonly force: boolean;
+  /** Keep parents that nothing else needs. */
+  readonly noPrune: boolean;
+}
+
+/**
+ * Docker's rules of removal. A name takes itself away, and the image with it when it was the last one; an id takes the whole image away if
+ * all its names are of one repository. What a container uses stays, as does a parent of other images; `force` overrides stopped
+ * containers and several names, nothing else.
+ */
+export async function removeImage(
+  deps: ImageServiceDeps,
+  reference: string,
+  options: RemoveOptions,
+): Promise<readonly ImageDeleteResponseItem[]> {
+  const found = deps.images.resolve(reference);
+  return await deps.locks.run(`image ${found.id}`, async () => {
+    const image = deps.images.get(found.id) ?? deps.images.resolve(reference);
+    const removal = new Removal(deps, options);
+    if (isIdPrefix(image, reference)) await removal.byId(image);
+    else await removal.byName(image, familiarString(withDefaultTag(parseReference(reference))));
+    return removal.records;
+  });
+}
+
+class Removal {
+  readonly records: ImageDeleteResponseItem[] = [];
+  readonly #deps: ImageServiceDeps;
+  readonly #options: RemoveOptions;
+
+  constructor(deps: ImageServiceDeps, options: RemoveOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  async byName(image: Image, name: string): Promise<void> {
+    const [user] = this.#deps.users.usersOf(image.id);
+    if (!this.#options.force && user && isSingleReference(image)) {
+      throw conflict(
+        `conflict: unable to remove repository reference ${JSON.stringify(name)} (must force) - ` +
+          `container ${shortId(user.id)} is using its referenced image ${shortId(image.id)}`,
+      );
+    }
+    this.#untag(image, name);
+    let rest = this.#references(image).filter((reference) => reference !== name);
+    const repository = repositoryOf(name);
+    const ofRepository = rest.filter((reference) => repositoryOf(reference) === repository);
+    // With the last tag of a repository its digests go too.
+    if (!name.includes("@") && ofRepository.every((reference) => reference.includes("@"))) {
+      for (const digest of ofRepository) this.#untag(image, digest);
+      rest = rest.filter((reference) => !ofRepository.includes(reference));
+    }
+    if (rest.length === 0) await this.#delete(image, { quiet: true, force: this.#options.force });
+  }
+
+  async byId(image: Image): Promise<void> {
+    if (isSingleReference(image)) {
+      const problem = this.#conflict(image, { soft: !this.#options.force, references: false });
+      if (problem) throw conflict(problem.message);
+      for (const reference of referencesOf(image)) this.#untag(image, reference);
+    }
+    await this.#delete(image, { quiet: false, force: this.#options.force });
+  }
+
+  /** Takes names, record and layers away. `quiet`: a name was removed already, so a conflict that is no news is none. */
+  async #delete(image: Image, options: { readonly quiet: boolean; readonly force: boolean }): Promise<void> {
+    const problem = this.#conflict(image, { soft: !options.force, references: true });
+    if (problem) {
+      if (options.quiet && (this.#references(image).length > 0 || problem.used)) return;
+      throw conflict(problem.message);
+    }
+    for (const reference of this.#references(image)) this.#untag(image, reference);
+    const layers = await this.#deps.images.delete(image.id);
+    publishImage(this.#deps, "delete", image, image.id);
+    this.records.push({ Deleted: image.id }, ...layers.map((layer) => ({ Deleted: layer })));
+    const parent = image.parent === undefined ? undefined : this.#deps.images.get(image.parent);
+    if (this.#options.noPrune || !parent) return;
+    // A parent goes with its last child, unless somebody named or uses it.
+    if (this.#references(parent).length > 0 || this.#conflict(parent, { soft: true, references: true }))
+      return;
+    await this.#delete(parent, { quiet: true, force: false });
+  }
+
+  #untag(image: Image, reference: string): void {
+    this.#deps.images.untag(reference);
+    publishImage(this.#deps, "untag", image, image.id);
+    this.records.push({ Untagged: reference });
+  }
+
+  #references(image: Image): readonly string[] {
+    const now = this.#deps.images.get(image.id);
+    return now ? referencesOf(now) : [];
+  }
+
+  #conflict(
+    image: Image,
+    check: { readonly soft: boolean; readonly references: boolean },
+  ): { readonly message: string; readonly used: boolean } | undefined {
+    const users = this.#deps.users.usersOf(image.id);
+    const because = (how: string, reason: string, used: boolean) => ({
+      message: `conflict: unable to delete ${shortId(image.id)} (${how}) - ${reason}`,
+      used,
+    });
+    const running = users.find((user) => user.running);
+    if (running) {
+      return because(
+        "cannot be forced",
+        `image is being used by running container ${shortId(running.id)}`,
+        true,
+      );
+    }
+    if (this.#deps.images.list().some((other) => other.parent === image.id)) {
+      return because("cannot be forced", "image has dependent child images", false);
+    }
+    if (!check.soft) return undefined;
+    const [stopped] = users;
+    if (stopped) {
+      return because(
+        "must be forced",
+        `image is being used by stopped container ${shortId(stopped.id)}`,
+        true,
+      );
+    }
+    if (check.references && this.#references(image).length > 0) {
+      return because("must be forced", "image is referenced in multiple repositories", false);
+    }
+    return undefined;
+  }
+}
+
+function isIdPrefix(image: Image, reference: string): boolean {
+  return image.id.startsWith(reference) || image.id.slice("sha256:".length).startsWith(reference);
+}
+
+/** At most one tag, and digests of its repository only. */
+function isSingleReference(image: Image): boolean {
+  if (image.tags.length + image.digests.length <= 1) return true;
+  if (image.tags.length > 1) return false;
+  const repositories = new Set(image.digests.map(repositoryOf));
+  const [tag] = image.tags;
+  return repositories.size === 1 && (tag === undefined || repositories.has(repositoryOf(tag)));
+}

@@ -1,0 +1,98 @@
+import { invalid, TugError } from "../../base/lib/errors.ts";
+import type {
+  ImageDeleteResponseItem,
+  ImageHistoryResponseItem,
+  ImageInspect,
+  ImageSummary,
+} from "../../base/spec/docker/api.gen.ts";
+import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
+import type { WireFilters } from "../filters/filters.ts";
+import { type ImportOptions, importImage, loadImages, saveImages } from "./archives.ts";
+import type { ImageServiceDeps } from "./deps.ts";
+import { publishImage } from "./events.ts";
+import { imageHistory, inspectImage } from "./inspect.ts";
+import { type ListOptions, listImages } from "./list.ts";
+import type { ProgressMessage } from "./progress.ts";
+import { pruneImages } from "./prune.ts";
+import { type PullOptions, pullImage } from "./pull.ts";
+import { type PushOptions, pushImage } from "./push.ts";
+import { type RemoveOptions, removeImage } from "./remove.ts";
+
+/** Images as the API has them: the table of contents of this folder, an operation a file. */
+export class ImageService {
+  readonly #deps: ImageServiceDeps;
+
+  constructor(deps: ImageServiceDeps) {
+    this.#deps = deps;
+  }
+
+  list(options: ListOptions): Promise<readonly ImageSummary[]> {
+    return listImages(this.#deps, options);
+  }
+
+  async inspect(reference: string): Promise<ImageInspect> {
+    return inspectImage(this.#deps, this.#deps.images.resolve(reference));
+  }
+
+  async history(reference: string): Promise<readonly ImageHistoryResponseItem[]> {
+    return await imageHistory(this.#deps, this.#deps.images.resolve(reference));
+  }
+
+  async tag(source: string, repo: string, tag: string): Promise<void> {
+    const image = this.#deps.images.resolve(source);
+    const ref = parseReference(tag === "" ? repo : `${repo}:${tag}`);
+    if (ref.digest !== undefined) throw invalid("refusing to create a tag with a digest reference");
+    const name = familiarString(withDefaultTag(ref));
+    await this.#deps.locks.run(`image ${image.id}`, async () => {
+      this.#deps.images.tag(image.id, name);
+    });
+    publishImage(this.#deps, "tag", image, name);
+  }
+
+  remove(reference: string, options: RemoveOptions): Promise<readonly ImageDeleteResponseItem[]> {
+    return removeImage(this.#deps, reference, options);
+  }
+
+  pull(reference: string, options: PullOptions, signal: AbortSignal): AsyncIterable<ProgressMessage> {
+    return pullImage(this.#deps, reference, options, signal);
+  }
+
+  push(reference: string, options: PushOptions, signal: AbortSignal): AsyncIterable<ProgressMessage> {
+    return pushImage(this.#deps, reference, options, signal);
+  }
+
+  import(
+    source: ReadableStream<Uint8Array>,
+    options: ImportOptions,
+    signal: AbortSignal,
+  ): AsyncIterable<ProgressMessage> {
+    return importImage(this.#deps, source, options, signal);
+  }
+
+  load(
+    tar: ReadableStream<Uint8Array>,
+    options: { readonly quiet: boolean; readonly platforms: readonly string[] },
+    signal: AbortSignal,
+  ): AsyncIterable<ProgressMessage> {
+    return loadImages(this.#deps, tar, options, signal);
+  }
+
+  save(references: readonly string[]): Promise<ReadableStream<Uint8Array>> {
+    return saveImages(this.#deps, references);
+  }
+
+  prune(wire: WireFilters): Promise<{
+    readonly ImagesDeleted: readonly ImageDeleteResponseItem[] | null;
+    readonly SpaceReclaimed: number;
+  }> {
+    return pruneImages(this.#deps, wire);
+  }
+
+  /** Only Docker Hub ever had this, through an API of its own that is no part of any registry specification. */
+  async search(term: string): Promise<readonly unknown[]> {
+    throw new TugError(
+      "unavailable",
+      `searching for ${JSON.stringify(term)} needs Docker Hub's own search service, which this engine does not ask: name the image and pull it`,
+    );
+  }
+}
