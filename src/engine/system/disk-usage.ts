@@ -1,0 +1,116 @@
+import type {
+  BuildCacheDiskUsage,
+  ContainersDiskUsage,
+  ImagesDiskUsage,
+  VolumesDiskUsage,
+} from "../../base/spec/docker/api.gen.ts";
+import { chainIds } from "../../base/spec/oci/chain.ts";
+import { listImages } from "../images/list.ts";
+import { wireVolume } from "../volumes/service.ts";
+import type { SystemServiceDeps } from "./deps.ts";
+
+/** GET /system/df of API 1.52 and later; older shapes are made of it by the API. */
+export interface DiskUsage {
+  ImageUsage?: ImagesDiskUsage;
+  ContainerUsage?: ContainersDiskUsage;
+  VolumeUsage?: VolumesDiskUsage;
+  BuildCacheUsage?: BuildCacheDiskUsage;
+}
+
+export async function diskUsage(
+  deps: SystemServiceDeps,
+  types: readonly string[],
+  options: { readonly verbose: boolean },
+): Promise<DiskUsage> {
+  const wants = (type: string) => types.length === 0 || types.includes(type);
+  const usage: DiskUsage = {};
+  if (wants("image")) usage.ImageUsage = await images(deps);
+  if (wants("container")) usage.ContainerUsage = await containers(deps);
+  if (wants("volume")) usage.VolumeUsage = await volumes(deps);
+  if (wants("build-cache")) usage.BuildCacheUsage = await buildCache(deps);
+  if (!options.verbose) for (const part of Object.values(usage)) delete part.Items;
+  return usage;
+}
+
+/** Each layer counts once, however many images share it; reclaimable are the layers that no used image needs. */
+async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
+  const all = deps.images.list();
+  const isUsed = (id: (typeof all)[number]["id"]) => deps.imageDeps.users.usersOf(id).length > 0;
+  const layers = new Map<string, { readonly bytes: number; used: boolean }>();
+  for (const image of all) {
+    const used = isUsed(image.id);
+    for (const chain of chainIds(image.layers)) {
+      const known = layers.get(chain);
+      if (known) known.used ||= used;
+      else if (deps.snapshots.stat(chain)) {
+        layers.set(chain, { bytes: (await deps.snapshots.usage(chain)).bytes, used });
+      }
+    }
+  }
+  let total = 0;
+  let reclaimable = 0;
+  for (const layer of layers.values()) {
+    total += layer.bytes;
+    if (!layer.used) reclaimable += layer.bytes;
+  }
+  const items = await listImages(deps.imageDeps, {
+    all: false,
+    filters: {},
+    sharedSize: true,
+    digests: true,
+    manifests: false,
+  });
+  return {
+    ActiveCount: all.filter((image) => isUsed(image.id)).length,
+    TotalCount: all.length,
+    Reclaimable: reclaimable,
+    TotalSize: total,
+    Items: [...items],
+  };
+}
+
+async function containers(deps: SystemServiceDeps): Promise<ContainersDiskUsage> {
+  const items = await deps.containers.withSizes();
+  const active = items.filter((one) => ["running", "paused", "restarting"].includes(one.State ?? ""));
+  const sum = (list: typeof items) => list.reduce((bytes, one) => bytes + (one.SizeRw ?? 0), 0);
+  return {
+    ActiveCount: active.length,
+    TotalCount: items.length,
+    Reclaimable: sum(items) - sum(active),
+    TotalSize: sum(items),
+    Items: [...items],
+  };
+}
+
+async function volumes(deps: SystemServiceDeps): Promise<VolumesDiskUsage> {
+  const items = [];
+  let total = 0;
+  let reclaimable = 0;
+  let active = 0;
+  for (const volume of deps.volumes.list()) {
+    const size = await deps.volumes.usage(volume.name);
+    const references = deps.volumes.references(volume.name).length;
+    total += Math.max(size, 0);
+    if (references > 0) active++;
+    else reclaimable += Math.max(size, 0);
+    items.push({ ...wireVolume(volume), UsageData: { Size: size, RefCount: references } });
+  }
+  return {
+    ActiveCount: active,
+    TotalCount: items.length,
+    Reclaimable: reclaimable,
+    TotalSize: total,
+    Items: items,
+  };
+}
+
+async function buildCache(deps: SystemServiceDeps): Promise<BuildCacheDiskUsage> {
+  const usage = await deps.buildCache?.usage();
+  return {
+    ActiveCount: usage?.active ?? 0,
+    TotalCount: usage?.total ?? 0,
+    Reclaimable: usage?.reclaimable ?? 0,
+    TotalSize: usage?.size ?? 0,
+    Items: [...(usage?.items ?? [])],
+  };
+}
