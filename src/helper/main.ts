@@ -8,7 +8,7 @@ const helpers: Readonly<Record<string, () => Promise<Helper>>> = {
 };
 
 /** Runs the helper that `args` names and returns its exit code; 2 for an unknown name. */
-export async function main(args: readonly string[]): Promise<number> {
+export async function runHelper(args: readonly string[]): Promise<number> {
   const [name = "", ...rest] = args;
   const load = Object.hasOwn(helpers, name) ? helpers[name] : undefined;
   if (!load) {
@@ -18,8 +18,5 @@ export async function main(args: readonly string[]): Promise<number> {
   return await (await load())(rest);
 }
 
-// From sources, without the executable around it (tests).
-if (import.meta.main) process.exit(await main(process.argv.slice(2)));
-
 // Run as a script of its own, as tests do.
-if (import.meta.main) process.exit(await main(Bun.argv.slice(2)));
+if (import.meta.main) process.exit(await runHelper(Bun.argv.slice(2)));
