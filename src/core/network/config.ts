@@ -25,4 +25,6 @@ export interface NetworkConfig {
   readonly defaultAddressPools?: readonly AddressPool[];
   /** `dns`: upstream servers of the resolver when a container names none. */
   readonly dns?: readonly string[];
+  /** The host's resolv.conf, /etc/resolv.conf unless set. */
+  readonly hostResolvConf?: string;
 }

@@ -1,9 +1,14 @@
+import { join } from "node:path";
 import type { Clock } from "../../base/lib/clock.ts";
+import type { ContainerId } from "../../base/lib/ids.ts";
 import type { Log } from "../../base/lib/log.ts";
 import type { Database } from "../../base/store/database.ts";
 import { openRouteSocket } from "../../base/sys/netlink-route.ts";
 import { NetworkCatalog } from "./catalog.ts";
 import type { NetworkConfig } from "./config.ts";
+import { ResolverClient } from "./dns/client.ts";
+import { dnsContainer, hasNames } from "./dns/names.ts";
+import { resolverAddress } from "./dns/protocol.ts";
 import { createBridgeDriver } from "./drivers/bridge.ts";
 import { hostDriver } from "./drivers/host.ts";
 import { nullDriver } from "./drivers/null.ts";
@@ -21,7 +26,7 @@ export interface NetworkServiceDeps {
   readonly config: NetworkConfig;
   /** Directory for the resolver's socket: does not survive a reboot. */
   readonly execRoot: string;
-  /** Command that runs a helper of this executable; " __helper resolver …" is appended. */
+  /** Command that runs a helper of this executable (`[process.execPath, "__helper"]`): the helper's name and arguments follow it. */
   readonly helperCommand: readonly string[];
 }
 
@@ -65,6 +70,31 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
     log,
     defaultHostIp: config.defaultHostIp ?? "0.0.0.0",
   });
+  const resolver = new ResolverClient({
+    socketPath: join(deps.execRoot, "resolver.sock"),
+    logPath: join(deps.execRoot, "resolver.log"),
+    helperCommand: deps.helperCommand,
+    hostResolvConf: config.hostResolvConf ?? "/etc/resolv.conf",
+    log,
+    wanted: () =>
+      [...new Set([...records.endpoints.values()].map((endpoint) => endpoint.containerId))].flatMap(
+        (id) => dnsContainer(records, id, config.dns ?? []) ?? [],
+      ),
+  });
+  /** Tells the resolver what a container is called now, or that it is gone. */
+  const namesChanged = async (containerId: ContainerId): Promise<void> => {
+    const container = dnsContainer(records, containerId, config.dns ?? []);
+    if (container) await resolver.put(container);
+    else await resolver.drop(containerId);
+  };
+  const forgetNames = async (containerId: ContainerId): Promise<void> => {
+    try {
+      await namesChanged(containerId);
+    } catch (error) {
+      // The resolver notices the end of a process by itself.
+      log.warn("the resolver was not told of a detached container", { container: containerId, error });
+    }
+  };
   const bridgesChanged = (network: Network) => {
     if (network.driver === "bridge") firewall.networksChanged();
   };
@@ -87,21 +117,36 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
     resolve: (nameOrId) => catalog.resolve(nameOrId),
     endpoints: (id) => records.ofNetwork(id),
     async allocate(request) {
-      return endpoints.allocate(request);
+      const endpoint = endpoints.allocate(request);
+      if (hasNames(catalog.get(endpoint.network))) resolver.prepare();
+      return endpoint;
     },
     async attach(endpoint, sandbox) {
-      return endpoints.attach(endpoint.id, sandbox);
+      const attached = endpoints.attach(endpoint.id, sandbox);
+      if (!hasNames(catalog.get(attached.network))) return attached;
+      try {
+        await namesChanged(attached.containerId);
+      } catch (error) {
+        endpoints.detach(attached.id);
+        throw error;
+      }
+      return attached;
     },
     async detach(endpoint) {
-      endpoints.detach(endpoint.id);
+      const record = records.endpoints.get(endpoint.id);
+      if (!record?.attached) return;
+      endpoints.detach(record.id);
+      if (hasNames(catalog.get(record.network))) await forgetNames(record.containerId);
     },
     async release(endpoint) {
+      const record = records.endpoints.get(endpoint.id);
       endpoints.release(endpoint.id);
+      if (record?.attached && hasNames(catalog.get(record.network))) await forgetNames(record.containerId);
     },
     async publish(endpoint, ports) {
       return endpoints.publish(endpoint.id, ports);
     },
-    resolverAddress: () => undefined,
+    resolverAddress: (networks) => (networks.some(hasNames) ? resolverAddress : undefined),
     async restore(live) {
       catalog.ensurePredefined();
       for (const network of catalog.list()) catalog.driver(network).createNetwork(network);
@@ -110,8 +155,10 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
           endpoints.detach(endpoint.id);
       }
       firewall.assertAll();
+      await resolver.sync();
     },
     async shutdown({ everything }) {
+      await resolver.stop(everything);
       if (everything) {
         for (const endpoint of [...records.endpoints.values()]) endpoints.detach(endpoint.id);
         for (const network of catalog.list()) catalog.driver(network).removeNetwork(network);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../base/lib/clock.ts";
@@ -60,6 +60,18 @@ export class TestHost implements AsyncDisposable {
     return child.pid;
   }
 
+  /** Starts a name server that gives every name the address `answer`: on the host, or on the neighbour for its address. */
+  async serveNames(address: string, answer: string): Promise<void> {
+    const there = address === neighbourAddress ? ["nsenter", "-t", String(this.#neighbour), "-n"] : [];
+    const server = Bun.spawn([...there, process.execPath, join(import.meta.dir, "dns-server.ts"), address, answer], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    this.#namespaces.push(server);
+    await server.stdout.getReader().read();
+  }
+
   /** Runs a command on the neighbour. */
   neighbour(...command: readonly string[]): string {
     const result = Bun.spawnSync(["nsenter", "-t", String(this.#neighbour), "-n", ...command], { stderr: "pipe" });
@@ -93,7 +105,9 @@ export class NetworkBench implements AsyncDisposable {
   service: NetworkService;
 
   constructor(config: Partial<NetworkConfig> = {}) {
-    this.config = { defaultBridge: this.instance.replace("tugtest-", "tt"), ...config };
+    const hostResolvConf = join(this.root, "resolv.conf");
+    writeFileSync(hostResolvConf, "nameserver 127.0.0.53\n");
+    this.config = { defaultBridge: this.instance.replace("tugtest-", "tt"), hostResolvConf, ...config };
     this.service = this.open();
   }
 

@@ -1,0 +1,54 @@
+import { decode, encode, type Packet, type RecordType } from "dns-packet";
+import { inNetworkNamespace, openNetworkNamespace } from "../../../base/sys/netns.ts";
+import {
+  AF_INET,
+  closeFd,
+  connect,
+  receive,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  send,
+  setReceiveTimeout,
+  socket,
+  socketAddress,
+} from "../../../base/sys/sockets.ts";
+
+export interface DnsResult {
+  readonly code: string;
+  readonly answers: readonly string[];
+  readonly truncated: boolean;
+}
+
+/** Asks 127.0.0.11:53 inside the namespace of a process; "TIMEOUT" when nobody answers within two seconds. */
+export function query(pid: number, name: string, type: RecordType = "A", stream = false): DnsResult {
+  using netns = openNetworkNamespace(pid);
+  const fd = inNetworkNamespace(netns.fd, () => socket(AF_INET, stream ? SOCK_STREAM : SOCK_DGRAM));
+  try {
+    setReceiveTimeout(fd, 2000);
+    connect(fd, socketAddress(Uint8Array.of(127, 0, 0, 11), 53));
+    const message = encode({ type: "query", id: 4711, flags: 256, questions: [{ name, type }] });
+    const length = Buffer.alloc(2);
+    length.writeUInt16BE(message.length);
+    send(fd, stream ? Buffer.concat([length, message]) : message);
+    let reply = Buffer.alloc(0);
+    const buffer = new Uint8Array(65535);
+    do {
+      const got = receive(fd, buffer);
+      if (!got) return { code: "TIMEOUT", answers: [], truncated: false };
+      reply = Buffer.concat([reply, buffer.subarray(0, got)]);
+    } while (stream && reply.length < 2 + reply.readUInt16BE(0));
+    return result(decode(stream ? reply.subarray(2) : reply));
+  } finally {
+    closeFd(fd);
+  }
+}
+
+function result(packet: Packet): DnsResult {
+  const flags = packet.flags ?? 0;
+  const codes = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
+  return {
+    code: codes[flags & 15] ?? String(flags & 15),
+    answers: (packet.answers ?? []).map((answer) => ("data" in answer ? String(answer.data) : "")),
+    truncated: (flags & 512) !== 0,
+  };
+}
