@@ -1,5 +1,6 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { parseDetachKeys } from "../../base/lib/detach-keys.ts";
 import { conflict, invalid, messageOf, notFound, TugError } from "../../base/lib/errors.ts";
 import { type ExecId, randomId } from "../../base/lib/ids.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
@@ -10,7 +11,6 @@ import { emitContainer } from "../containers/events.ts";
 import { type ContainerRecord, isAlive } from "../containers/record.ts";
 import { lookupUser } from "../containers/user.ts";
 import type { StreamClient } from "../streams/client.ts";
-import { parseDetachKeys } from "../streams/detach-keys.ts";
 import { pump } from "../streams/pump.ts";
 import type { ExecRecord, ExecRequest } from "./exec-record.ts";
 

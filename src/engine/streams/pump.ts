@@ -1,7 +1,7 @@
+import { DetachFilter } from "../../base/lib/detach-keys.ts";
 import { isCode } from "../../base/lib/errors.ts";
 import type { TaskStreams } from "../../core/runtime/runtime.ts";
 import type { StreamClient } from "./client.ts";
-import { DetachScanner } from "./detach-keys.ts";
 
 export interface PumpOptions {
   readonly stdout: boolean;
@@ -54,14 +54,14 @@ async function feed(
   options: PumpOptions,
   detach: () => void,
 ): Promise<void> {
-  const scanner = options.detachKeys && new DetachScanner(options.detachKeys);
+  const filter = options.detachKeys && new DetachFilter(options.detachKeys);
   const reader = stdin.getReader();
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      const { pass, detached } = scanner ? scanner.push(value) : { pass: value, detached: false };
-      if (pass.length > 0) await streams.write(pass);
+      const { forward, detached } = filter ? filter.feed(value) : { forward: value, detached: false };
+      if (forward.length > 0) await streams.write(forward);
       if (detached) return detach();
     }
     if (options.closeStdin) await streams.closeStdin();

@@ -12,6 +12,7 @@ import type {
   NetworkingConfig,
 } from "../../../base/spec/docker/api.gen.ts";
 import type { Image } from "../../../core/image/image.ts";
+import { validateResources } from "../../../core/runtime/spec/validate-resources.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { parseContainerName, randomName } from "../names.ts";
@@ -20,7 +21,6 @@ import { type ContainerDefinition, freshState, type MountRecord } from "../recor
 import { normalizeHost } from "./host-defaults.ts";
 import { mergeImageConfig } from "./merge.ts";
 import { planMounts } from "./mount-plan.ts";
-import { checkResources } from "./resources.ts";
 import { validateConfig, validateHost } from "./validate.ts";
 
 export type CreateRequest = ContainerConfig & {
@@ -76,7 +76,7 @@ function decide(
   const [path, ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
   if (path === undefined) throw invalid("no command specified");
   validateConfig(config);
-  const checked = checkResources(askedHost, context.facts);
+  const checked = validateResources(askedHost, context.facts, { update: false });
   const host = joinContainers(context, normalizeHost(checked.host, defaults));
   chooseLogDriver(context, host);
   config.Hostname ||= hostnameFor(context, id, host);

@@ -1,5 +1,6 @@
 import { invalid } from "../../../base/lib/errors.ts";
 import type { ContainerConfig, HostConfig } from "../../../base/spec/docker/api.gen.ts";
+import { parseSecurityOptions } from "../../../core/runtime/spec/security-options.ts";
 import { checkRestartPolicy } from "../../restart/policy.ts";
 import { containerOfMode, parseNetworkMode } from "../network-mode.ts";
 import { parsePortKeys, planPublications } from "../ports.ts";
@@ -61,7 +62,7 @@ export function validateHost(
   if (host.Isolation && host.Isolation !== "default") {
     throw invalid(`Invalid isolation "${host.Isolation}" on linux`);
   }
-  for (const option of host.SecurityOpt ?? []) checkSecurityOption(option);
+  parseSecurityOptions(host.SecurityOpt ?? []);
   for (const [name, value] of Object.entries(host.Sysctls ?? {})) checkSysctl(name, value, host);
 }
 
@@ -126,18 +127,6 @@ function checkModes(host: HostConfig, config: ContainerConfig, warn: (text: stri
   if (!["", "private", "host"].includes(host.CgroupnsMode ?? "")) {
     throw invalid(`invalid cgroup namespace mode: ${host.CgroupnsMode}`);
   }
-}
-
-function checkSecurityOption(option: string): void {
-  if (option === "no-new-privileges" || option === "disable" || option === "writable-cgroups") return;
-  const split = /^([^=:]+)[=:](.*)$/s.exec(option);
-  if (!split) throw invalid(`invalid --security-opt 1: "${option}"`);
-  const [, key = "", value = ""] = split;
-  if (["label", "apparmor", "seccomp"].includes(key)) return;
-  if ((key === "no-new-privileges" || key === "writable-cgroups") && ["true", "false"].includes(value))
-    return;
-  if (key === "systempaths") return;
-  throw invalid(`invalid --security-opt 2: "${option}"`);
 }
 
 /**

@@ -5,9 +5,9 @@ import type {
   Resources,
   RestartPolicy,
 } from "../../../base/spec/docker/api.gen.ts";
+import { validateResources } from "../../../core/runtime/spec/validate-resources.ts";
 import { checkRestartPolicy } from "../../restart/policy.ts";
 import type { ContainerContext } from "../context.ts";
-import { checkResources } from "../create/resources.ts";
 import { emitContainer } from "../events.ts";
 import { isAlive } from "../record.ts";
 
@@ -66,7 +66,7 @@ export async function updateContainer(
       }
       wanted.RestartPolicy = change.RestartPolicy;
     }
-    const { host, warnings } = checkResources(wanted, context.facts);
+    const { host, warnings } = validateResources(wanted, context.facts, { update: true });
     if (isAlive(record)) await context.runtime.update(id, context.spec.resources(host, context.facts));
     const definition = context.store.setDefinition(id, { host });
     emitContainer(context, definition, "update");

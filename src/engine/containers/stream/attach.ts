@@ -1,7 +1,7 @@
+import { parseDetachKeys } from "../../../base/lib/detach-keys.ts";
 import { conflict, messageOf } from "../../../base/lib/errors.ts";
 import type { TaskStreams } from "../../../core/runtime/runtime.ts";
 import type { StreamClient } from "../../streams/client.ts";
-import { parseDetachKeys } from "../../streams/detach-keys.ts";
 import { pump } from "../../streams/pump.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitContainer } from "../events.ts";

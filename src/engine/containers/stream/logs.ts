@@ -2,7 +2,7 @@ import { invalid } from "../../../base/lib/errors.ts";
 import type { StreamClient } from "../../streams/client.ts";
 import type { ContainerContext } from "../context.ts";
 import { openLog } from "../log-handle.ts";
-import { type ContainerRecord, isRunning } from "../record.ts";
+import { isRunning } from "../record.ts";
 
 export interface LogsOptions {
   readonly follow: boolean;
@@ -35,7 +35,7 @@ export async function streamLogs(
     signal: client.signal,
     framed: !tty,
     timestamps: options.timestamps,
-    details: options.details ? detailsOf(record) : "",
+    details: options.details && log.details ? `${log.details} ` : "",
     ...(options.since === undefined ? {} : { since: options.since }),
     ...(options.until === undefined ? {} : { until: options.until }),
     ...(options.tail === undefined ? {} : { tail: options.tail }),
@@ -56,23 +56,4 @@ export async function streamLogs(
 
 function tick(): Promise<undefined> {
   return new Promise((resolve) => setTimeout(() => resolve(undefined), 10));
-}
-
-/** The labels and variables that `--log-opt labels=` and `env=` name, as `logs --details` shows them. */
-function detailsOf(record: ContainerRecord): string {
-  const { host, config } = record.definition;
-  const options = host.LogConfig?.Config ?? {};
-  const details: string[] = [];
-  for (const name of (options["labels"] ?? "").split(",").filter(Boolean)) {
-    const value = config.Labels?.[name];
-    if (value !== undefined) details.push(`${encodeURIComponent(name)}=${encodeURIComponent(value)}`);
-  }
-  const wanted = new Set((options["env"] ?? "").split(",").filter(Boolean));
-  for (const entry of config.Env ?? []) {
-    const at = entry.indexOf("=");
-    if (at > 0 && wanted.has(entry.slice(0, at))) {
-      details.push(`${encodeURIComponent(entry.slice(0, at))}=${encodeURIComponent(entry.slice(at + 1))}`);
-    }
-  }
-  return details.sort().join(",");
 }

@@ -1,0 +1,135 @@
+import { lookup } from "node:dns/promises";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Backends } from "../api/backend.ts";
+import { systemClock } from "../base/lib/clock.ts";
+import { TugError } from "../base/lib/errors.ts";
+import type { Log } from "../base/lib/log.ts";
+import { probeCgroups } from "../base/sys/cgroup.ts";
+import { createNetworkService } from "../core/network/service.ts";
+import { createTaskRuntime } from "../core/runtime/drivers/conmon/conmon.ts";
+import { probeHost } from "../core/runtime/host-facts.ts";
+import { volumeContents } from "../core/volume/contents.ts";
+import { SqliteVolumeStore } from "../core/volume/store.ts";
+import { ContainerConnections } from "../engine/containers/connect.ts";
+import { handleExit } from "../engine/containers/lifecycle/exit.ts";
+import { recoverContainers } from "../engine/containers/recovery.ts";
+import { ContainerLifecycle, ContainerQueries, ContainerStreams } from "../engine/containers/service.ts";
+import { EventLog } from "../engine/events/log.ts";
+import { NetworkService } from "../engine/networks/service.ts";
+import { VolumeService } from "../engine/volumes/service.ts";
+import { logDrivers, ociRuntimes, openSnapshotter, volumeDrivers } from "./builtins.ts";
+import type { DaemonConfig } from "./config/config.ts";
+import { containerContext, execService } from "./containers.ts";
+import { openDatabases } from "./databases.ts";
+import { selfCommand } from "./executable.ts";
+import { findProgram } from "./find-program.ts";
+import { composeImages } from "./images.ts";
+import { networkConfig } from "./network-config.ts";
+import { seccompProfile } from "./seccomp-profile.ts";
+
+export interface Engine extends AsyncDisposable {
+  readonly backends: Backends;
+  /** Makes records and world agree; returns the starts that may go on while the daemon serves. */
+  recover(): Promise<() => Promise<void>>;
+}
+
+/** Puts the parts together: the only place where every one of them is known. */
+export async function composeEngine(config: DaemonConfig, log: Log): Promise<Engine> {
+  const clock = systemClock;
+  await using stack = new AsyncDisposableStack();
+  for (const name of ["containers", "seccomp"])
+    mkdirSync(join(config.dataRoot, name), { recursive: true, mode: 0o700 });
+  mkdirSync(join(config.execRoot, "containers"), { recursive: true, mode: 0o700 });
+  const databases = stack.use(openDatabases(config.dataRoot));
+  const hierarchy = probeCgroups();
+  const facts = probeHost({ hierarchy, ...seccompProfile(config.seccompProfile) });
+  const events = new EventLog({ database: databases.events, clock, log });
+  const runtimes = ociRuntimes({ ...config, hierarchy, configured: config.runtimes });
+  const conmon = findProgram(["conmon"]);
+  if (!conmon)
+    throw new TugError("not-implemented", "conmon was not found: install it, it holds the containers");
+  const defaultRuntime = config.defaultRuntime ?? [...runtimes.keys()][0];
+  if (defaultRuntime === undefined || !runtimes.has(defaultRuntime)) {
+    throw new TugError(
+      "not-implemented",
+      `no OCI runtime "${defaultRuntime ?? "crun"}" was found on this host`,
+    );
+  }
+  const runtime = stack.use(createTaskRuntime({ conmon, runtimes, defaultRuntime, hierarchy, log }));
+  const snapshots = await openSnapshotter({
+    db: databases.durable,
+    dataRoot: config.dataRoot,
+    clock,
+    log,
+    wanted: config.storageDriver,
+  });
+  const local = volumeDrivers({
+    dataRoot: config.dataRoot,
+    lookup: async (host) => (await lookup(host)).address,
+  });
+  const volumes = new SqliteVolumeStore({
+    database: databases.durable,
+    drivers: local.drivers,
+    contents: volumeContents,
+    clock,
+  });
+  const networks = createNetworkService({
+    database: databases.state,
+    clock,
+    log,
+    instance: config.instance,
+    config: networkConfig(config),
+    execRoot: config.execRoot,
+    helperCommand: selfCommand(),
+  });
+  stack.defer(() => networks.shutdown({ everything: false }));
+  const images = await composeImages({ config, log, clock, databases, snapshots, events });
+  const context = containerContext({
+    config,
+    database: databases.state,
+    clock,
+    log,
+    images: images.store,
+    snapshots,
+    volumes,
+    networks,
+    runtime,
+    runtimes: [...runtimes.keys()],
+    logDrivers: logDrivers({ clock, log }),
+    events,
+    facts,
+  });
+  const exec = execService(context);
+  stack.use(
+    runtime.onExit((exit) => {
+      if (exec.handleExit(exit)) return;
+      handleExit(context, exit).catch((error: unknown) =>
+        log.error("handling the exit of a container", { id: exit.id, error }),
+      );
+    }),
+  );
+  const owned = stack.move();
+  return {
+    backends: {
+      lifecycle: new ContainerLifecycle(context),
+      containers: new ContainerQueries(context),
+      streams: new ContainerStreams(context),
+      exec,
+      images: images.service(context),
+      volumes: new VolumeService({ store: volumes, events, clock }),
+      networks: new NetworkService({
+        networks,
+        containers: new ContainerConnections(context),
+        events,
+        clock,
+      }),
+    } as never,
+    recover: async () => {
+      await local.recover();
+      const { startWanted } = await recoverContainers(context, () => undefined);
+      return startWanted;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}

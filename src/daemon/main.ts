@@ -1,0 +1,30 @@
+import { messageOf } from "../base/lib/errors.ts";
+import { tugVersion } from "../base/lib/product.ts";
+import { loadConfig } from "./config/config.ts";
+import { parseFlags } from "./config/values.ts";
+import { daemonHelp } from "./help.ts";
+import { runDaemon } from "./run.ts";
+
+/** `tug daemon …`: returns the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    const flags = parseFlags(args);
+    if (flags.get("help") === true) {
+      process.stdout.write(daemonHelp());
+      return 0;
+    }
+    if (flags.get("version") === true) {
+      process.stdout.write(`Tug version ${tugVersion}\n`);
+      return 0;
+    }
+    const config = loadConfig(flags);
+    if (flags.get("validate") === true) {
+      process.stdout.write("configuration OK\n");
+      return 0;
+    }
+    return await runDaemon(config);
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`);
+    return 1;
+  }
+}

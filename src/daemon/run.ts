@@ -1,0 +1,58 @@
+import { chmodSync, mkdirSync } from "node:fs";
+import { createApi } from "../api/server.ts";
+import { messageOf } from "../base/lib/errors.ts";
+import { createLog, type Log } from "../base/lib/log.ts";
+import { tugVersion } from "../base/lib/product.ts";
+import { composeEngine } from "./compose.ts";
+import type { DaemonConfig } from "./config/config.ts";
+import { lockDataRoot, writePidFile } from "./exclusive.ts";
+import { listenAll } from "./listen.ts";
+import { notifyServiceManager } from "./notify.ts";
+
+/**
+ * Runs until SIGTERM or SIGINT. Order: exclusive use of the roots, stores, recovery of what ran before, and only then the
+ * sockets: no client ever sees a half-recovered daemon. Stopping leaves containers, their networks and logs as they are.
+ */
+export async function runDaemon(config: DaemonConfig): Promise<number> {
+  const log = createLog(config.logLevel);
+  const stopped = stopSignal(log);
+  for (const flag of config.ignored) log.info("option has no effect here", { option: flag });
+  await using stack = new AsyncDisposableStack();
+  // Nobody but root may look in: layers hold set-uid programs (CVE-2021-41091).
+  mkdirSync(config.dataRoot, { recursive: true, mode: 0o700 });
+  chmodSync(config.dataRoot, 0o700);
+  mkdirSync(config.execRoot, { recursive: true, mode: 0o755 });
+  stack.use(lockDataRoot(config.dataRoot));
+  stack.use(writePidFile(config.pidFile));
+  const engine = stack.use(await composeEngine(config, log));
+  const api = createApi({
+    backends: engine.backends,
+    about: { version: tugVersion, builder: "2", experimental: config.experimental },
+    log,
+  });
+  const startWanted = await engine.recover();
+  const listeners = listenAll(api, config, log);
+  stack.defer(async () => void (await Promise.all(listeners.map((listener) => listener.close(2000)))));
+  for (const listener of listeners) log.info("API listen on", { address: listener.url });
+  log.info("Daemon has completed initialization", { instance: config.instance, version: tugVersion });
+  notifyServiceManager("READY=1");
+  startWanted().catch((error: unknown) => log.error("starting containers", { error }));
+  process.on("SIGHUP", () => log.info("SIGHUP: configuration is read at start only"));
+  const signal = await stopped;
+  log.info("Processing signal", { signal });
+  notifyServiceManager("STOPPING=1");
+  await stack.disposeAsync();
+  log.info("Daemon shutdown complete");
+  return 0;
+}
+
+/** Resolves at the first request to stop. What nobody caught is logged and the daemon goes on serving. */
+function stopSignal(log: Log): Promise<string> {
+  const unexpected = (kind: string) => (error: unknown) =>
+    log.error(kind, { error: messageOf(error), stack: error instanceof Error ? error.stack : undefined });
+  process.on("uncaughtException", unexpected("uncaught exception"));
+  process.on("unhandledRejection", unexpected("unhandled rejection"));
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve(signal));
+  });
+}
