@@ -1,0 +1,39 @@
+import { inspectContainer } from "../../../client/containers/inspect.ts";
+import { containerLogs } from "../../../client/containers/logs.ts";
+import { copyRaw, demultiplex } from "../../../client/stream/frames.ts";
+import { defineCommand, exactly } from "../../command.ts";
+import { bool, text } from "../../flags/flag.ts";
+import { parseTimestamp } from "../../format/timestamp.ts";
+
+const flags = {
+  details: bool("", "Show the extra attributes given with --log-opt"),
+  follow: bool("f", "Go on with what the container writes from now on"),
+  since: text("", 'Show what came after a time ("2026-01-02T13:23:37Z") or in the last span ("42m")'),
+  tail: text("n", "How many lines from the end", { initial: "all" }),
+  timestamps: bool("t", "Put the time before each line"),
+  until: text("", 'Show what came before a time ("2026-01-02T13:23:37Z") or an earlier span ("42m")'),
+};
+
+export const command = defineCommand({
+  usage: "[OPTIONS] CONTAINER",
+  args: exactly(1),
+  flags,
+  async run(context, { values, args: [id = ""] }) {
+    const client = await context.client();
+    const now = Date.now();
+    const container = await inspectContainer(client, id);
+    const reply = await containerLogs(client, container.Id ?? id, {
+      stdout: true,
+      stderr: true,
+      follow: values.follow,
+      timestamps: values.timestamps,
+      details: values.details,
+      since: values.since && parseTimestamp(values.since, now),
+      until: values.until && parseTimestamp(values.until, now),
+      tail: values.tail,
+    });
+    const out = (chunk: Uint8Array) => context.out.write(chunk);
+    if (container.Config?.Tty) await copyRaw(reply.body, out);
+    else await demultiplex(reply.body, { stdout: out, stderr: (chunk) => context.err.write(chunk) });
+  },
+});

@@ -1,0 +1,47 @@
+import { messageOf, TugError } from "../base/lib/errors.ts";
+import { defaultAddress, parseAddress, type TlsOptions } from "../client/address.ts";
+import { Client } from "../client/client.ts";
+import type { Context } from "./context.ts";
+
+/** Makes the client for the daemon that options, environment or configuration name; nothing is sent yet. */
+export async function connect(context: Context): Promise<Client> {
+  const { env, globals } = context;
+  const config = await context.config();
+  const verify = globals.tlsverify || (env["DOCKER_TLS_VERIFY"] ?? "") !== "";
+  const wantsTls = verify || globals.tls || (env["DOCKER_TLS"] ?? "") !== "";
+  const text = globals.host ?? (env["TUG_HOST"] || env["DOCKER_HOST"] || defaultAddress);
+  const address = parseAddress(text, wantsTls);
+  return new Client({
+    address,
+    tls: address.kind === "tcp" && wantsTls ? await readTls(context, verify) : undefined,
+    headers: config.data.HttpHeaders,
+    version: (env["DOCKER_API_VERSION"] ?? "").replace(/^v/, "") || undefined,
+  });
+}
+
+/** The PEM files of DOCKER_CERT_PATH (or the configuration folder); only those named by an option must exist. */
+async function readTls(context: Context, verify: boolean): Promise<TlsOptions> {
+  const { env, globals } = context;
+  const { folder } = await context.config();
+  const base = env["DOCKER_CERT_PATH"] || folder;
+  const read = async (named: string | undefined, name: string) => {
+    const file = Bun.file(named ?? `${base}/${name}`);
+    if (named === undefined && !(await file.exists())) return undefined;
+    try {
+      return await file.text();
+    } catch (cause) {
+      throw new TugError("invalid-argument", `could not read ${name}: ${messageOf(cause)}`, { cause });
+    }
+  };
+  const [ca, cert, key] = await Promise.all([
+    read(globals.tlscacert, "ca.pem"),
+    read(globals.tlscert, "cert.pem"),
+    read(globals.tlskey, "key.pem"),
+  ]);
+  return {
+    verify,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+}

@@ -1,0 +1,104 @@
+import { messageOf, TugError } from "../../base/lib/errors.ts";
+import { alignColumns } from "./tabwriter.ts";
+
+/** One field of a listing: what heads its column and how it is read from an item. */
+export interface Field<T> {
+  readonly header: string;
+  /** A function result is a method of the format: `{{.Label "x"}}`. */
+  readonly value: (item: T) => unknown;
+}
+
+/** How a noun is listed: every field a format may name, and the columns of the plain table. */
+export interface ListSpec<T> {
+  readonly fields: Readonly<Record<string, Field<T>>>;
+  readonly columns: readonly string[];
+  /** Field that `--quiet` prints alone. */
+  readonly quiet: string;
+  /** The Go type Docker's messages name for a field that does not exist. */
+  readonly typeName: string;
+}
+
+export interface ListOptions {
+  readonly format: string;
+  readonly quiet?: boolean;
+  /** Two tabwriter settings that differ for few commands. */
+  readonly minWidth?: number;
+}
+
+/** Renders items as `--format` asks: the default table, `table TEMPLATE`, `json`, or a template a line. */
+export async function renderList<T>(
+  spec: ListSpec<T>,
+  items: readonly T[],
+  options: ListOptions,
+): Promise<string> {
+  const { format } = options;
+  if (options.quiet && (format === "" || format === "table")) {
+    return items.map((item) => `${spec.fields[spec.quiet]?.value(item)}\n`).join("");
+  }
+  if (format === "" || format === "table") return plainTable(spec, items, options.minWidth);
+  if (format === "json") {
+    const { toJson } = await import("./template/functions.ts");
+    return items.map((item) => `${toJson(exposed(spec, item, true))}\n`).join("");
+  }
+  return await templated(spec, items, format, options.minWidth);
+}
+
+function plainTable<T>(spec: ListSpec<T>, items: readonly T[], minWidth?: number): string {
+  const fields = spec.columns.map((name) => spec.fields[name]).filter((field) => field !== undefined);
+  const rows = items.map((item) => fields.map((field) => String(field.value(item))).join("\t"));
+  return `${alignColumns([fields.map((field) => field.header).join("\t"), ...rows].join("\n"), minWidth)}\n`;
+}
+
+async function templated<T>(
+  spec: ListSpec<T>,
+  items: readonly T[],
+  format: string,
+  minWidth?: number,
+): Promise<string> {
+  const { compileTemplate } = await import("./template/execute.ts");
+  const isTable = format.startsWith("table");
+  const source = (isTable ? format.slice("table".length) : format)
+    .trim()
+    .replaceAll("\\t", "\t")
+    .replaceAll("\\n", "\n");
+  const run = wrapTemplate("template parsing error", () =>
+    compileTemplate(source, { missing: "struct", typeName: spec.typeName }),
+  );
+  const rows = wrapTemplate("failed to execute template", () =>
+    items.map((item) => `${run(exposed(spec, item, false))}\n`).join(""),
+  );
+  if (!isTable) return rows;
+  const { headerFunctions } = await import("./template/functions.ts");
+  const headers: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(spec.fields))
+    headers[name] = field.header === "" ? (label: unknown) => labelHeader(label) : field.header;
+  const heading = wrapTemplate("failed to execute template", () =>
+    compileTemplate(source, { functions: headerFunctions() })(headers),
+  );
+  return alignColumns(`${heading}\n${rows}`, minWidth);
+}
+
+/** `{{.Label "com.example.rack-id"}}` heads its column "rack id". */
+function labelHeader(label: unknown): string {
+  return (String(label).split(".").at(-1) ?? "").replace(/[-_]/g, " ");
+}
+
+/** The object a template sees: each field computed when it is asked for. */
+function exposed<T>(spec: ListSpec<T>, item: T, sorted: boolean): object {
+  const names = Object.keys(spec.fields);
+  if (sorted) names.sort();
+  const target = {};
+  for (const name of names) {
+    Object.defineProperty(target, name, { enumerable: true, get: () => spec.fields[name]?.value(item) });
+  }
+  return target;
+}
+
+/** Puts Docker's words before what went wrong in a template. */
+export function wrapTemplate<T>(words: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw new TugError("invalid-argument", `${words}: ${messageOf(error)}`, { cause: error });
+  }
+}

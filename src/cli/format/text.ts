@@ -1,0 +1,44 @@
+import { shortId } from "../../base/lib/ids.ts";
+
+/** Cuts to `max` characters, the last one an ellipsis. */
+export function ellipsis(text: string, max: number): string {
+  const runes = [...text];
+  if (runes.length <= max) return text;
+  return max <= 1 ? runes.slice(0, max).join("") : `${runes.slice(0, max - 1).join("")}…`;
+}
+
+/** Go's strconv.Quote. */
+export function goQuote(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\u00a0]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** An id as people see it, or whole with --no-trunc. */
+export function displayId(id: string, whole: boolean): string {
+  return whole ? id : shortId(id);
+}
+
+/** Go's time.Time.String in the local zone: "2026-11-21 05:06:31 +0000 UTC". */
+export function goTime(milliseconds: number): string {
+  const date = new Date(milliseconds);
+  const two = (n: number) => String(n).padStart(2, "0");
+  const offset = -date.getTimezoneOffset();
+  const zone = offset === 0 ? "UTC" : zoneName(date);
+  const sign = offset < 0 ? "-" : "+";
+  const shift = `${sign}${two(Math.trunc(Math.abs(offset) / 60))}${two(Math.abs(offset) % 60)}`;
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())} ${shift} ${zone}`;
+}
+
+function zoneName(date: Date): string {
+  const parts = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" }).formatToParts(date);
+  return parts.find((part) => part.type === "timeZoneName")?.value ?? "UTC";
+}
+
+/** Labels as the LABELS column shows them. */
+export function labelList(labels: Readonly<Record<string, string>> | null | undefined): string {
+  return Object.entries(labels ?? {})
+    .map(([key, value]) => `${key}=${value}`)
+    .join(",");
+}

@@ -1,0 +1,125 @@
+import { invalid } from "../../base/lib/errors.ts";
+
+/** Go's %.<precision>g: significant digits, no trailing zeros, exponent form from 10^precision on. */
+export function significant(value: number, precision: number): string {
+  if (value === 0) return "0";
+  const [mantissa = "0", exponent = "0"] = value.toExponential(precision - 1).split("e");
+  const power = Number(exponent);
+  const trim = (digits: string) => (digits.includes(".") ? digits.replace(/\.?0+$/, "") : digits);
+  if (power < -4 || power >= precision) {
+    return `${trim(mantissa)}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
+  }
+  return trim(value.toFixed(Math.max(0, precision - 1 - power)));
+}
+
+function scaled(size: number, base: number, units: readonly string[]): { value: number; unit: string } {
+  let value = size;
+  let at = 0;
+  while (value >= base && at < units.length - 1) {
+    value /= base;
+    at++;
+  }
+  return { value, unit: units[at] ?? "" };
+}
+
+const decimalUnits = ["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
+const binaryUnits = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"];
+
+/** A size in powers of 1000: "7.58MB". */
+export function humanSize(size: number, precision = 4): string {
+  const { value, unit } = scaled(size, 1000, decimalUnits);
+  return significant(value, precision) + unit;
+}
+
+/** A size in powers of 1024: "23.54GiB". */
+export function binarySize(size: number): string {
+  const { value, unit } = scaled(size, 1024, binaryUnits);
+  return significant(value, 4) + unit;
+}
+
+/** A time span in the words of Docker's STATUS and CREATED columns. */
+export function humanDuration(milliseconds: number): string {
+  const seconds = Math.trunc(milliseconds / 1000);
+  if (seconds < 1) return "Less than a second";
+  if (seconds === 1) return "1 second";
+  if (seconds < 60) return `${seconds} seconds`;
+  const minutes = Math.trunc(seconds / 60);
+  if (minutes === 1) return "About a minute";
+  if (minutes < 60) return `${minutes} minutes`;
+  const hours = Math.trunc(milliseconds / 3_600_000 + 0.5);
+  if (hours === 1) return "About an hour";
+  if (hours < 48) return `${hours} hours`;
+  if (hours < 24 * 14) return `${Math.trunc(hours / 24)} days`;
+  if (hours < 24 * 60) return `${Math.trunc(hours / 24 / 7)} weeks`;
+  if (hours < 24 * 730) return `${Math.trunc(hours / 24 / 30)} months`;
+  return `${Math.trunc(milliseconds / 3_600_000 / 24 / 365)} years`;
+}
+
+const powers: Readonly<Record<string, number>> = { k: 1, m: 2, g: 3, t: 4, p: 5 };
+
+/** Reads a size such as "64m" or "1.5GiB"; the suffixes are powers of `base`. */
+export function parseSize(text: string, base = 1024): number {
+  const split = /^(.*[0-9. ])([^0-9. ]*)$/.exec(text);
+  if (!split) throw invalid(`invalid size: '${text}'`);
+  const number = (split[1] ?? "").replace(/ $/, "");
+  const suffix = (split[2] ?? "").toLowerCase();
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(number)) {
+    throw invalid(`strconv.ParseFloat: parsing ${JSON.stringify(number)}: invalid syntax`);
+  }
+  const value = Number(number);
+  if (value < 0) throw invalid(`invalid size: '${text}'`);
+  if (suffix === "" || suffix === "b") return Math.trunc(value);
+  const power = powers[suffix[0] ?? ""];
+  if (power === undefined || !/^.(b|ib)?$/.test(suffix)) throw invalid(`invalid suffix: '${suffix}'`);
+  return Math.trunc(value * base ** power);
+}
+
+const nanoseconds: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: 1e3,
+  µs: 1e3,
+  μs: 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 60e9,
+  h: 3600e9,
+};
+
+/** Go's time.ParseDuration, in nanoseconds. */
+export function parseDuration(text: string): number {
+  const bad = () => invalid(`time: invalid duration ${JSON.stringify(text)}`);
+  const sign = text.startsWith("-") ? -1 : 1;
+  let rest = text.replace(/^[+-]/, "");
+  if (rest === "0") return 0;
+  if (rest === "") throw bad();
+  let total = 0;
+  while (rest !== "") {
+    const match = /^(\d+\.?\d*|\.\d+)([^\d.]*)/.exec(rest);
+    if (!match) throw bad();
+    const [whole, number, unit = ""] = match;
+    if (unit === "") throw invalid(`time: missing unit in duration ${JSON.stringify(text)}`);
+    const scale = nanoseconds[unit];
+    if (scale === undefined) {
+      throw invalid(`time: unknown unit ${JSON.stringify(unit)} in duration ${JSON.stringify(text)}`);
+    }
+    total += Number(number) * scale;
+    rest = rest.slice(whole.length);
+  }
+  return Math.round(total) * sign;
+}
+
+/** Go's Duration.String: "1h0m0s", "1.5s", "300ms". */
+export function durationText(ns: number): string {
+  if (ns === 0) return "0s";
+  const sign = ns < 0 ? "-" : "";
+  const value = Math.abs(ns);
+  const trim = (n: number) => String(Number(n.toFixed(9)));
+  if (value < 1e3) return `${sign}${value}ns`;
+  if (value < 1e6) return `${sign}${trim(value / 1e3)}µs`;
+  if (value < 1e9) return `${sign}${trim(value / 1e6)}ms`;
+  const hours = Math.floor(value / 3600e9);
+  const minutes = Math.floor((value % 3600e9) / 60e9);
+  const seconds = `${trim((value % 60e9) / 1e9)}s`;
+  if (hours > 0) return `${sign}${hours}h${minutes}m${seconds}`;
+  return minutes > 0 ? `${sign}${minutes}m${seconds}` : `${sign}${seconds}`;
+}
