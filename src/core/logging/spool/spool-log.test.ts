@@ -1,0 +1,197 @@
+import { expect, test } from "bun:test";
+import { linkSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { encodedOf, everything, LogFixture, textOf } from "../testdata/writer.ts";
+
+const names = (fixture: LogFixture) => readdirSync(fixture.directory).sort();
+
+/** Waits for a condition that the file system's events bring about. */
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 400 && !condition(); i++) await Bun.sleep(5);
+  expect(condition()).toBe(true);
+}
+
+test("what was written is read back in order, by stream, with its times", async () => {
+  await using fixture = new LogFixture();
+  const log = await fixture.open();
+  fixture.writer.line("one", { at: new Date(1000) });
+  fixture.writer.line("two", { stream: "stderr", at: new Date(2000) });
+  fixture.writer.line("par", { partial: true, at: new Date(3000) });
+  expect(await textOf(log)).toBe("one\ntwo\npar");
+  expect(await textOf(log, { stdout: false })).toBe("two\n");
+  expect(await textOf(log, { since: 2_000_000_000n })).toBe("two\npar");
+  expect(await textOf(log, { until: 2_000_000_000n })).toBe("one\ntwo\n");
+  const records = await Array.fromAsync(log.read(everything));
+  expect(records.map((r) => [r.stream, r.time, r.partial])).toEqual([
+    ["stdout", 1_000_000_000n, false],
+    ["stderr", 2_000_000_000n, false],
+    ["stdout", 3_000_000_000n, true],
+  ]);
+});
+
+test("a line that conmon is still writing is not shown", async () => {
+  await using fixture = new LogFixture();
+  const log = await fixture.open();
+  fixture.writer.line("one");
+  fixture.writer.raw("2024-01-01T00:00:00.000000000+00:00 stdout F ha");
+  expect(await textOf(log)).toBe("one\n");
+  fixture.writer.raw("lf\n");
+  expect(await textOf(log)).toBe("one\nhalf\n");
+});
+
+test("rotation loses no line, keeps the asked-for number of files and compresses the old ones", async () => {
+  await using fixture = new LogFixture();
+  const log = await fixture.open({ "max-size": "20k", "max-file": "4" });
+  const expected: string[] = [];
+  for (let i = 0; i < 3000; i++) {
+    fixture.writer.line(`line ${i} ${"x".repeat(i % 50)}`);
+    expected.push(`line ${i} ${"x".repeat(i % 50)}\n`);
+    if (i % 500 === 499) {
+      const before = fixture.writer.reopens;
+      await until(() => fixture.writer.reopens > before);
+    }
+  }
+  const rotated = () => names(fixture).filter((name) => /\.\d+/.test(name));
+  await until(() => rotated().length === 3 && rotated().every((name) => name.endsWith(".zst")));
+  const text = await textOf(log);
+  expect(expected.join("").endsWith(text)).toBe(true);
+  expect(text.split("\n").length).toBeGreaterThan(1400);
+  expect(await textOf(log, { tail: 5 })).toBe(expected.slice(-5).join(""));
+  expect(await textOf(log, { tail: 1200 })).toBe(expected.slice(-1200).join(""));
+  expect((await encodedOf(log)).toString()).toBe(text);
+});
+
+test("a follower sees every line across rotations and ends when the container stops", async () => {
+  await using fixture = new LogFixture();
+  const log = await fixture.open({ "max-size": "8k", "max-file": "3" });
+  const follower = encodedOf(log, { follow: true });
+  let expected = "";
+  for (let i = 0; i < 600; i++) {
+    fixture.writer.line(`line ${i}`);
+    expected += `line ${i}\n`;
+    if (i % 20 === 0) await Bun.sleep(1);
+  }
+  await until(() => fixture.writer.reopens >= 1);
+  fixture.writer.line("last");
+  await log.stopped();
+  expect((await follower).toString()).toBe(`${expected}last\n`);
+});
+
+test("a follower is woken by a write at once and let go by its signal", async () => {
+  await using fixture = new LogFixture();
+  const log = await fixture.open();
+  const stop = new AbortController();
+  const reader = log
+    .read({ ...everything, follow: true, tail: 0, signal: stop.signal })
+    [Symbol.asyncIterator]();
+  const first = reader.next();
+  await Bun.sleep(10);
+  const start = performance.now();
+  fixture.writer.line("hello");
+  expect(Buffer.from((await first).value.bytes).toString()).toBe("hello\n");
+  expect(performance.now() - start).toBeLessThan(1000);
+  const second = reader.next();
+  stop.abort();
+  expect((await second).done).toBe(true);
+});
+
+test("tail counts lines of output, not records", async () => {
+  await using fixture = new LogFixture();
+  const log = await fixture.open();
+  fixture.writer.line("zero");
+  fixture.writer.line("a", { partial: true });
+  fixture.writer.line("b", { partial: true });
+  fixture.writer.line("c");
+  fixture.writer.line("last ", { partial: true });
+  fixture.writer.line("open", { partial: true });
+  expect(await textOf(log, { tail: 1 })).toBe("last open");
+  expect(await textOf(log, { tail: 2 })).toBe("abc\nlast open");
+  expect(await textOf(log, { tail: 0 })).toBe("");
+  expect(await textOf(log, { tail: 9 })).toBe("zero\nabc\nlast open");
+});
+
+test("tail of a large log reads blocks from its end", async () => {
+  await using fixture = new LogFixture();
+  const log = await fixture.open({ "max-size": "-1" });
+  const time = "2024-01-01T00:00:00.000000000+00:00";
+  let text = "";
+  for (let i = 0; i < 40_000; i++) text += `${time} stdout F number ${i}\n`;
+  fixture.writer.raw(text);
+  for (const count of [1, 5000, 39_999, 40_000, 50_000]) {
+    const lines = (await encodedOf(log, { tail: count })).toString().split("\n");
+    expect(lines.length - 1).toBe(Math.min(count, 40_000));
+    expect(lines[0]).toBe(`number ${Math.max(0, 40_000 - count)}`);
+  }
+});
+
+test("reading without follow ends although the container goes on writing", async () => {
+  await using fixture = new LogFixture();
+  const log = await fixture.open();
+  fixture.writer.line("one");
+  let count = 0;
+  for await (const _ of log.read(everything)) {
+    count++;
+    fixture.writer.line("more");
+  }
+  expect(count).toBe(1);
+});
+
+test("a daemon that died between rename and reopen leaves a log that goes on whole", async () => {
+  await using fixture = new LogFixture();
+  await fixture.open();
+  fixture.writer.line("before");
+  renameSync(join(fixture.directory, "ctr.log"), join(fixture.directory, "ctr.log.7"));
+  fixture.writer.line("between");
+  const log = await fixture.open();
+  await until(() => fixture.writer.reopens === 1);
+  fixture.writer.line("after");
+  expect(await textOf(log)).toBe("before\nbetween\nafter\n");
+  expect(names(fixture)).toContain("ctr.log");
+});
+
+test("when conmon does not reopen, the file gets its name back", async () => {
+  await using fixture = new LogFixture();
+  const log = await fixture.open({ "max-size": "1k" });
+  fixture.writer.alive = false;
+  for (let i = 0; i < 100; i++) fixture.writer.line(`line ${i}`);
+  await Bun.sleep(150);
+  expect(names(fixture).filter((name) => /\.\d+/.test(name))).toEqual([]);
+  expect((await textOf(log)).split("\n").length).toBe(101);
+  await log.stopped();
+  expect((await textOf(log)).split("\n").length).toBe(101);
+  expect(names(fixture).some((name) => name.startsWith("ctr.log.1"))).toBe(true);
+});
+
+test("what conmon replaced at its own limit while no daemon lived is kept", async () => {
+  await using fixture = new LogFixture();
+  await fixture.open();
+  fixture.writer.line("old");
+  fixture.writer.reopen();
+  fixture.writer.line("new");
+  const log = await fixture.open();
+  expect(await textOf(log)).toBe("old\nnew\n");
+});
+
+test("leftovers of a compression that a crash cut short are cleared away", async () => {
+  await using fixture = new LogFixture();
+  fixture.writer.line("x");
+  writeFileSync(join(fixture.directory, "ctr.log.1.zst.tmp"), "half");
+  linkSync(join(fixture.directory, "ctr.log"), join(fixture.directory, "ctr.log.2"));
+  writeFileSync(join(fixture.directory, "ctr.log.2.zst"), "");
+  await fixture.open();
+  expect(names(fixture)).not.toContain("ctr.log.1.zst.tmp");
+  expect(names(fixture)).not.toContain("ctr.log.2");
+  rmSync(join(fixture.directory, "ctr.log.2.zst"));
+});
+
+test("removing a log removes its files and ends its followers", async () => {
+  await using fixture = new LogFixture();
+  const log = await fixture.open();
+  fixture.writer.line("x");
+  const reader = log.read({ ...everything, follow: true })[Symbol.asyncIterator]();
+  expect((await reader.next()).done).toBe(false);
+  const next = reader.next();
+  await log.remove();
+  expect((await next).done).toBe(true);
+  expect(names(fixture)).toEqual([]);
+});
