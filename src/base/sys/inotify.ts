@@ -35,6 +35,7 @@ export class DirectoryWatcher implements AsyncDisposable {
   readonly #listeners = new Map<number, DirectoryListener>();
   readonly #reader: ByteReader;
   readonly #done: Promise<void>;
+  #closed = false;
 
   constructor(onError: (error: unknown) => void) {
     this.#fd = lib.symbols.inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -93,6 +94,8 @@ export class DirectoryWatcher implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#listeners.clear();
     await this.#reader.cancel().catch(() => undefined);
     await this.#done;

@@ -29,8 +29,8 @@ export interface TaskRuntime {
   pids(id: string): Promise<readonly number[]>;
   /** The container's cgroup directories, for `stats`. */
   cgroups(id: string): CgroupPaths;
-  /** Opens the monitor's attach socket. */
-  attach(dirs: TaskDirs): Promise<TaskStreams>;
+  /** Opens the monitor's attach socket. Without `stdin` the client only watches: its end never ends the container's stdin. */
+  attach(dirs: TaskDirs, options?: { readonly stdin: boolean }): Promise<TaskStreams>;
   /** Rows and columns of the pty. */
   resize(dirs: TaskDirs, size: { readonly rows: number; readonly columns: number }): Promise<void>;
   /** Tells the monitor to reopen its log file (after rotation). */
@@ -57,7 +57,7 @@ export interface NewTask {
   readonly rootfs: string;
   readonly tty: boolean;
   readonly openStdin: boolean;
-  /** Stdin closes when the first attached client ends (StdinOnce). */
+  /** Stdin closes when the first attached client with stdin ends (StdinOnce); never with a tty. */
   readonly stdinOnce: boolean;
   /** From ContainerLog. */
   readonly logTarget: string;

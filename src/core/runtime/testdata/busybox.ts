@@ -6,6 +6,11 @@ import { silentLog } from "../../../base/lib/log.ts";
 import { cgroupPathsFor, probeCgroups, removeCgroup } from "../../../base/sys/cgroup.ts";
 import { createTaskRuntime } from "../drivers/conmon/conmon.ts";
 import { Crun } from "../drivers/crun/crun.ts";
+import { Runc } from "../drivers/runc/runc.ts";
+import type { OciRuntime } from "../oci.ts";
+import { probeHost } from "../host-facts.ts";
+import { SeccompCache } from "../seccomp/cache.ts";
+import type { SpecInput } from "../spec.ts";
 import type { NewTask, OciSpec, TaskDirs, TaskExit, TaskOom, TaskRuntime } from "../runtime.ts";
 
 /** A rootfs of the static busybox, a runtime over real crun and conmon, and a cgroup parent, all removed on dispose. */
@@ -13,8 +18,10 @@ export class Sandbox implements AsyncDisposable {
   readonly root = mkdtempSync(join(tmpdir(), "tug-runtime-"));
   readonly rootfs = join(this.root, "rootfs");
   readonly hierarchy = probeCgroups();
+  readonly facts = probeHost({ hierarchy: this.hierarchy });
   readonly parent = `/tug-runtime-test-${process.pid}-${Math.random().toString(16).slice(2, 8)}`;
   runtime: TaskRuntime & AsyncDisposable;
+  readonly seccomp = new SeccompCache({ directory: join(this.root, "seccomp") });
   readonly exits = new Map<string, TaskExit>();
   readonly ooms: TaskOom[] = [];
   readonly #waiting = new Map<string, (exit: TaskExit) => void>();
@@ -30,13 +37,19 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** A runtime as the daemon makes it; opening one again is what a restarted daemon does. */
-  open(crun = "/usr/bin/crun"): TaskRuntime & AsyncDisposable {
+  open(crun = "/usr/bin/crun", createTimeoutMs = 20_000): TaskRuntime & AsyncDisposable {
+    const root = join(this.root, "oci");
+    const { hierarchy } = this;
     const runtime = createTaskRuntime({
       conmon: "/usr/bin/conmon",
-      runtimes: new Map([["crun", new Crun({ path: crun, root: join(this.root, "crun"), cgroupManager: "cgroupfs", hierarchy: this.hierarchy })]]),
+      runtimes: new Map<string, OciRuntime>([
+        ["crun", new Crun({ path: crun, root, cgroupManager: "cgroupfs", hierarchy, seccomp: this.seccomp })],
+        ["runc", new Runc({ path: "/usr/sbin/runc", root: `${root}-runc`, systemdCgroup: false })],
+      ]),
       defaultRuntime: "crun",
-      hierarchy: this.hierarchy,
+      hierarchy,
       log: silentLog,
+      createTimeoutMs,
     });
     runtime.onExit((exit) => {
       this.exits.set(exit.id, exit);
@@ -116,9 +129,33 @@ export class Sandbox implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.runtime[Symbol.asyncDispose]();
+    this.seccomp[Symbol.dispose]();
     removeCgroup(cgroupPathsFor(this.hierarchy, this.parent));
     rmSync(this.root, { recursive: true, force: true });
   }
+}
+
+/** The pieces of a full spec that the generator makes, for a container of the sandbox. */
+export function specInput(box: Sandbox, id: string, args: readonly string[], overrides: Partial<SpecInput> = {}): SpecInput {
+  return {
+    id,
+    hostname: "box",
+    domainname: "",
+    args,
+    env: ["PATH=/bin"],
+    cwd: "/",
+    tty: false,
+    user: { uid: 0, gid: 0, additionalGids: [] },
+    rootfs: box.rootfs,
+    mounts: [],
+    host: {},
+    namespaces: { pid: "private", network: "private", ipc: "private", uts: "private", mount: "private", cgroup: "host", user: "host" },
+    cgroupsPath: `${box.parent}/${id}`,
+    init: undefined,
+    annotations: {},
+    kernel: box.facts,
+    ...overrides,
+  };
 }
 
 /** Everything a stream of packets says, by stream. */

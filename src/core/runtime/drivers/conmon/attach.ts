@@ -14,22 +14,32 @@ const STDERR = 3;
  */
 const HIGH_WATER = 1 << 20;
 
-/** Attaches to a conmon's socket. `alive` tells whether the container's process still runs. */
-export async function openStreams(path: string, alive: () => boolean): Promise<TaskStreams> {
+export interface AttachOptions {
+  /** Whether the container's process still runs. */
+  readonly alive: () => boolean;
+  /**
+   * Keep the connection after it was closed here, dropping what it says: conmon ends the container's stdin when any client
+   * leaves, even one that only watched.
+   */
+  readonly linger: boolean;
+}
+
+/** Attaches to a conmon's socket. */
+export async function openStreams(path: string, options: AttachOptions): Promise<TaskStreams> {
   let fd: number;
   try {
     fd = connectSeqpacket(path, 1 << 20);
   } catch (error) {
     throw conflict("the container's monitor does not answer", error);
   }
-  const streams = new AttachedStreams(alive);
+  const streams = new AttachedStreams(options);
   await streams.open(fd);
   return streams;
 }
 
 class AttachedStreams implements TaskStreams {
   readonly output: ReadableStream<OutputPacket>;
-  readonly #alive: () => boolean;
+  readonly #options: AttachOptions;
   #controller: ReadableStreamDefaultController<OutputPacket> | undefined;
   #socket: Bun.Socket | undefined;
   #ended = false;
@@ -37,8 +47,8 @@ class AttachedStreams implements TaskStreams {
   #drain: (() => void) | undefined;
   #watchdog: ReturnType<typeof setInterval> | undefined;
 
-  constructor(alive: () => boolean) {
-    this.#alive = alive;
+  constructor(options: AttachOptions) {
+    this.#options = options;
     this.output = new ReadableStream<OutputPacket>(
       {
         start: (controller) => {
@@ -88,7 +98,7 @@ class AttachedStreams implements TaskStreams {
       stream: packet[0] === STDERR ? "stderr" : "stdout",
       bytes: packet.slice(1),
     });
-    if ((this.#controller.desiredSize ?? 0) <= 0 && this.#alive()) this.#pause();
+    if ((this.#controller.desiredSize ?? 0) <= 0 && this.#options.alive()) this.#pause();
   }
 
   #pause(): void {
@@ -96,7 +106,7 @@ class AttachedStreams implements TaskStreams {
     this.#paused = true;
     this.#socket?.pause();
     this.#watchdog = setInterval(() => {
-      if (!this.#alive()) this.#resume();
+      if (!this.#options.alive()) this.#resume();
     }, 100);
   }
 
@@ -114,7 +124,8 @@ class AttachedStreams implements TaskStreams {
 
   #close(): void {
     this.#end();
-    this.#socket?.terminate();
+    if (this.#options.linger) this.#socket?.resume();
+    else this.#socket?.terminate();
   }
 
   #end(): void {

@@ -93,6 +93,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
       runtime: runtime.name,
       cgroups,
       hooks: hasHooks(task.spec),
+      stdinOnce: task.stdinOnce && !task.tty,
       started: false,
     };
     this.#forget(id);
@@ -113,7 +114,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
         directory: dirs.state,
         tty: task.tty,
         stdin: task.openStdin,
-        keepStdin: !task.stdinOnce,
+        keepStdin: !record.stdinOnce,
         log: ["-l", task.logTarget, ...(task.logLimit > 0 ? ["--log-size-max", String(task.logLimit)] : [])],
         timeoutMs: this.#deps.createTimeoutMs ?? 120_000,
         ...(task.restore ? { restore: task.restore } : {}),
@@ -214,6 +215,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
       container: exec.containerId,
       cgroups: container.record.cgroups,
       hooks: false,
+      stdinOnce: !exec.tty,
       started: true,
     };
     const known: Task = { id, dirs, record, exited: false, oomSeen: true };
@@ -233,7 +235,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
         directory: dirs.state,
         tty: exec.tty,
         stdin: exec.openStdin,
-        keepStdin: false,
+        keepStdin: exec.tty,
         log: ["-l", "none"],
         exec: { processFile, ...(exec.attach ? { beforeStart } : {}) },
         timeoutMs: this.#deps.createTimeoutMs ?? 120_000,
@@ -261,9 +263,15 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     return this.#task(id).record.cgroups;
   }
 
-  async attach(dirs: TaskDirs): Promise<TaskStreams> {
-    const init = readRecord(dirs.state)?.init;
-    return await openStreams(join(dirs.state, "attach"), () => init === undefined || isAlive(init));
+  async attach(dirs: TaskDirs, options = { stdin: true }): Promise<TaskStreams> {
+    let record = readRecord(dirs.state);
+    const alive = () => {
+      // An exec's pid is recorded after its streams were opened.
+      if (!record?.init) record = readRecord(dirs.state);
+      return record?.init === undefined || isAlive(record.init);
+    };
+    const linger = !options.stdin && record?.stdinOnce === true;
+    return await openStreams(join(dirs.state, "attach"), { alive, linger });
   }
 
   async resize(dirs: TaskDirs, size: { readonly rows: number; readonly columns: number }): Promise<void> {

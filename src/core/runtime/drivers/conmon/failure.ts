@@ -33,7 +33,7 @@ function classify(reason: string, program: string): { text: string; exitCode: nu
       exitCode: 126,
     };
   }
-  const missing = /executable file .* not found in \$PATH/i.test(reason);
+  const missing = /executable file (?:.* )?not found in \$PATH/i.test(reason);
   if (missing && !path.includes("/"))
     return { text: `exec: ${program}: executable file not found in $PATH`, exitCode: 127 };
   if (missing || /\bstat .*: no such file or directory/i.test(reason))
@@ -55,5 +55,7 @@ function lastLine(text: string): string {
     .filter((line) => line !== "");
   const last = lines.at(-1) ?? "the runtime failed without a message";
   const logged = /\bmsg="((?:[^"\\]|\\.)*)"/.exec(last)?.[1];
-  return (logged?.replaceAll('\\"', '"') ?? last).replace(/^(?:crun|runc): /, "");
+  return (logged?.replaceAll('\\"', '"') ?? last)
+    .replace(/^(?:crun|runc): /, "")
+    .replace(/^(?:runc create|exec) failed: unable to start container process: /, "");
 }

@@ -17,6 +17,8 @@ export interface TaskRecord {
   readonly monitor?: ProcessIdentity;
   readonly cgroups: CgroupPaths;
   readonly hooks: boolean;
+  /** Stdin ends with the first client that closes it. */
+  readonly stdinOnce: boolean;
   readonly started: boolean;
 }
 
