@@ -1,0 +1,303 @@
+import { writeSync } from "node:fs";
+import type { TarEntry } from "../../../base/lib/tar/entry.ts";
+import { TarError } from "../../../base/lib/tar/entry.ts";
+import type { TarHandler } from "../../../base/lib/tar/parser.ts";
+import {
+  AT_FDCWD,
+  chmodFd,
+  closeFd,
+  fchmod,
+  fchown,
+  ftruncate,
+  futimes,
+  lchownat,
+  linkat,
+  lutimesat,
+  makedev,
+  mkdirat,
+  mknodat,
+  O,
+  openat,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFIFO,
+  symlinkat,
+  type Times,
+} from "../../../base/sys/at.ts";
+import { SystemError } from "../../../base/sys/libc.ts";
+import { readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
+import { setXattr } from "../../../base/sys/xattr.ts";
+import { aufsPrefix, layerComponents, opaqueMarker, outside, whiteoutPrefix } from "./layer-path.ts";
+import { LayerTree, type Place } from "./layer-tree.ts";
+import { isWhiteout } from "./lower-view.ts";
+
+/** How removals are kept: as overlay's marks in an upper directory, or by removing from a whole tree. */
+export type LayerTarget =
+  | { readonly kind: "overlay"; readonly upper: string; readonly lowers: readonly string[] }
+  | { readonly kind: "tree"; readonly tree: string };
+
+/**
+ * Applies a layer's tar to a directory (image-spec v1.1, layer.md, "Applying Changesets"). What the tar says stays inside:
+ * names are cleaned as text, parents are walked without following, links are resolved against the tree's root, and overlay's
+ * own attributes are not taken from images. The caller runs as root with umask 0; nobody else can reach the tree.
+ */
+export class LayerApplier implements TarHandler, Disposable {
+  /** Bytes of all regular files, the size that Docker shows for a layer. */
+  size = 0;
+  entries = 0;
+  readonly #tree: LayerTree;
+  readonly #overlay: boolean;
+  /** Times of directories, set when nothing more is put into them. */
+  readonly #directories = new Map<string, Times>();
+  /** In a whole tree: what this layer brought, parents included, which its whiteouts spare. */
+  readonly #touched: Set<string> | undefined;
+  /** The regular file being written. */
+  #file = -1;
+  #entry: TarEntry | undefined;
+  #place: Place | undefined;
+
+  constructor(target: LayerTarget) {
+    this.#overlay = target.kind === "overlay";
+    this.#touched = this.#overlay ? undefined : new Set();
+    const path = target.kind === "overlay" ? target.upper : target.tree;
+    const root = openat(AT_FDCWD, path, O.RDONLY | O.DIRECTORY);
+    this.#tree = new LayerTree(root, target.kind === "overlay" ? target.lowers : []);
+  }
+
+  entry(entry: TarEntry): void {
+    this.entries++;
+    const components = layerComponents(entry.path);
+    const name = components.at(-1);
+    if (name === undefined) {
+      if (entry.kind === "directory") this.#dressDirectory([], entry);
+      return;
+    }
+    if (name.startsWith(whiteoutPrefix)) {
+      this.#whiteout(components, name, entry);
+      return;
+    }
+    const place = this.#tree.place(components);
+    this.#touch(place.components);
+    switch (entry.kind) {
+      case "file":
+        this.#file = this.#replacing(place, () =>
+          openat(place.dir, place.name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, entry.mode & 0o777),
+        );
+        this.#entry = entry;
+        this.#place = place;
+        this.size += entry.size;
+        break;
+      case "directory":
+        this.#directory(place, entry);
+        break;
+      case "link":
+        this.#hardLink(place, entry);
+        break;
+      case "symlink":
+        this.#replacing(place, () => symlinkat(entry.linkPath, place.dir, place.name));
+        this.#dressNode(place, entry);
+        break;
+      case "char":
+      case "block":
+      case "fifo": {
+        const type = entry.kind === "char" ? S_IFCHR : entry.kind === "block" ? S_IFBLK : S_IFIFO;
+        const device = entry.kind === "fifo" ? 0n : makedev(entry.deviceMajor, entry.deviceMinor);
+        this.#replacing(place, () => mknodat(place.dir, place.name, type | (entry.mode & 0o777), device));
+        this.#dressNode(place, entry);
+        break;
+      }
+      default:
+        throw new TarError(`unhandled tar header type ${entry.typeflag.charCodeAt(0)}`);
+    }
+  }
+
+  data(chunk: Uint8Array, offset: number): void {
+    if (this.#file < 0) return;
+    const sparse = this.#entry?.sparse !== undefined;
+    for (let at = 0; at < chunk.length; ) {
+      at += writeSync(this.#file, chunk, at, chunk.length - at, sparse ? offset + at : null);
+    }
+  }
+
+  end(): void {
+    const fd = this.#file;
+    const entry = this.#entry;
+    const place = this.#place;
+    if (fd < 0 || !entry || !place) return;
+    this.#file = -1;
+    try {
+      if (entry.sparse) ftruncate(fd, entry.size);
+      // chown clears set-id bits and capabilities, so it comes first.
+      fchown(fd, entry.uid, entry.gid);
+      const acl = this.#attributes(place.dir, place.name, entry);
+      if ((entry.mode & 0o7000) !== 0 || acl || this.#aclSeen) fchmod(fd, entry.mode);
+      futimes(fd, timesOf(entry));
+    } finally {
+      closeFd(fd);
+    }
+  }
+
+  /** To be called after the last member. */
+  finish(): void {
+    for (const [path, mtime] of this.#tree.broughtUp) {
+      if (!this.#directories.has(path)) this.#directories.set(path, { atime: mtime, mtime });
+    }
+    for (const [path, times] of this.#directories) {
+      lutimesat(this.#tree.directory(path === "" ? [] : path.split("/")), "", times);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#file >= 0) closeFd(this.#file);
+    this.#file = -1;
+    this.#tree[Symbol.dispose]();
+  }
+
+  /** Makes a node; what stands there already is removed first, as later members replace earlier ones. */
+  #replacing<R>(place: Place, make: () => R): R {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof SystemError) || error.code !== "EEXIST") throw error;
+    }
+    this.#clear(place);
+    return make();
+  }
+
+  #clear(place: Place): void {
+    this.#tree.clear(place);
+    const key = place.components.join("/");
+    for (const path of [...this.#directories.keys()]) {
+      if (path === key || path.startsWith(`${key}/`)) this.#directories.delete(path);
+    }
+  }
+
+  #directory(place: Place, entry: TarEntry): void {
+    let hides = false;
+    try {
+      mkdirat(place.dir, place.name, entry.mode & 0o777);
+    } catch (error) {
+      if (!(error instanceof SystemError) || error.code !== "EEXIST") throw error;
+      if (tryLstatat(place.dir, place.name)?.kind !== "directory") {
+        this.#clear(place);
+        mkdirat(place.dir, place.name, entry.mode & 0o777);
+        // It takes the place of a whiteout or a file of this layer: what lies below must not shine through.
+        hides = true;
+      }
+    }
+    if (hides) this.#tree.makeOpaque(place.components);
+    this.#dressDirectory(place.components, entry);
+  }
+
+  #dressDirectory(components: readonly string[], entry: TarEntry): void {
+    const fd = this.#tree.directory(components);
+    fchown(fd, entry.uid, entry.gid);
+    this.#attributes(fd, "", entry);
+    fchmod(fd, entry.mode);
+    this.#directories.set(components.join("/"), timesOf(entry));
+  }
+
+  /** Metadata of links, devices and fifos. */
+  #dressNode(place: Place, entry: TarEntry): void {
+    lchownat(place.dir, place.name, entry.uid, entry.gid);
+    const acl = this.#attributes(place.dir, place.name, entry);
+    if (entry.kind !== "symlink" && ((entry.mode & 0o7000) !== 0 || acl || this.#aclSeen)) {
+      const fd = openat(place.dir, place.name, O.PATH | O.NOFOLLOW);
+      try {
+        chmodFd(fd, entry.mode);
+      } finally {
+        closeFd(fd);
+      }
+    }
+    lutimesat(place.dir, place.name, timesOf(entry));
+  }
+
+  #hardLink(place: Place, entry: TarEntry): void {
+    const wanted = layerComponents(entry.linkPath);
+    if (wanted.length === 0) throw outside(entry.linkPath);
+    const target = this.#tree.place(wanted);
+    this.#tree.bringUp(target);
+    // The look-up of the target may have closed the directory of the place.
+    const dir = this.#tree.directory(place.components.slice(0, -1));
+    const from = this.#tree.directory(target.components.slice(0, -1));
+    const found = tryLstatat(from, target.name);
+    if (!found || (this.#overlay && isWhiteout(found))) {
+      throw new TarError(`link ${entry.linkPath} ${entry.path}: no such file or directory`);
+    }
+    if (place.components.join("/") === target.components.join("/")) return;
+    this.#replacing({ ...place, dir }, () => linkat(from, target.name, dir, place.name));
+  }
+
+  /** A default ACL of a directory changes the modes of what is made in it. */
+  #aclSeen = false;
+
+  /** Sets extended attributes; true when an ACL was among them. */
+  #attributes(dir: number, name: string, entry: TarEntry): boolean {
+    let acl = false;
+    for (const [key, value] of entry.xattrs) {
+      // They steer overlay itself, and only we do that (CVE class: layer content becoming control data).
+      if (key.startsWith("trusted.overlay.") || key.startsWith("user.overlay.")) continue;
+      try {
+        setXattr(dir, name, key, value);
+      } catch (error) {
+        const code = error instanceof SystemError ? error.code : "";
+        // The file system cannot hold it, or user.* on something that is neither file nor directory: Docker goes on as well.
+        if (code !== "EOPNOTSUPP" && !(code === "EPERM" && key.startsWith("user."))) throw error;
+      }
+      if (key.startsWith("system.posix_acl_")) acl = true;
+    }
+    this.#aclSeen ||= acl;
+    return acl;
+  }
+
+  #whiteout(components: readonly string[], name: string, entry: TarEntry): void {
+    const parent = components.slice(0, -1);
+    if (name === opaqueMarker) {
+      const { components: path } = this.#tree.place([...parent, "x"]);
+      const directory = path.slice(0, -1);
+      if (this.#overlay) this.#tree.makeOpaque(directory);
+      else this.#removeOthers(directory);
+      return;
+    }
+    if (name.startsWith(aufsPrefix)) return;
+    const removed = name.slice(whiteoutPrefix.length);
+    if (removed === "" || removed === "." || removed === "..") throw outside(entry.path);
+    const place = this.#tree.place([...parent, removed]);
+    if (!this.#overlay) {
+      this.#removeOthers(place.components.slice(0, -1), removed);
+      return;
+    }
+    // Nothing below: nothing to remove. In this layer itself a whiteout hides only what lies below.
+    if (this.#tree.lowers.empty) return;
+    const own = tryLstatat(place.dir, place.name);
+    if (own?.kind === "directory") this.#tree.makeOpaque(place.components);
+    else if (!own) mknodat(place.dir, place.name, S_IFCHR, 0);
+  }
+
+  #touch(components: readonly string[]): void {
+    if (!this.#touched) return;
+    for (let length = components.length; length > 0; length--) {
+      const path = components.slice(0, length).join("/");
+      if (this.#touched.has(path)) return;
+      this.#touched.add(path);
+    }
+  }
+
+  /** In a whole tree: removes what this layer did not bring, in a directory or one name of it. */
+  #removeOthers(directory: readonly string[], only?: string): void {
+    const names =
+      only === undefined ? readDirectory(this.#tree.directory(directory)).map((e) => e.name) : [only];
+    for (const name of names) {
+      const components = [...directory, name];
+      const dir = this.#tree.directory(directory);
+      const stat = tryLstatat(dir, name);
+      if (!stat) continue;
+      if (!this.#touched?.has(components.join("/"))) this.#clear({ dir, name, components });
+      else if (stat.kind === "directory") this.#removeOthers(components);
+    }
+  }
+}
+
+function timesOf(entry: TarEntry): Times {
+  return { atime: entry.atime ?? entry.mtime, mtime: entry.mtime };
+}

@@ -1,0 +1,102 @@
+import { decodePath } from "../../../base/lib/path-bytes.ts";
+import { AT_FDCWD, closeFd, O, openat, openat2, RESOLVE, readlinkat } from "../../../base/sys/at.ts";
+import { SystemError } from "../../../base/sys/libc.ts";
+import { type FileStat, lstatat } from "../../../base/sys/stat.ts";
+import { getXattr } from "../../../base/sys/xattr.ts";
+
+/** A node of the layers below: what it is, and where, as (directory descriptor, name) of the layer that shows it. */
+export interface LowerNode {
+  readonly stat: FileStat;
+  readonly dir: number;
+  readonly name: string;
+}
+
+/** True for overlay's mark of a removed name. */
+export function isWhiteout(stat: FileStat): boolean {
+  return stat.kind === "char" && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+}
+
+/**
+ * The merged view of the layers below the one being unpacked, nearest first, as overlay would show it: needed where a
+ * layer's tar relies on a directory, a link or a file that it does not hold itself.
+ */
+export class LowerView implements Disposable {
+  readonly #roots: readonly number[];
+
+  constructor(paths: readonly string[]) {
+    const roots: number[] = [];
+    this.#roots = roots;
+    for (const path of paths) roots.push(openat(AT_FDCWD, path, O.PATH | O.DIRECTORY));
+  }
+
+  get empty(): boolean {
+    return this.#roots.length === 0;
+  }
+
+  /** Runs `use` on the node at a path without links in it; undefined when the merged view has none. */
+  at<R>(components: readonly string[], use: (node: LowerNode) => R): R | undefined {
+    for (const root of this.#roots) {
+      const found = this.#inLayer(root, components, use);
+      if (found === "hidden") return undefined;
+      if (found !== "absent") return found.value;
+    }
+    return undefined;
+  }
+
+  stat(components: readonly string[]): FileStat | undefined {
+    return this.at(components, (node) => node.stat);
+  }
+
+  readlink(components: readonly string[]): string {
+    return this.at(components, (node) => decodePath(readlinkat(node.dir, node.name))) ?? "";
+  }
+
+  /** "absent": ask the next layer; "hidden": this layer says that there is nothing. */
+  #inLayer<R>(
+    root: number,
+    components: readonly string[],
+    use: (node: LowerNode) => R,
+  ): { readonly value: R } | "absent" | "hidden" {
+    let dir = root;
+    let opaque = false;
+    try {
+      for (const [index, name] of components.entries()) {
+        const stat = tryStat(dir, name);
+        if (!stat) return opaque ? "hidden" : "absent";
+        if (isWhiteout(stat)) return "hidden";
+        if (index === components.length - 1) return { value: use({ stat, dir, name }) };
+        if (stat.kind !== "directory") return "hidden";
+        opaque ||= getXattr(dir, name, "trusted.overlay.opaque")?.toString() === "y";
+        const next = openat(dir, name, O.PATH | O.DIRECTORY | O.NOFOLLOW);
+        if (dir !== root) closeFd(dir);
+        dir = next;
+      }
+      return "absent";
+    } finally {
+      if (dir !== root) closeFd(dir);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const root of this.#roots) closeFd(root);
+  }
+}
+
+function tryStat(dir: number, name: string): FileStat | undefined {
+  try {
+    return lstatat(dir, name);
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Opens for reading what a lower node is; only a regular file is opened, so no fifo or device is touched. */
+export function openLowerFile(node: LowerNode): number {
+  return openat2(
+    node.dir,
+    node.name,
+    O.RDONLY | O.NOFOLLOW | O.NONBLOCK,
+    RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS,
+  );
+}
