@@ -1,16 +1,17 @@
 import type { Reference } from "../../base/spec/docker/reference.ts";
 import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
+import type { Lease } from "../content/content.ts";
 
 /**
  * Distribution: the client side of the OCI distribution spec v1.1 (and Docker Registry v2): resolve a name to a descriptor,
  * fetch blobs into content with resume, push them back. Mirrors, insecure registries, certificates and proxies come from the
  * daemon's config, credentials from each request. Documents and blobs are checked against their digests before they exist.
  *
- *     const image = await client.resolve(ref, { auth, platform, signal });
- *     using lease = content.lease([image.target.digest, ...]);      // resolve has put the documents there
- *     const config = await fetcher.config(ref, image, { auth, signal });
- *     const layers = fetcher.layers(ref, needed, { auth, signal, onLayer: show });
+ *     using lease = content.lease();
+ *     const image = await client.resolve(ref, { auth, platform, lease, signal });
+ *     const config = await fetcher.config(ref, image, { auth, lease, signal });
+ *     const layers = fetcher.layers(ref, needed, { auth, lease, signal, onLayer: show });
  *     for (const [index, layer] of layers.entries()) { await layer; await unpack(needed[index]); }
  */
 export interface RegistryClient {
@@ -81,6 +82,8 @@ export interface RemoteOptions {
   readonly auth?: RegistryAuth | undefined;
   readonly platform?: Platform | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Gets every digest before its bytes enter content, so that no collection takes them from under the pull. */
+  readonly lease?: Lease | undefined;
 }
 
 export interface FetchOptions {

@@ -1,0 +1,153 @@
+import type { Clock } from "../../base/lib/clock.ts";
+import { isCode, TugError } from "../../base/lib/errors.ts";
+import type { Reference } from "../../base/spec/docker/reference.ts";
+import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
+import { isForeignLayerType } from "../../base/spec/oci/media-types.ts";
+import type { ContentStore, Ingest } from "../content/content.ts";
+import { bodyChunks } from "./body.ts";
+import type { Connections } from "./connections.ts";
+import type { Credentials } from "./credentials.ts";
+import type { FetchOptions, RemoteOptions } from "./distribution.ts";
+import { readRegistryError } from "./registry-error.ts";
+import { type Attempt, retrying } from "./retry.ts";
+import type { SessionRequest } from "./session.ts";
+import { cancelled, type Exchange, type Transport } from "./transport.ts";
+
+interface Deps {
+  readonly connections: Connections;
+  readonly transport: Transport;
+  readonly content: ContentStore;
+  readonly clock: Clock;
+  readonly systemAuthorities: string | undefined;
+}
+
+type Open = (request: Omit<SessionRequest, "path">) => Promise<Exchange>;
+
+/** A cut connection that gained at least this much is progress; less could go on for ever. */
+const worthwhile = 64 * 1024;
+
+/**
+ * Brings one blob into content. Every attempt continues the partial an earlier one left, in this process or before it; bytes
+ * that turn out wrong are thrown away, and if they were continued from an earlier attempt the blob is fetched once more whole.
+ */
+export async function fetchBlob(
+  deps: Deps,
+  ref: Reference,
+  blob: Descriptor,
+  credentials: Credentials,
+  options: RemoteOptions & FetchOptions,
+): Promise<void> {
+  options.lease?.add(blob.digest);
+  const { signal } = options;
+  const attempt = async (control: Attempt) => {
+    if (deps.content.stat(blob.digest)) return options.onProgress?.(blob.size, blob.size);
+    const fromRegistry = async () =>
+      await deps.connections.use(ref, credentials, { push: false, signal }, async (session) => {
+        const path = `/v2/${ref.path}/blobs/${blob.digest}`;
+        await receive(deps, blob, options, control, (request) => session.send({ ...request, path }));
+      });
+    try {
+      await fromRegistry();
+    } catch (error) {
+      if (!isForeignLayerType(blob.mediaType) || !isCode(error, "not-found")) throw error;
+      await fromElsewhere(deps, blob, options, control, error);
+    }
+  };
+  try {
+    await retrying(deps, { signal, onRetry: options.onRetry, what: "download" }, attempt);
+  } catch (error) {
+    if (signal?.aborted) throw cancelled(signal);
+    throw error;
+  }
+}
+
+/** A foreign layer from the places its descriptor names, without credentials (image-spec, descriptor.md, "urls"). */
+async function fromElsewhere(
+  deps: Deps,
+  blob: Descriptor,
+  options: RemoteOptions & FetchOptions,
+  control: Attempt,
+  missing: unknown,
+): Promise<void> {
+  let last = missing;
+  for (const url of blob.urls ?? []) {
+    if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) continue;
+    try {
+      return await receive(deps, blob, options, control, async (request) => {
+        const authorities = deps.systemAuthorities ? [deps.systemAuthorities] : [];
+        const tls = { verify: true, authorities, client: undefined };
+        const exchange = await deps.transport.send({ ...request, url, tls });
+        if (request.expect.includes(exchange.response.status)) return exchange;
+        throw await readRegistryError(exchange);
+      });
+    } catch (error) {
+      if (isCode(error, "cancelled") || isCode(error, "resource-exhausted")) throw error;
+      last = error;
+    }
+  }
+  throw last;
+}
+
+async function receive(
+  deps: Deps,
+  blob: Descriptor,
+  options: RemoteOptions & FetchOptions,
+  control: Attempt,
+  open: Open,
+): Promise<void> {
+  const { signal } = options;
+  await using ingest = await deps.content.ingest(`blob-${blob.digest}`, blob, signal);
+  // Whoever held the ref before may have finished it.
+  if (deps.content.stat(blob.digest)) {
+    await ingest.abort();
+    return options.onProgress?.(blob.size, blob.size);
+  }
+  const continued = ingest.offset;
+  if (ingest.offset < blob.size || blob.size === 0) await transfer(blob, options, control, open, ingest);
+  try {
+    await ingest.commit();
+  } catch (error) {
+    // Wrong bytes may come from the earlier attempt that was continued, e.g. one a power cut left half written.
+    if (!isCode(error, "data-loss") || continued === 0) throw error;
+    throw new TugError("unavailable", error instanceof Error ? error.message : String(error), {
+      cause: error,
+    });
+  }
+}
+
+async function transfer(
+  blob: Descriptor,
+  options: RemoteOptions & FetchOptions,
+  control: Attempt,
+  open: Open,
+  ingest: Ingest,
+): Promise<void> {
+  using exchange = await openFrom(open, ingest, options.signal);
+  const start = ingest.offset;
+  options.onProgress?.(start, blob.size);
+  for await (const chunk of bodyChunks(exchange)) {
+    await ingest.write(chunk);
+    if (ingest.offset - start >= worthwhile) control.progressed();
+    options.onProgress?.(ingest.offset, blob.size);
+  }
+  if (ingest.offset < blob.size) {
+    throw new TugError(
+      "unavailable",
+      `${blob.digest}: unexpected EOF after ${ingest.offset} of ${blob.size} bytes`,
+    );
+  }
+}
+
+/** Asks for what is missing; a server that cannot continue makes the ingest start again (RFC 9110, 14.2). */
+async function openFrom(open: Open, ingest: Ingest, signal: AbortSignal | undefined): Promise<Exchange> {
+  const common = { method: "GET", signal, allowDowngrade: true } as const;
+  const from = ingest.offset;
+  if (from === 0) return await open({ ...common, expect: [200] });
+  const exchange = await open({ ...common, headers: { Range: `bytes=${from}-` }, expect: [200, 206, 416] });
+  const { status, headers } = exchange.response;
+  if (status === 206 && headers.get("content-range")?.startsWith(`bytes ${from}-`)) return exchange;
+  await ingest.reset();
+  if (status === 200) return exchange;
+  exchange[Symbol.dispose]();
+  return await open({ ...common, expect: [200] });
+}

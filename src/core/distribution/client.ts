@@ -1,0 +1,133 @@
+import type { Clock } from "../../base/lib/clock.ts";
+import type { Reference } from "../../base/spec/docker/reference.ts";
+import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
+import { configLimit, parseImageConfig } from "../../base/spec/oci/parse-config.ts";
+import { hostPlatform } from "../../base/spec/oci/platform.ts";
+import type { ContentStore } from "../content/content.ts";
+import { fetchBlob } from "./blob-fetch.ts";
+import { systemAuthorities } from "./certificates.ts";
+import { Connections } from "./connections.ts";
+import { credentialsOf } from "./credentials.ts";
+import type {
+  FetchOptions,
+  Pusher,
+  PushOptions,
+  RegistryAuth,
+  RegistryClient,
+  RemoteOptions,
+  ResolvedImage,
+} from "./distribution.ts";
+import { fetchNamed } from "./documents.ts";
+import { login } from "./login.ts";
+import { systemNames } from "./names.ts";
+import { pushBlob, pushDocument } from "./push.ts";
+import type { RegistryConfig } from "./registry-config.ts";
+import { pullError } from "./registry-error.ts";
+import { resolveImage } from "./resolve.ts";
+import type { Session } from "./session.ts";
+import { listTags } from "./tags.ts";
+import { Transport } from "./transport.ts";
+import type { Names } from "./transport-error.ts";
+
+interface Deps {
+  readonly content: ContentStore;
+  readonly clock: Clock;
+  readonly config: RegistryConfig;
+  /** The host's resolver unless a test brings its own. */
+  readonly names?: Names;
+}
+
+/** `RegistryClient` and `Pusher` over HTTP. */
+export class HttpRegistryClient implements RegistryClient, Pusher {
+  readonly #content: ContentStore;
+  readonly #parts: ConstructorParameters<typeof Connections>[0] & {
+    readonly content: ContentStore;
+    readonly connections: Connections;
+  };
+
+  constructor(deps: Deps) {
+    const { content, clock, config } = deps;
+    const names = deps.names ?? systemNames();
+    const transport = new Transport({ userAgent: config.userAgent, proxy: config.proxy, names });
+    const parts = { transport, clock, config, names, systemAuthorities: systemAuthorities() };
+    this.#content = content;
+    this.#parts = { ...parts, content, connections: new Connections(parts) };
+  }
+
+  async resolve(ref: Reference, options: RemoteOptions): Promise<ResolvedImage> {
+    return await this.#pulling(ref, options, (session) =>
+      resolveImage(this.#context(session, ref, options), options.platform ?? hostPlatform()),
+    );
+  }
+
+  async fetch(ref: Reference, blob: Descriptor, options: RemoteOptions & FetchOptions): Promise<void> {
+    try {
+      await fetchBlob(this.#parts, ref, blob, credentialsOf(options.auth), options);
+    } catch (error) {
+      throw pullError(error, ref);
+    }
+  }
+
+  async listTags(ref: Reference, options: RemoteOptions): Promise<readonly string[]> {
+    return await this.#pulling(ref, options, (session) => listTags(session, ref.path, options.signal));
+  }
+
+  async describe(
+    ref: Reference,
+    options: RemoteOptions,
+  ): Promise<{ readonly target: Descriptor; readonly platforms: readonly Platform[] }> {
+    const { descriptor: target, document } = await this.#pulling(ref, options, (session) =>
+      fetchNamed(this.#context(session, ref, options)),
+    );
+    if (document.kind === "index") {
+      return { target, platforms: document.index.manifests.flatMap((each) => each.platform ?? []) };
+    }
+    if (document.kind === "schema1") return { target, platforms: [] };
+    await this.fetch(ref, document.manifest.config, options);
+    const bytes = await this.#content.read(document.manifest.config.digest, configLimit);
+    const { os, architecture, variant } = parseImageConfig(bytes);
+    return { target, platforms: [{ os, architecture, ...(variant !== undefined && { variant }) }] };
+  }
+
+  async login(
+    server: string,
+    auth: RegistryAuth,
+    signal?: AbortSignal,
+  ): Promise<{ readonly status: string; readonly identityToken?: string }> {
+    return await login(this.#parts.connections, server, auth, signal);
+  }
+
+  async push(
+    ref: Reference,
+    blob: Descriptor,
+    options: PushOptions,
+  ): Promise<"exists" | "mounted" | "uploaded"> {
+    return await pushBlob(this.#parts, ref, blob, credentialsOf(options.auth), options);
+  }
+
+  async pushManifest(
+    ref: Reference,
+    document: Uint8Array,
+    mediaType: string,
+    options: RemoteOptions,
+  ): Promise<Descriptor> {
+    return await pushDocument(this.#parts, ref, document, mediaType, credentialsOf(options.auth), options);
+  }
+
+  async #pulling<T>(
+    ref: Reference,
+    options: RemoteOptions,
+    work: (session: Session) => Promise<T>,
+  ): Promise<T> {
+    try {
+      const use = { push: false, signal: options.signal };
+      return await this.#parts.connections.use(ref, credentialsOf(options.auth), use, work);
+    } catch (error) {
+      throw pullError(error, ref);
+    }
+  }
+
+  #context(session: Session, ref: Reference, options: RemoteOptions) {
+    return { session, content: this.#content, ref, signal: options.signal, lease: options.lease };
+  }
+}

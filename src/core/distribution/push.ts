@@ -1,0 +1,148 @@
+import type { Clock } from "../../base/lib/clock.ts";
+import { invalid, isCode, messageOf, TugError } from "../../base/lib/errors.ts";
+import type { Reference } from "../../base/spec/docker/reference.ts";
+import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
+import { digestOf } from "../../base/spec/oci/digest.ts";
+import { manifestLimit } from "../../base/spec/oci/parse.ts";
+import type { ContentStore } from "../content/content.ts";
+import type { Connections } from "./connections.ts";
+import type { Credentials } from "./credentials.ts";
+import type { PushOptions, RemoteOptions } from "./distribution.ts";
+import { RegistryError } from "./registry-error.ts";
+import { retrying } from "./retry.ts";
+import { repositoryScope, type Session } from "./session.ts";
+import { cancelled, type Exchange } from "./transport.ts";
+import { Upload } from "./upload.ts";
+
+interface Deps {
+  readonly connections: Connections;
+  readonly content: ContentStore;
+  readonly clock: Clock;
+}
+
+/** Repositories a blob is offered to be mounted from; each costs a request when it fails. */
+const maxMounts = 4;
+
+/** Makes a blob exist in a repository, the cheapest way that works (distribution-spec, "Pushing Blobs"). */
+export async function pushBlob(
+  deps: Deps,
+  ref: Reference,
+  blob: Descriptor,
+  credentials: Credentials,
+  options: PushOptions,
+): Promise<"exists" | "mounted" | "uploaded"> {
+  const { signal } = options;
+  // An upload in progress outlives a cut connection; the next attempt asks how far it got.
+  let upload: Upload | undefined;
+  try {
+    return await retrying(deps, { signal, onRetry: options.onRetry, what: "upload" }, async (control) =>
+      deps.connections.use(ref, credentials, { push: true, signal }, async (session) => {
+        if (!upload) {
+          if (await blobExists(session, ref, blob, signal)) return "exists";
+          const begun = await begin(session, ref, blob, options);
+          if (begun === "mounted") return begun;
+          upload = begun;
+        } else if (!(await upload.resume(session, signal, control))) {
+          upload = undefined;
+          throw new TugError("unavailable", `blob upload of ${blob.digest} was lost by the registry`);
+        }
+        await upload.run(session, deps.content, options);
+        return "uploaded";
+      }),
+    );
+  } catch (error) {
+    if (signal?.aborted) throw cancelled(signal);
+    throw pushError(error);
+  }
+}
+
+/** Puts a manifest or index under the reference's tag, or its digest. */
+export async function pushDocument(
+  deps: Deps,
+  ref: Reference,
+  document: Uint8Array,
+  mediaType: string,
+  credentials: Credentials,
+  options: RemoteOptions,
+): Promise<Descriptor> {
+  if (document.byteLength > manifestLimit) throw invalid(`manifest is larger than ${manifestLimit} bytes`);
+  const descriptor: Descriptor = { mediaType, digest: digestOf(document), size: document.byteLength };
+  const { signal } = options;
+  try {
+    await deps.connections.use(ref, credentials, { push: true, signal }, async (session) => {
+      using exchange = await session.send({
+        method: "PUT",
+        path: `/v2/${ref.path}/manifests/${ref.tag ?? descriptor.digest}`,
+        headers: { "Content-Type": mediaType },
+        body: () => document,
+        expect: [200, 201, 202],
+        signal,
+      });
+      const stored = exchange.response.headers.get("docker-content-digest");
+      if (stored !== null && stored !== descriptor.digest) {
+        throw new TugError("data-loss", `the registry stored ${stored} instead of ${descriptor.digest}`);
+      }
+    });
+  } catch (error) {
+    if (signal?.aborted) throw cancelled(signal);
+    throw pushError(error);
+  }
+  return descriptor;
+}
+
+async function blobExists(
+  session: Session,
+  ref: Reference,
+  blob: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const path = `/v2/${ref.path}/blobs/${blob.digest}`;
+  using exchange = await session.send({ method: "HEAD", path, expect: [200, 404], signal });
+  const length = exchange.response.headers.get("content-length");
+  return exchange.response.status === 200 && (length === null || Number(length) === blob.size);
+}
+
+/** Mounts the blob from a repository that has it, or opens an upload. */
+async function begin(
+  session: Session,
+  ref: Reference,
+  blob: Descriptor,
+  options: PushOptions,
+): Promise<"mounted" | Upload> {
+  const path = `/v2/${ref.path}/blobs/uploads/`;
+  const expect = [201, 202];
+  const sources = (options.mountFrom ?? []).filter(
+    (each) => each.domain === ref.domain && each.path !== ref.path,
+  );
+  for (const { path: source } of sources.slice(0, maxMounts)) {
+    const query = new URLSearchParams({ mount: blob.digest, from: source });
+    let exchange: Exchange;
+    try {
+      exchange = await session.send({
+        method: "POST",
+        path: `${path}?${query}`,
+        scopes: [repositoryScope(source, "pull")],
+        expect,
+        signal: options.signal,
+      });
+    } catch (error) {
+      // No right to read the source, or no such thing as mounting: the blob can still be sent.
+      if (error instanceof RegistryError && error.status < 500) continue;
+      throw error;
+    }
+    using opened = exchange;
+    if (opened.response.status === 201) return "mounted";
+    return Upload.at(opened, session, blob);
+  }
+  using exchange = await session.send({ method: "POST", path, expect: [202], signal: options.signal });
+  return Upload.at(exchange, session, blob);
+}
+
+/** dockerd prints a push's authentication failures without the request they happened in. */
+function pushError(error: unknown): unknown {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (isCode(error, "unauthorized") && isCode(cause, "unauthorized")) {
+    return new TugError("unauthorized", messageOf(cause), { cause: error });
+  }
+  return error;
+}
