@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../base/lib/clock.ts";
@@ -27,6 +27,8 @@ export class Sandbox implements AsyncDisposable {
   readonly #waiting = new Map<string, (exit: TaskExit) => void>();
 
   constructor() {
+    // A user namespace's root reaches the rootfs as somebody else.
+    chmodSync(this.root, 0o711);
     for (const name of ["bin", "proc", "sys", "dev", "etc", "tmp", "root"])
       mkdirSync(join(this.rootfs, name), { recursive: true });
     copyFileSync("/bin/busybox", join(this.rootfs, "bin/busybox"));
