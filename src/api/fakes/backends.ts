@@ -183,7 +183,8 @@ export class FakeBackends {
         this.#log("kill", id, signal);
         const container = this.find(id);
         if (!container.running) throw conflict(`container ${container.id} is not running`);
-        this.#stop(container, 137);
+        // The docker CLI passes the signal of a resized terminal on.
+        if (signal !== "WINCH") this.#stop(container, 137);
       },
       pause: async (id) => this.#log("pause", id),
       unpause: async (id) => this.#log("unpause", id),
@@ -476,7 +477,7 @@ export class FakeBackends {
 
   async *#pull(reference: string, options: unknown): AsyncGenerator<ProgressMessage> {
     this.#log("pull", reference, options);
-    if (reference.startsWith("missing")) {
+    if (reference.includes("missing")) {
       throw notFound(
         `pull access denied for ${reference}, repository does not exist or may require 'docker login'`,
       );
