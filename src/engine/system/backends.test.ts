@@ -7,7 +7,8 @@ import { SystemService } from "./service.ts";
 
 // The API and the engine may not import each other; here, where a test may see both, the compiler holds their shapes together.
 const images: new (deps: ConstructorParameters<typeof ImageService>[0]) => ImageBackend = ImageService;
-const networks: new (deps: ConstructorParameters<typeof NetworkService>[0]) => NetworkBackend = NetworkService;
+const networks: new (deps: ConstructorParameters<typeof NetworkService>[0]) => NetworkBackend =
+  NetworkService;
 const volumes: new (deps: ConstructorParameters<typeof VolumeService>[0]) => VolumeBackend = VolumeService;
 const system: new (deps: ConstructorParameters<typeof SystemService>[0]) => SystemBackend = SystemService;
 
