@@ -2,6 +2,9 @@ import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 
 import { join } from "node:path";
 import { processStat } from "./pidfd.ts";
 
+/** Key of a hybrid host's v2 tree, in which the runtimes make a cgroup too although it controls nothing. */
+const UNIFIED = "unified";
+
 /**
  * Where the host's cgroup controllers are mounted. v1 has a tree a controller (or a few co-mounted ones), v2 one tree for
  * all; a hybrid host (v1 controllers beside an empty v2 tree) counts as v1, as it does for every OCI runtime.
@@ -10,7 +13,10 @@ export interface CgroupHierarchy {
   readonly version: "v1" | "v2";
   /** Controllers usable here, as /sys/fs/cgroup/cgroup.controllers or the v1 mounts name them. */
   readonly controllers: readonly string[];
-  /** v1: controller -> mount; v2: "" -> mount. `root` is what of the tree the mount shows (mountinfo field 4). */
+  /**
+   * v1: controller -> mount, with "unified" for the v2 tree that a hybrid host has besides; v2: "" -> mount. `root` is what of
+   * the tree the mount shows (mountinfo field 4).
+   */
   readonly mounts: ReadonlyMap<string, { readonly path: string; readonly root: string }>;
 }
 
@@ -24,6 +30,7 @@ export function probeCgroups(mountinfo = readFileSync("/proc/self/mountinfo", "u
     const [type, , options = ""] = after.split(" ");
     if (!path.startsWith("/sys/fs/cgroup")) continue;
     if (type === "cgroup2" && path === "/sys/fs/cgroup") v2 = { path, root };
+    else if (type === "cgroup2") v1.set(UNIFIED, { path, root });
     if (type !== "cgroup") continue;
     for (const option of options.split(",")) {
       if (option === "rw" || option === "ro" || option === "xattr" || option === "clone_children") continue;
@@ -37,7 +44,7 @@ export function probeCgroups(mountinfo = readFileSync("/proc/self/mountinfo", "u
   }
   return {
     version: "v1",
-    controllers: [...v1.keys()].filter((name) => !name.includes("=")),
+    controllers: [...v1.keys()].filter((name) => !name.includes("=") && name !== UNIFIED),
     mounts: v1,
   };
 }
@@ -56,10 +63,11 @@ export function cgroupsOf(hierarchy: CgroupHierarchy, pid: number): CgroupPaths 
     const path = rest.join(":");
     if (hierarchy.version === "v2" && controllers !== "") continue;
     for (const controller of controllers.split(",")) {
-      const mount = hierarchy.mounts.get(controller);
+      const name = hierarchy.version === "v1" && controller === "" ? UNIFIED : controller;
+      const mount = hierarchy.mounts.get(name);
       if (!mount) continue;
       const below = mount.root !== "/" && path.startsWith(mount.root) ? path.slice(mount.root.length) : path;
-      paths[controller] = join(mount.path, below);
+      paths[name] = join(mount.path, below);
     }
   }
   return paths;
