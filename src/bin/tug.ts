@@ -4,7 +4,7 @@ async function start(argv: readonly string[]): Promise<number> {
     case "daemon":
       return (await import("../daemon/main.ts")).main(argv.slice(1));
     case "__helper":
-      return (await import("../helper/main.ts")).main(argv.slice(1));
+      return (await import("../helper/main.ts")).runHelper(argv.slice(1));
     default:
       return (await import("../cli/main.ts")).main(argv);
   }
