@@ -301,6 +301,18 @@ describe("hijacked connections", () => {
     expect(await client.end()).toEndWith("\r\n\r\nyou said early late");
   });
 
+  test("a client may close its direction before the upgrade", async () => {
+    handler = async (exchange) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const raw = exchange.hijack(101, {});
+      const first = await raw.next();
+      await raw.write(Buffer.from(`${first === undefined} ${exchange.signal.aborted}`));
+    };
+    const client = new Client().send(requestLine("POST", "/", "Upgrade: tcp"));
+    client.socket.end();
+    expect(await client.end()).toEndWith("\r\n\r\ntrue false");
+  });
+
   test("output is whole although the client was still sending when it ended", async () => {
     const size = 3 * 1024 * 1024;
     handler = async (exchange) => {

@@ -136,7 +136,8 @@ export class ServerExchange implements Exchange {
     this.#input = this.#newInput();
     const rest = this.#channel.becomeRaw();
     this.#input.push(rest);
-    if (this.#channel.halfClosed) this.#input.end();
+    if (this.#gone) this.#input.fail(cancelled());
+    else if (this.#channel.halfClosed) this.#input.end();
     const input = this.#input;
     return {
       next: () => input.next(),
@@ -193,12 +194,16 @@ export class ServerExchange implements Exchange {
     this.#input.discard();
   }
 
-  /** The client closed its direction: end of stdin for a hijacked stream, otherwise it went away, as Go's server sees it. */
+  /**
+   * The client closed its direction. On a stream, or a request for one, that is the end of stdin; otherwise it went away, as
+   * Go's server sees it.
+   */
   peerEnded(raw: boolean): void {
     if (raw) {
       this.#input.end();
       return;
     }
+    if (this.bodyComplete && this.headers.has("upgrade")) return;
     if (!this.bodyComplete) this.#input.fail(new TugError("invalid-argument", "unexpected EOF"));
     this.#goneAway();
   }
