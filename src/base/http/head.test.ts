@@ -14,7 +14,7 @@ describe("parseHead", () => {
   test("joins repeated fields", () => {
     expect(parse("GET / HTTP/1.1", "Host: a", "Accept: x", "accept: y").headers.get("accept")).toBe("x, y");
   });
-  test.each([
+  const refused: readonly (readonly string[])[] = [
     ["GET / HTTP/2.0", "Host: a"],
     ["GET  / HTTP/1.1", "Host: a"],
     ["GET /a b HTTP/1.1", "Host: a"],
@@ -25,9 +25,12 @@ describe("parseHead", () => {
     ["GET / HTTP/1.1", "Host: a", " folded"],
     ["GET / HTTP/1.1", "Host: a", "X: a\nY: b"],
     [""],
-  ])("refuses %j", (...lines) => {
-    expect(() => parse(...lines)).toThrow("malformed HTTP request");
-  });
+  ];
+  for (const lines of refused) {
+    test(`refuses ${JSON.stringify(lines)}`, () => {
+      expect(() => parse(...lines)).toThrow("malformed HTTP request");
+    });
+  }
 });
 
 describe("bodyFraming", () => {
@@ -37,15 +40,18 @@ describe("bodyFraming", () => {
     expect(framing("Transfer-Encoding: Chunked")).toBe("chunked");
     expect(framing()).toBe(0);
   });
-  test.each([
+  const ambiguous: readonly (readonly string[])[] = [
     ["Content-Length: 12", "Transfer-Encoding: chunked"],
     ["Content-Length: 1", "Content-Length: 2"],
     ["Content-Length: -1"],
     ["Content-Length: 0x10"],
     ["Transfer-Encoding: gzip, chunked"],
-  ])("refuses the ambiguous %j", (...lines) => {
-    expect(() => framing(...lines)).toThrow("malformed HTTP request");
-  });
+  ];
+  for (const lines of ambiguous) {
+    test(`refuses the ambiguous ${JSON.stringify(lines)}`, () => {
+      expect(() => framing(...lines)).toThrow("malformed HTTP request");
+    });
+  }
 });
 
 test("hasToken looks at whole tokens in any case", () => {
