@@ -110,10 +110,10 @@ async function begin(
   options: PushOptions,
 ): Promise<"mounted" | Upload> {
   const path = `/v2/${ref.path}/blobs/uploads/`;
-  const expect = [201, 202];
   const sources = (options.mountFrom ?? []).filter(
     (each) => each.domain === ref.domain && each.path !== ref.path,
   );
+  let opened: Upload | undefined;
   for (const { path: source } of sources.slice(0, maxMounts)) {
     const query = new URLSearchParams({ mount: blob.digest, from: source });
     let exchange: Exchange;
@@ -122,7 +122,7 @@ async function begin(
         method: "POST",
         path: `${path}?${query}`,
         scopes: [repositoryScope(source, "pull")],
-        expect,
+        expect: [201, 202],
         signal: options.signal,
       });
     } catch (error) {
@@ -130,10 +130,13 @@ async function begin(
       if (error instanceof RegistryError && error.status < 500) continue;
       throw error;
     }
-    using opened = exchange;
-    if (opened.response.status === 201) return "mounted";
-    return Upload.at(opened, session, blob);
+    using answered = exchange;
+    // A source that lacks the blob opens an upload instead; one of them is enough.
+    await opened?.cancel(session, options.signal);
+    if (answered.response.status === 201) return "mounted";
+    opened = Upload.at(answered, session, blob);
   }
+  if (opened) return opened;
   using exchange = await session.send({ method: "POST", path, expect: [202], signal: options.signal });
   return Upload.at(exchange, session, blob);
 }

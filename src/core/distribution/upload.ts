@@ -50,6 +50,21 @@ export class Upload {
     }
   }
 
+  /** Gives the upload up. A registry that will not hear of it forgets it by itself in time. */
+  async cancel(session: Session, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      const exchange = await session.send({
+        method: "DELETE",
+        path: this.#location,
+        expect: [200, 202, 204],
+        signal,
+      });
+      exchange[Symbol.dispose]();
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+    }
+  }
+
   /** Sends what the registry lacks and closes the upload under the blob's digest. */
   async run(session: Session, content: ContentStore, options: PushOptions): Promise<void> {
     const { digest, size } = this.#blob;
