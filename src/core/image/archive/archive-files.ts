@@ -1,0 +1,135 @@
+import { posix } from "node:path";
+import { CompressionError, decompress } from "../../../base/lib/compression/compression.ts";
+import { invalid, TugError } from "../../../base/lib/errors.ts";
+import type { Digest } from "../../../base/lib/ids.ts";
+import { randomId } from "../../../base/lib/ids.ts";
+import { TarError } from "../../../base/lib/tar/entry.ts";
+import { readTar, type TarMember } from "../../../base/lib/tar/read.ts";
+import { parseDigest } from "../../../base/spec/docker/reference.ts";
+import type { BlobInfo, ContentStore, Lease } from "../../content/content.ts";
+
+/** Names in an archive that lead to other names: docker save of old shares equal layers that way. */
+type ArchiveNode = { readonly blob: BlobInfo } | { readonly target: string };
+
+/** More members than any image archive has. */
+const memberLimit = 100_000;
+
+/**
+ * The files of an image archive, as blobs of the content store: an archive is read once from a stream, and what says what
+ * its files mean (manifest.json, index.json) comes last. Everything is leased until disposal, and then garbage unless an
+ * image was recorded of it.
+ */
+export class ArchiveFiles implements Disposable {
+  readonly #content: ContentStore;
+  readonly #lease: Lease;
+  readonly #nodes = new Map<string, ArchiveNode>();
+
+  private constructor(content: ContentStore) {
+    this.#content = content;
+    this.#lease = content.lease();
+  }
+
+  /** Reads the whole stream, plain or compressed. Throws data-loss in Docker's words for a damaged or short archive. */
+  static async read(
+    content: ContentStore,
+    stream: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<ArchiveFiles> {
+    const files = new ArchiveFiles(content);
+    try {
+      for await (const member of readTar(decompress(stream))) {
+        signal?.throwIfAborted();
+        if (files.#nodes.size >= memberLimit) throw invalid("the archive has too many members");
+        await files.#take(member);
+      }
+      return files;
+    } catch (error) {
+      files[Symbol.dispose]();
+      throw archiveError(error);
+    }
+  }
+
+  async #take(member: TarMember): Promise<void> {
+    const { entry } = member;
+    const name = clean(entry.path);
+    if (name === "") return;
+    if (entry.kind === "symlink") {
+      this.#nodes.set(name, { target: clean(posix.join(posix.dirname(name), entry.linkPath)) });
+    } else if (entry.kind === "link") {
+      this.#nodes.set(name, { target: clean(entry.linkPath) });
+    } else if (entry.kind === "file") {
+      this.#nodes.set(name, { blob: await this.#ingest(name, member) });
+    }
+  }
+
+  async #ingest(name: string, member: TarMember): Promise<BlobInfo> {
+    if (member.entry.sparse) throw invalid(`sparse file ${JSON.stringify(name)} in an image archive`);
+    const expected = otherAlgorithm(name);
+    await using ingest = await this.#content.ingest(
+      `archive-${randomId()}`,
+      expected && { digest: expected, size: member.entry.size },
+    );
+    try {
+      for await (const { chunk } of member.pieces) await ingest.write(chunk);
+      const blob = await ingest.commit();
+      this.#lease.add(blob.digest);
+      return blob;
+    } catch (error) {
+      await ingest.abort();
+      throw error;
+    }
+  }
+
+  has(name: string): boolean {
+    return this.blob(name) !== undefined;
+  }
+
+  /** The blob a name leads to; undefined when there is none. */
+  blob(name: string): BlobInfo | undefined {
+    let at = clean(name);
+    for (let links = 0; links < 40; links++) {
+      const node = this.#nodes.get(at);
+      if (!node) return undefined;
+      if ("blob" in node) return node.blob;
+      at = node.target;
+    }
+    return undefined;
+  }
+
+  /** The blob of a digest, if the archive brought it. */
+  byDigest(digest: Digest): BlobInfo | undefined {
+    const [algorithm, hex] = digest.split(":");
+    const blob = this.blob(`blobs/${algorithm}/${hex}`);
+    // Held under its path but with other bytes: the archive is damaged.
+    if (blob && blob.digest !== digest) {
+      throw new TugError("data-loss", `blob ${digest} of the archive hashes to ${blob.digest}`);
+    }
+    return blob;
+  }
+
+  async readBlob(blob: BlobInfo, limit: number): Promise<Uint8Array> {
+    return await this.#content.read(blob.digest, limit);
+  }
+
+  [Symbol.dispose](): void {
+    this.#lease[Symbol.dispose]();
+  }
+}
+
+/** A path in the archive, as a name below its root; "" for the root itself. What leads outside leads nowhere. */
+function clean(path: string): string {
+  return posix.join("/", path).slice(1).replace(/\/+$/, "");
+}
+
+/** Blobs are hashed with sha256 unless their place says otherwise. */
+function otherAlgorithm(name: string): Digest | undefined {
+  const match = /^blobs\/(sha384|sha512)\/([a-f0-9]+)$/.exec(name);
+  return match ? parseDigest(`${match[1]}:${match[2]}`) : undefined;
+}
+
+export function archiveError(error: unknown): unknown {
+  if (error instanceof TarError || error instanceof CompressionError) {
+    return new TugError("invalid-argument", error.message, { cause: error });
+  }
+  return error;
+}
