@@ -211,6 +211,9 @@ test("update changes the limits of a live container", async () => {
     readFileSync(paths[""] ? join(paths[""], v2) : join(paths[controller] ?? "", v1), "utf8").trim();
   expect(read("memory", "memory.limit_in_bytes", "memory.max")).toBe(String(32 << 20));
   expect(read("pids", "pids.max", "pids.max")).toBe("17");
+  await box.runtime.update("l-upd", { memory: { limit: 64 << 20, swap: 128 << 20 }, pids: { limit: -1 } });
+  expect(read("memory", "memory.limit_in_bytes", "memory.max")).toBe(String(64 << 20));
+  expect(read("pids", "pids.max", "pids.max")).toBe("max");
   await box.runtime.delete("l-upd", { force: true });
   expectNothingLeft("l-upd");
 });

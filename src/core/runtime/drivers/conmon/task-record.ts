@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmdirSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CgroupPaths } from "../../../../base/sys/cgroup.ts";
 import type { ProcessIdentity } from "../../../../base/sys/pidfd.ts";
@@ -24,7 +24,7 @@ export interface TaskRecord {
 
 const FILE = "task.json";
 /** Everything that the runtime, conmon and the record itself put into the state directory. */
-const FILES = [
+const FILES: ReadonlySet<string> = new Set([
   "config.json",
   "process.json",
   FILE,
@@ -35,7 +35,8 @@ const FILES = [
   "winsz",
   "exit",
   "oom",
-] as const;
+  `${FILE}.new`,
+]);
 
 /** Replaces the record at once; a reader sees the old or the new one. */
 export function writeRecord(state: string, record: TaskRecord): void {
@@ -64,9 +65,8 @@ export function readRecord(state: string): TaskRecord | undefined {
 
 /** Removes the task's files, and the directory when nothing else lies in it. */
 export function removeTaskFiles(state: string): void {
-  for (const name of FILES) rmSync(join(state, name), { force: true });
-  rmSync(join(state, `${FILE}.new`), { force: true });
   try {
+    for (const name of readdirSync(state)) if (FILES.has(name)) unlinkSync(join(state, name));
     rmdirSync(state);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;

@@ -1,10 +1,24 @@
-import { closeSync, constants, openSync, rmSync, statSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  openSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
-import { type CgroupHierarchy, removeCgroup } from "../../../../base/sys/cgroup.ts";
+import { type CgroupHierarchy, controllerPath, removeCgroup } from "../../../../base/sys/cgroup.ts";
 import type { OciRuntime, OciTask } from "../../oci.ts";
 import { runOciCommand } from "../../oci-command.ts";
 import type { OciResources, OciSpec } from "../../runtime.ts";
 import type { OciSeccomp } from "../../spec/seccomp.ts";
+
+interface Linux {
+  readonly seccomp?: OciSeccomp;
+  readonly resources?: OciResources;
+}
 
 const BPF_ANNOTATION = "run.oci.seccomp_bpf_data";
 
@@ -38,10 +52,10 @@ export class Crun implements OciRuntime {
    * "run.oci.seccomp_bpf_data"). A profile with flags or a listener stays as it is: those crun reads there.
    */
   async prepare(spec: OciSpec): Promise<OciSpec> {
-    const linux = spec["linux"] as { readonly seccomp?: OciSeccomp } | undefined;
+    const linux = withoutUnlimitedPids(spec["linux"] as Linux | undefined);
     const profile = linux?.seccomp;
     if (!profile || !this.#deps.seccomp || profile.listenerPath || (profile.flags?.length ?? 0) > 0)
-      return spec;
+      return { ...spec, linux };
     const program = Buffer.from(this.#deps.seccomp.program(profile)).toString("base64");
     const { seccomp: _compiled, ...rest } = linux;
     const annotations = { ...(spec["annotations"] as object | undefined), [BPF_ANNOTATION]: program };
@@ -80,6 +94,14 @@ export class Crun implements OciRuntime {
   }
 
   async update(task: OciTask, resources: OciResources): Promise<void> {
+    const pids = resources["pids"] as { readonly limit?: number } | undefined;
+    if (pids?.limit !== undefined && pids.limit < 0) {
+      const directory = controllerPath(task.cgroups, "pids");
+      if (directory) writeFileSync(join(directory, "pids.max"), "max");
+      const { pids: _unlimited, ...rest } = resources;
+      if (Object.keys(rest).length === 0) return;
+      return await this.update(task, rest);
+    }
     await runOciCommand(
       this.path,
       [...this.globalArgs, "update", "--resources", "-", task.id],
@@ -94,4 +116,12 @@ export class Crun implements OciRuntime {
   async #run(...args: string[]): Promise<void> {
     await runOciCommand(this.path, [...this.globalArgs, ...args]);
   }
+}
+
+/** crun 1.8 writes "-1" to pids.max, which the kernel refuses; a new cgroup has no limit anyway. */
+function withoutUnlimitedPids(linux: Linux | undefined): Linux | undefined {
+  const pids = linux?.resources?.["pids"] as { readonly limit?: number } | undefined;
+  if (!linux?.resources || pids?.limit === undefined || pids.limit >= 0) return linux;
+  const { pids: _unlimited, ...resources } = linux.resources;
+  return { ...linux, resources };
 }

@@ -129,6 +129,10 @@ test("limits, sysctls, hostname, shm size, OOM score and ulimits arrive", async 
   expect(output).toEndWith("box");
 });
 
+test("an unlimited number of processes is what a container without a limit has", async () => {
+  expect((await run("echo here", { PidsLimit: -1 })).output).toBe("here");
+});
+
 test("an init reaps what the program leaves behind", async () => {
   const init = ["/usr/bin/tini-static", "/usr/bin/tini"].find((path) => existsSync(path));
   if (!init) return;
