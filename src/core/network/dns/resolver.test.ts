@@ -119,7 +119,7 @@ test("malformed packets are answered or ignored, and the resolver goes on", () =
     "4711010000010000000000003fff",
     `471101000001000000000000${"c00c".repeat(4)}00010001`,
   ]) {
-    db.run("sh", "-c", `echo ${bytes} | xxd -r -p | socat -T0.05 - UDP4:127.0.0.11:53`);
+    db.run("sh", "-c", `echo ${bytes} | xxd -r -p | socat -t0.05 -T0.05 - UDP4:127.0.0.11:53`);
   }
   expect(query(db.pid, "web").answers).toEqual([webEnd.ipv4]);
 });

@@ -90,7 +90,7 @@ async function startNamespace() {
   const child = Bun.spawn(["unshare", "-n", "sh", "-c", "echo ready; exec sleep 600"], {
     stdin: "ignore",
     stdout: "pipe",
-    stderr: "inherit",
+    stderr: "ignore",
   });
   await child.stdout.getReader().read();
   return child;
@@ -158,9 +158,12 @@ export class NetworkBench implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.service.shutdown({ everything: true });
-    for (const container of this.containers) await container.kill();
-    rmSync(this.root, { recursive: true, force: true });
+    try {
+      await this.service.shutdown({ everything: true });
+    } finally {
+      for (const container of this.containers) await container.kill();
+      rmSync(this.root, { recursive: true, force: true });
+    }
   }
 }
 
@@ -208,16 +211,16 @@ export async function serve(container: FakeContainer, port: number, line: string
   throw new Error(`nothing listens on ${port}`);
 }
 
-/** What a client on the host reads from address:port; "" when it cannot connect within a second. */
+/** What a client on the host reads from address:port; "" when it cannot connect soon. */
 export function ask(address: string, port: number): string {
   const target = address.includes(":") ? `TCP6:[${address}]:${port}` : `TCP4:${address}:${port}`;
-  return Bun.spawnSync(["socat", "-T1", "-u", `${target},connect-timeout=1`, "-"], { stderr: "ignore" }).stdout.toString().trim();
+  return Bun.spawnSync(["socat", "-T1", "-u", `${target},connect-timeout=0.3`, "-"], { stderr: "ignore" }).stdout.toString().trim();
 }
 
 /** The same from inside a container. */
 export function askFrom(container: FakeContainer, address: string, port: number): string {
   const target = address.includes(":") ? `TCP6:[${address}]:${port}` : `TCP4:${address}:${port}`;
   return container
-    .run("sh", "-c", `socat -T1 -u ${target},connect-timeout=1 - 2>/dev/null`)
+    .run("sh", "-c", `socat -T1 -u ${target},connect-timeout=0.3 - 2>/dev/null`)
     .trim();
 }
