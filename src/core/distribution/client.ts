@@ -55,8 +55,11 @@ export class HttpRegistryClient implements RegistryClient, Pusher {
   }
 
   async resolve(ref: Reference, options: RemoteOptions): Promise<ResolvedImage> {
+    // A collection while the second document of an index still comes must not take the first.
+    using own = this.#content.lease();
+    const leased = { ...options, lease: options.lease ?? own };
     return await this.#pulling(ref, options, (session) =>
-      resolveImage(this.#context(session, ref, options), options.platform ?? hostPlatform()),
+      resolveImage(this.#context(session, ref, leased), options.platform ?? hostPlatform()),
     );
   }
 

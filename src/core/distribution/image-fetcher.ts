@@ -39,7 +39,12 @@ export class ParallelImageFetcher implements ImageFetcher {
     if (config.size > configLimit) {
       throw new TugError("data-loss", `image config ${config.digest} is larger than ${configLimit} bytes`);
     }
-    await this.#deps.client.fetch(ref, config, options);
+    try {
+      await this.#deps.client.fetch(ref, config, options);
+    } catch (error) {
+      if (!(error instanceof TugError) || error.code === "cancelled") throw error;
+      throw new TugError(error.code, `error pulling image configuration: ${error.message}`, { cause: error });
+    }
     const parsed = parseImageConfig(await this.#deps.content.read(config.digest, configLimit));
     if (parsed.rootfs.diff_ids.length !== layers.length) {
       throw new TugError(
