@@ -48,7 +48,8 @@ export class Sandbox implements AsyncDisposable {
         ["crun", new Crun({ path: crun, root, cgroupManager: "cgroupfs", hierarchy, seccomp: this.seccomp })],
         ["runc", new Runc({ path: "/usr/sbin/runc", root: `${root}-runc`, systemdCgroup: false })],
       ]),
-      defaultRuntime: "crun",
+      // The suite runs under the other runtime as well: TUG_TEST_RUNTIME=runc.
+      defaultRuntime: process.env["TUG_TEST_RUNTIME"] ?? "crun",
       hierarchy,
       log: silentLog,
       createTimeoutMs,
