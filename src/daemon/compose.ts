@@ -5,10 +5,12 @@ import type { Backends } from "../api/backend.ts";
 import { systemClock } from "../base/lib/clock.ts";
 import { TugError } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
-import { probeCgroups } from "../base/sys/cgroup.ts";
+import { type CgroupHierarchy, probeCgroups } from "../base/sys/cgroup.ts";
 import { createNetworkService } from "../core/network/service.ts";
+import { chooseRuntime } from "../core/runtime/choose.ts";
 import { createTaskRuntime } from "../core/runtime/drivers/conmon/conmon.ts";
 import { probeHost } from "../core/runtime/host-facts.ts";
+import type { OciRuntime } from "../core/runtime/oci.ts";
 import { volumeContents } from "../core/volume/contents.ts";
 import { SqliteVolumeStore } from "../core/volume/store.ts";
 import { ContainerConnections } from "../engine/containers/connect.ts";
@@ -49,13 +51,10 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
   const conmon = findProgram(["conmon"]);
   if (!conmon)
     throw new TugError("not-implemented", "conmon was not found: install it, it holds the containers");
-  const defaultRuntime = config.defaultRuntime ?? [...runtimes.keys()][0];
-  if (defaultRuntime === undefined || !runtimes.has(defaultRuntime)) {
-    throw new TugError(
-      "not-implemented",
-      `no OCI runtime "${defaultRuntime ?? "crun"}" was found on this host`,
-    );
-  }
+  const defaultRuntime =
+    config.defaultRuntime ?? (await workingRuntime(config, runtimes, hierarchy, log)).name;
+  if (!runtimes.has(defaultRuntime))
+    throw new TugError("not-implemented", `no OCI runtime "${defaultRuntime}" was found on this host`);
   const runtime = stack.use(createTaskRuntime({ conmon, runtimes, defaultRuntime, hierarchy, log }));
   const snapshots = await openSnapshotter({
     db: databases.durable,
@@ -132,4 +131,20 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** crun unless this host's cgroup layout is one that it refuses. */
+function workingRuntime(
+  config: DaemonConfig,
+  runtimes: ReadonlyMap<string, OciRuntime>,
+  hierarchy: CgroupHierarchy,
+  log: Log,
+): Promise<OciRuntime> {
+  return chooseRuntime({
+    candidates: [...runtimes.values()],
+    hierarchy,
+    directory: config.execRoot,
+    cgroupParent: `/${config.instance}`,
+    log,
+  });
 }
