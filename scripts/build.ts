@@ -28,6 +28,9 @@ const args = [
   "build",
   "--compile",
   "--bytecode",
+  // Chunks keep the daemon's node:* and bun:* imports out of the command line's way.
+  "--splitting",
+  "--min-chunk-size=4096",
   "--minify",
   "--keep-names",
   "--format=esm",

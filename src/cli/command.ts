@@ -34,7 +34,7 @@ export interface Command<F extends Flags = Flags> {
   readonly interspersed?: boolean;
   /** Exit code and framing of a failure: `run` and `create` answer 125 and point at their help. */
   readonly failure?: "run";
-  run(context: Context, call: Invocation<F>): Promise<number | void>;
+  run(context: Context, call: Invocation<F>): Promise<number>;
 }
 
 /** Checks a command's shape and keeps its flag types for `run`. */

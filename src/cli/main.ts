@@ -1,4 +1,5 @@
 import { messageOf } from "../base/lib/errors.ts";
+import { commitId, tugVersion } from "../base/lib/product.ts";
 import { type Command, countComplaint } from "./command.ts";
 import { type Entry, entries, groups } from "./commands/table.ts";
 import type { Context, GlobalOptions } from "./context.ts";
@@ -7,7 +8,6 @@ import { parseFlags } from "./flags/parse.ts";
 import { globalFlags } from "./globals.ts";
 import { StandardInput } from "./io/input.ts";
 import { FdOutput, type Output } from "./io/output.ts";
-import { commitId, tugVersion } from "./product.ts";
 
 /** Runs `tug` with the arguments behind its name; resolves with the exit code, everything written. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -137,7 +137,7 @@ async function runCommand(
       args: call.args,
       name,
     });
-    return code ?? 0;
+    return code;
   } catch (error) {
     if (command.failure !== "run" || isBrokenPipe(error)) throw error;
     const text = messageOf(error);

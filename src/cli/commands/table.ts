@@ -25,6 +25,25 @@ export const groups: Readonly<Record<string, string>> = {
 /** Every command. */
 export const entries: readonly Entry[] = [
   {
+    path: "container attach",
+    top: "attach",
+    summary: "Attach this terminal's input and output to a running container",
+    load: () => import("./container/attach.ts"),
+  },
+  {
+    path: "container create",
+    top: "create",
+    summary: "Create a container without starting it",
+    load: () => import("./container/create.ts"),
+  },
+  {
+    path: "container exec",
+    top: "exec",
+    section: "common",
+    summary: "Run a command in a running container",
+    load: () => import("./container/exec.ts"),
+  },
+  {
     path: "container logs",
     top: "logs",
     summary: "Show a container's output",
@@ -37,6 +56,19 @@ export const entries: readonly Entry[] = [
     section: "common",
     summary: "List containers",
     load: () => import("./container/ls.ts"),
+  },
+  {
+    path: "container run",
+    top: "run",
+    section: "common",
+    summary: "Create a container from an image and start it",
+    load: () => import("./container/run.ts"),
+  },
+  {
+    path: "container start",
+    top: "start",
+    summary: "Start stopped containers",
+    load: () => import("./container/start.ts"),
   },
   {
     path: "version",

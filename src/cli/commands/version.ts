@@ -1,10 +1,10 @@
+import { builtAt, commitId, tugVersion } from "../../base/lib/product.ts";
 import type { SystemVersion } from "../../base/spec/docker/api.gen.ts";
 import { daemonVersion } from "../../client/system/version.ts";
 import { clientApiVersion } from "../../client/version.ts";
 import { defineCommand, noArgs } from "../command.ts";
 import { text } from "../flags/flag.ts";
 import { alignColumns } from "../format/tabwriter.ts";
-import { builtAt, commitId, tugVersion } from "../product.ts";
 
 export const command = defineCommand({
   usage: "[OPTIONS]",
@@ -28,6 +28,7 @@ export const command = defineCommand({
       await context.out.write(renderObject(view, values.format));
     } else await context.out.write(`${pretty(view)}\n`);
     if (failure !== undefined) throw failure;
+    return 0;
   },
 });
 

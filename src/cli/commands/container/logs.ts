@@ -35,5 +35,6 @@ export const command = defineCommand({
     const out = (chunk: Uint8Array) => context.out.write(chunk);
     if (container.Config?.Tty) await copyRaw(reply.body, out);
     else await demultiplex(reply.body, { stdout: out, stderr: (chunk) => context.err.write(chunk) });
+    return 0;
   },
 });

@@ -47,5 +47,6 @@ export const command = defineCommand({
     await context.out.write(
       await renderList<ContainerSummary>(spec, containers, { format: shown, quiet: values.quiet }),
     );
+    return 0;
   },
 });

@@ -154,7 +154,7 @@ class Execution {
     }
     const takesArgs = rest.length > 0 || piped !== nothing;
     if (takesArgs && head.kind !== "field" && head.kind !== "variable" && head.kind !== "pipe") {
-      throw this.#fail(sourceOf(head), "can't give argument to non-function " + sourceOf(head));
+      throw this.#fail(sourceOf(head), `can't give argument to non-function ${sourceOf(head)}`);
     }
     return this.#value(head, dot, scopes, takesArgs ? args() : []);
   }

@@ -1,0 +1,28 @@
+import { atLeast, defineCommand } from "../../command.ts";
+import { createWithImage } from "../../run/create.ts";
+import { containerFlags } from "../../run/flags.ts";
+import { proxyVariables } from "../../run/proxies.ts";
+import { containerSpec } from "../../run/spec.ts";
+
+export const command = defineCommand({
+  usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+  args: atLeast(1),
+  flags: containerFlags,
+  interspersed: false,
+  failure: "run",
+  async run(context, { values, changed, args: [image = "", ...rest] }) {
+    const client = await context.client();
+    const proxies = proxyVariables((await context.config()).data, client.address.text);
+    const spec = containerSpec({ values, changed, image, command: rest, env: context.env, proxies });
+    const id = await createWithImage(context, client, spec, {
+      image,
+      name: values.name,
+      platform: values.platform,
+      pull: values.pull,
+      quiet: values.quiet,
+      cidfile: values.cidfile,
+    });
+    await context.out.write(`${id}\n`);
+    return 0;
+  },
+});

@@ -1,0 +1,33 @@
+import { TugError } from "../../base/lib/errors.ts";
+import type { Context } from "../context.ts";
+import { failureText } from "../exit.ts";
+
+/**
+ * Does the same to several operands side by side, prints the name of each that went well in the order given, and each
+ * failure on stderr. Exit code 1 when one failed.
+ */
+export async function eachOperand(
+  context: Context,
+  operands: readonly string[],
+  act: (operand: string) => Promise<unknown>,
+  options: { readonly print?: boolean; readonly failure?: (failed: readonly string[]) => string } = {},
+): Promise<number> {
+  const running = operands.map(async (operand) => {
+    await act(operand);
+  });
+  for (const job of running) job.catch(() => undefined); // told below, in order
+  const failed: string[] = [];
+  for (const [at, job] of running.entries()) {
+    const operand = operands[at] ?? "";
+    try {
+      await job;
+      if (options.print !== false) await context.out.write(`${operand}\n`);
+    } catch (error) {
+      failed.push(operand);
+      await context.err.write(failureText(error) ?? "");
+    }
+  }
+  if (failed.length === 0) return 0;
+  if (options.failure) throw new TugError("internal", options.failure(failed));
+  return 1;
+}

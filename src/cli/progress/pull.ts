@@ -1,0 +1,46 @@
+import {
+  familiarName,
+  familiarString,
+  parseReference,
+  withDefaultTag,
+} from "../../base/spec/docker/reference.ts";
+import type { Client } from "../../client/client.ts";
+import { pullImage } from "../../client/images/pull.ts";
+import { authFor, registryKey } from "../config/credentials.ts";
+import type { Context } from "../context.ts";
+import type { Output } from "../io/output.ts";
+import { showProgress } from "./display.ts";
+
+export interface PullRequest {
+  readonly image: string;
+  readonly platform: string;
+  readonly quiet: boolean;
+  readonly allTags?: boolean;
+  readonly out: Output;
+}
+
+/** Pulls an image with the credentials of its registry and shows how it goes; gives the name that was pulled. */
+export async function pullWithProgress(
+  context: Context,
+  client: Client,
+  request: PullRequest,
+): Promise<string> {
+  const parsed = parseReference(request.image);
+  const reference = request.allTags ? parsed : withDefaultTag(parsed);
+  const auth = await authFor(await context.config(), registryKey(reference.domain));
+  const messages = await pullImage(client, {
+    image: familiarName(reference),
+    tag: request.allTags ? "" : (reference.digest ?? reference.tag ?? ""),
+    platform: request.platform,
+    auth,
+  });
+  if (request.quiet) await showProgress(messages, silent);
+  else await showProgress(messages, request.out);
+  return familiarString(reference);
+}
+
+const silent: Output = {
+  write: () => Promise.resolve(),
+  isTerminal: false,
+  size: () => ({ width: 0, height: 0 }),
+};

@@ -1,0 +1,48 @@
+import { readFileSync } from "node:fs";
+import { invalid, messageOf } from "../../base/lib/errors.ts";
+import { systemText } from "./environment.ts";
+
+export interface SecurityOptions {
+  readonly options: string[];
+  /** Empty lists when `systempaths=unconfined` lifts the masks. */
+  readonly unmasked: boolean;
+}
+
+/** Reads --security-opt values; a seccomp profile's file is read here and its JSON sent. */
+export function parseSecurity(values: readonly string[]): SecurityOptions {
+  const options: string[] = [];
+  let unmasked = false;
+  for (const value of values) {
+    if (value === "systempaths=unconfined") {
+      unmasked = true;
+      continue;
+    }
+    const at =
+      value.includes("=") || value.startsWith("no-new-privileges") ? value.indexOf("=") : value.indexOf(":");
+    const key = at < 0 ? value : value.slice(0, at);
+    const text = at < 0 ? "" : value.slice(at + 1);
+    if (text === "" && key !== "no-new-privileges" && !value.startsWith("no-new-privileges:")) {
+      throw invalid(`invalid --security-opt: ${JSON.stringify(value)}`);
+    }
+    options.push(
+      key === "seccomp" && text !== "builtin" && text !== "unconfined"
+        ? `seccomp=${readProfile(text)}`
+        : value,
+    );
+  }
+  return { options, unmasked };
+}
+
+function readProfile(path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw invalid(`opening seccomp profile (${path}) failed: open ${path}: ${systemText(error)}`, error);
+  }
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch (error) {
+    throw invalid(`compacting json for seccomp profile (${path}) failed: ${messageOf(error)}`, error);
+  }
+}

@@ -1,0 +1,69 @@
+import { DetachFilter, parseDetachKeys } from "../../base/lib/detach-keys.ts";
+import type { Connection } from "../../client/http/connection.ts";
+import { copyRaw, demultiplex } from "../../client/stream/frames.ts";
+import type { Context } from "../context.ts";
+
+export interface StreamOptions {
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  /** Given when keys may detach (a terminal on both sides). */
+  readonly detachKeys?: string | undefined;
+}
+
+/** "detached" when the user typed the detach keys, otherwise the output's end. */
+export type StreamEnd = "ended" | "detached";
+
+/**
+ * Joins a hijacked stream to standard input and output until the output ends. The end of standard input ends only our
+ * direction: the process inside sees end-of-file and may go on writing.
+ */
+export async function joinStreams(
+  context: Context,
+  stream: Connection,
+  options: StreamOptions,
+): Promise<StreamEnd> {
+  const raw = options.tty && options.stdin && context.in.isTerminal;
+  const source = { next: () => stream.read() };
+  const toOut = options.stdout ? (chunk: Uint8Array) => context.out.write(chunk) : ignore;
+  const toErr = options.stderr ? (chunk: Uint8Array) => context.err.write(chunk) : ignore;
+  if (raw) context.in.setRaw(true);
+  try {
+    const output = (
+      options.tty ? copyRaw(source, toOut) : demultiplex(source, { stdout: toOut, stderr: toErr })
+    ).then(() => "ended" as const);
+    if (!options.stdin) return await output;
+    const input = copyInput(context, stream, options);
+    const first = await Promise.race([output, input]);
+    return first === "detached" ? "detached" : await output;
+  } finally {
+    if (raw) context.in.setRaw(false);
+    stream.close();
+  }
+}
+
+const ignore = () => undefined;
+
+async function copyInput(
+  context: Context,
+  stream: Connection,
+  options: StreamOptions,
+): Promise<"input-ended" | "detached"> {
+  const filter =
+    options.tty && options.detachKeys !== undefined
+      ? new DetachFilter(parseDetachKeys(options.detachKeys))
+      : undefined;
+  try {
+    for await (const chunk of context.in.chunks()) {
+      const { forward, detached } = filter?.feed(chunk) ?? { forward: chunk, detached: false };
+      const wait = forward.length > 0 ? stream.write(forward) : undefined;
+      if (wait) await wait;
+      if (detached) return "detached";
+    }
+    stream.shutdown();
+  } catch (error) {
+    if (!stream.closed) throw error; // the process inside ended first: its output decides
+  }
+  return "input-ended";
+}
