@@ -2,6 +2,7 @@ import type { FileHandle } from "node:fs/promises";
 import { open, rename, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { TugError } from "../../base/lib/errors.ts";
+import type { Digest } from "../../base/lib/ids.ts";
 import { errnoOf, storageError } from "../../base/lib/storage-error.ts";
 import { Digester, splitDigest } from "../../base/spec/oci/digest.ts";
 import type { BlobInfo, ExpectedBlob, Ingest } from "./content.ts";
@@ -64,10 +65,7 @@ export class FileIngest implements Ingest {
     const size = this.#deps.expected?.size;
     if (size !== undefined && this.offset + chunk.byteLength > size) {
       this.#state = "broken";
-      throw new TugError(
-        "data-loss",
-        `blob ${this.#deps.expected?.digest} is longer than its descriptor says (${size} bytes)`,
-      );
+      throw wrongContent(this.#deps.expected?.digest, `it is longer than ${size} bytes`);
     }
     this.#digester.update(chunk);
     if (this.#buffered + chunk.byteLength <= bufferSize) {
@@ -146,16 +144,9 @@ export class FileIngest implements Ingest {
     const expected = this.#deps.expected;
     if (!expected) return;
     if (expected.size !== undefined && blob.size !== expected.size) {
-      throw new TugError(
-        "data-loss",
-        `unexpected size of blob ${expected.digest}: got ${blob.size} bytes, expected ${expected.size}`,
-      );
+      throw wrongContent(expected.digest, `it has ${blob.size} bytes, not ${expected.size}`);
     }
-    if (blob.digest !== expected.digest) {
-      throw new TugError("data-loss", `filesystem layer verification failed for digest ${expected.digest}`, {
-        cause: new Error(`the content hashes to ${blob.digest}`),
-      });
-    }
+    if (blob.digest !== expected.digest) throw wrongContent(expected.digest, `it hashes to ${blob.digest}`);
   }
 
   async #resume(): Promise<void> {
@@ -198,6 +189,13 @@ export class FileIngest implements Ingest {
       this.#deps.release();
     }
   }
+}
+
+/** dockerd's words for content that is not what its digest or size says; the difference is the cause. */
+function wrongContent(digest: Digest | undefined, difference: string): TugError {
+  return new TugError("data-loss", `filesystem layer verification failed for digest ${digest}`, {
+    cause: new Error(difference),
+  });
 }
 
 /** Makes the names in a directory durable. */

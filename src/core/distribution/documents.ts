@@ -64,7 +64,7 @@ async function headTag(
     path: `/v2/${context.ref.path}/manifests/${tag}`,
     headers: { Accept: accept },
     // An error to HEAD has no body to tell why: GET asks again.
-    expect: [200, 400, 403, 404, 405, 406],
+    expect: [200, 400, 403, 404, 405, 406, 410, 429, 451],
     signal: context.signal,
   });
   const { status, headers } = exchange.response;

@@ -43,7 +43,11 @@ export class ParallelImageFetcher implements ImageFetcher {
       await this.#deps.client.fetch(ref, config, options);
     } catch (error) {
       if (!(error instanceof TugError) || error.code === "cancelled") throw error;
-      throw new TugError(error.code, `error pulling image configuration: ${error.message}`, { cause: error });
+      const reason =
+        error.code === "data-loss"
+          ? `image config verification failed for digest ${config.digest}`
+          : error.message;
+      throw new TugError(error.code, `error pulling image configuration: ${reason}`, { cause: error });
     }
     const parsed = parseImageConfig(await this.#deps.content.read(config.digest, configLimit));
     if (parsed.rootfs.diff_ids.length !== layers.length) {

@@ -46,24 +46,21 @@ export async function resolveImage(
 /** Charts, plugins and other artifacts live in the same registries and are no images. */
 function checkTypes(config: Descriptor, layers: readonly Descriptor[]): void {
   if (config.mediaType !== "" && !isImageConfigType(config.mediaType)) {
-    const kind = config.mediaType === mediaTypes.dockerPlugin ? "plugin" : "unknown";
-    throw new TugError(
-      "invalid-argument",
-      `Encountered remote ${JSON.stringify(config.mediaType)}(${kind}) when fetching`,
-    );
+    const message =
+      config.mediaType === mediaTypes.dockerPlugin
+        ? `Encountered remote ${JSON.stringify(config.mediaType)}(plugin) when fetching`
+        : `unsupported media type ${config.mediaType}`;
+    throw new TugError("invalid-argument", message);
   }
   for (const { mediaType } of layers) {
     if (
       mediaType !== "" &&
       !/^application\/(?:vnd\.(?:docker|oci)\.image\.|octet-stream|x-gzip|x-tar)/.test(mediaType)
     ) {
-      throw new TugError("invalid-argument", `unsupported layer media type ${JSON.stringify(mediaType)}`);
+      throw new TugError("invalid-argument", `unsupported media type ${mediaType}`);
     }
     if (mediaType.endsWith("+encrypted")) {
-      throw new TugError(
-        "invalid-argument",
-        `encrypted layers (${JSON.stringify(mediaType)}) cannot be unpacked`,
-      );
+      throw new TugError("invalid-argument", `unsupported media type ${mediaType}`);
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/lib/clock.ts";
-import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
+import { TugError } from "../../base/lib/errors.ts";
 import { Authorizer } from "./authorizer.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
@@ -68,8 +68,9 @@ export class Session {
         try {
           authorization = await this.authorizer.header(this.#challenges, scopes, request.signal);
         } catch (error) {
-          if (!isCode(error, "unauthorized")) throw error;
-          throw new TugError("unauthorized", `${requestPrefix(request.method, url)}${messageOf(error)}`, {
+          // dockerd asks for tokens inside the request they are for, and its errors read so.
+          if (!(error instanceof TugError) || error.code === "cancelled") throw error;
+          throw new TugError(error.code, `${requestPrefix(request.method, url)}${error.message}`, {
             cause: error,
           });
         }
