@@ -1,4 +1,14 @@
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../base/lib/clock.ts";
@@ -131,6 +141,12 @@ export class Sandbox implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // What a failed test left running.
+    const states = join(this.root, "state");
+    for (const id of existsSync(states) ? readdirSync(states) : []) {
+      await this.runtime.observe(id, this.dirs(id));
+      await this.runtime.delete(id, { force: true });
+    }
     await this.runtime[Symbol.asyncDispose]();
     this.seccomp[Symbol.dispose]();
     removeCgroup(cgroupPathsFor(this.hierarchy, this.parent));

@@ -359,14 +359,19 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     const { cgroups } = task.record;
     if (!setFrozen(cgroups, frozen)) throw internal("the cgroup freezer is not available");
     const wanted = frozen ? "frozen" : "thawed";
-    // v1 gives no event; a tree of stuck tasks may take longer, which is an error as it is for runc.
-    for (let wait = 0; freezeState(cgroups) !== wanted; wait++) {
-      if (wait > 400) {
+    for (let round = 1; freezeState(cgroups) !== wanted; round++) {
+      if (round > 300) {
         setFrozen(cgroups, false);
         throw internal(`unable to ${frozen ? "freeze" : "thaw"}`);
       }
+      // v1 gives no event, misses tasks that are being forked, and stays FREEZING for ever when a thread waits in execve for
+      // frozen siblings: it is asked again, and now and then let go for a moment.
+      if (frozen && round % 20 === 0) {
+        setFrozen(cgroups, false);
+        await Bun.sleep(10);
+      }
       if (frozen) setFrozen(cgroups, true);
-      await Bun.sleep(wait < 20 ? 1 : 10);
+      await Bun.sleep(round < 60 ? 1 : 10);
     }
   }
 

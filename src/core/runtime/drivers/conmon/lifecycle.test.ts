@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeOf, messageOf, TugError } from "../../../../base/lib/errors.ts";
 import { cgroupPathsFor, probeCgroups } from "../../../../base/sys/cgroup.ts";
@@ -49,6 +50,14 @@ test("a command that does not exist or may not be executed fails with Docker's t
     expect(error.message).toContain(`${text}: unknown`);
     expectNothingLeft("l-bad");
   }
+});
+
+test("a container with a tty that cannot start leaves no console socket, in its directory or anywhere", async () => {
+  const sockets = () => readdirSync(tmpdir()).filter((name) => name.startsWith("conmon-term."));
+  const before = sockets();
+  await failure(box.runtime.create(box.task("l-badtty", ["nosuch"], { tty: true })));
+  expect(sockets()).toEqual(before);
+  expectNothingLeft("l-badtty");
 });
 
 test("a kill reaches the init by its exact signal, and one to a container that ended is refused", async () => {

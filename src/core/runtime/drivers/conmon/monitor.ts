@@ -46,6 +46,9 @@ export async function startMonitor(options: MonitorOptions): Promise<MonitorResu
     stdio: ["ignore", "ignore", "pipe", ...pipes.map((pipe) => pipe.theirs)],
     env: {
       PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      // The console socket's place: not /tmp, where conmon leaves it behind when the runtime fails. Relative, because a unix
+      // socket's path is short; conmon and the runtime both work in this directory.
+      TMPDIR: ".",
       _OCI_SYNCPIPE: "3",
       ...(attached ? { _OCI_ATTACHPIPE: "4", _OCI_STARTPIPE: "5" } : {}),
     },

@@ -38,6 +38,9 @@ const FILES: ReadonlySet<string> = new Set([
   `${FILE}.new`,
 ]);
 
+/** conmon's console socket, left behind by a runtime that failed before it connected. */
+const CONSOLE = "conmon-term.";
+
 /** Replaces the record at once; a reader sees the old or the new one. */
 export function writeRecord(state: string, record: TaskRecord): void {
   const path = join(state, FILE);
@@ -66,7 +69,8 @@ export function readRecord(state: string): TaskRecord | undefined {
 /** Removes the task's files, and the directory when nothing else lies in it. */
 export function removeTaskFiles(state: string): void {
   try {
-    for (const name of readdirSync(state)) if (FILES.has(name)) unlinkSync(join(state, name));
+    for (const name of readdirSync(state))
+      if (FILES.has(name) || name.startsWith(CONSOLE)) unlinkSync(join(state, name));
     rmdirSync(state);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
