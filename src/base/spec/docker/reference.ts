@@ -25,44 +25,55 @@ export function parseDigest(text: string): Digest {
   return text as Digest;
 }
 
+/** What the grammar takes for a digest; whether it is a usable one is said apart, as Docker does. */
+const digestShape = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}$/;
+const hexLength: Readonly<Record<string, number>> = { sha256: 64, sha384: 96, sha512: 128 };
+
+function digestOfReference(text: string): Digest {
+  if (!digestShape.test(text)) throw invalid("invalid reference format");
+  const colon = text.indexOf(":");
+  const length = hexLength[text.slice(0, colon)];
+  if (length === undefined) throw invalid("unsupported digest algorithm");
+  if (text.length - colon - 1 !== length) throw invalid("invalid checksum digest length");
+  if (!digestPattern.test(text)) throw invalid("invalid checksum digest format");
+  return text as Digest;
+}
+
 /** Parses what a person types, without adding a tag. Throws invalid-argument "invalid reference format" as Docker does. */
 export function parseReference(text: string): Reference {
   if (/^[a-f0-9]{64}$/.test(text)) {
     throw invalid(`invalid repository name (${text}), cannot specify 64-byte hexadecimal strings`);
   }
   let rest = text;
-  let digest: Digest | undefined;
   const at = rest.indexOf("@");
-  if (at >= 0) {
-    const named = rest.slice(at + 1);
-    if (!digestPattern.test(named)) throw invalid("invalid reference format");
-    digest = named as Digest;
-    rest = rest.slice(0, at);
-  }
+  if (at >= 0) rest = rest.slice(0, at);
   let tag: string | undefined;
   const colon = rest.lastIndexOf(":");
   if (colon > rest.lastIndexOf("/")) {
     tag = rest.slice(colon + 1);
-    if (!tagPattern.test(tag)) throw invalid("invalid reference format");
     rest = rest.slice(0, colon);
   }
-  const slash = rest.indexOf("/");
-  const first = slash < 0 ? "" : rest.slice(0, slash);
-  const hasDomain =
-    slash >= 0 && (/[.:]/.test(first) || first === "localhost" || first !== first.toLowerCase());
-  let domain = hasDomain ? first : "docker.io";
-  let path = hasDomain ? rest.slice(slash + 1) : rest;
-  if (domain === "index.docker.io") domain = "docker.io";
-  if (hasDomain && !domainPattern.test(domain)) throw invalid("invalid reference format");
+  const { domain, path } = splitDomain(rest);
   if (path !== path.toLowerCase()) {
     throw invalid(`invalid reference format: repository name (${path}) must be lowercase`);
   }
-  if (!pathPattern.test(path)) throw invalid("invalid reference format");
-  if (domain === "docker.io" && !path.includes("/")) path = `library/${path}`;
-  if (`${domain}/${path}`.length > 255) {
-    throw invalid("invalid reference format: repository name must not be more than 255 characters");
-  }
+  const wellFormed = domainPattern.test(domain) && pathPattern.test(path);
+  if (!wellFormed || (tag !== undefined && !tagPattern.test(tag))) throw invalid("invalid reference format");
+  if (path.length > 255) throw invalid("repository name must not be more than 255 characters");
+  const digest = at < 0 ? undefined : digestOfReference(text.slice(at + 1));
   return { domain, path, tag, digest };
+}
+
+/** The first component is a domain if it cannot be part of a name on Docker Hub. */
+function splitDomain(name: string): { readonly domain: string; readonly path: string } {
+  const slash = name.indexOf("/");
+  const first = slash < 0 ? "" : name.slice(0, slash);
+  const hasDomain =
+    slash >= 0 && (/[.:]/.test(first) || first === "localhost" || first !== first.toLowerCase());
+  let domain = hasDomain ? first : "docker.io";
+  const path = hasDomain ? name.slice(slash + 1) : name;
+  if (domain === "index.docker.io") domain = "docker.io";
+  return { domain, path: domain === "docker.io" && !path.includes("/") ? `library/${path}` : path };
 }
 
 /** With ":latest" when it names neither tag nor digest. */
@@ -73,7 +84,7 @@ export function withDefaultTag(ref: Reference): Reference {
 /** The short form people see: "busybox" for docker.io/library/busybox. */
 export function familiarName(ref: Reference): string {
   if (ref.domain !== "docker.io") return `${ref.domain}/${ref.path}`;
-  return ref.path.startsWith("library/") ? ref.path.slice("library/".length) : ref.path;
+  return /^library\/[^/]+$/.test(ref.path) ? ref.path.slice("library/".length) : ref.path;
 }
 
 /** Familiar name with its tag and digest. */

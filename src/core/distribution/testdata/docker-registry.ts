@@ -16,7 +16,10 @@ export class DockerRegistry implements AsyncDisposable {
   }
 
   /** Undefined, with the reason printed, where the program is not installed. */
-  static async start(users: Readonly<Record<string, string>> = {}): Promise<DockerRegistry | undefined> {
+  static async start(
+    users: Readonly<Record<string, string>> = {},
+    attempt = 1,
+  ): Promise<DockerRegistry | undefined> {
     const program = Bun.which("docker-registry");
     if (!program) {
       console.log("skipped: docker-registry is not installed");
@@ -44,16 +47,18 @@ export class DockerRegistry implements AsyncDisposable {
       stderr: "ignore",
     });
     const registry = new DockerRegistry(child, directory, port);
-    for (let tries = 0; tries < 200; tries++) {
+    for (let tries = 0; tries < 500 && child.exitCode === null; tries++) {
       try {
         await fetch(`http://127.0.0.1:${port}/v2/`, { proxy: false as never });
         return registry;
-      } catch (error) {
-        if (child.exitCode !== null) throw error;
+      } catch {
+        // It announces its start nowhere: asking is the only way to know.
         await Bun.sleep(10);
       }
     }
     await registry[Symbol.asyncDispose]();
+    // Somebody else may have taken the port between our finding and its using it.
+    if (attempt < 3) return await DockerRegistry.start(users, attempt + 1);
     throw new Error("docker-registry does not answer");
   }
 
