@@ -9,7 +9,11 @@ import { cstr } from "./libc.ts";
 export interface Nftables extends Disposable {
   /** Runs commands atomically and returns what they print. Throws `TugError` internal with nft's text. */
   run(commands: string): string;
+  /** The same with output as libnftables-json(5) describes; undefined where the library was built without JSON. */
+  query(command: string): unknown;
 }
+
+const outputJson = 1 << 4;
 
 const symbols = {
   nft_ctx_new: { args: [FFIType.u32], returns: FFIType.ptr },
@@ -18,6 +22,7 @@ const symbols = {
   nft_ctx_buffer_error: { args: [FFIType.ptr], returns: FFIType.i32 },
   nft_ctx_get_output_buffer: { args: [FFIType.ptr], returns: FFIType.ptr },
   nft_ctx_get_error_buffer: { args: [FFIType.ptr], returns: FFIType.ptr },
+  nft_ctx_output_set_flags: { args: [FFIType.ptr, FFIType.u32], returns: FFIType.void },
   nft_run_cmd_from_buffer: { args: [FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
 } as const;
 
@@ -46,14 +51,23 @@ export function openNftables(): Nftables {
     throw new TugError("internal", "nftables: out of memory");
   }
   let open = true;
+  const run = (commands: string): string => {
+    const status = nft.nft_run_cmd_from_buffer(context, ptr(cstr(commands)));
+    // Reading a buffer also empties it, so both are read whatever happened.
+    const output = text(nft.nft_ctx_get_output_buffer(context));
+    const error = text(nft.nft_ctx_get_error_buffer(context));
+    if (status !== 0) throw failure(commands, error);
+    return output;
+  };
   return {
-    run(commands) {
-      const status = nft.nft_run_cmd_from_buffer(context, ptr(cstr(commands)));
-      // Reading a buffer also empties it, so both are read whatever happened.
-      const output = text(nft.nft_ctx_get_output_buffer(context));
-      const error = text(nft.nft_ctx_get_error_buffer(context));
-      if (status !== 0) throw failure(commands, error);
-      return output;
+    run,
+    query(command) {
+      nft.nft_ctx_output_set_flags(context, outputJson);
+      try {
+        return parsed(run(command));
+      } finally {
+        nft.nft_ctx_output_set_flags(context, 0);
+      }
     },
     [Symbol.dispose]() {
       if (open) nft.nft_ctx_free(context);
@@ -62,12 +76,21 @@ export function openNftables(): Nftables {
   };
 }
 
+function parsed(output: string): unknown {
+  return output.startsWith("{") ? JSON.parse(output) : undefined;
+}
+
 /** The `nft` program: spawned synchronously, so it too runs in the calling thread's namespace. */
 const programNftables: Nftables = {
   run(commands) {
     const result = Bun.spawnSync(["nft", "-f", "-"], { stdin: Buffer.from(commands) });
     if (!result.success) throw failure(commands, result.stderr.toString());
     return result.stdout.toString();
+  },
+  query(command) {
+    const result = Bun.spawnSync(["nft", "-j", "-f", "-"], { stdin: Buffer.from(command) });
+    if (!result.success) throw failure(command, result.stderr.toString());
+    return parsed(result.stdout.toString());
   },
   [Symbol.dispose]: () => undefined,
 };

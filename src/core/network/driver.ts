@@ -14,11 +14,12 @@ export interface NetworkDriver {
   readonly addressless: boolean;
   /** Ports can be published on the host: the data plane passes through its own stack. */
   readonly publishes: boolean;
+  /** The default route needs no gateway, only the interface (ipvlan in mode l3). */
+  routesByInterface(network: Network): boolean;
   /** Throws invalid-argument for an option that cannot hold. Called before anything is made. */
   validate(spec: NetworkSpec): void;
   createNetwork(network: Network): void;
   removeNetwork(network: Network): void;
-  /** Undefined: this driver makes no interface. */
   createLink(network: Network, link: LinkRequest): void;
   /** Takes the link out of service at once; `gone` says that its namespace is dying anyway and the kernel removes it. */
   removeLink(network: Network, link: LinkRecord, gone: boolean): void;

@@ -5,6 +5,7 @@ import { formatIp, type IpAddress, ipBytes, parseIp } from "../../base/lib/ip.ts
 import type { Log } from "../../base/lib/log.ts";
 import { probeBind } from "../../base/sys/bind-probe.ts";
 import { SystemError } from "../../base/sys/libc.ts";
+import { forgetUdpFlows, isUntracked } from "../../base/sys/netlink-conntrack.ts";
 import { type NetworkNamespace, openNetworkNamespace } from "../../base/sys/netns.ts";
 import type { NetworkCatalog } from "./catalog.ts";
 import { noElements, publishElements } from "./firewall.ts";
@@ -37,13 +38,16 @@ export class Endpoints {
     const { records, catalog } = this.#deps;
     const network = catalog.get(request.network);
     const driver = catalog.driver(network);
-    const others = records.ofNetwork(network.id);
-    if (others.some((one) => one.containerId === request.containerId)) {
+    const before = records.ofNetwork(network.id).find((one) => one.containerId === request.containerId);
+    if (before?.attached) {
       throw new TugError(
         "forbidden",
         `endpoint with name ${request.containerName} already exists in network ${network.name}`,
       );
     }
+    // A start that was cut short left its reservation: the new one takes its place.
+    if (before) records.deleteEndpoint(before.id);
+    const others = records.ofNetwork(network.id);
     if (request.mac !== undefined && !/^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(request.mac)) {
       throw invalid(`invalid MAC address: ${request.mac}`);
     }
@@ -126,12 +130,12 @@ export class Endpoints {
       });
       inside.configure(containerInterface, interfaceAddresses(attached), interfaceSysctls(attached));
       this.#route(inside, endpoint.containerId);
-      this.#deps.firewall.change(noElements, this.#elements(attached));
+      this.#change(undefined, attached);
     } catch (error) {
       records.putEndpoint(endpoint);
       try {
         driver.removeLink(network, { hostName: hostInterface }, false);
-        this.#deps.firewall.change(this.#elements(attached), noElements);
+        this.#change(attached, undefined);
       } catch (cleanup) {
         log.warn("half-made endpoint not removed", { endpoint: id, error: cleanup });
       }
@@ -156,7 +160,7 @@ export class Endpoints {
     // Host side first, record last: what is interrupted is done again.
     const rest: EndpointRecord = { ...endpoint, ports: [] };
     this.#put(rest);
-    this.#deps.firewall.change(this.#elements(endpoint), noElements);
+    this.#change(endpoint, undefined);
     if (endpoint.hostInterface !== "") {
       const netns = openIfAlive(endpoint.pid);
       try {
@@ -165,6 +169,7 @@ export class Endpoints {
         this.#put(detached);
         if (netns) {
           using inside = new SandboxNetwork(netns.fd);
+          inside.deleteInterface(endpoint.containerInterface);
           this.#route(inside, endpoint.containerId);
         }
       } finally {
@@ -187,7 +192,7 @@ export class Endpoints {
     const ports = publishes ? this.#planPorts({ ...before, requestedPorts: requested }, network) : [];
     const after = this.#put({ ...before, ports, requestedPorts: requested });
     try {
-      this.#deps.firewall.change(this.#elements(before), this.#elements(after));
+      this.#change(before, after);
     } catch (error) {
       this.#put(before);
       throw error;
@@ -206,13 +211,36 @@ export class Endpoints {
     return endpoint;
   }
 
-  #elements(endpoint: EndpointRecord) {
-    return publishElements({ ...endpoint, network: this.#deps.catalog.get(endpoint.network) });
+  /** Publications of an endpoint come, go or change. */
+  #change(before: EndpointRecord | undefined, after: EndpointRecord | undefined): void {
+    const elements = (endpoint: EndpointRecord | undefined) =>
+      endpoint
+        ? publishElements({ ...endpoint, network: this.#deps.catalog.get(endpoint.network) })
+        : noElements;
+    this.#deps.firewall.change(elements(before), elements(after));
+    for (const [one, other] of [
+      [before, after],
+      [after, before],
+    ] as const) {
+      for (const port of one?.ports ?? []) {
+        if (port.protocol !== "udp" || port.hostPort === undefined) continue;
+        if (other?.ports.some((same) => same.protocol === "udp" && same.hostPort === port.hostPort)) continue;
+        this.#forgetFlows(port.hostIp.includes(":") ? 6 : 4, port.hostPort);
+      }
+    }
+  }
+
+  #forgetFlows(family: 4 | 6, port: number): void {
+    try {
+      forgetUdpFlows(family, port);
+    } catch (error) {
+      if (!isUntracked(error)) this.#deps.log.warn("UDP flows not forgotten", { port, error });
+    }
   }
 
   #planPorts(endpoint: EndpointRecord, network: Network): readonly PortPublication[] {
     if (endpoint.requestedPorts.length === 0) return [];
-    const taken: TakenPort[] = [];
+    const taken: TakenPort[] = [...this.#deps.firewall.foreignPorts()];
     const own = new Set<string>();
     for (const other of this.#deps.records.endpoints.values()) {
       for (const port of other.ports) {
@@ -221,8 +249,23 @@ export class Endpoints {
         else taken.push({ protocol: port.protocol, hostIp: port.hostIp, hostPort: port.hostPort });
       }
     }
+    // A container on several networks publishes through the first that was attached.
+    const elsewhere = this.#deps.records
+      .ofContainer(endpoint.containerId)
+      .filter((other) => other.id !== endpoint.id)
+      .flatMap((other) => other.ports);
+    const requested = endpoint.requestedPorts.filter(
+      (port) =>
+        !elsewhere.some(
+          (other) =>
+            other.protocol === port.protocol &&
+            other.containerPort === port.containerPort &&
+            (port.hostPort === undefined || (other.hostPort ?? 0) >= port.hostPort) &&
+            (port.hostPort === undefined || (other.hostPort ?? 0) <= (port.hostPortEnd ?? port.hostPort)),
+        ),
+    );
     const plan = planPorts({
-      requested: endpoint.requestedPorts,
+      requested,
       kept: endpoint.ports,
       ipv4: endpoint.ipv4 !== "",
       ipv6: endpoint.ipv6 !== "",
@@ -250,20 +293,23 @@ export class Endpoints {
       .map((endpoint) => ({ endpoint, network: catalog.get(endpoint.network) }))
       .filter(({ network }) => !network.internal);
     for (const family of [4, 6] as const) {
+      const addressOf = (endpoint: EndpointRecord) => (family === 4 ? endpoint.ipv4 : endpoint.ipv6);
       const gatewayOf = (endpoint: EndpointRecord) =>
         family === 4 ? endpoint.ipv4Gateway : endpoint.ipv6Gateway;
       const best = candidates
-        .filter(({ endpoint }) => gatewayOf(endpoint) !== "")
+        .filter(({ endpoint, network }) =>
+          catalog.driver(network).routesByInterface(network)
+            ? addressOf(endpoint) !== ""
+            : gatewayOf(endpoint) !== "",
+        )
         .sort(
           (a, b) =>
             b.endpoint.gatewayPriority - a.endpoint.gatewayPriority ||
             (a.network.name < b.network.name ? -1 : 1),
         )[0];
-      const gateway = best && parseIp(gatewayOf(best.endpoint));
-      inside.setDefaultRoute(
-        family,
-        gateway ? { name: best.endpoint.containerInterface, gateway } : undefined,
-      );
+      const byInterface = best && catalog.driver(best.network).routesByInterface(best.network);
+      const gateway = best && !byInterface ? parseIp(gatewayOf(best.endpoint)) : undefined;
+      inside.setDefaultRoute(family, best && { name: best.endpoint.containerInterface, gateway });
     }
   }
 }

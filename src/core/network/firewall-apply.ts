@@ -9,7 +9,9 @@ import {
   removeCommands,
   rulesetCommands,
 } from "./firewall.ts";
+import { items, publishedPorts } from "./firewall-read.ts";
 import type { Network } from "./network.ts";
+import type { TakenPort } from "./ports.ts";
 
 /** What should be in force: read from the records each time, so that nothing here can be stale. */
 export interface FirewallState {
@@ -67,6 +69,35 @@ export class Firewall implements Disposable {
       this.#log.warn("published ports did not fit the nftables table, writing it anew", { error });
       this.assertAll();
     }
+  }
+
+  /**
+   * Ports that other daemons of this kind publish on this host. Nobody listens on them, so a bind would not tell; their tables do.
+   */
+  foreignPorts(): readonly TakenPort[] {
+    this.#nft ??= openNftables();
+    const tables = items(this.#nft.query("list tables inet")).flatMap(({ table }) => table?.name ?? []);
+    return tables
+      .filter((name) => name !== this.#table && /^tug(-[0-9a-f]{8})?$/.test(name))
+      .flatMap((name) => this.#portsOf(name));
+  }
+
+  #portsOf(table: string): readonly TakenPort[] {
+    try {
+      return publishedPorts(items(this.#nft?.query(`list table inet ${table}`)));
+    } catch (error) {
+      // Removed between the two questions.
+      this.#log.debug("another daemon's table could not be read", { table, error });
+      return [];
+    }
+  }
+
+  /** True when another firewall drops what is not its own to forward, which no rule of ours can undo. */
+  forwardingIsDropped(): boolean {
+    this.#nft ??= openNftables();
+    return items(this.#nft.query("list chains")).some(
+      ({ chain }) => chain?.hook === "forward" && chain.policy === "drop" && chain.table !== this.#table,
+    );
   }
 
   removeAll(): void {

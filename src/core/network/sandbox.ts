@@ -3,6 +3,7 @@ import { type IpAddress, ipBytes } from "../../base/lib/ip.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import type { NetlinkMessage, NetlinkSocket } from "../../base/sys/netlink.ts";
 import {
+  deleteLinkMessage,
   deleteRouteMessage,
   getLink,
   listLinks,
@@ -71,20 +72,29 @@ export class SandboxNetwork implements Disposable {
     this.#netlink.run(...messages);
   }
 
-  /** Makes the default route of a family go through a link; undefined: drops it. */
+  /** Takes an interface away; one that is gone already is no failure. */
+  deleteInterface(name: string): void {
+    const failure = this.#netlink.batch([deleteLinkMessage(name)])[0];
+    if (failure && failure.error.code !== "ENODEV") throw failure.error;
+  }
+
+  /** Makes the default route of a family go through a link (and gateway); undefined: drops it. */
   setDefaultRoute(
     family: 4 | 6,
-    through: { readonly name: string; readonly gateway: IpAddress } | undefined,
+    through: { readonly name: string; readonly gateway: IpAddress | undefined } | undefined,
   ): void {
     const link = through && getLink(this.#netlink, through.name);
-    if (link)
-      this.#netlink.run(newRouteMessage({ family, gateway: ipBytes(through.gateway), index: link.index }));
+    const gateway = through?.gateway && ipBytes(through.gateway);
+    if (link) {
+      this.#netlink.run(newRouteMessage({ family, index: link.index, ...(gateway ? { gateway } : {}) }));
+    }
     for (const route of listRoutes(this.#netlink)) {
       // IPv6 keeps several default routes side by side (multipath): those through other links go.
       const isDefault =
         route.family === family && route.prefixLength === 0 && route.table === 254 && route.type === 1;
-      if (!isDefault || !route.gateway || route.index === link?.index) continue;
-      this.#netlink.run(deleteRouteMessage({ family, gateway: route.gateway, index: route.index }));
+      if (!isDefault || route.index === link?.index) continue;
+      const old = route.gateway ? { gateway: route.gateway } : {};
+      this.#netlink.run(deleteRouteMessage({ family, index: route.index, ...old }));
     }
   }
 }

@@ -11,6 +11,8 @@ import { dnsContainer, hasNames } from "./dns/names.ts";
 import { resolverAddress } from "./dns/protocol.ts";
 import { createBridgeDriver } from "./drivers/bridge.ts";
 import { hostDriver } from "./drivers/host.ts";
+import { createIpvlanDriver } from "./drivers/ipvlan.ts";
+import { createMacvlanDriver } from "./drivers/macvlan.ts";
 import { nullDriver } from "./drivers/null.ts";
 import { Endpoints } from "./endpoints.ts";
 import { Firewall } from "./firewall-apply.ts";
@@ -41,7 +43,19 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
     foreignBridges: config.bridge === undefined || config.bridge === "none" ? [] : [config.bridge],
     ipForward: config.ipForward ?? true,
   });
-  const drivers = new Map([bridge, hostDriver, nullDriver].map((driver) => [driver.name, driver]));
+  const sharesParent = (network: Network) =>
+    [...records.networks.values()].some(
+      (other) => other.id !== network.id && other.options["parent"] === network.options["parent"],
+    );
+  const drivers = new Map(
+    [
+      bridge,
+      hostDriver,
+      nullDriver,
+      createMacvlanDriver({ netlink, sharesParent }),
+      createIpvlanDriver({ netlink, sharesParent }),
+    ].map((driver) => [driver.name, driver]),
+  );
   const catalog = new NetworkCatalog({
     records,
     drivers,
@@ -155,6 +169,12 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
           endpoints.detach(endpoint.id);
       }
       firewall.assertAll();
+      if (firewall.forwardingIsDropped()) {
+        log.warn(
+          "another firewall on this host drops forwarded packets by default; containers on bridges reach the outside only " +
+            "where it accepts them (with Docker: iptables -I DOCKER-USER -i <bridge> -j ACCEPT, and the same with -o)",
+        );
+      }
       await resolver.sync();
     },
     async shutdown({ everything }) {

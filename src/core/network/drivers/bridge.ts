@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { invalid, TugError } from "../../../base/lib/errors.ts";
 import { ipBytes, parseIp, parsePrefix } from "../../../base/lib/ip.ts";
 import type { Log } from "../../../base/lib/log.ts";
@@ -69,6 +69,7 @@ export function createBridgeDriver(deps: BridgeDeps): NetworkDriver {
     name: "bridge",
     addressless: false,
     publishes: true,
+    routesByInterface: () => false,
 
     validate(spec: NetworkSpec) {
       validateBridgeName(spec);
@@ -167,12 +168,7 @@ export function createBridgeDriver(deps: BridgeDeps): NetworkDriver {
  * asks for its own port needs the frame sent back where it came from (hairpin). Without it, isolated ports do icc=false.
  */
 function bridgedFramesAreFiltered(): boolean {
-  try {
-    return readFileSync("/proc/sys/net/bridge/bridge-nf-call-iptables", "latin1").startsWith("1");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
-    throw error;
-  }
+  return isSet("net/bridge/bridge-nf-call-iptables");
 }
 
 function deleteLink(netlink: NetlinkSocket, name: string): void {
@@ -189,11 +185,23 @@ function sysctl(name: string, value: string, log: Log): void {
   }
 }
 
+/** Packets between containers and the world are forwarded by this host: ip-sysctl.rst, ip_forward. */
 function enableForwarding(network: Network, log: Log): void {
-  if (network.enableIPv4) setForwarding("net/ipv4/ip_forward", log);
-  if (network.enableIPv6) setForwarding("net/ipv6/conf/all/forwarding", log);
+  if (network.enableIPv4) sysctl("net/ipv4/ip_forward", "1", log);
+  if (!network.enableIPv6 || isSet("net/ipv6/conf/all/forwarding")) return;
+  // A router stops taking router advertisements, which would cut a host off that lives by them; 2 means: take them all the same.
+  for (const name of readdirSync("/proc/sys/net/ipv6/conf")) {
+    if (name !== "all" && isSet(`net/ipv6/conf/${name}/accept_ra`))
+      sysctl(`net/ipv6/conf/${name}/accept_ra`, "2", log);
+  }
+  sysctl("net/ipv6/conf/all/forwarding", "1", log);
 }
 
-function setForwarding(name: string, log: Log): void {
-  sysctl(name, "1", log);
+function isSet(name: string): boolean {
+  try {
+    return readFileSync(`/proc/sys/${name}`, "latin1").startsWith("1");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    throw error;
+  }
 }

@@ -5,6 +5,7 @@ export const hostDriver: NetworkDriver = {
   name: "host",
   addressless: true,
   publishes: false,
+  routesByInterface: () => false,
   validate: () => undefined,
   createNetwork: () => undefined,
   removeNetwork: () => undefined,

@@ -5,6 +5,7 @@ export const nullDriver: NetworkDriver = {
   name: "null",
   addressless: true,
   publishes: false,
+  routesByInterface: () => false,
   validate: () => undefined,
   createNetwork: () => undefined,
   removeNetwork: () => undefined,
