@@ -7,6 +7,7 @@ import { TugError } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { type CgroupHierarchy, probeCgroups } from "../base/sys/cgroup.ts";
 import { createNetworkService } from "../core/network/service.ts";
+import { loadApparmorProfile } from "../core/runtime/apparmor.ts";
 import { chooseRuntime } from "../core/runtime/choose.ts";
 import { createTaskRuntime } from "../core/runtime/drivers/conmon/conmon.ts";
 import { probeHost } from "../core/runtime/host-facts.ts";
@@ -45,6 +46,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
   mkdirSync(join(config.execRoot, "containers"), { recursive: true, mode: 0o700 });
   const databases = stack.use(openDatabases(config.dataRoot));
   const hierarchy = probeCgroups();
+  await loadApparmorProfile(log);
   const facts = probeHost({ hierarchy, ...seccompProfile(config.seccompProfile) });
   const events = new EventLog({ database: databases.events, clock, log });
   const runtimes = ociRuntimes({ ...config, hierarchy, configured: config.runtimes });

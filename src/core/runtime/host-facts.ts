@@ -3,12 +3,13 @@ import { availableParallelism, release } from "node:os";
 import { join } from "node:path";
 import { ownBoundingSet } from "../../base/sys/capabilities.ts";
 import { type CgroupHierarchy, probeCgroups, readText } from "../../base/sys/cgroup.ts";
+import { APPARMOR_PROFILE, apparmorEnabled, apparmorLoaded } from "./apparmor.ts";
 import { cdiDocuments } from "./cdi.ts";
 import { BUILTIN_SECCOMP } from "./spec/generate.ts";
 import { UNLIMITED } from "./spec/rlimits.ts";
 import type { CgroupFeatures, DeviceLookup, DeviceNode, HostFacts, SeccompProfile } from "./spec.ts";
 
-/** Looks at this host once. `seccompProfile` is the daemon's --seccomp-profile. */
+/** Looks at this host once; load the AppArmor profile before. `seccompProfile` is the daemon's --seccomp-profile. */
 export function probeHost(
   options: {
     readonly hierarchy?: CgroupHierarchy;
@@ -20,8 +21,7 @@ export function probeHost(
   const capabilities = ownBoundingSet();
   const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(release()) ?? [];
   const cpus = availableParallelism();
-  const apparmor = readText("/sys/module/apparmor/parameters/enabled")?.trim() === "Y";
-  const profiles = apparmor ? (readText("/sys/kernel/security/apparmor/profiles") ?? "") : "";
+  const apparmor = apparmorEnabled();
   const cpusets = cpusetLists(hierarchy, cpus);
   return {
     cgroup: hierarchy.version,
@@ -30,7 +30,7 @@ export function probeHost(
     architecture: process.arch === "x64" ? "amd64" : process.arch,
     kernelVersion: [Number(major), Number(minor)],
     apparmor,
-    apparmorProfile: ["tug-default", "docker-default"].find((name) => profiles.includes(`${name} (`)),
+    apparmorProfile: apparmor && apparmorLoaded(APPARMOR_PROFILE) ? APPARMOR_PROFILE : undefined,
     selinux: existsSync("/sys/fs/selinux/enforce"),
     cpus,
     cpusetCpus: cpusets.cpus,
