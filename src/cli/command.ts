@@ -32,8 +32,6 @@ export interface Command<F extends Flags = Flags> {
   readonly flags: F;
   /** False when operands end the flags (run, create, exec, top). */
   readonly interspersed?: boolean;
-  /** Exit code and framing of a failure: `run` and `create` answer 125 and point at their help. */
-  readonly failure?: "run";
   run(context: Context, call: Invocation<F>): Promise<number>;
 }
 

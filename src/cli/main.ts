@@ -130,21 +130,7 @@ async function runCommand(
     const verb = command.args.max === Number.POSITIVE_INFINITY ? "See" : "Run";
     return await usageFailure(context, name, command, `tug: ${complaint}`, 1, verb);
   }
-  try {
-    const code = await command.run(context, {
-      values: call.values,
-      changed: call.changed,
-      args: call.args,
-      name,
-    });
-    return code;
-  } catch (error) {
-    if (command.failure !== "run" || isBrokenPipe(error)) throw error;
-    const text = messageOf(error);
-    if (text !== "") await context.err.write(`tug: ${text}\n\nRun '${name} --help' for more information\n`);
-    const code = exitCodeOf(error);
-    return code === 1 ? 125 : code;
-  }
+  return await command.run(context, { values: call.values, changed: call.changed, args: call.args, name });
 }
 
 async function usageFailure(

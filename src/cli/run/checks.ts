@@ -12,7 +12,7 @@ export function attachFlag(value: string): string {
 /** An IP address, in its usual form. */
 export function ipFlag(value: string): string {
   const text = value.trim();
-  if (isIP(text) === 0) throw invalid(`ip address is not correctly formatted: ${JSON.stringify(value)}`);
+  if (isIP(text) === 0) throw invalid(`IP address is not correctly formatted: ${value}`);
   return text;
 }
 

@@ -16,6 +16,13 @@ export interface CreateOptions {
   readonly cidfile: string;
 }
 
+/** Checks `--pull`. */
+export function checkPull(policy: string): void {
+  if (!["always", "missing", "never"].includes(policy)) {
+    throw invalid(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`);
+  }
+}
+
 /** Creates the container, pulling its image as `--pull` says, and prints the daemon's warnings; gives its id. */
 export async function createWithImage(
   context: Context,
@@ -23,9 +30,6 @@ export async function createWithImage(
   spec: (client: Client) => CreateSpec,
   options: CreateOptions,
 ): Promise<string> {
-  if (!["always", "missing", "never"].includes(options.pull)) {
-    throw invalid(`invalid pull option: '${options.pull}': must be one of "always", "missing" or "never"`);
-  }
   const reference = /^[a-f0-9]{64}$/.test(options.image)
     ? undefined
     : familiarString(withDefaultTag(parseReference(options.image)));

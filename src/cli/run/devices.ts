@@ -68,7 +68,5 @@ export function parseGpus(value: string): DeviceRequest {
 function parseCount(text: string): number {
   if (text === "all") return -1;
   if (/^[+-]?\d+$/.test(text)) return Number(text);
-  throw invalid(
-    `invalid count (${text}): value must be either "all" or an integer: strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`,
-  );
+  throw invalid(`invalid count (${text}): value must be either "all" or an integer: invalid syntax`);
 }

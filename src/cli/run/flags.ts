@@ -1,3 +1,4 @@
+import { invalid } from "../../base/lib/errors.ts";
 import type { DeviceRequest, Mount, ThrottleDevice } from "../../base/spec/docker/api.gen.ts";
 import { bool, custom, type Flag, integer, list, map, text, unsigned } from "../flags/flag.ts";
 import { parseDuration } from "../format/units.ts";
@@ -99,7 +100,7 @@ export const containerFlags = {
   label: list("l", "Set a label", labelFlag),
   "label-file": list("", "Read labels from a file"),
   link: list("", "Link to another container", linkFlag),
-  "link-local-ip": list("", "IPv4 or IPv6 link-local address", ipFlag),
+  "link-local-ip": list("", "IPv4 or IPv6 link-local address"),
   "log-driver": text("", "Where its output is logged"),
   "log-opt": list("", "Option of the log driver"),
   "mac-address": text("", "MAC address (92:d0:c6:0a:29:33)"),
@@ -175,3 +176,19 @@ export const runFlags = {
   "detach-keys": text("", "Keys that detach from the container"),
   "sig-proxy": bool("", "Pass signals on to the container", { initial: true }),
 };
+
+const windowsFlags = ["cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"];
+
+/** Flags of Windows containers are refused, not ignored. */
+export function refuseWindowsFlags(changed: ReadonlySet<string>): void {
+  const given = windowsFlags.filter((name) => changed.has(name));
+  if (given.length === 0) return;
+  throw invalid(
+    given
+      .map(
+        (name) =>
+          `"--${name}" is only supported on a Docker daemon running on windows, but the Docker daemon is running on linux`,
+      )
+      .join("\n"),
+  );
+}

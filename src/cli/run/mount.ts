@@ -24,6 +24,7 @@ export function parseMount(value: string): Mount {
     image: undefined,
     tmpfs: undefined,
   };
+  if (value === "") throw invalid("EOF");
   for (const field of parseCsv(value)) {
     const at = field.indexOf("=");
     const key = (at < 0 ? field : field.slice(0, at)).toLowerCase();

@@ -62,8 +62,7 @@ export function parseNetwork(value: string): NetworkAttachment {
         break;
       }
       case "gw-priority":
-        if (!/^[+-]?\d+$/.test(text))
-          throw invalid(`invalid gw-priority (${text}): value must be an integer`);
+        if (!/^[+-]?\d+$/.test(text)) throw invalid(`invalid gw-priority (${text}): invalid syntax`);
         rest.priority = Number(text);
         break;
       default:

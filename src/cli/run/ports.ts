@@ -129,6 +129,5 @@ function fromLongForm(value: string): string {
         throw invalid(`invalid field key ${key}`);
     }
   }
-  if (target === "") throw invalid("missing mandatory field 'target'");
-  return `${published}:${target}/${protocol}`.replace(/^:/, published === "" ? "" : ":");
+  return `${published === "" ? "" : `${published}:`}${target}/${protocol}`;
 }

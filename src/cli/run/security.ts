@@ -22,7 +22,7 @@ export function parseSecurity(values: readonly string[]): SecurityOptions {
     const key = at < 0 ? value : value.slice(0, at);
     const text = at < 0 ? "" : value.slice(at + 1);
     if (text === "" && key !== "no-new-privileges" && !value.startsWith("no-new-privileges:")) {
-      throw invalid(`invalid --security-opt: ${JSON.stringify(value)}`);
+      throw invalid(`Invalid --security-opt: ${JSON.stringify(value)}`);
     }
     options.push(
       key === "seccomp" && text !== "builtin" && text !== "unconfined"
@@ -43,6 +43,18 @@ function readProfile(path: string): string {
   try {
     return JSON.stringify(JSON.parse(text));
   } catch (error) {
-    throw invalid(`compacting json for seccomp profile (${path}) failed: ${messageOf(error)}`, error);
+    throw invalid(
+      `compacting json for seccomp profile (${path}) failed: ${jsonComplaint(text, error)}`,
+      error,
+    );
   }
+}
+
+/** Go's words for JSON that does not even start as such. */
+function jsonComplaint(text: string, error: unknown): string {
+  const first = text.trimStart()[0];
+  if (first === undefined) return "unexpected end of JSON input";
+  return /[[{"\dtfn-]/.test(first)
+    ? messageOf(error)
+    : `invalid character '${first}' looking for beginning of value`;
 }

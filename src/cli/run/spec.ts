@@ -3,6 +3,7 @@ import type { ContainerConfig, HealthConfig, HostConfig, Resources } from "../..
 import type { Client } from "../../client/client.ts";
 import type { CreateSpec } from "../../client/containers/create.ts";
 import type { Values } from "../flags/flag.ts";
+import { effectiveCapabilities } from "./capabilities.ts";
 import { parseDevices } from "./devices.ts";
 import { pairsToMap, readKeyValueFile } from "./environment.ts";
 import type { containerFlags } from "./flags.ts";
@@ -32,6 +33,7 @@ export function containerSpec(input: SpecInput): (client: Client) => CreateSpec 
   const ports = parsePorts(values.publish, values.expose);
   const volumes = parseVolumes(values.volume);
   const security = parseSecurity(values["security-opt"]);
+  const capabilities = effectiveCapabilities(values["cap-add"], values["cap-drop"]);
   const network = networkConfig(values.network, {
     aliases: values["network-alias"],
     links: values.link,
@@ -99,8 +101,8 @@ export function containerSpec(input: SpecInput): (client: Client) => CreateSpec 
     VolumesFrom: [...values["volumes-from"]],
     ...(values.mount.length > 0 ? { Mounts: [...values.mount] } : {}),
     ...(Object.keys(values.annotation).length > 0 ? { Annotations: values.annotation } : {}),
-    CapAdd: [...values["cap-add"]],
-    CapDrop: [...values["cap-drop"]],
+    CapAdd: capabilities.add,
+    CapDrop: capabilities.drop,
     CgroupnsMode: values.cgroupns,
     Dns: [...values.dns],
     DnsOptions: [...values["dns-option"]],
@@ -133,7 +135,10 @@ export function containerSpec(input: SpecInput): (client: Client) => CreateSpec 
     ...config,
     // Until API 1.44 the MAC address was the container's, since then it is the endpoint's.
     ...(mac === "" || client.speaks("1.44") ? {} : { MacAddress: mac }),
-    HostConfig: host,
+    HostConfig:
+      values["kernel-memory"] === 0 || client.speaks("1.42")
+        ? host
+        : Object.assign({ KernelMemory: values["kernel-memory"] }, host), // gone since API 1.42
     NetworkingConfig: { EndpointsConfig: network.endpoints },
   });
 }
@@ -183,7 +188,6 @@ function limits(values: Options): { resources: Resources; cdi: string[] } {
     CpuPercent: values["cpu-percent"],
     IOMaximumIOps: values["io-maxiops"],
     IOMaximumBandwidth: values["io-maxbandwidth"],
-    ...(values["kernel-memory"] === 0 ? {} : { KernelMemory: values["kernel-memory"] }),
   };
   return { resources, cdi: devices.cdi };
 }

@@ -13,18 +13,15 @@ export function parseVolumes(values: readonly string[]): VolumeSpecs {
   const anonymous: VolumeSpecs["anonymous"] = {};
   for (const value of values) {
     const parts = value.split(":");
-    check(value, parts);
+    if (value === "") throw invalid("invalid empty volume spec");
+    // What is too short to hold both sides is a target; the daemon judges it.
+    if (value.length > 2 && parts.includes(""))
+      throw invalid(`invalid spec: ${value}: empty section between colons`);
     const [source = "", ...rest] = parts;
-    if (rest.length === 0) anonymous[source] = {};
+    if (rest.length === 0 || value.length <= 2) anonymous[value] = {};
     else binds.push(source.startsWith(".") ? [resolve(source), ...rest].join(":") : value);
   }
   return { binds: [...new Set(binds)], anonymous };
-}
-
-function check(value: string, parts: readonly string[]): void {
-  if (value === "") throw invalid("invalid empty volume spec");
-  if (parts.includes("")) throw invalid(`invalid spec: ${value}: empty section between colons`);
-  if (parts.length > 3) throw invalid(`invalid spec: ${value}: too many colons`);
 }
 
 /** `--tmpfs /run:size=64m,mode=1777`. */

@@ -1,6 +1,7 @@
 import { atLeast, defineCommand } from "../../command.ts";
-import { createWithImage } from "../../run/create.ts";
-import { containerFlags } from "../../run/flags.ts";
+import { checkPull, createWithImage } from "../../run/create.ts";
+import { framing } from "../../run/failure.ts";
+import { containerFlags, refuseWindowsFlags } from "../../run/flags.ts";
 import { proxyVariables } from "../../run/proxies.ts";
 import { containerSpec } from "../../run/spec.ts";
 
@@ -9,11 +10,14 @@ export const command = defineCommand({
   args: atLeast(1),
   flags: containerFlags,
   interspersed: false,
-  failure: "run",
-  async run(context, { values, changed, args: [image = "", ...rest] }) {
+  async run(context, { values, changed, name, args: [image = "", ...rest] }) {
     const client = await context.client();
     const proxies = proxyVariables((await context.config()).data, client.address.text);
-    const spec = containerSpec({ values, changed, image, command: rest, env: context.env, proxies });
+    refuseWindowsFlags(changed);
+    const spec = await framing(name, () => {
+      checkPull(values.pull);
+      return containerSpec({ values, changed, image, command: rest, env: context.env, proxies });
+    });
     const id = await createWithImage(context, client, spec, {
       image,
       name: values.name,

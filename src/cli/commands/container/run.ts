@@ -8,8 +8,9 @@ import { waitContainer } from "../../../client/containers/wait.ts";
 import { atLeast, defineCommand } from "../../command.ts";
 import type { Context } from "../../context.ts";
 import type { Values } from "../../flags/flag.ts";
-import { createWithImage } from "../../run/create.ts";
-import { runFlags } from "../../run/flags.ts";
+import { checkPull, createWithImage } from "../../run/create.ts";
+import { framing } from "../../run/failure.ts";
+import { refuseWindowsFlags, runFlags } from "../../run/flags.ts";
 import { proxyVariables } from "../../run/proxies.ts";
 import { forwardSignals } from "../../run/signals.ts";
 import { containerSpec } from "../../run/spec.ts";
@@ -23,15 +24,19 @@ export const command = defineCommand({
   args: atLeast(1),
   flags: runFlags,
   interspersed: false,
-  failure: "run",
-  async run(context, { values, changed, args: [image = "", ...rest] }) {
+  async run(context, { values, changed, name, args: [image = "", ...rest] }) {
     const client = await context.client();
     const config = await context.config();
     const proxies = proxyVariables(config.data, client.address.text);
-    const spec = containerSpec({ values, changed, image, command: rest, env: context.env, proxies });
+    refuseWindowsFlags(changed);
+    const spec = await framing(name, () => {
+      checkPull(values.pull);
+      return containerSpec({ values, changed, image, command: rest, env: context.env, proxies });
+    });
     if (values.detach && values.attach.length > 0) {
       throw invalid("conflicting options: cannot specify both --attach and --detach");
     }
+    if (!values.detach) checkTerminal(context, values.interactive || values.attach.includes("stdin"), values.tty);
     const job: Job = {
       context,
       client,
@@ -40,7 +45,7 @@ export const command = defineCommand({
       image,
       detachKeys: values["detach-keys"] || config.data.detachKeys,
     };
-    return values.detach ? await runDetached(job) : await runAttached(job);
+    return await framing(name, () => (values.detach ? runDetached(job) : runAttached(job)));
   },
 });
 
@@ -88,7 +93,6 @@ async function runAttached(job: Job): Promise<number> {
   const { context, client, values } = job;
   const attached = values.attach.length === 0 ? ["stdout", "stderr"] : values.attach;
   const stdin = values.interactive || attached.includes("stdin");
-  checkTerminal(context, stdin, values.tty);
   const size = values.tty ? consoleSize(context.out) : undefined;
   client.warm(3); // create and start, attach, wait
   const id = await create(job, (api) => {
