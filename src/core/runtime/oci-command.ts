@@ -27,3 +27,31 @@ export async function runOciCommand(
     stderr.trim() || (child.signalCode ? `killed by ${child.signalCode}` : `exit status ${status}`);
   throw new TugError("internal", `${program} ${args.find((word) => !word.startsWith("-")) ?? ""}: ${reason}`);
 }
+
+/** `checkpoint` of the common command line. Its log stays in the image's directory, as CRIU's errors point there. */
+export async function checkpointCommand(
+  program: string,
+  globalArgs: readonly string[],
+  id: string,
+  options: { readonly image: string; readonly leaveRunning: boolean },
+): Promise<void> {
+  const args = [
+    ...[...globalArgs, "checkpoint", "--image-path", options.image, "--work-path", options.image],
+    ...(options.leaveRunning ? ["--leave-running"] : []),
+    id,
+  ];
+  try {
+    await runOciCommand(program, args);
+  } catch (error) {
+    if (error instanceof TugError && /unknown command|not supported|built without/i.test(error.message)) {
+      throw new TugError(
+        "not-implemented",
+        `${program} cannot checkpoint containers on this host: ${error.message}`,
+        {
+          cause: error,
+        },
+      );
+    }
+    throw error;
+  }
+}

@@ -19,6 +19,10 @@ export interface OciRuntime {
   /** Removes what `create` left in the program's root and the container's cgroups. Idempotent; the init must be dead. */
   delete(task: OciTask): Promise<void>;
   update(task: OciTask, resources: OciResources): Promise<void>;
+  checkpoint(
+    task: OciTask,
+    options: { readonly image: string; readonly leaveRunning: boolean },
+  ): Promise<void>;
   /** Throws not-implemented when it cannot run containers on this host. */
   probe(): Promise<void>;
 }

@@ -25,6 +25,8 @@ export interface TaskRuntime {
   observe(id: string, dirs: TaskDirs): Promise<TaskObservation>;
   /** Runs another process in the container under a monitor of its own; its exit comes through `onExit` by the exec's id. */
   exec(task: NewExec): Promise<RunningExec>;
+  /** Writes the processes' state into `image` through CRIU; not-implemented where the runtime was built without it. */
+  checkpoint(id: string, options: { readonly image: string; readonly leaveRunning: boolean }): Promise<void>;
   /** Pids of the container's cgroup, as seen from the host. */
   pids(id: string): Promise<readonly number[]>;
   /** The container's cgroup directories, for `stats`. */

@@ -255,6 +255,16 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     }
   }
 
+  async checkpoint(
+    id: string,
+    options: { readonly image: string; readonly leaveRunning: boolean },
+  ): Promise<void> {
+    const task = this.#task(id);
+    if (!this.#alive(task)) throw conflict(`Container ${id} is not running`);
+    mkdirSync(options.image, { recursive: true, mode: 0o700 });
+    await this.#runtime(task.record.runtime).checkpoint(this.#ociTask(task), options);
+  }
+
   async pids(id: string): Promise<readonly number[]> {
     return cgroupPids(this.#task(id).record.cgroups);
   }

@@ -301,3 +301,12 @@ test("runc runs the same containers", async () => {
     "invalid-argument",
   );
 });
+
+test("a checkpoint by a runtime without CRIU is refused and the container runs on", async () => {
+  await box.run("l-ckpt", ["sleep", "1000"], { runtime: "crun" });
+  const image = join(box.root, "checkpoint");
+  const error = await failure(box.runtime.checkpoint("l-ckpt", { image, leaveRunning: true }));
+  expect(["not-implemented", "internal"]).toContain(error.code);
+  expect(await box.runtime.observe("l-ckpt", box.dirs("l-ckpt"))).toMatchObject({ status: "running" });
+  await box.runtime.delete("l-ckpt", { force: true });
+});

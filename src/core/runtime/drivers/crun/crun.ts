@@ -11,7 +11,7 @@ import {
 import { join } from "node:path";
 import { type CgroupHierarchy, controllerPath, removeCgroup } from "../../../../base/sys/cgroup.ts";
 import type { OciRuntime, OciTask } from "../../oci.ts";
-import { runOciCommand } from "../../oci-command.ts";
+import { checkpointCommand, runOciCommand } from "../../oci-command.ts";
 import type { OciResources, OciSpec } from "../../runtime.ts";
 import type { OciSeccomp } from "../../spec/seccomp.ts";
 
@@ -107,6 +107,13 @@ export class Crun implements OciRuntime {
       [...this.globalArgs, "update", "--resources", "-", task.id],
       JSON.stringify(resources),
     );
+  }
+
+  async checkpoint(
+    task: OciTask,
+    options: { readonly image: string; readonly leaveRunning: boolean },
+  ): Promise<void> {
+    await checkpointCommand(this.path, this.globalArgs, task.id, options);
   }
 
   async probe(): Promise<void> {

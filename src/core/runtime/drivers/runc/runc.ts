@@ -2,7 +2,7 @@ import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { removeCgroup } from "../../../../base/sys/cgroup.ts";
 import type { OciRuntime, OciTask } from "../../oci.ts";
-import { runOciCommand } from "../../oci-command.ts";
+import { checkpointCommand, runOciCommand } from "../../oci-command.ts";
 import type { OciResources, OciSpec } from "../../runtime.ts";
 
 export interface RuncDeps {
@@ -55,6 +55,13 @@ export class Runc implements OciRuntime {
       [...this.globalArgs, "update", "--resources", "-", task.id],
       JSON.stringify(resources),
     );
+  }
+
+  async checkpoint(
+    task: OciTask,
+    options: { readonly image: string; readonly leaveRunning: boolean },
+  ): Promise<void> {
+    await checkpointCommand(this.path, this.globalArgs, task.id, options);
   }
 
   async probe(): Promise<void> {
