@@ -19,17 +19,19 @@ import { handleExit } from "../engine/containers/lifecycle/exit.ts";
 import { recoverContainers } from "../engine/containers/recovery.ts";
 import { ContainerLifecycle, ContainerQueries, ContainerStreams } from "../engine/containers/service.ts";
 import { EventLog } from "../engine/events/log.ts";
+import { ImageService } from "../engine/images/service.ts";
 import { NetworkService } from "../engine/networks/service.ts";
 import { VolumeService } from "../engine/volumes/service.ts";
 import { logDrivers, ociRuntimes, openSnapshotter, volumeDrivers } from "./builtins.ts";
 import type { DaemonConfig } from "./config/config.ts";
 import { containerContext, execService } from "./containers.ts";
 import { openDatabases } from "./databases.ts";
-import { selfCommand } from "./executable.ts";
+import { helperCommand } from "./executable.ts";
 import { findProgram } from "./find-program.ts";
 import { composeImages } from "./images.ts";
 import { networkConfig } from "./network-config.ts";
 import { seccompProfile } from "./seccomp-profile.ts";
+import { composeSystem } from "./system.ts";
 
 export interface Engine extends AsyncDisposable {
   readonly backends: Backends;
@@ -82,10 +84,10 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     instance: config.instance,
     config: networkConfig(config),
     execRoot: config.execRoot,
-    helperCommand: selfCommand(),
+    helperCommand: helperCommand(),
   });
   stack.defer(() => networks.shutdown({ everything: false }));
-  const images = await composeImages({ config, log, clock, databases, snapshots, events });
+  const images = composeImages({ config, log, clock, databases, snapshots, events });
   const context = containerContext({
     config,
     database: databases.state,
@@ -110,14 +112,32 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       );
     }),
   );
+  const imageDeps = images.deps(context);
+  const queries = new ContainerQueries(context);
+  const drivers = context.logDrivers;
+  const system = composeSystem({
+    config,
+    clock,
+    host: facts,
+    containers: context,
+    queries,
+    images: imageDeps,
+    snapshots,
+    volumes,
+    events,
+    conmon,
+    runtimes,
+    defaultRuntime,
+    logDrivers: [...drivers.keys()],
+  });
   const owned = stack.move();
   return {
     backends: {
       lifecycle: new ContainerLifecycle(context),
-      containers: new ContainerQueries(context),
+      containers: queries,
       streams: new ContainerStreams(context),
       exec,
-      images: images.service(context),
+      images: new ImageService(imageDeps),
       volumes: new VolumeService({ store: volumes, events, clock }),
       networks: new NetworkService({
         networks,
@@ -125,8 +145,10 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
         events,
         clock,
       }),
+      system,
     } as never,
     recover: async () => {
+      await images.recover();
       await local.recover();
       const { startWanted } = await recoverContainers(context, () => undefined);
       return startWanted;

@@ -4,3 +4,8 @@ export function selfCommand(): readonly string[] {
   // Compiled executables see their entry under a virtual root.
   return entry.startsWith("/$bunfs/") || entry === "" ? [process.execPath] : [process.execPath, entry];
 }
+
+/** Prefix of the command lines of helper programs: the helper's name and its arguments follow. */
+export function helperCommand(): readonly string[] {
+  return [...selfCommand(), "__helper"];
+}

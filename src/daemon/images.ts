@@ -1,0 +1,106 @@
+import { join } from "node:path";
+import type { Clock } from "../base/lib/clock.ts";
+import type { Log } from "../base/lib/log.ts";
+import { KeyedMutex } from "../base/lib/mutex.ts";
+import { tugVersion } from "../base/lib/product.ts";
+import { hostPlatform } from "../base/spec/oci/platform.ts";
+import type { Database } from "../base/store/database.ts";
+import { FileContentStore } from "../core/content/file-store.ts";
+import { HttpRegistryClient } from "../core/distribution/client.ts";
+import { ParallelImageFetcher } from "../core/distribution/image-fetcher.ts";
+import { proxyFromEnvironment } from "../core/distribution/registry-config.ts";
+import { TarArchives } from "../core/image/archive/archives.ts";
+import { LayerRecords } from "../core/image/layers.ts";
+import { recoverImages } from "../core/image/recovery.ts";
+import { SqliteImageStore } from "../core/image/store.ts";
+import { ProcessUnpacker } from "../core/image/unpack/unpacker.ts";
+import type { Snapshotter } from "../core/snapshot/snapshotter.ts";
+import type { EventPublisher } from "../engine/events/event.ts";
+import type { ImageServiceDeps, ImageUsers } from "../engine/images/deps.ts";
+import type { DaemonConfig } from "./config/config.ts";
+import { selfCommand } from "./executable.ts";
+
+export interface ImageParts {
+  readonly store: SqliteImageStore;
+  readonly content: FileContentStore;
+  readonly layers: LayerRecords;
+  readonly unpacker: ProcessUnpacker;
+  recover(): Promise<void>;
+  /** What the image service works with, once it is known who uses images. */
+  serviceDeps(users: ImageUsers): ImageServiceDeps;
+}
+
+/** Everything about images, from registry to snapshots. */
+export function composeImages(deps: {
+  readonly config: DaemonConfig;
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly snapshots: Snapshotter;
+  readonly events: EventPublisher;
+}): ImageParts {
+  const { config, clock, log, snapshots, events } = deps;
+  const content = new FileContentStore({ root: join(config.dataRoot, "content") });
+  const layers = new LayerRecords({ db: deps.database, clock });
+  const store = new SqliteImageStore({ db: deps.database, content, snapshots, layers, clock });
+  const unpacker = new ProcessUnpacker({
+    helperCommand: [...selfCommand(), "__helper"],
+    content,
+    snapshots,
+    layers,
+  });
+  const platform = hostPlatform();
+  const archives = new TarArchives({
+    content,
+    images: store,
+    unpacker,
+    snapshots,
+    layers,
+    platform,
+    collect: () => store.collect(),
+  });
+  const environment = proxyFromEnvironment(process.env);
+  const registry = new HttpRegistryClient({
+    content,
+    clock,
+    config: {
+      insecureRegistries: config.insecureRegistries,
+      mirrors: config.registryMirrors,
+      certificateDirectories: ["/etc/tug/certs.d", "/etc/docker/certs.d"],
+      proxy: {
+        http: config.proxy.http || environment.http,
+        https: config.proxy.https || environment.https,
+        no: config.proxy.no || environment.no,
+      },
+      userAgent: `tug/${tugVersion}`,
+    },
+  });
+  const fetcher = new ParallelImageFetcher({
+    client: registry,
+    content,
+    maxConcurrent: config.maxConcurrentDownloads,
+  });
+  const locks = new KeyedMutex();
+  return {
+    store,
+    content,
+    layers,
+    unpacker,
+    recover: () => recoverImages({ images: store, unpacker, snapshots, content, log }),
+    serviceDeps: (users) => ({
+      images: store,
+      content,
+      snapshots,
+      unpacker,
+      archives,
+      registry,
+      fetcher,
+      pusher: registry,
+      users,
+      events,
+      clock,
+      platform,
+      locks,
+    }),
+  };
+}

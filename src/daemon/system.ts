@@ -1,0 +1,92 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { maxVersion, minVersion, versionText } from "../api/version.ts";
+import { randomId } from "../base/lib/ids.ts";
+import { builtAt, commitId, tugVersion } from "../base/lib/product.ts";
+import type { OciRuntime } from "../core/runtime/oci.ts";
+import type { HostFacts } from "../core/runtime/spec.ts";
+import type { Component, DaemonFacts } from "../engine/system/deps.ts";
+import type { DaemonConfig } from "./config/config.ts";
+
+/** What `info` and `version` say of this daemon. */
+export function daemonFacts(parts: {
+  readonly config: DaemonConfig;
+  readonly host: HostFacts;
+  readonly defaultRuntime: string;
+  readonly runtimes: ReadonlyMap<string, OciRuntime>;
+  readonly initPath: string | undefined;
+  readonly logDrivers: readonly string[];
+  readonly volumeDrivers: readonly string[];
+  readonly networkDrivers: readonly string[];
+}): DaemonFacts {
+  const { config, host } = parts;
+  return {
+    version: tugVersion,
+    gitCommit: commitId,
+    buildTime: builtAt,
+    apiVersion: versionText(maxVersion),
+    minApiVersion: versionText(minVersion),
+    id: daemonId(config.dataRoot),
+    dataRoot: config.dataRoot,
+    debug: config.debug,
+    experimental: config.experimental,
+    labels: config.labels,
+    proxy: config.proxy,
+    insecureRegistries: config.insecureRegistries,
+    registryMirrors: config.registryMirrors,
+    addressPools: config.addressPools ?? [],
+    logDriver: config.logDriver,
+    defaultRuntime: parts.defaultRuntime,
+    runtimes: Object.fromEntries(
+      [...parts.runtimes].map(([name, runtime]) => [name, { path: runtime.path }]),
+    ),
+    initBinary: parts.initPath ?? "",
+    plugins: {
+      Volume: [...parts.volumeDrivers],
+      Network: [...parts.networkDrivers],
+      Authorization: [],
+      Log: [...parts.logDrivers],
+    },
+    firewall: { Driver: "nftables", Info: [] },
+    nri: null as never,
+    securityOptions: securityOptions(config, host),
+    cgroupDriver: "cgroupfs",
+    cdiSpecDirs: ["/etc/cdi", "/var/run/cdi"],
+    warnings: [],
+  };
+}
+
+function securityOptions(config: DaemonConfig, host: HostFacts): readonly string[] {
+  return [
+    ...(host.apparmor ? ["name=apparmor"] : []),
+    `name=seccomp,profile=${config.seccompProfile ?? "builtin"}`,
+    ...(host.selinux ? ["name=selinux"] : []),
+    ...(host.cgroup === "v2" ? ["name=cgroupns"] : []),
+    ...(config.noNewPrivileges ? ["name=no-new-privileges"] : []),
+  ];
+}
+
+/** A random id that stays with the data root. */
+function daemonId(dataRoot: string): string {
+  const path = join(dataRoot, "engine-id");
+  if (!existsSync(path)) {
+    const hex = randomId();
+    const id = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
+    writeFileSync(path, `${id}\n`, { mode: 0o600 });
+  }
+  return readFileSync(path, "utf8").trim();
+}
+
+/** The programs this daemon drives; asked for their versions only when somebody wants to know. */
+export function components(
+  programs: readonly { readonly name: string; readonly path: string }[],
+): readonly Component[] {
+  return programs.map(({ name, path }) => ({
+    name,
+    version: async () => {
+      const child = Bun.spawn([path, "--version"], { stdin: "ignore", stdout: "pipe", stderr: "ignore" });
+      const text = await new Response(child.stdout).text();
+      return /\d+\.\d+[^\s,]*/.exec(text)?.[0] ?? "unknown";
+    },
+  }));
+}
