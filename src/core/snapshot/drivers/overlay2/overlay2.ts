@@ -30,7 +30,7 @@ export interface Overlay2Deps {
  * copies, an index of hard links) are off: layers are unpacked into and read from upper directories directly
  * (Documentation/filesystems/overlayfs.rst).
  */
-const plain = ["index=off", "metacopy=off", "redirect_dir=off"];
+const plain = ["index=off", "metacopy=off", "redirect_dir=nofollow"];
 
 /**
  * Snapshots on the kernel's overlay: `<root>/<directory>/diff` holds a snapshot's own files, `work` is the kernel's scratch
