@@ -37,7 +37,10 @@ const maps = `
   set open4 { type inet_proto . ipv4_addr . inet_service; }
   set open6 { type inet_proto . ipv6_addr . inet_service; }`;
 
+// ::1 is left out: the kernel takes no packet for it from any interface but lo (there is no route_localnet in IPv6), so answers
+// could not come back. Refused at once, programs that ask for "localhost" go on to 127.0.0.1.
 const publishRules = `
+    ip6 daddr ::1 return
     dnat ip to meta l4proto . ip daddr . th dport map @publish4
     meta nfproto ipv4 dnat ip to meta l4proto . th dport map @any4
     dnat ip to meta l4proto . ip daddr . th dport map @range4
@@ -95,7 +98,6 @@ function postroutingRules(bridge: BridgeView): readonly string[] {
   const name = quote(bridge.name);
   return [
     `oifname ${name} ip saddr 127.0.0.0/8 masquerade`,
-    `oifname ${name} ip6 saddr ::1 masquerade`,
     ...bridge.subnets.flatMap(({ keyword, subnet, mode }) => [
       `${keyword} saddr ${subnet} oifname ${name} ct status dnat masquerade`,
       ...(bridge.masquerade && mode !== "routed"

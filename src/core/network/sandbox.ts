@@ -62,6 +62,8 @@ export class SandboxNetwork implements Disposable {
     inNetworkNamespace(this.#netns, () => {
       // Without an IPv6 address there shall be no link-local one either; the file is missing on hosts without IPv6.
       sysctl(`net/ipv6/conf/${name}/disable_ipv6`, v6 ? "0" : "1", true);
+      // Addresses are unique by record; on a hairpin port the interface would take its own solicitation for a duplicate.
+      if (v6) sysctl(`net/ipv6/conf/${name}/accept_dad`, "0", true);
       for (const [key, value] of Object.entries(sysctls)) sysctl(key, value, false);
     });
     const messages: NetlinkMessage[] = [

@@ -114,6 +114,9 @@ export function createBridgeDriver(deps: BridgeDeps): NetworkDriver {
       sysctl(`net/ipv4/conf/${name}/route_localnet`, "1", deps.log);
       // The bridge is a router towards its containers and must not be configured by their router advertisements.
       sysctl(`net/ipv6/conf/${name}/accept_ra`, "0", deps.log);
+      // While its link-local address is tentative the bridge solicits no neighbours (RFC 4862 5.4), so for a second after the first
+      // container nothing would be forwarded to it.
+      sysctl(`net/ipv6/conf/${name}/accept_dad`, "0", deps.log);
       netlink.run(setLinkMessage(link.index, { up: true }));
       if (deps.ipForward) enableForwarding(network, deps.log);
     },

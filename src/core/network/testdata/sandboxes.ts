@@ -78,6 +78,12 @@ export class TestHost implements AsyncDisposable {
     return result.stdout.toString() + result.stderr.toString();
   }
 
+  /** Starts a command on the neighbour, ended with the host. */
+  neighbourSpawn(...command: readonly string[]): void {
+    const enter = ["nsenter", "-t", String(this.#neighbour), "-n", ...command];
+    this.#namespaces.push(Bun.spawn(enter, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#undo.dispose();
     for (const child of this.#namespaces) child.kill("SIGKILL");
@@ -205,7 +211,7 @@ export async function serve(container: FakeContainer, port: number, line: string
   const listen = family === 4 ? `TCP4-LISTEN:${port},fork,reuseaddr` : `TCP6-LISTEN:${port},fork,reuseaddr,ipv6-v6only`;
   container.spawn("socat", listen, `SYSTEM:echo ${line} from $SOCAT_PEERADDR`);
   for (let i = 0; i < 200; i++) {
-    if (container.run("ss", "-Hltn", `sport = :${port}`) !== "") return;
+    if (container.run("ss", "-Hltn", `-${family}`, `sport = :${port}`) !== "") return;
     await Bun.sleep(5);
   }
   throw new Error(`nothing listens on ${port}`);
@@ -223,4 +229,10 @@ export function askFrom(container: FakeContainer, address: string, port: number)
   return container
     .run("sh", "-c", `socat -T1 -u ${target},connect-timeout=0.3 - 2>/dev/null`)
     .trim();
+}
+
+/** The same from the neighbour. */
+export function askNeighbour(host: TestHost, address: string, port: number): string {
+  const target = address.includes(":") ? `TCP6:[${address}]:${port}` : `TCP4:${address}:${port}`;
+  return host.neighbour("sh", "-c", `socat -T1 -u ${target},connect-timeout=0.3 - 2>/dev/null`).trim();
 }

@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { Endpoint, Network } from "./network.ts";
+import {
+  ask,
+  askFrom,
+  endpointRequest,
+  type FakeContainer,
+  NetworkBench,
+  neighbourAddress,
+  networkSpec,
+  serve,
+  TestHost,
+} from "./testdata/sandboxes.ts";
+
+let host: TestHost;
+let bench: NetworkBench;
+
+const join = async (container: FakeContainer, network: Network, more = {}): Promise<Endpoint> =>
+  await bench.service.attach(
+    await bench.service.allocate(endpointRequest(container, network, more)),
+    container,
+  );
+const defaultRoute = (container: FakeContainer) =>
+  /default via (\S+) dev (\S+)/.exec(container.run("ip", "route"));
+
+beforeAll(async () => {
+  host = await TestHost.start();
+  bench = new NetworkBench();
+  await bench.service.restore(new Map());
+});
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+  await host[Symbol.asyncDispose]();
+});
+
+test("containers reach the outside with the host's address", async () => {
+  const network = await bench.service.create(networkSpec("out"));
+  const container = await bench.container("client");
+  await join(container, network);
+  host.neighbourSpawn("socat", "TCP4-LISTEN:7000,fork,reuseaddr", "SYSTEM:echo seen $SOCAT_PEERADDR");
+  for (let i = 0; i < 100 && host.neighbour("ss", "-Hltn", "sport = :7000") === ""; i++) await Bun.sleep(5);
+  expect(askFrom(container, neighbourAddress, 7000)).toBe("seen 192.0.2.2");
+});
+
+test("an internal network has no way out, no default route, and no published ports", async () => {
+  const network = await bench.service.create(networkSpec("cave", { internal: true }));
+  const one = await bench.container("one");
+  const two = await bench.container("two");
+  const port = { protocol: "tcp", containerPort: 80, hostIp: "", hostPort: 18090 } as const;
+  const first = await join(one, network, { ports: [port] });
+  await join(two, network);
+  await serve(one, 80, "inner");
+  expect(first.ports).toEqual([]);
+  expect(askFrom(two, first.ipv4, 80)).toContain("inner");
+  expect(defaultRoute(two)).toBeNull();
+  two.run("ip", "route", "add", "default", "via", first.ipv4Gateway);
+  expect(askFrom(two, neighbourAddress, 7000)).toBe("");
+  expect(ask("127.0.0.1", 18090)).toBe("");
+});
+
+for (const filtered of ["0", "1"]) {
+  test(`icc=false keeps containers apart, except by published ports (br_netfilter ${filtered})`, async () => {
+    await Bun.write("/proc/sys/net/bridge/bridge-nf-call-iptables", filtered);
+    const network = await bench.service.create(
+      networkSpec(`apart${filtered}`, { options: { "com.docker.network.bridge.enable_icc": "false" } }),
+    );
+    const one = await bench.container("one");
+    const two = await bench.container("two");
+    const hostPort = 18091 + Number(filtered);
+    const first = await join(one, network, {
+      ports: [{ protocol: "tcp", containerPort: 80, hostIp: "", hostPort }],
+    });
+    await join(two, network);
+    await serve(one, 80, "apart");
+    expect(askFrom(two, first.ipv4, 80)).toBe("");
+    expect(ask(first.ipv4, 80)).toContain("apart");
+    expect(askFrom(two, first.ipv4Gateway, hostPort)).toContain("apart");
+    expect(askFrom(one, first.ipv4Gateway, hostPort)).toContain("apart");
+  });
+}
+
+test("a running container joins and leaves networks; its default route follows priority", async () => {
+  const a = await bench.service.create(networkSpec("alpha"));
+  const z = await bench.service.create(networkSpec("zeta"));
+  const container = await bench.container("roamer");
+  const zEnd = await join(container, z);
+  expect(defaultRoute(container)?.slice(1)).toEqual([zEnd.ipv4Gateway, "eth0"]);
+  const aEnd = await join(container, a);
+  expect(defaultRoute(container)?.slice(1)).toEqual([aEnd.ipv4Gateway, "eth1"]);
+  await bench.service.release(aEnd);
+  expect(container.run("ip", "-br", "link")).not.toContain("eth1");
+  expect(defaultRoute(container)?.slice(1)).toEqual([zEnd.ipv4Gateway, "eth0"]);
+  const again = await join(container, a, { gatewayPriority: -1 });
+  expect(defaultRoute(container)?.slice(1)).toEqual([zEnd.ipv4Gateway, "eth0"]);
+  await expect(join(container, a)).rejects.toThrow(
+    "endpoint with name roamer already exists in network alpha",
+  );
+  await expect(bench.service.remove(a.id)).rejects.toThrow("network alpha has active endpoints");
+  await bench.service.release(again);
+  await bench.service.remove(a.id);
+  expect(() => bench.service.resolve("alpha")).toThrow("network alpha not found");
+});
+
+test("an address that is used again is reachable at once, although the old namespace still winds down", async () => {
+  const network = await bench.service.create(networkSpec("reuse"));
+  const old = await bench.container("old");
+  const before = await join(old, network);
+  await serve(old, 80, "old");
+  expect(ask(before.ipv4, 80)).toContain("old");
+  await old.kill();
+  await bench.service.release(before);
+  const next = await bench.container("next");
+  const after = await join(next, network);
+  expect(after.ipv4).toBe(before.ipv4);
+  await serve(next, 80, "next");
+  expect(ask(after.ipv4, 80)).toContain("next");
+});
+
+test("what the daemon's death interrupted is put right by the next one", async () => {
+  const network = await bench.service.create(networkSpec("reborn"));
+  const alive = await bench.container("alive");
+  const dead = await bench.container("dead");
+  const port = (hostPort: number) => ({ protocol: "tcp", containerPort: 80, hostIp: "", hostPort }) as const;
+  const kept = await join(alive, network, { ports: [port(18100)] });
+  const lost = await join(dead, network, { ports: [port(18101)] });
+  await serve(alive, 80, "alive");
+  await dead.kill();
+  bench.containers.splice(bench.containers.indexOf(dead), 1);
+  Bun.spawnSync(["nft", "delete", "table", "inet", bench.instance]);
+  await bench.restart();
+  expect(ask("127.0.0.1", 18100)).toContain("alive");
+  const endpoints = bench.service.endpoints(network.id);
+  expect(endpoints.map((one) => [one.id, one.attached])).toEqual([
+    [kept.id, true],
+    [lost.id, false],
+  ]);
+  await bench.restart();
+  expect(ask("127.0.0.1", 18100)).toContain("alive");
+});
+
+test("a container that is gone before its network is set up leaves nothing", async () => {
+  const network = await bench.service.create(networkSpec("ghost"));
+  const container = await bench.container("ghost");
+  const endpoint = await bench.service.allocate(endpointRequest(container, network));
+  const links = () => Bun.spawnSync(["ip", "-br", "link"]).stdout.toString().split("\n").length;
+  await container.kill();
+  const before = links();
+  await expect(bench.service.attach(endpoint, container)).rejects.toThrow(
+    "ended before its network was set up",
+  );
+  expect(links()).toBe(before);
+  await bench.service.release(endpoint);
+  await bench.service.release(endpoint);
+  await bench.service.remove(network.id);
+});
