@@ -1,0 +1,57 @@
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { freezeState, killCgroup, setFrozen } from "../../../../base/sys/cgroup.ts";
+import { identify, isAlive, type ProcessIdentity, signalProcess } from "../../../../base/sys/pidfd.ts";
+import type { Task } from "./task-table.ts";
+
+const SIGKILL = 9;
+
+/** Who init and monitor are. An exec may have ended already: then only its exit file speaks for it. */
+export function identities(
+  pid: number,
+  monitorPid: number,
+): { readonly init: ProcessIdentity; readonly monitor: ProcessIdentity } {
+  return {
+    init: identify(pid) ?? { pid, startTime: "" },
+    monitor: identify(monitorPid) ?? { pid: monitorPid, startTime: "" },
+  };
+}
+
+/** Ends every process of a task, its monitor last, whether or not the creation got as far as recording them. */
+export async function endProcesses(task: Task): Promise<void> {
+  const { record, dirs } = task;
+  const init = record.init ?? pidIn(join(dirs.state, "pid"));
+  const monitor = record.monitor ?? pidIn(join(dirs.state, "monitor.pid"));
+  if (record.kind === "container") {
+    killCgroup(record.cgroups, SIGKILL);
+    if (freezeState(record.cgroups) !== "thawed") setFrozen(record.cgroups, false);
+  }
+  if (init) signalProcess(init, SIGKILL);
+  await gone(init, 5_000);
+  // conmon ends by itself once its process has; one without a process (half-created) does not.
+  if (monitor && !(await gone(monitor, 2_000))) {
+    signalProcess(monitor, SIGKILL);
+    await gone(monitor, 2_000);
+  }
+}
+
+/** Removes what an earlier run of the same task recorded. */
+export function removeStale(state: string): void {
+  for (const name of ["exit", "oom", "pid", "monitor.pid"]) rmSync(join(state, name), { force: true });
+}
+
+function pidIn(path: string): ProcessIdentity | undefined {
+  if (!existsSync(path)) return undefined;
+  const pid = Number.parseInt(readFileSync(path, "latin1"), 10);
+  return pid > 1 ? identify(pid) : undefined;
+}
+
+/** True when it ended within that time. */
+async function gone(process: ProcessIdentity | undefined, ms: number): Promise<boolean> {
+  const end = performance.now() + ms;
+  while (process && isAlive(process)) {
+    if (performance.now() > end) return false;
+    await Bun.sleep(1);
+  }
+  return true;
+}
