@@ -14,6 +14,7 @@ import { probeHost } from "../core/runtime/host-facts.ts";
 import type { OciRuntime } from "../core/runtime/oci.ts";
 import { volumeContents } from "../core/volume/contents.ts";
 import { SqliteVolumeStore } from "../core/volume/store.ts";
+import { ContainerCensus } from "../engine/containers/census.ts";
 import { ContainerConnections } from "../engine/containers/connect.ts";
 import { handleExit } from "../engine/containers/lifecycle/exit.ts";
 import { recoverContainers } from "../engine/containers/recovery.ts";
@@ -21,6 +22,7 @@ import { ContainerLifecycle, ContainerQueries, ContainerStreams } from "../engin
 import { EventLog } from "../engine/events/log.ts";
 import { ImageService } from "../engine/images/service.ts";
 import { NetworkService } from "../engine/networks/service.ts";
+import { SystemService } from "../engine/system/service.ts";
 import { VolumeService } from "../engine/volumes/service.ts";
 import { logDrivers, ociRuntimes, openSnapshotter, volumeDrivers } from "./builtins.ts";
 import type { DaemonConfig } from "./config/config.ts";
@@ -31,7 +33,7 @@ import { findProgram } from "./find-program.ts";
 import { composeImages } from "./images.ts";
 import { networkConfig } from "./network-config.ts";
 import { seccompProfile } from "./seccomp-profile.ts";
-import { composeSystem } from "./system.ts";
+import { components, daemonFacts } from "./system.ts";
 
 export interface Engine extends AsyncDisposable {
   readonly backends: Backends;
@@ -87,7 +89,14 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     helperCommand: helperCommand(),
   });
   stack.defer(() => networks.shutdown({ everything: false }));
-  const images = composeImages({ config, log, clock, databases, snapshots, events });
+  const images = composeImages({
+    config,
+    log,
+    clock,
+    database: databases.durable,
+    snapshots,
+    events,
+  });
   const context = containerContext({
     config,
     database: databases.state,
@@ -112,29 +121,38 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       );
     }),
   );
-  const imageDeps = images.deps(context);
-  const queries = new ContainerQueries(context);
-  const drivers = context.logDrivers;
-  const system = composeSystem({
-    config,
-    clock,
+  const census = new ContainerCensus(context);
+  const imageDeps = images.serviceDeps(census);
+  const system = new SystemService({
+    facts: daemonFacts({
+      config,
+      host: facts,
+      defaultRuntime,
+      runtimes,
+      initPath: context.defaults.initPath,
+      logDrivers: [...context.logDrivers.keys()],
+      volumeDrivers: [...local.drivers.keys()],
+      networkDrivers: ["bridge", "host", "ipvlan", "macvlan", "null"],
+    }),
     host: facts,
-    containers: context,
-    queries,
-    images: imageDeps,
+    components: components([
+      { name: "conmon", path: conmon },
+      ...[...runtimes.values()].map(({ name, path }) => ({ name, path })),
+    ]),
+    containers: census,
+    images: images.store,
     snapshots,
     volumes,
+    imageDeps,
+    registry: imageDeps.registry,
     events,
-    conmon,
-    runtimes,
-    defaultRuntime,
-    logDrivers: [...drivers.keys()],
+    clock,
   });
   const owned = stack.move();
   return {
     backends: {
       lifecycle: new ContainerLifecycle(context),
-      containers: queries,
+      containers: new ContainerQueries(context),
       streams: new ContainerStreams(context),
       exec,
       images: new ImageService(imageDeps),

@@ -18,7 +18,7 @@ import type { Snapshotter } from "../core/snapshot/snapshotter.ts";
 import type { EventPublisher } from "../engine/events/event.ts";
 import type { ImageServiceDeps, ImageUsers } from "../engine/images/deps.ts";
 import type { DaemonConfig } from "./config/config.ts";
-import { selfCommand } from "./executable.ts";
+import { helperCommand } from "./executable.ts";
 
 export interface ImageParts {
   readonly store: SqliteImageStore;
@@ -44,7 +44,7 @@ export function composeImages(deps: {
   const layers = new LayerRecords({ db: deps.database, clock });
   const store = new SqliteImageStore({ db: deps.database, content, snapshots, layers, clock });
   const unpacker = new ProcessUnpacker({
-    helperCommand: [...selfCommand(), "__helper"],
+    helperCommand: helperCommand(),
     content,
     snapshots,
     layers,

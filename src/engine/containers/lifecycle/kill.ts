@@ -62,9 +62,10 @@ export async function killAndWait(context: ContainerContext, record: ContainerRe
     const { done } = waitFor(context, now, "not-running");
     await signalTask(context, now, SIGKILL);
     await thaw(context, now);
-    return done;
+    // In an object: a bare promise would be awaited with the lock held, which the exit needs.
+    return { done };
   });
-  await waiting;
+  await waiting?.done;
 }
 
 /** Between two runs of its restart policy a container has no process: stopping it is forgetting the next run. */

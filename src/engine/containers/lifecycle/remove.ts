@@ -78,9 +78,9 @@ export async function removeContainer(
   for (const attachment of live.pending) attachment.cancel();
   live.pending.clear();
   emitContainer(context, record, "destroy");
-  const outcome = outcomeOf(record);
-  context.live.settle(id, "exited", outcome);
-  context.live.settle(id, "removed", outcome);
+  context.live.settle(id, "exited", outcomeOf(record));
+  // Who waits for the removal hears of errors of the removal only; the CLI would print a failed start twice.
+  context.live.settle(id, "removed", { StatusCode: record.state.exitCode });
   context.live.forget(id);
 }
 

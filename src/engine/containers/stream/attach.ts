@@ -41,14 +41,15 @@ export async function attachContainer(
   client.begin({ tty });
   if (options.logs) await replay(context, record, options, client);
   if (!options.stream) return;
-  const streams = await openStreams(context, record, client.signal);
+  const stdin = options.stdin && (record.definition.config.OpenStdin ?? false);
+  const streams = await openStreams(context, record, { stdin }, client.signal);
   if (!streams) return;
   emitContainer(context, record, "attach");
   const { config } = record.definition;
   const outcome = await pump(streams, client, {
     stdout: options.stdout,
     stderr: options.stderr,
-    stdin: options.stdin && (config.OpenStdin ?? false),
+    stdin,
     closeStdin: (config.StdinOnce ?? false) && !tty,
     detachKeys: tty ? keys : undefined,
   });
@@ -75,6 +76,7 @@ async function replay(
 async function openStreams(
   context: ContainerContext,
   record: ContainerRecord,
+  options: { readonly stdin: boolean },
   signal: AbortSignal,
 ): Promise<TaskStreams | undefined> {
   const { id } = record;
@@ -82,13 +84,13 @@ async function openStreams(
   const waiting = await context.locks.run(id, async () => {
     const now = context.store.get(id);
     if (!now || signal.aborted) return { streams: Promise.resolve(undefined) };
-    if (isAlive(now)) return { streams: Promise.resolve(await context.runtime.attach(dirs)) };
+    if (isAlive(now)) return { streams: Promise.resolve(await context.runtime.attach(dirs, options)) };
     const { promise, resolve } = Promise.withResolvers<TaskStreams | undefined>();
     const live = context.live.of(id);
     const pending: PendingAttachment = {
       connect: async () => {
         try {
-          resolve(await context.runtime.attach(dirs));
+          resolve(await context.runtime.attach(dirs, options));
         } catch (error) {
           context.log.warn("attaching to a starting container", { id, error: messageOf(error) });
           resolve(undefined);
