@@ -126,7 +126,8 @@ export class Connection implements Channel {
       if (!exchange.complete()) throw new Error("the handler gave no reply");
     } catch (error) {
       if (this.#phase === "closed") return;
-      if (!this.out.closed) this.#deps.log.error("request failed", { path: exchange.path, error });
+      // What fails because its client went away is no news.
+      if (!exchange.gone) this.#deps.log.error("request failed", { path: exchange.path, error });
       // A reply that was begun cannot be taken back: cutting the connection is how the client learns.
       if (exchange.headSent) return this.terminate();
       exchange.keepAlive = false;
@@ -164,6 +165,7 @@ export class Connection implements Channel {
     this.resume();
     this.#wire.timeout(lingerSeconds);
     this.out.whenEmpty(() => {
+      if (this.#phase === "closed") return;
       if (this.#peerEnded) return this.terminate();
       this.#wire.shutdown();
       setTimeout(() => this.terminate(), finMilliseconds).unref();

@@ -354,6 +354,9 @@ describe("listeners", () => {
     expect(statSync(path()).mode & 0o777).toBe(0o660);
     const again = listen({ kind: "unix", path: path(), mode: 0o600 }, { handler, log: silentLog });
     expect(statSync(path()).mode & 0o777).toBe(0o600);
+    // The first one's path is the second one's now, and stays.
+    await listener.close(0);
+    expect(statSync(path()).isSocket()).toBe(true);
     await again.close(0);
     expect(() => statSync(path())).toThrow();
   });

@@ -1,7 +1,7 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, renameSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Socket, TCPSocketListener, UnixSocketListener } from "bun";
-import { invalid, TugError } from "../lib/errors.ts";
+import { invalid, messageOf, TugError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { Connection } from "./connection.ts";
 import type { Handler } from "./exchange.ts";
@@ -68,11 +68,13 @@ export function listen(
   };
   const listener =
     address.kind === "unix" ? listenUnix(address, socket, deps.log) : listenTcp(address, socket);
+  const bound = address.kind === "unix" ? identity(address.path) : undefined;
   return {
     url: address.kind === "unix" ? `unix://${address.path}` : tcpUrl(address.host, listener),
     async close(graceMs) {
       listener.stop(false);
-      if (address.kind === "unix") removeSocket(address.path);
+      // The path may be another daemon's by now.
+      if (address.kind === "unix" && identity(address.path) === bound) unlinkSync(address.path);
       for (const connection of open) connection.closeSoon();
       if (open.size > 0) {
         await new Promise<void>((resolve) => {
@@ -91,34 +93,36 @@ export function listen(
 type Handlers = Parameters<typeof Bun.listen<SocketState | undefined>>[0]["socket"];
 type BunListener = TCPSocketListener<SocketState | undefined> | UnixSocketListener<SocketState | undefined>;
 
+/**
+ * Binds under a name of its own and moves the socket into place when its mode and owner are right: nobody connects too early,
+ * and a socket that an earlier daemon left is replaced without a moment in which there is none.
+ */
 function listenUnix(address: ListenAddress & { kind: "unix" }, socket: Handlers, log: Log): BunListener {
   const { path, mode = 0o660, group } = address;
+  const fresh = `${path}.${process.pid}`;
+  const refuse = (why: unknown) =>
+    new TugError("unavailable", `can't create unix socket ${path}: ${messageOf(why)}`, { cause: why });
   // sun_path of sockaddr_un holds 108 bytes with the terminating zero (unix(7)).
-  if (Buffer.byteLength(path) > 107) throw invalid(`unix socket path "${path}" is too long`);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
-  removeSocket(path);
-  // Nobody may connect between bind and chmod.
-  const umask = process.umask(0o177);
-  let listener: BunListener;
+  if (Buffer.byteLength(fresh) > 107) throw invalid(`unix socket path "${path}" is too long`);
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) throw refuse("the path is in use");
   try {
-    listener = Bun.listen<SocketState | undefined>({
-      unix: path,
+    mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
+    if (lstatSync(fresh, { throwIfNoEntry: false })) unlinkSync(fresh);
+    const listener = Bun.listen<SocketState | undefined>({
+      unix: fresh,
       allowHalfOpen: true,
       socket,
       data: undefined,
     });
+    chmodSync(fresh, mode);
+    const gid = groupId(group ?? "");
+    if (gid !== undefined) chownSync(fresh, process.getuid?.() ?? 0, gid);
+    else if (group) log.warn("could not change group of the socket: group not found", { path, group });
+    renameSync(fresh, path);
+    return listener;
   } catch (error) {
-    throw new TugError("unavailable", `can't create unix socket ${path}: ${String(error)}`, { cause: error });
-  } finally {
-    process.umask(umask);
+    throw refuse(error);
   }
-  if (group !== undefined && group !== "") {
-    const gid = groupId(group);
-    if (gid === undefined) log.warn("could not change group of the socket: group not found", { path, group });
-    else chownSync(path, process.getuid?.() ?? 0, gid);
-  }
-  chmodSync(path, mode);
-  return listener;
 }
 
 function listenTcp(address: ListenAddress & { kind: "tcp" }, socket: Handlers): BunListener {
@@ -154,12 +158,14 @@ function tcpUrl(host: string, listener: BunListener): string {
   return `tcp://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** Removes a socket that an earlier daemon left; anything else at that path stays and makes the bind fail. */
-function removeSocket(path: string): void {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) unlinkSync(path);
+/** What tells a socket file from another at the same path: inode numbers alone are used again at once. */
+function identity(path: string): string | undefined {
+  const stat = lstatSync(path, { throwIfNoEntry: false, bigint: true });
+  return stat && `${stat.dev} ${stat.ino} ${stat.ctimeNs}`;
 }
 
 function groupId(group: string): number | undefined {
+  if (group === "") return undefined;
   if (/^\d+$/.test(group)) return Number(group);
   for (const line of readFileSync("/etc/group", "utf8").split("\n")) {
     const [name, , gid] = line.split(":");

@@ -82,6 +82,11 @@ export class ServerExchange implements Exchange {
     return this.#chunked ? this.#chunked.done : this.#bodyLeft === 0;
   }
 
+  /** The client went away before the reply was complete. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
   get signal(): AbortSignal {
     if (!this.#abort) {
       this.#abort = new AbortController();
