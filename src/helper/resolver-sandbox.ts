@@ -1,3 +1,4 @@
+import { TugError } from "../base/lib/errors.ts";
 import { EPOLLIN, EPOLLOUT, type EventLoop } from "../base/sys/epoll.ts";
 import { SystemError } from "../base/sys/libc.ts";
 import { inNetworkNamespace, openNetworkNamespace } from "../base/sys/netns.ts";
@@ -95,11 +96,9 @@ export class SandboxResolver implements Disposable {
     this.#fds.add(tcp);
     bind(tcp, socketAddress(address, 0), resolverAddress);
     listen(tcp);
-    using nft = openNftables();
     const to = (fd: number) => `dnat to ${resolverAddress}:${boundPort(fd)}`;
-    nft.run(`
-      table ip tug-dns {}
-      delete table ip tug-dns
+    const table = `
+      create table ip tug-dns
       table ip tug-dns {
         chain output {
           type nat hook output priority -100; policy accept;
@@ -107,7 +106,16 @@ export class SandboxResolver implements Disposable {
           ip daddr ${resolverAddress} tcp dport 53 ${to(tcp)}
         }
       }
-    `);
+    `;
+    using nft = openNftables();
+    try {
+      nft.run(table);
+    } catch (error) {
+      // Left by a resolver that was killed. Not deleted on suspicion: closing the context would then wait some 10 ms for a grace
+      // period of the kernel (nf_tables flushes its deletions when a netlink socket goes).
+      if (!(error instanceof TugError)) throw error;
+      nft.run(`delete table ip tug-dns\n${table}`);
+    }
     return [udp, tcp];
   }
 

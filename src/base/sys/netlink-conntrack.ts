@@ -20,12 +20,16 @@ const IPPROTO_UDP = 17;
 const header = (family: 4 | 6) => Uint8Array.of(family === 4 ? 2 : 10, 0, 0, 0);
 const portBytes = (port: number) => Uint8Array.of(port >> 8, port & 255);
 
+/** A socket for connection tracking on the network of the calling thread. */
+export function openConntrackSocket(): NetlinkSocket {
+  return new NetlinkSocket(NETLINK_NETFILTER);
+}
+
 /**
  * Forgets UDP flows sent to a port of this host. UDP has no connections, so a flow that was tracked before its port was
  * published (or after) goes on with the old translation for as long as packets keep coming. Returns how many there were.
  */
-export function forgetUdpFlows(family: 4 | 6, port: number): number {
-  using netlink = new NetlinkSocket(NETLINK_NETFILTER);
+export function forgetUdpFlows(netlink: NetlinkSocket, family: 4 | 6, port: number): number {
   const about = `conntrack udp ${port}`;
   const dump = new NetlinkMessage(IPCTNL_MSG_CT_GET, NLM_F_DUMP, header(family), about)
     .nested(CTA_TUPLE_ORIG, (tuple) =>

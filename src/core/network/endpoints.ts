@@ -5,6 +5,7 @@ import { formatIp, type IpAddress, ipBytes, parseIp } from "../../base/lib/ip.ts
 import type { Log } from "../../base/lib/log.ts";
 import { probeBind } from "../../base/sys/bind-probe.ts";
 import { SystemError } from "../../base/sys/libc.ts";
+import type { NetlinkSocket } from "../../base/sys/netlink.ts";
 import { forgetUdpFlows, isUntracked } from "../../base/sys/netlink-conntrack.ts";
 import { type NetworkNamespace, openNetworkNamespace } from "../../base/sys/netns.ts";
 import type { NetworkCatalog } from "./catalog.ts";
@@ -21,6 +22,7 @@ export interface EndpointDeps {
   readonly records: NetworkRecords;
   readonly catalog: NetworkCatalog;
   readonly firewall: Firewall;
+  readonly conntrack: NetlinkSocket;
   readonly log: Log;
   readonly defaultHostIp: string;
 }
@@ -232,7 +234,7 @@ export class Endpoints {
 
   #forgetFlows(family: 4 | 6, port: number): void {
     try {
-      forgetUdpFlows(family, port);
+      forgetUdpFlows(this.#deps.conntrack, family, port);
     } catch (error) {
       if (!isUntracked(error)) this.#deps.log.warn("UDP flows not forgotten", { port, error });
     }

@@ -3,6 +3,7 @@ import type { Clock } from "../../base/lib/clock.ts";
 import type { ContainerId } from "../../base/lib/ids.ts";
 import type { Log } from "../../base/lib/log.ts";
 import type { Database } from "../../base/store/database.ts";
+import { openConntrackSocket } from "../../base/sys/netlink-conntrack.ts";
 import { openRouteSocket } from "../../base/sys/netlink-route.ts";
 import { NetworkCatalog } from "./catalog.ts";
 import type { NetworkConfig } from "./config.ts";
@@ -36,6 +37,8 @@ export interface NetworkServiceDeps {
 export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
   const { config, log } = deps;
   const netlink = openRouteSocket();
+  // Kept open: closing a netfilter socket waits for the kernel to finish earlier deletions.
+  const conntrack = openConntrackSocket();
   const records = new NetworkRecords(deps.database);
   const bridge = createBridgeDriver({
     netlink,
@@ -81,6 +84,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
     records,
     catalog,
     firewall,
+    conntrack,
     log,
     defaultHostIp: config.defaultHostIp ?? "0.0.0.0",
   });
@@ -185,6 +189,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
         firewall.removeAll();
       }
       firewall[Symbol.dispose]();
+      conntrack[Symbol.dispose]();
       netlink[Symbol.dispose]();
     },
   };
