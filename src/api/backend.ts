@@ -9,7 +9,6 @@ import type {
   EndpointSettings,
   EventMessage,
   FilesystemChange,
-  HostConfig,
   ImageDeleteResponseItem,
   ImageHistoryResponseItem,
   ImageInspect,
@@ -20,11 +19,14 @@ import type {
   ProcessConfig,
   Resources,
   RestartPolicy,
+  Secret,
+  SecretSpec,
   SystemInfo,
   SystemVersion,
   Volume,
   VolumeListResponse,
 } from "../base/spec/docker/api.gen.ts";
+import type { TugHealthConfig, TugHostConfig } from "../base/spec/docker/extensions.ts";
 
 /**
  * What the HTTP routes need from below, in the wire's own shapes of the newest API version; `compat/` bends requests and
@@ -71,8 +73,9 @@ export interface LogsOptions {
   readonly tail: number | undefined;
 }
 
-export type CreateRequest = ContainerConfig & {
-  readonly HostConfig?: HostConfig | undefined;
+export type CreateRequest = Omit<ContainerConfig, "Healthcheck"> & {
+  readonly Healthcheck?: TugHealthConfig | undefined;
+  readonly HostConfig?: TugHostConfig | undefined;
   readonly NetworkingConfig?: NetworkingConfig | undefined;
 };
 
@@ -410,6 +413,27 @@ export interface SystemBackend {
   distribution(reference: string, auth: RegistryCredentials | undefined): Promise<unknown>;
 }
 
+/** Checkpoints of containers through CRIU. `directory` undefined: the container's own place. */
+export interface CheckpointBackend {
+  create(
+    container: string,
+    options: { readonly name: string; readonly directory: string | undefined; readonly exit: boolean },
+  ): Promise<void>;
+  list(container: string, directory: string | undefined): Promise<readonly { readonly Name: string }[]>;
+  remove(container: string, name: string, directory: string | undefined): Promise<void>;
+}
+
+/** Secrets of this node, in the wire shapes that a swarm's have; their data never comes back out. */
+export interface SecretBackend {
+  list(filters: Filters): Promise<readonly Secret[]>;
+  /** `Data` is base64. */
+  create(spec: SecretSpec): Promise<{ readonly ID: string }>;
+  inspect(idOrName: string): Promise<Secret>;
+  remove(idOrName: string): Promise<void>;
+  /** Only labels can change. `version` must be the present one. */
+  update(idOrName: string, version: number, spec: SecretSpec): Promise<void>;
+}
+
 /** Everything the API serves; a route group is given only its own member. */
 export interface Backends {
   readonly lifecycle: ContainerLifecycleBackend;
@@ -421,4 +445,8 @@ export interface Backends {
   readonly volumes: VolumeBackend;
   readonly networks: NetworkBackend;
   readonly system: SystemBackend;
+  /** Absent: the routes answer as dockerd does without its experimental features. */
+  readonly checkpoints?: CheckpointBackend;
+  /** Absent: the routes answer as a node that is in no swarm. */
+  readonly secrets?: SecretBackend;
 }

@@ -2,14 +2,18 @@ import type {
   ContainerConfig,
   DeviceMapping,
   DeviceRequest,
-  HealthConfig,
-  HostConfig,
   NetworkingConfig,
   PortBinding,
   Resources,
   RestartPolicy,
   ThrottleDevice,
 } from "../../base/spec/docker/api.gen.ts";
+import type {
+  Dependency,
+  SecretReference,
+  TugHealthConfig,
+  TugHostConfig,
+} from "../../base/spec/docker/extensions.ts";
 import type { ExecCreateRequest } from "../backend.ts";
 import { mountShape } from "./mount.ts";
 import { endpointShape } from "./network.ts";
@@ -21,6 +25,7 @@ import {
   map,
   nullableMap,
   object,
+  oneOf,
   type Shape,
   string,
   strings,
@@ -29,7 +34,8 @@ import {
   words,
 } from "./shape.ts";
 
-const healthShape: Shape<HealthConfig> = object<HealthConfig>({
+const healthShape: Shape<TugHealthConfig> = object<TugHealthConfig>({
+  OnFailure: oneOf("none", "kill", "restart", "stop"),
   Test: strings,
   Interval: int,
   Timeout: int,
@@ -120,11 +126,15 @@ const restartPolicyShape: Shape<RestartPolicy> = object<RestartPolicy>({
   MaximumRetryCount: int,
 });
 
-export const hostConfigShape: Shape<HostConfig> = object<HostConfig>({
+export const hostConfigShape: Shape<TugHostConfig> = object<TugHostConfig>({
   ...resourceFields,
+  Secrets: list(
+    object<SecretReference>({ Source: string, Target: string, UID: string, GID: string, Mode: uint }),
+  ),
+  DependsOn: map(object<Dependency>({ Condition: oneOf("started", "healthy", "completed") })),
   Binds: strings,
   ContainerIDFile: string,
-  LogConfig: object<NonNullable<HostConfig["LogConfig"]>>({ Type: string, Config: map(string) }),
+  LogConfig: object<NonNullable<TugHostConfig["LogConfig"]>>({ Type: string, Config: map(string) }),
   NetworkMode: string,
   PortBindings: nullableMap(list(object<PortBinding>({ HostIp: string, HostPort: string }))),
   RestartPolicy: restartPolicyShape,
@@ -164,9 +174,10 @@ export const hostConfigShape: Shape<HostConfig> = object<HostConfig>({
 });
 
 /** What a create request can hold on the wire; `MacAddress` is the container-wide one of versions before 1.44. */
-export type CreateBody = ContainerConfig & {
+export type CreateBody = Omit<ContainerConfig, "Healthcheck"> & {
+  Healthcheck?: TugHealthConfig;
   MacAddress?: string;
-  HostConfig?: HostConfig;
+  HostConfig?: TugHostConfig;
   NetworkingConfig?: NetworkingConfig;
 };
 

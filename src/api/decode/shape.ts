@@ -68,6 +68,21 @@ function integer(type: string, min?: number, max?: number): Shape<number> {
   };
 }
 
+/** One of a few words; an empty text stands for the first, which is the default. */
+export function oneOf<T extends string>(first: T, ...others: readonly T[]): Shape<T> {
+  const words = [first, ...others];
+  return {
+    type: "string",
+    read(value, field) {
+      const text = string.read(value, field);
+      if (text === "") return first;
+      const word = words.find((known) => known === text);
+      if (word !== undefined) return word;
+      throw invalid(`invalid ${field}: "${text}" (must be one of ${words.join(", ")})`);
+    },
+  };
+}
+
 /** Any JSON value, as it is. */
 export const any: Shape<unknown> = { type: "interface {}", read: (value) => value };
 

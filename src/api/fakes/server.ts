@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "../../base/lib/log.ts";
+import type { Backends } from "../backend.ts";
 import { type Api, createApi } from "../server.ts";
 import { FakeBackends } from "./backends.ts";
 
@@ -21,11 +22,12 @@ export class FakeServer implements AsyncDisposable {
   readonly #directory: string;
   readonly #listener;
 
-  constructor() {
+  /** `more` stands in for, or beside, the fakes. */
+  constructor(more: Partial<Backends> = {}) {
     this.#directory = mkdtempSync(join(tmpdir(), "tug-api-"));
     this.socket = join(this.#directory, "docker.sock");
     this.api = createApi({
-      backends: this.fakes.backends,
+      backends: { ...this.fakes.backends, ...more },
       about: { version: "0.1.0", builder: "1", experimental: false },
       log: silentLog,
     });

@@ -6,6 +6,7 @@ import { execRoutes } from "./exec/all.ts";
 import { imageRoutes } from "./images/all.ts";
 import { networkRoutes } from "./networks/all.ts";
 import { pluginRoutes } from "./plugins/all.ts";
+import { secretRoutes } from "./secrets/all.ts";
 import { swarmRoutes } from "./swarm/all.ts";
 import { systemRoutes } from "./system/all.ts";
 import { volumeRoutes } from "./volumes/all.ts";
@@ -19,7 +20,8 @@ export function allRoutes({ backends, about }: ApiOptions): readonly Route[] {
     ...imageRoutes(backends.images),
     ...volumeRoutes(backends.volumes),
     ...networkRoutes(backends.networks),
-    ...swarmRoutes(),
+    ...(backends.secrets ? secretRoutes(backends.secrets) : []),
+    ...swarmRoutes(backends.secrets !== undefined),
     ...pluginRoutes(),
     ...buildRoutes(),
   ];

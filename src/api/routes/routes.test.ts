@@ -259,3 +259,60 @@ describe("system", () => {
     expect(server.last?.[1]).toBe("host:5000/a/b:c");
   });
 });
+
+describe("secrets and checkpoints", () => {
+  test("without a backend they answer as a plain dockerd", async () => {
+    expect((await server.ask("GET", "/secrets")).status).toBe(503);
+    const reply = await server.ask("POST", "/containers/x/checkpoints", { CheckpointID: "a" });
+    expect(reply.status).toBe(501);
+    expect(reply.text).toContain("This experimental feature is disabled by default");
+  });
+
+  test("with one they reach it", async () => {
+    const calls: unknown[] = [];
+    const log =
+      (name: string) =>
+      async (...values: unknown[]) => {
+        calls.push([name, ...values]);
+      };
+    await using own = new FakeServer({
+      secrets: {
+        list: async (filters) => {
+          calls.push(["list", filters]);
+          return [];
+        },
+        create: async (spec) => {
+          calls.push(["create", spec]);
+          return { ID: "s1" };
+        },
+        inspect: async () => ({ ID: "s1" }),
+        remove: log("remove"),
+        update: log("update"),
+      },
+      checkpoints: {
+        create: log("checkpoint"),
+        list: async () => [{ Name: "a" }],
+        remove: log("uncheckpoint"),
+      },
+    });
+    expect((await own.ask("GET", "/secrets")).json).toEqual([]);
+    const made = await own.ask("POST", "/secrets/create", { Name: "n", Data: "eA==", Labels: { a: "b" } });
+    expect([made.status, made.json]).toEqual([201, { ID: "s1" }]);
+    expect((await own.ask("DELETE", "/secrets/s1")).status).toBe(204);
+    expect((await own.ask("POST", "/secrets/s1/update", {})).status).toBe(400);
+    expect((await own.ask("POST", "/secrets/s1/update?version=3", { Name: "n" })).status).toBe(200);
+    expect((await own.ask("GET", "/services")).status).toBe(503);
+    const body = { CheckpointID: "a", CheckpointDir: "/d", Exit: true };
+    expect((await own.ask("POST", "/containers/x/checkpoints", body)).status).toBe(201);
+    expect((await own.ask("GET", "/containers/x/checkpoints?dir=/d")).json).toEqual([{ Name: "a" }]);
+    expect((await own.ask("DELETE", "/containers/x/checkpoints/a?dir=/d")).status).toBe(204);
+    expect(calls).toEqual([
+      ["list", {}],
+      ["create", { Name: "n", Data: "eA==", Labels: { a: "b" } }],
+      ["remove", "s1"],
+      ["update", "s1", 3, { Name: "n" }],
+      ["checkpoint", "x", { name: "a", directory: "/d", exit: true }],
+      ["uncheckpoint", "x", "a", "/d"],
+    ]);
+  });
+});

@@ -3,6 +3,7 @@ import type { Route } from "../../route.ts";
 import { archiveRoutes } from "./archive.ts";
 import { attachRoute } from "./attach.ts";
 import { attachWebsocketRoute } from "./attach-ws.ts";
+import { checkpointRoutes } from "./checkpoints.ts";
 import { commitRoute } from "./commit.ts";
 import { createRoute } from "./create.ts";
 import { exportRoute } from "./export.ts";
@@ -38,5 +39,6 @@ export function containerRoutes(backends: Backends): readonly Route[] {
     ...archiveRoutes(files),
     exportRoute(files),
     commitRoute(files),
+    ...checkpointRoutes(backends.checkpoints),
   ];
 }

@@ -82,6 +82,24 @@ describe("create", () => {
   });
 });
 
+test("what Tug adds is handed on and checked", async () => {
+  const secrets = [{ Source: "token", Target: "t", Mode: 0o440 }];
+  await created()({
+    Image: "x",
+    Healthcheck: { Test: ["CMD", "true"], OnFailure: "restart" },
+    HostConfig: { Secrets: secrets, DependsOn: { db: { Condition: "healthy" } } },
+  });
+  expect(request()["HostConfig"]).toMatchObject({
+    Secrets: secrets,
+    DependsOn: { db: { Condition: "healthy" } },
+  });
+  expect(request()["Healthcheck"]).toEqual({ Test: ["CMD", "true"], OnFailure: "restart" });
+  expect((await created()({ Image: "x", Healthcheck: { OnFailure: "explode" } })).json).toEqual({
+    message:
+      'invalid CreateRequest.Healthcheck.OnFailure: "explode" (must be one of none, kill, restart, stop)',
+  });
+});
+
 describe("create for older clients", () => {
   test("before 1.44 the container-wide MAC address becomes the endpoint's", async () => {
     await created("1.43")({ Image: "x", MacAddress: "02:00:00:00:00:01" });

@@ -42,9 +42,10 @@ const paths: readonly (readonly [typeof get, string])[] = [
   [post, "/configs/{id}/update"],
 ];
 
-/** The cluster's routes, for a node that is in none. */
-export function swarmRoutes(): readonly Route[] {
-  return paths.map(([method, path]) =>
+/** The cluster's routes, for a node that is in none; without those of secrets when the node keeps its own. */
+export function swarmRoutes(ownSecrets: boolean): readonly Route[] {
+  const served = ownSecrets ? paths.filter(([, path]) => !path.startsWith("/secrets")) : paths;
+  return served.map(([method, path]) =>
     method(path, async () => {
       throw swarmUnavailable();
     }),

@@ -1,0 +1,31 @@
+import type { HealthConfig, HostConfig } from "./api.gen.ts";
+
+/** What Tug's requests can say beyond Docker's. Where these fields are absent everything is as Docker has it. */
+
+/** A node-local secret shown to a container as a file on a tmpfs. */
+export interface SecretReference {
+  /** Name or id of the secret. */
+  readonly Source: string;
+  /** File below /run/secrets, or an absolute path; default: the secret's name. */
+  readonly Target?: string;
+  readonly UID?: string;
+  readonly GID?: string;
+  /** Default 0400. */
+  readonly Mode?: number;
+}
+
+/** What must hold of another container before this one starts at boot. */
+export interface Dependency {
+  readonly Condition?: "started" | "healthy" | "completed";
+}
+
+export type TugHostConfig = HostConfig & {
+  Secrets?: readonly SecretReference[] | undefined;
+  /** Name of the container that is waited for. */
+  DependsOn?: Readonly<Record<string, Dependency>> | undefined;
+};
+
+export type TugHealthConfig = HealthConfig & {
+  /** What happens when the container becomes unhealthy; default "none". */
+  OnFailure?: "none" | "kill" | "restart" | "stop" | undefined;
+};
