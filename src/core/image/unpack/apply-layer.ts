@@ -27,9 +27,9 @@ import {
 import { SystemError } from "../../../base/sys/libc.ts";
 import { readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
 import { setXattr } from "../../../base/sys/xattr.ts";
+import { isWhiteout } from "../../snapshot/lower-view.ts";
 import { aufsPrefix, layerComponents, opaqueMarker, outside, whiteoutPrefix } from "./layer-path.ts";
 import { LayerTree, type Place } from "./layer-tree.ts";
-import { isWhiteout } from "./lower-view.ts";
 
 /** How removals are kept: as overlay's marks in an upper directory, or by removing from a whole tree. */
 export type LayerTarget =

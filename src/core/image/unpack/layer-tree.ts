@@ -21,8 +21,8 @@ import { SystemError } from "../../../base/sys/libc.ts";
 import { removeTreeAt } from "../../../base/sys/remove-tree.ts";
 import { type FileStat, tryLstatat } from "../../../base/sys/stat.ts";
 import { getXattr, listXattrs, setXattr } from "../../../base/sys/xattr.ts";
+import { isWhiteout, type LowerNode, LowerView, openLowerFile } from "../../snapshot/lower-view.ts";
 import { targetComponents } from "./layer-path.ts";
-import { isWhiteout, type LowerNode, LowerView, openLowerFile } from "./lower-view.ts";
 
 /** A place for a node: its parent directory, and its own name and path without links. */
 export interface Place {

@@ -1,8 +1,8 @@
-import { decodePath } from "../../../base/lib/path-bytes.ts";
-import { AT_FDCWD, closeFd, O, openat, openat2, RESOLVE, readlinkat } from "../../../base/sys/at.ts";
-import { SystemError } from "../../../base/sys/libc.ts";
-import { type FileStat, lstatat } from "../../../base/sys/stat.ts";
-import { getXattr } from "../../../base/sys/xattr.ts";
+import { decodePath } from "../../base/lib/path-bytes.ts";
+import { AT_FDCWD, closeFd, O, openat, openat2, RESOLVE, readlinkat } from "../../base/sys/at.ts";
+import { SystemError } from "../../base/sys/libc.ts";
+import { type FileStat, lstatat, readDirectory } from "../../base/sys/stat.ts";
+import { getXattr } from "../../base/sys/xattr.ts";
 
 /** A node of the layers below: what it is, and where, as (directory descriptor, name) of the layer that shows it. */
 export interface LowerNode {
@@ -17,8 +17,8 @@ export function isWhiteout(stat: FileStat): boolean {
 }
 
 /**
- * The merged view of the layers below the one being unpacked, nearest first, as overlay would show it: needed where a
- * layer's tar relies on a directory, a link or a file that it does not hold itself.
+ * The merged view of the layers below an upper directory, nearest first, as overlay would show it: for unpacking a layer that
+ * relies on what it does not hold itself, and for telling what an upper directory changed.
  */
 export class LowerView implements Disposable {
   readonly #roots: readonly number[];
@@ -47,6 +47,32 @@ export class LowerView implements Disposable {
     return this.at(components, (node) => node.stat);
   }
 
+  /** Names in a directory of the merged view. */
+  names(components: readonly string[]): Set<string> {
+    const names = new Set<string>();
+    const hidden = new Set<string>();
+    for (const root of this.#roots) {
+      const found = this.#inLayer(root, components, (node) => {
+        if (node.stat.kind !== "directory") return "end" as const;
+        const fd = openat(node.dir, node.name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+        try {
+          for (const { name } of readDirectory(fd)) {
+            if (hidden.has(name)) continue;
+            hidden.add(name);
+            if (!isWhiteout(lstatat(fd, name))) names.add(name);
+          }
+          return getXattr(fd, "", "trusted.overlay.opaque")?.toString() === "y"
+            ? ("end" as const)
+            : ("go on" as const);
+        } finally {
+          closeFd(fd);
+        }
+      });
+      if (found === "hidden" || (found !== "absent" && found.value === "end")) break;
+    }
+    return names;
+  }
+
   readlink(components: readonly string[]): string {
     return this.at(components, (node) => decodePath(readlinkat(node.dir, node.name))) ?? "";
   }
@@ -59,6 +85,7 @@ export class LowerView implements Disposable {
   ): { readonly value: R } | "absent" | "hidden" {
     let dir = root;
     let opaque = false;
+    if (components.length === 0) return { value: use({ stat: lstatat(root), dir: root, name: "." }) };
     try {
       for (const [index, name] of components.entries()) {
         const stat = tryStat(dir, name);

@@ -1,0 +1,185 @@
+import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
+import { type FileStat, lstatat, readDirectory } from "../../base/sys/stat.ts";
+import { walkTree } from "../../base/sys/walk.ts";
+import { getXattr } from "../../base/sys/xattr.ts";
+import { isWhiteout, LowerView } from "./lower-view.ts";
+import type { SnapshotLayout } from "./snapshotter.ts";
+
+/**
+ * One difference between a snapshot and its parent. `node` tells where the new state lies: a directory descriptor (valid
+ * until the next change is asked for) and a name.
+ */
+export type Change =
+  | {
+      readonly kind: "added" | "changed";
+      /** Without a leading slash; "" is the root. */
+      readonly path: string;
+      readonly node: { readonly dir: number; readonly name: string; readonly stat: FileStat };
+      /** What it was before; undefined for a new one and inside a directory that was replaced. */
+      readonly before: FileStat | undefined;
+      /** A directory that hides everything the parent had in it. */
+      readonly opaque: boolean;
+    }
+  | {
+      readonly kind: "deleted";
+      readonly path: string;
+      /** An opaque directory above says so already. */
+      readonly implied: boolean;
+    };
+
+/**
+ * Every difference, a directory before what it holds, in the byte order of names. Directories that overlay copied up only as
+ * parents are among them: `listChanges` and the layer's tar each decide whether they matter.
+ */
+export function* snapshotChanges(layout: SnapshotLayout): Generator<Change, void, undefined> {
+  if (layout.kind === "overlay") yield* overlayChanges(layout.upper, layout.lowers);
+  else yield* treeChanges(layout.tree, layout.parent);
+}
+
+function* overlayChanges(upper: string, lowers: readonly string[]): Generator<Change, void, undefined> {
+  using below = new LowerView(lowers);
+  const root = openat(AT_FDCWD, upper, O.PATH | O.DIRECTORY);
+  /** Directories of the upper one that nothing shines through: opaque ones, and new ones where nothing was. */
+  const own = new Set<string>();
+  const insideOwn = (path: string) => own.size > 0 && ancestors(path).some((above) => own.has(above));
+  try {
+    yield {
+      kind: "changed",
+      path: "",
+      node: { dir: root, name: "", stat: lstatat(root) },
+      before: below.stat([]),
+      opaque: false,
+    };
+    for (const { dir, name, path, stat } of walkTree(root)) {
+      const hidden = insideOwn(path);
+      const once = below.empty ? undefined : below.stat(path.split("/"));
+      const before = hidden ? undefined : once;
+      if (isWhiteout(stat)) {
+        if (before) yield { kind: "deleted", path, implied: false };
+        continue;
+      }
+      const directory = stat.kind === "directory";
+      const opaque = directory && !hidden && before?.kind === "directory" && isOpaque(dir, name);
+      if (directory && (opaque || before?.kind !== "directory")) own.add(path);
+      yield { kind: once ? "changed" : "added", path, node: { dir, name, stat }, before, opaque };
+      if (!opaque) continue;
+      const kept = new Set(namesIn(dir, name));
+      for (const gone of [...below.names(path.split("/"))].sort()) {
+        if (!kept.has(gone)) yield { kind: "deleted", path: `${path}/${gone}`, implied: true };
+      }
+    }
+  } finally {
+    closeFd(root);
+  }
+}
+
+function* treeChanges(tree: string, parent: string | undefined): Generator<Change, void, undefined> {
+  using below = new LowerView(parent === undefined ? [] : [parent]);
+  const root = openat(AT_FDCWD, tree, O.PATH | O.DIRECTORY);
+  try {
+    const stat = lstatat(root);
+    yield {
+      kind: "changed",
+      path: "",
+      node: { dir: root, name: "", stat },
+      before: below.stat([]),
+      opaque: false,
+    };
+    yield* gone(below, root, "", "");
+    for (const entry of walkTree(root)) {
+      const { dir, name, path } = entry;
+      const before = below.stat(path.split("/"));
+      const same = before !== undefined && sameNode(before, entry.stat);
+      if (!same || entry.stat.kind === "directory") {
+        yield {
+          kind: before ? "changed" : "added",
+          path,
+          node: { dir, name, stat: entry.stat },
+          before,
+          opaque: false,
+        };
+      }
+      if (before?.kind === "directory" && entry.stat.kind === "directory")
+        yield* gone(below, dir, name, path);
+    }
+  } finally {
+    closeFd(root);
+  }
+}
+
+/** What a directory of the parent holds and the same directory of the tree does not. */
+function* gone(
+  below: LowerView,
+  dir: number,
+  name: string,
+  path: string,
+): Generator<Change, void, undefined> {
+  const kept = new Set(namesIn(dir, name === "" ? "." : name));
+  for (const each of [...below.names(path === "" ? [] : path.split("/"))].sort()) {
+    if (!kept.has(each))
+      yield { kind: "deleted", path: path === "" ? each : `${path}/${each}`, implied: false };
+  }
+}
+
+function namesIn(dir: number, name: string): string[] {
+  const fd = openat(dir, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+  try {
+    return readDirectory(fd).map((entry) => entry.name);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+function isOpaque(dir: number, name: string): boolean {
+  return getXattr(dir, name, "trusted.overlay.opaque")?.toString() === "y";
+}
+
+function ancestors(path: string): string[] {
+  const found: string[] = [];
+  for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) found.push(path.slice(0, at));
+  return found;
+}
+
+/** Equal in everything that a write, chmod, chown or touch changes. */
+export function sameNode(a: FileStat, b: FileStat): boolean {
+  return (
+    a.mode === b.mode &&
+    a.uid === b.uid &&
+    a.gid === b.gid &&
+    a.rdevMajor === b.rdevMajor &&
+    a.rdevMinor === b.rdevMinor &&
+    a.mtime === b.mtime &&
+    (a.kind === "directory" || a.size === b.size)
+  );
+}
+
+/** One line of `docker diff`. */
+export interface ListedChange {
+  readonly kind: "added" | "changed" | "deleted";
+  /** Absolute. */
+  readonly path: string;
+}
+
+/**
+ * What `docker diff` shows, sorted by path: a directory that is only the way to a change counts as changed, one that is as it
+ * was and has no change in it does not count at all.
+ */
+export function listChanges(layout: SnapshotLayout): readonly ListedChange[] {
+  const listed = new Map<string, ListedChange["kind"]>();
+  const quiet = new Set<string>();
+  for (const change of snapshotChanges(layout)) {
+    if (change.path === "") continue;
+    const unchanged =
+      change.kind === "changed" &&
+      change.node.stat.kind === "directory" &&
+      change.before !== undefined &&
+      sameNode(change.before, change.node.stat);
+    if (unchanged) quiet.add(change.path);
+    else listed.set(change.path, change.kind);
+  }
+  for (const path of [...listed.keys()]) {
+    for (const above of ancestors(path)) if (!listed.has(above)) listed.set(above, "changed");
+  }
+  const changes = [...listed].map(([path, kind]) => ({ kind, path: `/${path}` }));
+  return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
+}

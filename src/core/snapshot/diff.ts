@@ -1,0 +1,91 @@
+import { tarHeader, tarTrailer } from "../../base/lib/tar/writer.ts";
+import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
+import { lstatat } from "../../base/sys/stat.ts";
+import { walkTree } from "../../base/sys/walk.ts";
+import { sameNode, snapshotChanges } from "./changes.ts";
+import type { SnapshotLayout } from "./snapshotter.ts";
+import { TarNodes } from "./tar-node.ts";
+
+const opaqueMarker = ".wh..wh..opq";
+const whiteoutPrefix = ".wh.";
+
+/**
+ * A snapshot's changes as a layer tar (image-spec v1.1, layer.md): what was added or changed as it is, what was removed as
+ * ".wh." files, a directory that was replaced with an opaque marker. The same tree gives the same bytes.
+ */
+export async function* diffTar(layout: SnapshotLayout): AsyncGenerator<Uint8Array, void, undefined> {
+  const nodes = new TarNodes({ wholeSeconds: true });
+  /** Directories that count only if something in them does. */
+  let pending: {
+    readonly path: string;
+    readonly write: () => AsyncGenerator<Uint8Array, void, undefined>;
+  }[] = [];
+  for (const change of snapshotChanges(layout)) {
+    if (change.kind === "deleted") {
+      if (change.implied) continue;
+      for (const parent of pending) if (isWithin(change.path, parent.path)) yield* parent.write();
+      pending = [];
+      yield whiteout(change.path);
+      continue;
+    }
+    const { path, node, before } = change;
+    const same = before !== undefined && sameNode(before, node.stat) && !change.opaque;
+    const write = () => nodes.member(node.dir, node.name, path === "" ? "./" : path, node.stat);
+    if (node.stat.kind === "directory" && (same || path === "")) {
+      // The descriptor is good only now, so the member is made now and written later. A directory has no content to hold.
+      if (path === "" && sameMetadata(before ?? plainRoot, node.stat)) continue;
+      const bytes: Uint8Array[] = [];
+      for await (const part of write()) bytes.push(part);
+      const kept = async function* () {
+        yield* bytes;
+      };
+      pending = pending.filter((parent) => isWithin(path, parent.path));
+      if (path === "") yield* bytes;
+      else pending.push({ path, write: kept });
+      continue;
+    }
+    for (const parent of pending) if (isWithin(path, parent.path)) yield* parent.write();
+    pending = [];
+    yield* write();
+    if (change.opaque) yield marker(`${path}/${opaqueMarker}`);
+  }
+  yield tarTrailer;
+}
+
+const plainRoot = { mode: 0o040755, uid: 0, gid: 0 };
+
+/** The root's own entry is written only for another mode or owner: its time changes with every first-level name. */
+function sameMetadata(
+  a: { mode: number; uid: number; gid: number },
+  b: { mode: number; uid: number; gid: number },
+) {
+  return a.mode === b.mode && a.uid === b.uid && a.gid === b.gid;
+}
+
+function isWithin(path: string, directory: string): boolean {
+  return path.startsWith(`${directory}/`);
+}
+
+function whiteout(path: string): Uint8Array {
+  const slash = path.lastIndexOf("/") + 1;
+  return marker(`${path.slice(0, slash)}${whiteoutPrefix}${path.slice(slash)}`);
+}
+
+function marker(path: string): Uint8Array {
+  return tarHeader({ path, kind: "file", mode: 0, size: 0 });
+}
+
+/** A whole directory tree as a tar, for `export`: its root as "./" is left out, as Docker leaves it out. */
+export async function* treeTar(root: string): AsyncGenerator<Uint8Array, void, undefined> {
+  const nodes = new TarNodes();
+  const fd = openat(AT_FDCWD, root, O.PATH | O.DIRECTORY);
+  try {
+    for (const { dir, name, path, stat } of walkTree(fd)) {
+      // A directory that something is mounted on is written as it looks, and not entered.
+      yield* nodes.member(dir, name, path, stat.device === lstatat(fd).device ? stat : { ...stat, nlink: 1 });
+    }
+    yield tarTrailer;
+  } finally {
+    closeFd(fd);
+  }
+}

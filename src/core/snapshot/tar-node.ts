@@ -1,0 +1,130 @@
+import { read } from "node:fs";
+import { promisify } from "node:util";
+import { decodePath } from "../../base/lib/path-bytes.ts";
+import type { TarKind } from "../../base/lib/tar/entry.ts";
+import { tarHeader, tarPadding } from "../../base/lib/tar/writer.ts";
+import { closeFd, O, openat, readlinkat } from "../../base/sys/at.ts";
+import { SystemError } from "../../base/sys/libc.ts";
+import { type FileStat, lstatat } from "../../base/sys/stat.ts";
+import { getXattr, listXattrs } from "../../base/sys/xattr.ts";
+
+const readAsync = promisify(read);
+
+export interface TarNodesOptions {
+  /** Whole seconds only, as Docker writes layers: no pax record for every file. */
+  readonly wholeSeconds?: boolean;
+}
+
+/**
+ * Turns nodes of a tree into tar members: metadata, extended attributes, and later names of a hard-linked file as links to
+ * the first. One instance an archive.
+ */
+export class TarNodes {
+  /** "device inode" -> the name it was written under. */
+  readonly #links = new Map<string, string>();
+  readonly #wholeSeconds: boolean;
+
+  constructor(options: TarNodesOptions = {}) {
+    this.#wholeSeconds = options.wholeSeconds ?? false;
+  }
+
+  /**
+   * The member for `name` below the directory `dir` (the directory itself when ""), written as `path`. Sockets have no place
+   * in a tar and yield nothing, nor does what has vanished. A file that grows or shrinks meanwhile is cut or filled with zeros.
+   */
+  async *member(
+    dir: number,
+    name: string,
+    path: string,
+    stat: FileStat,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const kind = kindOf(stat);
+    if (!kind) return;
+    const mtime = this.#wholeSeconds ? stat.mtime - modulo(stat.mtime, 1_000_000_000n) : stat.mtime;
+    const common = { path, mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, mtime };
+    const first = this.#firstName(stat, path);
+    if (first !== undefined) {
+      yield tarHeader({ ...common, kind: "link", linkPath: first });
+      return;
+    }
+    const xattrs = attributesOf(dir, name);
+    if (kind === "file") {
+      const fd = openFile(dir, name, stat);
+      if (fd === undefined) return;
+      try {
+        yield tarHeader({ ...common, kind, size: stat.size, xattrs });
+        yield* content(fd, stat.size);
+      } finally {
+        closeFd(fd);
+      }
+      return;
+    }
+    const linkPath = kind === "symlink" ? decodePath(readlinkat(dir, name)) : "";
+    const { rdevMajor: deviceMajor, rdevMinor: deviceMinor } = stat;
+    yield tarHeader({ ...common, kind, linkPath, deviceMajor, deviceMinor, xattrs });
+  }
+
+  #firstName(stat: FileStat, path: string): string | undefined {
+    if (stat.nlink < 2 || stat.kind === "directory") return undefined;
+    const key = `${stat.device} ${stat.ino}`;
+    const first = this.#links.get(key);
+    if (first === undefined) this.#links.set(key, path);
+    return first;
+  }
+}
+
+function kindOf(stat: FileStat): Exclude<TarKind, "unknown" | "link"> | undefined {
+  return stat.kind === "socket" || stat.kind === "unknown" ? undefined : stat.kind;
+}
+
+function modulo(value: bigint, by: bigint): bigint {
+  return ((value % by) + by) % by;
+}
+
+const none: ReadonlyMap<string, Uint8Array> = new Map();
+
+/** Capabilities, ACLs and user attributes; not labels of this host's policy, nor overlay's own marks. */
+function attributesOf(dir: number, name: string): ReadonlyMap<string, Uint8Array> {
+  const keys = listXattrs(dir, name).filter(
+    (key) =>
+      key === "security.capability" ||
+      key.startsWith("system.posix_acl_") ||
+      (key.startsWith("user.") && !key.startsWith("user.overlay.")),
+  );
+  if (keys.length === 0) return none;
+  const found = new Map<string, Uint8Array>();
+  for (const key of keys) {
+    const value = getXattr(dir, name, key);
+    if (value) found.set(key, value);
+  }
+  return found;
+}
+
+/** Undefined when the name no longer means the file that `stat` told of. */
+function openFile(dir: number, name: string, stat: FileStat): number | undefined {
+  let fd: number;
+  try {
+    fd = openat(dir, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK | O.NOCTTY);
+  } catch (error) {
+    const gone = error instanceof SystemError && ["ENOENT", "ELOOP", "ENXIO"].includes(error.code);
+    if (gone) return undefined;
+    throw error;
+  }
+  const now = lstatat(fd);
+  if (now.kind === "file" && now.ino === stat.ino) return fd;
+  closeFd(fd);
+  return undefined;
+}
+
+async function* content(fd: number, size: number): AsyncGenerator<Uint8Array, void, undefined> {
+  let left = size;
+  while (left > 0) {
+    const buffer = Buffer.allocUnsafe(Math.min(left, 1 << 20));
+    const { bytesRead } = await readAsync(fd, buffer, 0, buffer.length, null);
+    if (bytesRead === 0) break;
+    left -= bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
+  for (; left > 0; left -= Math.min(left, 1 << 20)) yield Buffer.alloc(Math.min(left, 1 << 20));
+  yield tarPadding(size);
+}
