@@ -4,13 +4,17 @@ import { failureText } from "../exit.ts";
 
 /**
  * Does the same to several operands side by side, prints the name of each that went well in the order given, and each
- * failure on stderr. Exit code 1 when one failed.
+ * failure on stderr; `skip` names those that need no line. Exit code 1 when one failed.
  */
 export async function eachOperand(
   context: Context,
   operands: readonly string[],
   act: (operand: string) => Promise<unknown>,
-  options: { readonly print?: boolean; readonly failure?: (failed: readonly string[]) => string } = {},
+  options: {
+    readonly print?: boolean;
+    readonly skip?: ReadonlySet<string>;
+    readonly failure?: (failed: readonly string[]) => string;
+  } = {},
 ): Promise<number> {
   const running = operands.map(async (operand) => {
     await act(operand);
@@ -21,7 +25,7 @@ export async function eachOperand(
     const operand = operands[at] ?? "";
     try {
       await job;
-      if (options.print !== false) await context.out.write(`${operand}\n`);
+      if (options.print !== false && !options.skip?.has(operand)) await context.out.write(`${operand}\n`);
     } catch (error) {
       failed.push(operand);
       await context.err.write(failureText(error) ?? "");

@@ -31,6 +31,7 @@ export interface ConfigData {
   readonly detachKeys?: string;
   readonly proxies?: Readonly<Record<string, ProxySettings>>;
   readonly currentContext?: string;
+  readonly pruneFilters?: readonly string[];
 }
 
 export interface ConfigFile {

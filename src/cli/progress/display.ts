@@ -22,6 +22,13 @@ export async function showProgress(
   }
 }
 
+/** Takes everything and shows nothing (`--quiet`). */
+export const silentOutput: Output = {
+  write: () => Promise.resolve(),
+  isTerminal: false,
+  size: () => ({ width: 0, height: 0 }),
+};
+
 /** Without a terminal every status is a line and moving bars are left out. */
 async function plainLine(message: ProgressMessage, out: Output): Promise<void> {
   if (message.stream !== undefined) return await out.write(message.stream);

@@ -9,7 +9,7 @@ import { pullImage } from "../../client/images/pull.ts";
 import { authFor, registryKey } from "../config/credentials.ts";
 import type { Context } from "../context.ts";
 import type { Output } from "../io/output.ts";
-import { showProgress } from "./display.ts";
+import { showProgress, silentOutput } from "./display.ts";
 
 export interface PullRequest {
   readonly image: string;
@@ -19,7 +19,7 @@ export interface PullRequest {
   readonly out: Output;
 }
 
-/** Pulls an image with the credentials of its registry and shows how it goes; gives the name that was pulled. */
+/** Pulls an image with the credentials of its registry and shows how it goes; gives its full name. */
 export async function pullWithProgress(
   context: Context,
   client: Client,
@@ -34,13 +34,8 @@ export async function pullWithProgress(
     platform: request.platform,
     auth,
   });
-  if (request.quiet) await showProgress(messages, silent);
+  if (request.quiet) await showProgress(messages, silentOutput);
   else await showProgress(messages, request.out);
-  return familiarString(reference);
+  const tag = reference.tag === undefined ? "" : `:${reference.tag}`;
+  return `${reference.domain}/${reference.path}${tag}${reference.digest === undefined ? "" : `@${reference.digest}`}`;
 }
-
-const silent: Output = {
-  write: () => Promise.resolve(),
-  isTerminal: false,
-  size: () => ({ width: 0, height: 0 }),
-};

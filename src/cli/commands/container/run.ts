@@ -36,7 +36,8 @@ export const command = defineCommand({
     if (values.detach && values.attach.length > 0) {
       throw invalid("conflicting options: cannot specify both --attach and --detach");
     }
-    if (!values.detach) checkTerminal(context, values.interactive || values.attach.includes("stdin"), values.tty);
+    if (!values.detach)
+      checkTerminal(context, values.interactive || values.attach.includes("stdin"), values.tty);
     const job: Job = {
       context,
       client,

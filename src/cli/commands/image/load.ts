@@ -1,0 +1,32 @@
+import { invalid } from "../../../base/lib/errors.ts";
+import { loadImages } from "../../../client/images/load.ts";
+import type { ProgressMessage } from "../../../client/images/progress.ts";
+import { jsonLines } from "../../../client/stream/json-lines.ts";
+import { defineCommand, noArgs } from "../../command.ts";
+import { bool, text } from "../../flags/flag.ts";
+import { platformJson } from "../../format/platform.ts";
+import { readFileChunks } from "../../io/archive.ts";
+import { showProgress } from "../../progress/display.ts";
+
+export const command = defineCommand({
+  usage: "[OPTIONS]",
+  args: noArgs,
+  flags: {
+    input: text("i", "Read from a tar archive file instead of standard input"),
+    platform: text("", "Load only this platform's image (os[/arch[/variant]])"),
+    quiet: bool("q", "Print only what was loaded"),
+  },
+  async run(context, { values }) {
+    if (values.input === "" && context.in.isTerminal)
+      throw invalid("requested load from stdin, but stdin is empty");
+    const source = values.input === "" ? context.in.chunks() : readFileChunks(values.input);
+    const client = await context.client();
+    const quiet = values.quiet || !context.out.isTerminal;
+    const platform = values.platform === "" ? undefined : platformJson(values.platform);
+    const reply = await loadImages(client, source, { quiet, platform });
+    if ((reply.headers["content-type"] ?? "").startsWith("application/json")) {
+      await showProgress(jsonLines<ProgressMessage>(reply.body), context.out);
+    } else await context.out.write(await reply.body.text());
+    return 0;
+  },
+});

@@ -1,0 +1,45 @@
+import { listImages } from "../../../client/images/list.ts";
+import { atMost, defineCommand } from "../../command.ts";
+import { filter } from "../../flags/filter.ts";
+import { bool, text } from "../../flags/flag.ts";
+import { imageRows, imageSpec } from "../../format/images.ts";
+import { renderList } from "../../format/list.ts";
+
+export const command = defineCommand({
+  usage: "[OPTIONS] [REPOSITORY[:TAG]]",
+  args: atMost(1),
+  flags: {
+    all: bool("a", "Show images that only serve as parents too"),
+    digests: bool("", "Show digests"),
+    filter: filter("f", "Show only what matches a condition"),
+    format: text("", "How to print: 'table', 'table TEMPLATE', 'json' or a Go template"),
+    "no-trunc": bool("", "Do not shorten columns"),
+    quiet: bool("q", "Show ids only"),
+    tree: bool("", "Group the platforms of an image under it"),
+  },
+  async run(context, { values, args: [reference] }) {
+    const client = await context.client();
+    const format = values.format || (values.quiet ? "" : ((await context.config()).data.imagesFormat ?? ""));
+    const filters =
+      reference === undefined
+        ? values.filter
+        : { ...values.filter, reference: [...(values.filter["reference"] ?? []), reference] };
+    const images = await listImages(client, {
+      all: values.all,
+      filters,
+      sharedSize: /\.(SharedSize|UniqueSize)\b/.test(format),
+    });
+    images.sort((a, b) => (b.Created ?? 0) - (a.Created ?? 0));
+    if (values.tree) {
+      const { imageTree } = await import("../../format/image-tree.ts");
+      await context.out.write(imageTree(images, values["no-trunc"]));
+      return 0;
+    }
+    const digests = values.digests || /\.Digest\b/.test(format);
+    const spec = imageSpec({ whole: values["no-trunc"], digests: values.digests, now: Date.now() });
+    await context.out.write(
+      await renderList(spec, imageRows(images, digests), { format, quiet: values.quiet }),
+    );
+    return 0;
+  },
+});

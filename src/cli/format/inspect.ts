@@ -1,0 +1,50 @@
+import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
+import type { Context } from "../context.ts";
+import { text } from "../flags/flag.ts";
+import { indentJson } from "./json.ts";
+
+export const formatFlag = text("f", "How to print: 'json' or a Go template");
+
+/**
+ * Prints what `find` gives for each operand: one indented JSON list, or a template's line for each. What cannot be found is
+ * told at the end and makes the exit code 1.
+ */
+export async function printInspected(
+  context: Context,
+  operands: readonly string[],
+  format: string,
+  find: (operand: string) => Promise<string>,
+): Promise<number> {
+  const found: string[] = [];
+  const failures: string[] = [];
+  const asked = operands.map((operand) => find(operand));
+  for (const job of asked) job.catch(() => undefined); // told below, in order
+  for (const job of asked) {
+    try {
+      found.push((await job).trim());
+    } catch (error) {
+      if (isCode(error, "unavailable")) throw error;
+      failures.push(messageOf(error));
+    }
+  }
+  await context.out.write(await render(found, format, failures));
+  if (failures.length > 0) throw new TugError("not-found", failures.join("\n"));
+  return 0;
+}
+
+async function render(found: readonly string[], format: string, failures: string[]): Promise<string> {
+  if (format === "") return found.length === 0 ? "[]\n" : `${indentJson(`[${found.join(",")}]`)}\n`;
+  if (format === "json") return found.length === 0 ? "[]\n" : `[${found.join(",")}]\n`;
+  const [{ compileTemplate }, { shapeOf }] = await Promise.all([
+    import("./template/execute.ts"),
+    import("./shapes.ts"),
+  ]);
+  try {
+    const run = compileTemplate(format, { missing: "map-error", shapeOf });
+    return found.length === 0 ? "\n" : found.map((text) => `${run(JSON.parse(text))}\n`).join("");
+  } catch (error) {
+    failures.length = 0;
+    failures.push(`template parsing error: ${messageOf(error)}`);
+    return "\n";
+  }
+}

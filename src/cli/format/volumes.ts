@@ -1,0 +1,32 @@
+import type { Volume } from "../../base/spec/docker/api.gen.ts";
+import type { ListSpec } from "./list.ts";
+import { labelList } from "./text.ts";
+import { humanSize } from "./units.ts";
+
+export const volumeSpec: ListSpec<Volume> = {
+  typeName: "*formatter.volumeContext",
+  quiet: "Name",
+  columns: ["Driver", "Name"],
+  fields: {
+    Name: { header: "VOLUME NAME", value: (volume) => volume.Name },
+    Driver: { header: "DRIVER", value: (volume) => volume.Driver },
+    Scope: { header: "SCOPE", value: (volume) => volume.Scope },
+    Mountpoint: { header: "MOUNTPOINT", value: (volume) => volume.Mountpoint },
+    Labels: { header: "LABELS", value: (volume) => labelList(volume.Labels) },
+    Label: { header: "", value: (volume) => (name: unknown) => volume.Labels?.[String(name)] ?? "" },
+    Links: {
+      header: "LINKS",
+      value: (volume) => (volume.UsageData ? String(volume.UsageData.RefCount) : "N/A"),
+    },
+    Size: {
+      header: "SIZE",
+      value: (volume) => (volume.UsageData ? humanSize(volume.UsageData.Size) : "N/A"),
+    },
+    Group: { header: "GROUP", value: (volume) => volume.ClusterVolume?.Spec?.Group ?? "N/A" },
+    Availability: {
+      header: "AVAILABILITY",
+      value: (volume) => volume.ClusterVolume?.Spec?.Availability ?? "N/A",
+    },
+    Status: { header: "STATUS", value: (volume) => (volume.ClusterVolume ? "pending creation" : "N/A") },
+  },
+};

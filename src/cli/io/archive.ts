@@ -1,0 +1,78 @@
+import { closeSync, createReadStream, openSync, renameSync, rmSync, statSync, write } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { invalid } from "../../base/lib/errors.ts";
+import type { Body } from "../../client/http/response.ts";
+import type { Context } from "../context.ts";
+import { systemText } from "../run/environment.ts";
+
+/** A file's bytes for sending; a missing file is told as Docker tells it, before anything is sent. */
+export function readFileChunks(path: string): AsyncIterable<Uint8Array> {
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch (error) {
+    throw invalid(`open ${path}: ${systemText(error)}`, error);
+  }
+  return createReadStream(path, { fd, highWaterMark: 1 << 20 });
+}
+
+/**
+ * Writes an archive to a file or to standard output. The file appears under its name only when it is whole; an archive is
+ * not poured onto a terminal.
+ */
+export async function writeBody(
+  context: Context,
+  output: string,
+  verb: string,
+  open: () => Promise<Body>,
+): Promise<void> {
+  if (output === "") {
+    if (context.out.isTerminal)
+      throw invalid(`cowardly refusing to ${verb} to a terminal. Use the -o flag or redirect`);
+    for await (const chunk of await open()) await context.out.write(chunk);
+    return;
+  }
+  checkTarget(output, verb);
+  const body = await open();
+  const part = join(dirname(output), `.${basename(output)}.${process.pid}.part`);
+  const direct = statSync(output, { throwIfNoEntry: false })?.isFile() === false; // a device or a pipe takes it as it comes
+  const path = direct ? output : part;
+  let fd: number;
+  try {
+    fd = openSync(path, "w", 0o600);
+  } catch (error) {
+    body.cancel();
+    throw invalid(`failed to ${verb} image: invalid output path: ${systemText(error)}`, error);
+  }
+  try {
+    for await (const chunk of body) await writeAll(fd, chunk);
+    closeSync(fd);
+    if (!direct) renameSync(part, output);
+  } catch (error) {
+    if (!direct) rmSync(part, { force: true });
+    throw error;
+  }
+}
+
+function checkTarget(output: string, verb: string): void {
+  const folder = dirname(output);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw invalid(
+      `failed to ${verb}: invalid output path: directory ${JSON.stringify(folder)} does not exist`,
+    );
+  }
+  if (statSync(output, { throwIfNoEntry: false })?.isDirectory()) {
+    throw invalid(`failed to ${verb}: invalid output path: ${JSON.stringify(output)} must be a regular file`);
+  }
+}
+
+async function writeAll(fd: number, chunk: Uint8Array): Promise<void> {
+  for (let at = 0; at < chunk.length; ) {
+    const from = at;
+    at += await new Promise<number>((resolve, reject) => {
+      write(fd, chunk, from, chunk.length - from, null, (error, wrote) =>
+        error ? reject(error) : resolve(wrote),
+      );
+    });
+  }
+}

@@ -1,0 +1,58 @@
+import { invalid } from "../../base/lib/errors.ts";
+import { contains, type IpPrefix, overlaps, parseIp, parsePrefix } from "../../base/lib/ip.ts";
+import type { IPAMConfig } from "../../base/spec/docker/api.gen.ts";
+
+/** Joins --subnet, --ip-range, --gateway and --aux-address: each of the others belongs to the subnet that contains it. */
+export function ipamConfig(
+  subnets: readonly string[],
+  ranges: readonly string[],
+  gateways: readonly string[],
+  auxiliary: Readonly<Record<string, string>>,
+): IPAMConfig[] {
+  if (subnets.length < ranges.length || subnets.length < gateways.length) {
+    throw invalid("every ip-range or gateway must have a corresponding subnet");
+  }
+  const pools = subnets.map((text) => {
+    const prefix = parsePrefix(text);
+    if (!prefix) throw invalid(`invalid CIDR address: ${text}`);
+    const config: IPAMConfig = { Subnet: text };
+    return { prefix, config };
+  });
+  pools.forEach(({ prefix }, at) => {
+    if (pools.slice(0, at).some((other) => overlaps(other.prefix, prefix))) {
+      throw invalid("multiple overlapping subnet configuration is not supported");
+    }
+  });
+  const poolOf = (text: string, what: string) => {
+    const address = parsePrefix(text)?.address ?? parseIp(text);
+    if (!address) throw invalid(`invalid address: ${text}`);
+    const pool = pools.find(({ prefix }) => holds(prefix, address));
+    if (!pool) throw invalid(`no matching subnet for ${what} ${text}`);
+    return pool.config;
+  };
+  for (const range of ranges) {
+    const config = poolOf(range, "range");
+    if (config.IPRange !== undefined)
+      throw invalid(
+        `cannot configure multiple ranges (${range}, ${config.IPRange}) on the same subnet (${config.Subnet})`,
+      );
+    config.IPRange = range;
+  }
+  for (const gateway of gateways) {
+    const config = poolOf(gateway, "gateway");
+    if (config.Gateway !== undefined)
+      throw invalid(
+        `cannot configure multiple gateways (${gateway}, ${config.Gateway}) for the same subnet (${config.Subnet})`,
+      );
+    config.Gateway = gateway;
+  }
+  for (const [name, address] of Object.entries(auxiliary)) {
+    const config = poolOf(address, "aux-address");
+    config.AuxiliaryAddresses = { ...config.AuxiliaryAddresses, [name]: address };
+  }
+  return pools.map(({ config }) => config);
+}
+
+function holds(prefix: IpPrefix, address: Parameters<typeof contains>[1]): boolean {
+  return prefix.address.family === address.family && contains(prefix, address);
+}
