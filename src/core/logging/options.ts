@@ -1,4 +1,4 @@
-import { invalid } from "../../base/lib/errors.ts";
+import { invalid, TugError } from "../../base/lib/errors.ts";
 
 /** Options of every driver that is named in Docker's documentation of log attributes. */
 export const detailOptions = ["labels", "labels-regex", "env", "env-regex", "tag"] as const;
@@ -45,4 +45,9 @@ export function parseBool(text: string): boolean | undefined {
   if (["1", "t", "T", "true", "TRUE", "True"].includes(text)) return true;
   if (["0", "f", "F", "false", "FALSE", "False"].includes(text)) return false;
   return undefined;
+}
+
+/** What `logs` answers for a driver that keeps nothing. */
+export function unreadable(): TugError {
+  return new TugError("not-implemented", "configured logging driver does not support reading");
 }

@@ -1,6 +1,5 @@
-import { TugError } from "../../../base/lib/errors.ts";
 import type { ContainerLog, LogDriver } from "../logging.ts";
-import { checkDelivery, checkOptionNames, deliveryOptions } from "../options.ts";
+import { checkDelivery, checkOptionNames, deliveryOptions, unreadable } from "../options.ts";
 
 /** `none`: output reaches those who are attached and nobody else. */
 export class NoneLogDriver implements LogDriver {
@@ -17,14 +16,14 @@ export class NoneLogDriver implements LogDriver {
       monitorTarget: "none",
       monitorLimit: -1,
       details: "",
-      read: unreadable,
-      readEncoded: unreadable,
+      read: refuse,
+      readEncoded: refuse,
       stopped: async () => undefined,
       remove: async () => undefined,
     };
   }
 }
 
-function unreadable(): never {
-  throw new TugError("not-implemented", "configured logging driver does not support reading");
+function refuse(): never {
+  throw unreadable();
 }

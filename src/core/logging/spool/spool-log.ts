@@ -1,4 +1,5 @@
 import type { ContainerLog, LogReadOptions, LogRecord } from "../logging.ts";
+import { unreadable } from "../options.ts";
 import { LogEncoder } from "./encode.ts";
 import { readLines } from "./read.ts";
 import { RecordDecoder } from "./records.ts";
@@ -10,8 +11,9 @@ export interface SpoolLogDeps {
   readonly details: string;
   /** Shown as LogPath; the spool's own path unless the driver keeps it to itself. */
   readonly path?: string;
-  /** What the driver keeps besides the spool, let go of after it. */
-  readonly onStopped?: () => Promise<void>;
+  /** False: reading is refused, as Docker does for a driver without its local cache. */
+  readonly readable?: boolean;
+  /** What the driver keeps besides the spool, let go of before it. */
   readonly onRemove?: () => Promise<void>;
 }
 
@@ -40,6 +42,7 @@ export class SpoolLog implements ContainerLog {
   }
 
   async *read(options: LogReadOptions): AsyncIterable<LogRecord> {
+    this.#checkReadable();
     const decoder = new RecordDecoder(options);
     for await (const lines of readLines(this.#deps.spool, options)) {
       for (const record of decoder.decode(lines)) {
@@ -57,6 +60,7 @@ export class SpoolLog implements ContainerLog {
       readonly details: string;
     },
   ): AsyncIterable<Uint8Array> {
+    this.#checkReadable();
     const encoder = new LogEncoder(options);
     for await (const lines of readLines(this.#deps.spool, options)) {
       const bytes = encoder.encode(lines, 0, lines.length);
@@ -65,9 +69,12 @@ export class SpoolLog implements ContainerLog {
     }
   }
 
+  #checkReadable(): void {
+    if (this.#deps.readable === false) throw unreadable();
+  }
+
   async stopped(): Promise<void> {
     await this.#deps.spool.stopped();
-    await this.#deps.onStopped?.();
   }
 
   async remove(): Promise<void> {
