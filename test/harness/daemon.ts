@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { mountPoints, processes } from "./machine.ts";
 
@@ -111,6 +111,9 @@ export class TestDaemon {
   /** Starts the process and resolves when it answers on its socket. */
   async up(): Promise<void> {
     mkdirSync(this.root, { recursive: true });
+    // One that is named must exist, as for dockerd.
+    const configFile = join(this.root, "daemon.json");
+    if (!existsSync(configFile)) writeFileSync(configFile, "{}");
     const child = Bun.spawn(
       [
         tugBinary,
@@ -122,7 +125,7 @@ export class TestDaemon {
         "--pidfile",
         join(this.root, "pid"),
         "--config-file",
-        join(this.root, "daemon.json"),
+        configFile,
         "-H",
         this.host,
         ...this.#flags,
