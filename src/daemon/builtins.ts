@@ -5,7 +5,12 @@ import type { Log } from "../base/lib/log.ts";
 import type { Database } from "../base/store/database.ts";
 import type { CgroupHierarchy } from "../base/sys/cgroup.ts";
 import { FileLogDriver } from "../core/logging/drivers/file.ts";
+import { fluentdDestination } from "../core/logging/drivers/fluentd/fluentd.ts";
+import { gelfDestination } from "../core/logging/drivers/gelf/gelf.ts";
+import { journaldDestination } from "../core/logging/drivers/journald/journald.ts";
 import { NoneLogDriver } from "../core/logging/drivers/none.ts";
+import { syslogDestination } from "../core/logging/drivers/syslog/syslog.ts";
+import { ForwardLogDriver } from "../core/logging/forward/driver.ts";
 import type { LogDriver } from "../core/logging/logging.ts";
 import { Crun } from "../core/runtime/drivers/crun/crun.ts";
 import { Runc } from "../core/runtime/drivers/runc/runc.ts";
@@ -31,6 +36,9 @@ export function logDrivers(deps: {
     new FileLogDriver("json-file", deps),
     new FileLogDriver("local", deps),
     new NoneLogDriver(),
+    ...[syslogDestination(deps), journaldDestination(deps), gelfDestination, fluentdDestination].map(
+      (destination) => new ForwardLogDriver(destination, deps),
+    ),
   ];
   return new Map(drivers.map((driver) => [driver.name, driver]));
 }

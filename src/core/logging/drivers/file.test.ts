@@ -3,7 +3,6 @@ import { systemClock } from "../../../base/lib/clock.ts";
 import { silentLog } from "../../../base/lib/log.ts";
 import { LogFixture } from "../testdata/writer.ts";
 import { FileLogDriver } from "./file.ts";
-import { NoneLogDriver } from "./none.ts";
 
 const driver = new FileLogDriver("json-file", { clock: systemClock, log: silentLog });
 
@@ -43,12 +42,4 @@ test("details are the chosen labels and variables, sorted and escaped", async ()
   await using fixture = new LogFixture();
   const log = await fixture.open({ labels: "tier,none", env: "MODE", "env-regex": "^NOTHING" });
   expect(log.details).toBe("MODE=a+b,tier=front");
-});
-
-test("none keeps nothing and says so", async () => {
-  const log = await new NoneLogDriver().open();
-  expect(log.monitorTarget).toBe("none");
-  expect(() => log.read({ stdout: true, stderr: true, follow: false })).toThrow(
-    "configured logging driver does not support reading",
-  );
 });
