@@ -14,6 +14,8 @@ export async function streamJson<T>(
     readonly each?: (value: T) => unknown;
     readonly only?: (value: T) => boolean;
     readonly failure?: (error: unknown) => unknown;
+    /** Even the first thing that happens is told in the stream. */
+    readonly failureInStream?: boolean;
   },
 ): Promise<void> {
   let reply: ReplyStream | undefined;
@@ -40,8 +42,8 @@ export async function streamJson<T>(
     open().end();
   } catch (error) {
     if (signal.aborted) return;
-    if (!reply || !options.failure) throw error;
-    await reply.write(`${JSON.stringify(options.failure(error))}\r\n`);
+    if (!options.failure || (!reply && !options.failureInStream)) throw error;
+    await open().write(`${JSON.stringify(options.failure(error))}\r\n`);
   } finally {
     await iterator.return?.();
   }

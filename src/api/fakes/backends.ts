@@ -498,7 +498,9 @@ export class FakeBackends {
   }
 
   async *#load(tar: ReadableStream<Uint8Array>, options: unknown): AsyncGenerator<ProgressMessage> {
-    this.#log("load", (await new Response(tar).arrayBuffer()).byteLength, options);
+    const { byteLength } = await new Response(tar).arrayBuffer();
+    this.#log("load", byteLength, options);
+    if (byteLength < 512) throw new TugError("invalid-argument", "unexpected EOF");
     yield { stream: "Loaded image: busybox:latest\n" };
   }
 

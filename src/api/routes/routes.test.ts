@@ -125,6 +125,15 @@ describe("images", () => {
     });
     expect(server.last).toEqual(["load", 5_000_000, { quiet: false, platforms: [] }]);
   });
+  test("a broken archive is told in the stream, as dockerd does", async () => {
+    const reply = await server.ask("POST", "/images/load", "garbage", {
+      "Content-Type": "application/x-tar",
+    });
+    expect([reply.status, reply.json]).toEqual([
+      200,
+      { errorDetail: { message: "unexpected EOF" }, error: "unexpected EOF" },
+    ]);
+  });
   test("save, tag, remove, history, search, attestations", async () => {
     expect((await server.ask("GET", "/images/get?names=a&names=b")).text).toBe("saved");
     expect(server.last?.[1]).toEqual(["a", "b"]);

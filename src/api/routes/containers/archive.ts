@@ -29,7 +29,8 @@ export function archiveRoutes(backend: ContainerFilesBackend): readonly Route[] 
 
 function path({ query }: Call): string {
   const text = query.text("path");
-  if (text === "") throw invalid("bad parameter: 'path' cannot be empty");
+  // The missing space is dockerd's.
+  if (text === "") throw invalid("bad parameter: pathcannot be empty");
   return text;
 }
 

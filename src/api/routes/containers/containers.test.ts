@@ -348,7 +348,7 @@ describe("files", () => {
       { noOverwriteDirNonDir: true, copyUIDGID: false },
     ]);
     expect((await server.ask("GET", "/containers/x/archive")).json).toEqual({
-      message: "bad parameter: 'path' cannot be empty",
+      message: "bad parameter: pathcannot be empty",
     });
     expect((await server.ask("HEAD", "/containers/x/archive?path=/none")).status).toBe(404);
   });

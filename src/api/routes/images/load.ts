@@ -1,6 +1,7 @@
 import type { ImageBackend } from "../../backend.ts";
+import { streamJson } from "../../json-stream.ts";
 import { platformParameters } from "../../platform.ts";
-import { streamProgress } from "../../progress.ts";
+import { errorMessage } from "../../progress.ts";
 import { post, type Route } from "../../route.ts";
 
 /** POST /images/load */
@@ -11,6 +12,10 @@ export function loadRoute(backend: ImageBackend): Route {
       platforms: platformParameters(call.version, call.query.all("platform")),
     };
     const tar = call.exchange.body.stream();
-    await streamProgress(call, backend.load(tar, options, call.exchange.signal));
+    // dockerd has sent its head before it looks at the archive.
+    await streamJson(call, backend.load(tar, options, call.exchange.signal), {
+      failure: errorMessage,
+      failureInStream: true,
+    });
   });
 }
