@@ -14,7 +14,7 @@ export async function killOnRequest(
   const signal = signalText ? parseSignal(signalText) : SIGKILL;
   const record = context.store.resolve(reference);
   if (!isAlive(record)) {
-    throw conflict(`cannot kill container: ${reference}: container ${record.id} is not running`);
+    throw conflict(`container ${record.id} is not running`);
   }
   if (signal === SIGKILL) {
     await killAndWait(context, record);
@@ -23,7 +23,7 @@ export async function killOnRequest(
   const done = await context.locks.run(record.id, async () => {
     const now = context.store.resolve(record.id);
     if (!isAlive(now)) {
-      throw conflict(`cannot kill container: ${reference}: container ${record.id} is not running`);
+      throw conflict(`container ${record.id} is not running`);
     }
     // The container's own stop signal means that the stop is wanted: no restart policy afterwards.
     if (signal === stopSignalOf(now)) context.store.setState(now.id, { stoppedByUser: true });
