@@ -20,8 +20,8 @@ const IPPROTO_UDP = 17;
 const header = (family: 4 | 6) => Uint8Array.of(family === 4 ? 2 : 10, 0, 0, 0);
 const portBytes = (port: number) => Uint8Array.of(port >> 8, port & 255);
 
-/** A socket for connection tracking on the network of the calling thread. */
-export function openConntrackSocket(): NetlinkSocket {
+/** A socket for connection tracking and nf_tables on the network of the calling thread. */
+export function openNetfilterSocket(): NetlinkSocket {
   return new NetlinkSocket(NETLINK_NETFILTER);
 }
 

@@ -53,11 +53,13 @@ export class Endpoints {
     if (request.mac !== undefined && !/^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(request.mac)) {
       throw invalid(`invalid MAC address: ${request.mac}`);
     }
-    const none: Allocation | undefined = undefined;
+    if (network.predefined && (request.ipv4 !== undefined || request.ipv6 !== undefined)) {
+      throw invalid("user specified IP address is supported on user defined networks only");
+    }
     const choose = (family: 4 | 6, wanted: string | undefined): Allocation | undefined => {
       if (driver.addressless || !(family === 4 ? network.enableIPv4 : network.enableIPv6)) {
-        if (wanted === undefined) return none;
-        throw invalid(`user specified IP address is supported on user defined networks only`);
+        if (wanted === undefined) return undefined;
+        throw invalid(`network ${network.name} has no IPv${family} addresses`);
       }
       const used = new Set(others.map((one) => (family === 4 ? one.ipv4 : one.ipv6)));
       return chooseAddress(network, family, used, wanted);
@@ -184,6 +186,17 @@ export class Endpoints {
   release(id: string): void {
     this.detach(id);
     this.#deps.records.deleteEndpoint(id);
+  }
+
+  /** True when the container has endpoints that are attached. */
+  rename(containerId: string, name: string): boolean {
+    let attached = false;
+    for (const endpoint of this.#deps.records.ofContainer(containerId)) {
+      const dnsNames = endpoint.dnsNames.map((one) => (one === endpoint.containerName ? name : one));
+      this.#put({ ...endpoint, containerName: name, dnsNames: [...new Set(dnsNames)] });
+      attached ||= endpoint.attached;
+    }
+    return attached;
   }
 
   publish(id: string, requested: readonly PortPublication[]): EndpointRecord {

@@ -1,4 +1,6 @@
 import type { Log } from "../../base/lib/log.ts";
+import type { NetlinkSocket } from "../../base/sys/netlink.ts";
+import { listInetTables } from "../../base/sys/netlink-nftables.ts";
 import { type Nftables, openNftables } from "../../base/sys/nftables.ts";
 import {
   changeCommands,
@@ -24,12 +26,15 @@ export interface FirewallState {
 /** Puts the rules of `firewall.ts` into the kernel, one transaction a change, and heals a table that somebody flushed. */
 export class Firewall implements Disposable {
   readonly #table: string;
+  readonly #netfilter: NetlinkSocket;
   readonly #state: FirewallState;
   readonly #log: Log;
   #nft: Nftables | undefined;
 
-  constructor(table: string, state: FirewallState, log: Log) {
+  /** `netfilter`: a NETLINK_NETFILTER socket on the host's network. */
+  constructor(table: string, netfilter: NetlinkSocket, state: FirewallState, log: Log) {
     this.#table = table;
+    this.#netfilter = netfilter;
     this.#state = state;
     this.#log = log;
   }
@@ -75,16 +80,15 @@ export class Firewall implements Disposable {
    * Ports that other daemons of this kind publish on this host. Nobody listens on them, so a bind would not tell; their tables do.
    */
   foreignPorts(): readonly TakenPort[] {
-    this.#nft ??= openNftables();
-    const tables = items(this.#nft.query("list tables inet")).flatMap(({ table }) => table?.name ?? []);
-    return tables
+    return listInetTables(this.#netfilter)
       .filter((name) => name !== this.#table && /^tug(-[0-9a-f]{8})?$/.test(name))
       .flatMap((name) => this.#portsOf(name));
   }
 
   #portsOf(table: string): readonly TakenPort[] {
     try {
-      return publishedPorts(items(this.#nft?.query(`list table inet ${table}`)));
+      this.#nft ??= openNftables();
+      return publishedPorts(items(this.#nft.query(`list table inet ${table}`)));
     } catch (error) {
       // Removed between the two questions.
       this.#log.debug("another daemon's table could not be read", { table, error });

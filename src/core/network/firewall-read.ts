@@ -2,7 +2,6 @@ import type { TakenPort } from "./ports.ts";
 
 /** What is read of libnftables' JSON; the rest is left alone. Pure. */
 export interface NftItem {
-  readonly table?: { readonly name: string };
   readonly chain?: { readonly table: string; readonly hook?: string; readonly policy?: string };
   readonly map?: { readonly name: string; readonly elem?: readonly unknown[] };
 }

@@ -28,6 +28,8 @@ export interface NetworkService {
   release(endpoint: Endpoint): Promise<void>;
   /** Changes the ports of an attached endpoint without touching its connections. */
   publish(endpoint: Endpoint, ports: readonly PortPublication[]): Promise<Endpoint>;
+  /** The container is called otherwise from now on: DNS answers the new name, not the old. */
+  rename(containerId: ContainerId, name: string): Promise<void>;
   /** Address of the resolver a container of these networks must use; undefined: copy the host's resolv.conf. */
   resolverAddress(networks: readonly Network[]): string | undefined;
   /**

@@ -3,7 +3,7 @@ import type { Clock } from "../../base/lib/clock.ts";
 import type { ContainerId } from "../../base/lib/ids.ts";
 import type { Log } from "../../base/lib/log.ts";
 import type { Database } from "../../base/store/database.ts";
-import { openConntrackSocket } from "../../base/sys/netlink-conntrack.ts";
+import { openNetfilterSocket } from "../../base/sys/netlink-conntrack.ts";
 import { openRouteSocket } from "../../base/sys/netlink-route.ts";
 import { NetworkCatalog } from "./catalog.ts";
 import type { NetworkConfig } from "./config.ts";
@@ -38,7 +38,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
   const { config, log } = deps;
   const netlink = openRouteSocket();
   // Kept open: closing a netfilter socket waits for the kernel to finish earlier deletions.
-  const conntrack = openConntrackSocket();
+  const netfilter = openNetfilterSocket();
   const records = new NetworkRecords(deps.database);
   const bridge = createBridgeDriver({
     netlink,
@@ -71,6 +71,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
   const bridges = () => catalog.list().filter((network) => network.driver === "bridge");
   const firewall = new Firewall(
     deps.instance,
+    netfilter,
     {
       networks: bridges,
       published: () =>
@@ -84,7 +85,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
     records,
     catalog,
     firewall,
-    conntrack,
+    conntrack: netfilter,
     log,
     defaultHostIp: config.defaultHostIp ?? "0.0.0.0",
   });
@@ -161,13 +162,25 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
       endpoints.release(endpoint.id);
       if (record?.attached && hasNames(catalog.get(record.network))) await forgetNames(record.containerId);
     },
+    async rename(containerId, name) {
+      const renamed = endpoints.rename(containerId, name);
+      if (renamed) await namesChanged(containerId);
+    },
     async publish(endpoint, ports) {
       return endpoints.publish(endpoint.id, ports);
     },
     resolverAddress: (networks) => (networks.some(hasNames) ? resolverAddress : undefined),
     async restore(live) {
       catalog.ensurePredefined();
-      for (const network of catalog.list()) catalog.driver(network).createNetwork(network);
+      for (const network of catalog.list()) {
+        try {
+          catalog.driver(network).createNetwork(network);
+        } catch (error) {
+          // A parent interface that is missing today must not keep the daemon from its other networks.
+          if (network.predefined) throw error;
+          log.error("a network could not be set up", { network: network.name, error });
+        }
+      }
       for (const endpoint of [...records.endpoints.values()]) {
         if (endpoint.attached && live.get(endpoint.containerId)?.pid !== endpoint.pid)
           endpoints.detach(endpoint.id);
@@ -189,7 +202,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
         firewall.removeAll();
       }
       firewall[Symbol.dispose]();
-      conntrack[Symbol.dispose]();
+      netfilter[Symbol.dispose]();
       netlink[Symbol.dispose]();
     },
   };
