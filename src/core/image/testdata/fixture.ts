@@ -62,7 +62,11 @@ export class ImageFixture implements AsyncDisposable {
   }
 
   static async open(driver: "overlay2" | "vfs" = "overlay2"): Promise<ImageFixture> {
-    const base = mkdtempSync(join(tmpdir(), "images-"));
+    return await ImageFixture.openIn(mkdtempSync(join(tmpdir(), "images-")), driver);
+  }
+
+  /** In a directory that may have been used before. */
+  static async openIn(base: string, driver: "overlay2" | "vfs" = "overlay2"): Promise<ImageFixture> {
     const db = openDatabase(join(base, "db"), { durable: false });
     const content = new FileContentStore({ root: join(base, "content") });
     return new ImageFixture(base, partsOf(db, content, await openDriver(base, db, driver)));

@@ -80,7 +80,8 @@ export class ProcessUnpacker implements Unpacker {
       layers.add(name, done.diffId, done.size);
       return done.diffId;
     } catch (error) {
-      await snapshots.remove(key);
+      // What cannot be removed now goes at the next start; the failure itself is what matters.
+      await snapshots.remove(key).catch(() => undefined);
       throw error;
     }
   }

@@ -143,7 +143,13 @@ class Overlay2 implements Snapshotter {
     if (!record) return;
     if (this.#records.hasChildren(name)) throw conflict(`snapshot ${name} has children`);
     this.#directories.discard(record.directory);
-    this.#records.remove(name);
+    try {
+      this.#records.remove(name);
+    } catch {
+      // A full disk: with the files gone there is room for the record's removal.
+      await this.#directories.empty();
+      this.#records.remove(name);
+    }
     await this.#directories.empty();
   }
 
