@@ -7,7 +7,8 @@ export interface Position {
   readonly offset: number;
 }
 
-const chunkSize = 1 << 20;
+/** Large enough that the cost of a read does not count, small enough that many readers at once cost little memory. */
+const chunkSize = 256 << 10;
 
 /** Reads whole lines forward through the generations, as far as they go now; asks no one to wait. */
 export class SpoolCursor implements AsyncDisposable {
@@ -15,6 +16,8 @@ export class SpoolCursor implements AsyncDisposable {
   #seq: number;
   #offset: number;
   #segment: Segment | undefined;
+  /** One for the cursor's life: a large log would otherwise be its own size in garbage. */
+  #buffer: Buffer | undefined;
 
   constructor(spool: Spool, start: Position) {
     this.#spool = spool;
@@ -26,7 +29,10 @@ export class SpoolCursor implements AsyncDisposable {
     return { seq: this.#seq, offset: this.#offset };
   }
 
-  /** The next lines, ending in a newline; undefined when all that is written so far (or lies before `end`) was read. */
+  /**
+   * The next lines, ending in a newline; undefined when all that is written so far (or lies before `end`) was read. They are
+   * good until the next call.
+   */
   async next(end?: Position): Promise<Buffer | undefined> {
     for (;;) {
       if (end && (this.#seq > end.seq || (this.#seq === end.seq && this.#offset >= end.offset)))
@@ -40,7 +46,7 @@ export class SpoolCursor implements AsyncDisposable {
         await this.#advance();
         continue;
       }
-      const bytes = await this.#segment.read(this.#offset, this.#wanted(end));
+      const bytes = await this.#segment.read(this.#offset, this.#room(end));
       const lines = bytes.lastIndexOf(10) + 1;
       if (lines > 0) {
         this.#offset += lines;
@@ -58,8 +64,10 @@ export class SpoolCursor implements AsyncDisposable {
     this.#segment = undefined;
   }
 
-  #wanted(end: Position | undefined): number {
-    return end && end.seq === this.#seq ? Math.min(chunkSize, end.offset - this.#offset) : chunkSize;
+  #room(end: Position | undefined): Buffer {
+    this.#buffer ??= Buffer.allocUnsafeSlow(chunkSize);
+    if (!end || end.seq !== this.#seq) return this.#buffer;
+    return this.#buffer.subarray(0, Math.min(chunkSize, end.offset - this.#offset));
   }
 
   async #advance(): Promise<void> {

@@ -39,7 +39,8 @@ export class RecordDecoder {
       yield {
         stream: isOut ? "stdout" : "stderr",
         time,
-        bytes: input.subarray(text, full ? end + 1 : end),
+        // A copy: the input is overwritten by the next read.
+        bytes: Buffer.from(input.subarray(text, full ? end + 1 : end)),
         partial: !full,
       };
     }

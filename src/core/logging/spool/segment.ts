@@ -5,8 +5,11 @@ import { TugError } from "../../../base/lib/errors.ts";
 export interface Segment extends AsyncDisposable {
   /** Plain bytes that are there now. */
   size(): Promise<number>;
-  /** Bytes from `offset`, at most `length`; fewer do not mean the end, none does. */
-  read(offset: number, length: number): Promise<Buffer>;
+  /**
+   * Bytes from `offset`, as many as fit `into`; fewer do not mean the end, none does. The result lies in `into` or in memory of the
+   * segment's own: it holds until the next read.
+   */
+  read(offset: number, into: Buffer): Promise<Buffer>;
   readonly inode: number;
 }
 
@@ -34,10 +37,9 @@ class PlainSegment implements Segment {
     return (await this.#file.stat()).size;
   }
 
-  async read(offset: number, length: number): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafe(length);
-    const { bytesRead } = await this.#file.read(buffer, 0, length, offset);
-    return buffer.subarray(0, bytesRead);
+  async read(offset: number, into: Buffer): Promise<Buffer> {
+    const { bytesRead } = await this.#file.read(into, 0, into.length, offset);
+    return into.subarray(0, bytesRead);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -155,7 +157,7 @@ class CompressedSegment implements Segment {
     return last ? last.plainAt + last.plainLength : 0;
   }
 
-  async read(offset: number, length: number): Promise<Buffer> {
+  async read(offset: number, into: Buffer): Promise<Buffer> {
     const frame = this.#frames.findLast((one) => one.plainAt <= offset);
     if (!frame || offset >= frame.plainAt + frame.plainLength) return Buffer.alloc(0);
     if (this.#cached?.frame !== frame) {
@@ -164,7 +166,7 @@ class CompressedSegment implements Segment {
       this.#cached = { frame, bytes: await Bun.zstdDecompress(packed) };
     }
     const from = offset - frame.plainAt;
-    return this.#cached.bytes.subarray(from, from + length);
+    return this.#cached.bytes.subarray(from, from + into.length);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

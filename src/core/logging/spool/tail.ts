@@ -81,13 +81,14 @@ class TailScan {
 }
 
 async function readFully(segment: Segment, from: number, length: number): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  for (let got = 0; got < length; ) {
-    const part = await segment.read(from + got, length - got);
+  const bytes = Buffer.allocUnsafe(length);
+  let got = 0;
+  while (got < length) {
+    const part = await segment.read(from + got, bytes.subarray(got));
     if (part.length === 0) break;
-    parts.push(part);
+    // A compressed segment answers from memory of its own.
+    if (part.buffer !== bytes.buffer || part.byteOffset !== bytes.byteOffset + got) part.copy(bytes, got);
     got += part.length;
   }
-  const [only] = parts;
-  return parts.length === 1 && only ? only : Buffer.concat(parts);
+  return bytes.subarray(0, got);
 }
