@@ -19,6 +19,8 @@ export type Change =
       readonly before: FileStat | undefined;
       /** A directory that hides everything the parent had in it. */
       readonly opaque: boolean;
+      /** A directory that counts only if something in it does. */
+      readonly quiet: boolean;
     }
   | {
       readonly kind: "deleted";
@@ -27,16 +29,45 @@ export type Change =
       readonly implied: boolean;
     };
 
-/**
- * Every difference, a directory before what it holds, in the byte order of names. Directories that overlay copied up only as
- * parents are among them: `listChanges` and the layer's tar each decide whether they matter.
- */
-export function* snapshotChanges(layout: SnapshotLayout): Generator<Change, void, undefined> {
-  if (layout.kind === "overlay") yield* overlayChanges(layout.upper, layout.lowers);
-  else yield* treeChanges(layout.tree, layout.parent);
+export interface ChangesOptions {
+  /** Absolute paths that the engine itself made for its mounts (/etc/hosts, /proc, volumes): no change of the container's. */
+  readonly ignored?: ReadonlySet<string>;
 }
 
-function* overlayChanges(upper: string, lowers: readonly string[]): Generator<Change, void, undefined> {
+/**
+ * Every difference, a directory before what it holds, in the byte order of names. Directories that are only on the way to a
+ * change are among them, as `quiet`.
+ */
+export function* snapshotChanges(
+  layout: SnapshotLayout,
+  options: ChangesOptions = {},
+): Generator<Change, void, undefined> {
+  const ignored = options.ignored ?? new Set<string>();
+  const parents = new Set([...ignored].map((path) => path.slice(0, path.lastIndexOf("/"))));
+  const all =
+    layout.kind === "overlay"
+      ? overlayChanges(layout.upper, layout.lowers)
+      : treeChanges(layout.tree, layout.parent);
+  for (const change of all) {
+    if (change.kind === "deleted") {
+      yield change;
+      continue;
+    }
+    const { before, node } = change;
+    const ours = before === undefined && ignored.has(`/${change.path}`);
+    if (node.stat.kind !== "directory") {
+      if (!ours) yield { ...change, quiet: false };
+      continue;
+    }
+    // Making an ignored name in a directory changes that directory's time.
+    const was = before && parents.has(`/${change.path}`) ? { ...before, mtime: node.stat.mtime } : before;
+    yield { ...change, quiet: !change.opaque && (ours || (was !== undefined && sameNode(was, node.stat))) };
+  }
+}
+
+type RawChange = Omit<Exclude<Change, { kind: "deleted" }>, "quiet"> | Extract<Change, { kind: "deleted" }>;
+
+function* overlayChanges(upper: string, lowers: readonly string[]): Generator<RawChange, void, undefined> {
   using below = new LowerView(lowers);
   const root = openat(AT_FDCWD, upper, O.PATH | O.DIRECTORY);
   /** Directories of the upper one that nothing shines through: opaque ones, and new ones where nothing was. */
@@ -73,7 +104,7 @@ function* overlayChanges(upper: string, lowers: readonly string[]): Generator<Ch
   }
 }
 
-function* treeChanges(tree: string, parent: string | undefined): Generator<Change, void, undefined> {
+function* treeChanges(tree: string, parent: string | undefined): Generator<RawChange, void, undefined> {
   using below = new LowerView(parent === undefined ? [] : [parent]);
   const root = openat(AT_FDCWD, tree, O.PATH | O.DIRECTORY);
   try {
@@ -113,7 +144,7 @@ function* gone(
   dir: number,
   name: string,
   path: string,
-): Generator<Change, void, undefined> {
+): Generator<RawChange, void, undefined> {
   const kept = new Set(namesIn(dir, name === "" ? "." : name));
   for (const each of [...below.names(path === "" ? [] : path.split("/"))].sort()) {
     if (!kept.has(each))
@@ -164,21 +195,18 @@ export interface ListedChange {
  * What `docker diff` shows, sorted by path: a directory that is only the way to a change counts as changed, one that is as it
  * was and has no change in it does not count at all.
  */
-export function listChanges(layout: SnapshotLayout): readonly ListedChange[] {
+export function listChanges(layout: SnapshotLayout, options: ChangesOptions = {}): readonly ListedChange[] {
   const listed = new Map<string, ListedChange["kind"]>();
-  const quiet = new Set<string>();
-  for (const change of snapshotChanges(layout)) {
+  const quiet = new Map<string, ListedChange["kind"]>();
+  for (const change of snapshotChanges(layout, options)) {
     if (change.path === "") continue;
-    const unchanged =
-      change.kind === "changed" &&
-      change.node.stat.kind === "directory" &&
-      change.before !== undefined &&
-      sameNode(change.before, change.node.stat);
-    if (unchanged) quiet.add(change.path);
-    else listed.set(change.path, change.kind);
+    const into = change.kind !== "deleted" && change.quiet ? quiet : listed;
+    into.set(change.path, change.kind);
   }
   for (const path of [...listed.keys()]) {
-    for (const above of ancestors(path)) if (!listed.has(above)) listed.set(above, "changed");
+    for (const above of ancestors(path)) {
+      if (!listed.has(above)) listed.set(above, quiet.get(above) ?? "changed");
+    }
   }
   const changes = [...listed].map(([path, kind]) => ({ kind, path: `/${path}` }));
   return changes.sort((a, b) => (a.path < b.path ? -1 : 1));

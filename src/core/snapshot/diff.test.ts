@@ -152,6 +152,27 @@ for (const [driver, open] of [
       ]);
     });
 
+    test("what the engine made for its mounts is no change, what the container put there is one", async () => {
+      within(await snapshots.prepare("box", parent), (root) => {
+        for (const dir of ["proc", "vol", "own"]) mkdirSync(join(root, dir));
+        for (const file of ["etc/hosts", ".dockerenv", "vol/put", "own/x"])
+          writeFileSync(join(root, file), "");
+      });
+      const ignored = new Set(["/proc", "/vol", "/etc/hosts", "/.dockerenv"]);
+      const lines = listChanges(snapshots.layout("box"), { ignored }).map(
+        ({ kind, path }) => `${kind} ${path}`,
+      );
+      expect(lines).toEqual(["added /own", "added /own/x", "added /vol", "added /vol/put"]);
+      const names: string[] = [];
+      const lister = new TarParser({
+        entry: (entry) => void names.push(entry.path),
+        data: () => undefined,
+        end: () => undefined,
+      });
+      for await (const chunk of diffTar(snapshots.layout("box"), { ignored })) lister.push(chunk);
+      expect(names).toEqual(["own/", "own/x", "vol/", "vol/put"]);
+    });
+
     test("nothing done is no change, and a look at files is none either", async () => {
       within(await snapshots.prepare("box", parent), () => undefined);
       expect(listChanges(snapshots.layout("box"))).toEqual([]);

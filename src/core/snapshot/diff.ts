@@ -2,7 +2,7 @@ import { tarHeader, tarTrailer } from "../../base/lib/tar/writer.ts";
 import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
 import { lstatat } from "../../base/sys/stat.ts";
 import { walkTree } from "../../base/sys/walk.ts";
-import { sameNode, snapshotChanges } from "./changes.ts";
+import { type ChangesOptions, snapshotChanges } from "./changes.ts";
 import type { SnapshotLayout } from "./snapshotter.ts";
 import { TarNodes } from "./tar-node.ts";
 
@@ -13,14 +13,17 @@ const whiteoutPrefix = ".wh.";
  * A snapshot's changes as a layer tar (image-spec v1.1, layer.md): what was added or changed as it is, what was removed as
  * ".wh." files, a directory that was replaced with an opaque marker. The same tree gives the same bytes.
  */
-export async function* diffTar(layout: SnapshotLayout): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* diffTar(
+  layout: SnapshotLayout,
+  options: ChangesOptions = {},
+): AsyncGenerator<Uint8Array, void, undefined> {
   const nodes = new TarNodes({ wholeSeconds: true });
   /** Directories that count only if something in them does. */
   let pending: {
     readonly path: string;
     readonly write: () => AsyncGenerator<Uint8Array, void, undefined>;
   }[] = [];
-  for (const change of snapshotChanges(layout)) {
+  for (const change of snapshotChanges(layout, options)) {
     if (change.kind === "deleted") {
       if (change.implied) continue;
       for (const parent of pending) if (isWithin(change.path, parent.path)) yield* parent.write();
@@ -29,9 +32,8 @@ export async function* diffTar(layout: SnapshotLayout): AsyncGenerator<Uint8Arra
       continue;
     }
     const { path, node, before } = change;
-    const same = before !== undefined && sameNode(before, node.stat) && !change.opaque;
     const write = () => nodes.member(node.dir, node.name, path === "" ? "./" : path, node.stat);
-    if (node.stat.kind === "directory" && (same || path === "")) {
+    if (node.stat.kind === "directory" && (change.quiet || path === "")) {
       // The descriptor is good only now, so the member is made now and written later. A directory has no content to hold.
       if (path === "" && sameMetadata(before ?? plainRoot, node.stat)) continue;
       const bytes: Uint8Array[] = [];
