@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { notFound, TugError } from "../../../base/lib/errors.ts";
@@ -128,13 +129,21 @@ function toSpecMount(mount: MountRecord, source: string): SpecMount {
       return {
         ...shared,
         type: "bind",
-        options: [mount.recursive ? "rbind" : "bind", mount.propagation],
+        options: [mount.recursive ? "rbind" : "bind", mount.propagation, ...readonlyWords(mount, source)],
       };
     case "volume":
       return { ...shared, type: "bind", options: ["rbind", "rprivate"] };
     case "image":
       return { ...shared, type: "bind", readonly: true, options: ["rbind", "rprivate"] };
   }
+}
+
+/** A file has nothing below it, and crun 1.8 opens the target of a recursive read-only mount as a directory. */
+function readonlyWords(mount: MountRecord & { readonly type: "bind" }, source: string): readonly string[] {
+  if (!mount.readonly) return [];
+  if (mount.readonlyDepth === "force-recursive") return ["ro-force-recursive"];
+  const directory = statSync(source, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return mount.readonlyDepth === "non-recursive" || !directory ? ["ro-non-recursive"] : [];
 }
 
 /** Everything `mountRootfs` and `mountVolumes` made is let go; idempotent, used after exits and crashes. */

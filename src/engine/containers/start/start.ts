@@ -9,6 +9,7 @@ import { openLog } from "../log-handle.ts";
 import { parseNetworkMode } from "../network-mode.ts";
 import type { ContainerRecord } from "../record.ts";
 import { allocateEndpoints, attachEndpoints } from "./endpoints.ts";
+import { makeMountTargets } from "./mount-targets.ts";
 import { networkFiles, writeNetworkFiles } from "./network-files.ts";
 import { mountRootfs, mountVolumes } from "./rootfs.ts";
 import { specInput } from "./spec-input.ts";
@@ -81,10 +82,9 @@ async function bringUp(
     openLog(context, record),
   ] as const);
   const shared = mode.kind === "container" ? context.store.resolve(mode.container) : record;
-  const input = specInput(context, record, root.rootfs, [
-    ...identityMounts(context, shared, root.mounts),
-    ...root.mounts,
-  ]);
+  const mounts = [...identityMounts(context, shared, root.mounts), ...root.mounts];
+  makeMountTargets(root.rootfs, mounts);
+  const input = specInput(context, record, root.rootfs, mounts);
   const { spec } = context.spec.generate(input);
   await mkdir(dirs.state, { recursive: true, mode: 0o700 });
   undo.defer(() => rm(dirs.state, { recursive: true, force: true }));
@@ -169,7 +169,7 @@ function identityMounts(
       target,
       source,
       readonly: owner.definition.host.ReadonlyRootfs ?? false,
-      options: ["rbind", "rprivate"],
+      options: ["rbind", "rprivate", "ro-non-recursive"],
     }));
 }
 
