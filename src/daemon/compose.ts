@@ -17,6 +17,7 @@ import { SqliteVolumeStore } from "../core/volume/store.ts";
 import { ContainerCensus } from "../engine/containers/census.ts";
 import { ContainerConnections } from "../engine/containers/connect.ts";
 import { handleExit } from "../engine/containers/lifecycle/exit.ts";
+import { isAlive } from "../engine/containers/record.ts";
 import { recoverContainers } from "../engine/containers/recovery.ts";
 import { ContainerLifecycle, ContainerQueries, ContainerStreams } from "../engine/containers/service.ts";
 import { EventLog } from "../engine/events/log.ts";
@@ -88,7 +89,6 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     execRoot: config.execRoot,
     helperCommand: helperCommand(),
   });
-  stack.defer(() => networks.shutdown({ everything: false }));
   const images = composeImages({
     config,
     log,
@@ -112,6 +112,8 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     events,
     facts,
   });
+  // With nothing running, nothing of ours needs to stay on the host.
+  stack.defer(() => networks.shutdown({ everything: [...context.store.list()].every((one) => !isAlive(one)) }));
   const exec = execService(context);
   stack.use(
     runtime.onExit((exit) => {

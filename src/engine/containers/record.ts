@@ -89,6 +89,8 @@ export type MountRecord = {
       readonly source: string;
       readonly propagation: string;
       readonly recursive: boolean;
+      /** How far a read-only bind reaches into mounts below it. */
+      readonly readonlyDepth: "recursive" | "non-recursive" | "force-recursive";
       /** -v makes a missing source directory, --mount does not. */
       readonly createSource: boolean;
     }

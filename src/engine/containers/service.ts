@@ -10,7 +10,7 @@ import type {
 import type { WireFilters } from "../filters/filters.ts";
 import type { StreamClient } from "../streams/client.ts";
 import type { ContainerContext } from "./context.ts";
-import { type CreateRequest, createContainer } from "./create/create.ts";
+import { type CreateOptions, type CreateRequest, createContainer } from "./create/create.ts";
 import { killOnRequest } from "./lifecycle/kill.ts";
 import { pauseContainer, unpauseContainer } from "./lifecycle/pause.ts";
 import { pruneContainers } from "./lifecycle/prune.ts";
@@ -36,10 +36,7 @@ export class ContainerLifecycle {
     this.#context = context;
   }
 
-  create(
-    request: CreateRequest,
-    options: { readonly name: string | undefined; readonly platform: string | undefined },
-  ): Promise<ContainerCreateResponse> {
+  create(request: CreateRequest, options: CreateOptions): Promise<ContainerCreateResponse> {
     return createContainer(this.#context, request, options);
   }
 

@@ -28,6 +28,13 @@ export type CreateRequest = ContainerConfig & {
   readonly NetworkingConfig?: NetworkingConfig | undefined;
 };
 
+export interface CreateOptions {
+  readonly name: string | undefined;
+  readonly platform: string | undefined;
+  /** Read-only binds do not reach below themselves unless they say so: clients before API 1.44. */
+  readonly readOnlyNonRecursive?: boolean;
+}
+
 /**
  * Makes a container: decides everything first, then makes its directory, its volumes and its writable layer, and writes
  * the record last. A crash in between leaves pieces that no record names; recovery removes those.
@@ -35,14 +42,14 @@ export type CreateRequest = ContainerConfig & {
 export async function createContainer(
   context: ContainerContext,
   request: CreateRequest,
-  options: { readonly name: string | undefined; readonly platform: string | undefined },
+  options: CreateOptions,
 ): Promise<ContainerCreateResponse> {
   const { store, log } = context;
   const id = randomId() as ContainerId;
   const name = options.name
     ? parseContainerName(options.name)
     : randomName((candidate) => store.isTaken(candidate));
-  const { definition, warnings } = decide(context, id, request, options.platform);
+  const { definition, warnings } = decide(context, id, request, options);
   using _name = store.reserve(name, id);
   await using undo = new AsyncDisposableStack();
   const directory = context.paths.dir(id);
@@ -63,7 +70,7 @@ function decide(
   context: ContainerContext,
   id: ContainerId,
   request: CreateRequest,
-  platform: string | undefined,
+  options: CreateOptions,
 ): { readonly definition: ContainerDefinition; readonly warnings: readonly string[] } {
   const { defaults } = context;
   const { HostConfig: askedHost = {}, NetworkingConfig: networking, ...askedConfig } = request;
@@ -71,7 +78,7 @@ function decide(
   const warnings: string[] = [];
   const warn = (text: string) => void warnings.push(text);
   validateHost(askedHost, askedConfig, { runtimes: defaults.runtimes, warn });
-  const image = askedConfig.Image ? findImage(context, askedConfig.Image, platform) : undefined;
+  const image = askedConfig.Image ? findImage(context, askedConfig.Image, options.platform) : undefined;
   const config = mergeImageConfig(askedConfig, image?.config.config);
   const [path, ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
   if (path === undefined) throw invalid("no command specified");
@@ -80,12 +87,13 @@ function decide(
   const host = joinContainers(context, normalizeHost(checked.host, defaults));
   chooseLogDriver(context, host);
   config.Hostname ||= hostnameFor(context, id, host);
-  const mounts = planMounts(config, host, {
+  const planned = planMounts(config, host, {
     mountsOf: (container) => context.store.resolve(container).definition.mounts,
     exists: existsSync,
     imageId: (reference) => context.images.resolve(reference).id,
     randomVolumeName: randomId,
   });
+  const mounts = options.readOnlyNonRecursive ? planned.map(shallowReadonly) : planned;
   return {
     warnings: [...warnings, ...checked.warnings],
     definition: {
@@ -109,6 +117,12 @@ function decide(
       driver: context.snapshots.name,
     },
   };
+}
+
+function shallowReadonly(mount: MountRecord): MountRecord {
+  return mount.type === "bind" && mount.readonlyDepth === "recursive"
+    ? { ...mount, readonlyDepth: "non-recursive" }
+    : mount;
 }
 
 function findImage(context: ContainerContext, reference: string, platform: string | undefined): Image {

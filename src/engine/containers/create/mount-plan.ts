@@ -96,6 +96,7 @@ function fromBind(bind: string, driver: string, sources: MountPlanSources): Moun
       mode: spec.mode,
       propagation: spec.propagation || "rprivate",
       recursive: !spec.nonRecursive,
+      readonlyDepth: "recursive",
       createSource: true,
     };
   }
@@ -148,6 +149,7 @@ function fromMount(mount: Mount, sources: MountPlanSources): MountRecord {
         source: posix.normalize(source).replace(/(.)\/$/, "$1"),
         propagation,
         recursive,
+        readonlyDepth: readonlyDepth(mount, fail),
         createSource: create,
       };
     }
@@ -186,6 +188,24 @@ function fromMount(mount: Mount, sources: MountPlanSources): MountRecord {
       };
     }
   }
+}
+
+function readonlyDepth(
+  mount: Mount,
+  fail: (reason: string) => Error,
+): "recursive" | "non-recursive" | "force-recursive" {
+  const { ReadOnlyNonRecursive, ReadOnlyForceRecursive, NonRecursive, Propagation } = mount.BindOptions ?? {};
+  if (ReadOnlyNonRecursive) {
+    if (!mount.ReadOnly) throw fail("mode must be read-only when ReadOnlyNonRecursive is specified");
+    return "non-recursive";
+  }
+  if (!ReadOnlyForceRecursive) return "recursive";
+  if (!mount.ReadOnly) throw fail("mode must be read-only when ReadOnlyForceRecursive is specified");
+  if (NonRecursive) throw fail("conflicting options: NonRecursive and ReadOnlyForceRecursive");
+  if (Propagation !== "rprivate") {
+    throw fail("propagation must be set to rprivate when ReadOnlyForceRecursive is specified");
+  }
+  return "force-recursive";
 }
 
 function tmpfsOptions(mount: Mount): readonly string[] {
