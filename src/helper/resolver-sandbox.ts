@@ -52,8 +52,7 @@ export class SandboxResolver implements Disposable {
   readonly #fds = new Set<number>();
   readonly #netns: number;
   #streams = 0;
-  #pending = 0;
-  #closed = false;
+  readonly #pending = new Set<() => void>();
 
   constructor(container: DnsContainer, deps: SandboxDeps) {
     this.#id = container.id;
@@ -78,7 +77,8 @@ export class SandboxResolver implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#closed = true;
+    for (const giveUp of this.#pending) giveUp();
+    this.#pending.clear();
     for (const fd of this.#fds) this.#close(fd);
   }
 
@@ -125,21 +125,23 @@ export class SandboxResolver implements Disposable {
     if (!container) return;
     const verdict = answerQuery(this.#deps.zone, container, query, stream);
     if (verdict.kind === "ignore") return;
-    if (verdict.kind === "reply" || this.#pending >= maxPending) {
+    if (verdict.kind === "reply" || this.#pending.size >= maxPending) {
       reply(verdict.kind === "reply" ? verdict.packet : serverFailure(query));
       return;
     }
-    this.#pending++;
-    this.#deps.upstream.forward({
+    let over = false;
+    const giveUp = this.#deps.upstream.forward({
       query,
       stream,
       netns: this.#netns,
       servers: container.servers,
       done: (answer) => {
-        this.#pending--;
-        if (!this.#closed) reply(answer ?? serverFailure(query));
+        over = true;
+        this.#pending.delete(giveUp);
+        reply(answer ?? serverFailure(query));
       },
     });
+    if (!over) this.#pending.add(giveUp);
   }
 
   #onDatagram(fd: number): void {

@@ -41,6 +41,12 @@ export interface ForwardRequest {
   readonly done: (reply: Uint8Array | undefined) => void;
 }
 
+/** One forwarded query: what is open for it now. */
+interface Exchange {
+  abort: () => void;
+  over: boolean;
+}
+
 interface Server {
   readonly address: Uint8Array;
   /** A loopback server of the host is reached on the host's network. */
@@ -60,16 +66,22 @@ export class Upstream {
     this.#hostFile = hostFile;
   }
 
-  forward(request: ForwardRequest): void {
+  /** Returns a way to give up: `done` is then not called, and no socket is left in the container's namespace. */
+  forward(request: ForwardRequest): () => void {
     if (this.#inFlight >= maxInFlight) {
       request.done(undefined);
-      return;
+      return () => undefined;
     }
     this.#inFlight++;
-    this.#ask(request, this.#servers(request), (reply) => {
+    const exchange: Exchange = { abort: () => undefined, over: false };
+    const settle = (report: (reply: Uint8Array | undefined) => void) => (reply: Uint8Array | undefined) => {
+      if (exchange.over) return;
+      exchange.over = true;
       this.#inFlight--;
-      request.done(reply);
-    });
+      report(reply);
+    };
+    this.#ask(request, exchange, this.#servers(request), settle(request.done));
+    return () => settle(() => exchange.abort())(undefined);
   }
 
   #servers(request: ForwardRequest): readonly Server[] {
@@ -99,6 +111,7 @@ export class Upstream {
 
   #ask(
     request: ForwardRequest,
+    exchange: Exchange,
     servers: readonly Server[],
     done: (reply: Uint8Array | undefined) => void,
     refusal?: Uint8Array,
@@ -112,17 +125,22 @@ export class Upstream {
       const code = reply === undefined ? -1 : (reply[3] ?? 0) & 15;
       // SERVFAIL, NOTIMP, REFUSED speak of the server, not of the name: another may know better (as glibc's res_send).
       if (reply !== undefined && code !== 2 && code !== 4 && code !== 5) done(reply);
-      else this.#ask(request, rest, done, reply ?? refusal);
+      else this.#ask(request, exchange, rest, done, reply ?? refusal);
     };
     try {
-      this.#exchange(request, server, next);
+      this.#exchange(request, exchange, server, next);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       next(undefined);
     }
   }
 
-  #exchange(request: ForwardRequest, server: Server, next: (reply: Uint8Array | undefined) => void): void {
+  #exchange(
+    request: ForwardRequest,
+    exchange: Exchange,
+    server: Server,
+    next: (reply: Uint8Array | undefined) => void,
+  ): void {
     const type = (request.stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK;
     const family = server.address.length === 16 ? AF_INET6 : AF_INET;
     const make = () => socket(family, type);
@@ -131,10 +149,13 @@ export class Upstream {
     const query = Buffer.from(request.query);
     query.writeUInt16BE(id, 0);
     let timer: Timer | undefined;
-    const finish = (reply: Uint8Array | undefined) => {
+    const close = () => {
       timer?.cancel();
       this.#loop.unwatch(fd);
       closeFd(fd);
+    };
+    const finish = (reply: Uint8Array | undefined) => {
+      close();
       if (reply) Buffer.from(reply.buffer, reply.byteOffset, 2).set(request.query.subarray(0, 2));
       next(reply);
     };
@@ -147,6 +168,7 @@ export class Upstream {
       throw error;
     }
     timer = this.#loop.after(patience, () => finish(undefined));
+    exchange.abort = close;
     if (request.stream) this.#stream(fd, query, matches, finish);
     else {
       const buffer = new Uint8Array(65535);

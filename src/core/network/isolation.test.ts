@@ -116,6 +116,37 @@ test("an address that is used again is reachable at once, although the old names
   expect(ask(after.ipv4, 80)).toContain("next");
 });
 
+test("an interface goes although its namespace is kept by somebody else", async () => {
+  const network = await bench.service.create(networkSpec("shared"));
+  const owner = await bench.container("owner");
+  const endpoint = await join(owner, network);
+  const guest = Bun.spawn(["nsenter", "-t", String(owner.pid), "-n", "sh", "-c", "echo in; exec sleep 60"], {
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  await guest.stdout.getReader().read();
+  await owner.kill();
+  await bench.service.release(endpoint);
+  const pairs = () =>
+    Bun.spawnSync([
+      "ip",
+      "-br",
+      "link",
+      "show",
+      "type",
+      "veth",
+      "master",
+      `br-${network.id.slice(0, 12)}`,
+    ]).stdout.toString();
+  expect(pairs()).not.toBe("");
+  await bench.service.remove(network.id);
+  expect(
+    Bun.spawnSync(["nsenter", "-t", String(guest.pid), "-n", "ip", "-br", "link"]).stdout.toString(),
+  ).not.toContain("eth0");
+  guest.kill("SIGKILL");
+  await guest.exited;
+});
+
 test("what the daemon's death interrupted is put right by the next one", async () => {
   const network = await bench.service.create(networkSpec("reborn"));
   const alive = await bench.container("alive");

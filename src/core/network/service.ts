@@ -40,9 +40,23 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
   // Kept open: closing a netfilter socket waits for the kernel to finish earlier deletions.
   const netfilter = openNetfilterSocket();
   const records = new NetworkRecords(deps.database);
+  const timers = new Set<ReturnType<typeof setTimeout>>();
+  const later = (milliseconds: number, work: () => void): void => {
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      try {
+        work();
+      } catch (error) {
+        log.warn("a link was not removed", { error });
+      }
+    }, milliseconds);
+    timer.unref();
+    timers.add(timer);
+  };
   const bridge = createBridgeDriver({
     netlink,
     log,
+    later,
     foreignBridges: config.bridge === undefined || config.bridge === "none" ? [] : [config.bridge],
     ipForward: config.ipForward ?? true,
   });
@@ -185,6 +199,10 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
         if (endpoint.attached && live.get(endpoint.containerId)?.pid !== endpoint.pid)
           endpoints.detach(endpoint.id);
       }
+      for (const network of catalog.list()) {
+        const mine = records.ofNetwork(network.id).map((endpoint) => endpoint.hostInterface);
+        catalog.driver(network).sweep(network, new Set(mine));
+      }
       firewall.assertAll();
       if (firewall.forwardingIsDropped()) {
         log.warn(
@@ -201,6 +219,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
         for (const network of catalog.list()) catalog.driver(network).removeNetwork(network);
         firewall.removeAll();
       }
+      for (const timer of timers) clearTimeout(timer);
       firewall[Symbol.dispose]();
       netfilter[Symbol.dispose]();
       netlink[Symbol.dispose]();

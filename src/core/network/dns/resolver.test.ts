@@ -141,6 +141,29 @@ test("the resolver goes on without the daemon, is found again by the next, and n
   expect(query(db.pid, "web").answers).toEqual([webEnd.ipv4]);
 });
 
+test("a container that ends in the middle of a query leaves no namespace behind", async () => {
+  const asking = await bench.container("asking");
+  // Nobody answers at this address of the neighbour's network.
+  const silent = { ...dns, servers: ["192.0.2.200"] };
+  const endpoint = await bench.service.attach(
+    await bench.service.allocate(endpointRequest(asking, front, { dns: silent })),
+    asking,
+  );
+  expect(query(asking.pid, "slow.test").code).toBe("TIMEOUT");
+  const bridge = `br-${front.id.slice(0, 12)}`;
+  const pairs = () =>
+    Bun.spawnSync(["ip", "-br", "link", "show", "type", "veth", "master", bridge])
+      .stdout.toString()
+      .split("\n").length;
+  const before = pairs();
+  await asking.kill();
+  bench.containers.splice(bench.containers.indexOf(asking), 1);
+  const start = performance.now();
+  await until(() => pairs() === before - 1);
+  expect(performance.now() - start).toBeLessThan(800);
+  await bench.service.release(endpoint);
+});
+
 test("a resolver that is killed is back at once with all it knew", async () => {
   const pid = resolverPid();
   process.kill(pid, "SIGKILL");

@@ -9,6 +9,7 @@ import {
   deleteLinkMessage,
   getLink,
   listAddresses,
+  listLinks,
   newAddressMessage,
   newLinkMessage,
   setBridgePortMessage,
@@ -34,9 +35,14 @@ export interface BridgeDeps {
   readonly log: Log;
   /** Bridges that the administrator made (`--bridge`): used, never removed. */
   readonly foreignBridges: readonly string[];
+  /** Runs something later, unless the service is shut down before. */
+  readonly later: (milliseconds: number, work: () => void) => void;
   /** --ip-forward: may the driver switch on forwarding? */
   readonly ipForward: boolean;
 }
+
+/** Milliseconds a dying namespace has to take its veth pair along; it needs some 20. */
+const lingering = 1000;
 
 /** A Linux bridge a network, a veth pair an endpoint. */
 export function createBridgeDriver(deps: BridgeDeps): NetworkDriver {
@@ -63,6 +69,16 @@ export function createBridgeDriver(deps: BridgeDeps): NetworkDriver {
       const there = present.some((one) => same(ipBytes(address), one.address) && one.prefixLength === length);
       if (!there) netlink.run(newAddressMessage(index, ipBytes(address), length));
     }
+  };
+
+  /** Deletes the veth pairs on a bridge that are not in `keep`. */
+  const deletePorts = (name: string, keep: ReadonlySet<string>): void => {
+    const bridge = getLink(netlink, name);
+    if (!bridge) return;
+    const ports = listLinks(netlink).filter(
+      (link) => link.master === bridge.index && link.kind === "veth" && !keep.has(link.name),
+    );
+    for (const port of ports) deleteLink(netlink, port.name);
   };
 
   return {
@@ -121,9 +137,16 @@ export function createBridgeDriver(deps: BridgeDeps): NetworkDriver {
       if (deps.ipForward) enableForwarding(network, deps.log);
     },
 
+    /** Takes away what a crash or a kept namespace left on the bridge. */
+    sweep(network, hostInterfaces) {
+      const name = bridgeName(network);
+      if (!deps.foreignBridges.includes(name)) deletePorts(name, hostInterfaces);
+    },
+
     removeNetwork(network) {
       const name = bridgeName(network);
       if (deps.foreignBridges.includes(name)) return;
+      deletePorts(name, new Set());
       deleteLink(netlink, name);
     },
 
@@ -158,7 +181,11 @@ export function createBridgeDriver(deps: BridgeDeps): NetworkDriver {
         // Deleting waits for an RCU grace period (some 20 ms). The kernel deletes the pair with the dying namespace by itself;
         // until then the port must only not carry frames, since its address may be given to the next container.
         const failure = netlink.batch([setBridgePortMessage(port.index, { state: 0, flush: true })])[0];
-        if (!failure || failure.error.code === "ENODEV") return;
+        if (!failure || failure.error.code === "ENODEV") {
+          // Unless somebody else is in the namespace (a container that shares it), which then keeps it and the pair.
+          deps.later(lingering, () => deleteLink(netlink, link.hostName));
+          return;
+        }
       }
       deleteLink(netlink, link.hostName);
     },

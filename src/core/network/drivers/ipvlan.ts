@@ -33,6 +33,7 @@ export function createIpvlanDriver(deps: IpvlanDeps): NetworkDriver {
     },
     createNetwork: (network) => parent.ensure(network),
     removeNetwork: (network) => parent.remove(network, deps.sharesParent(network)),
+    sweep: () => undefined,
     createLink(network, link) {
       const size = mtu(network);
       // No MAC address: an ipvlan interface has its parent's.

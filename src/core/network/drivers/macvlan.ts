@@ -35,6 +35,7 @@ export function createMacvlanDriver(deps: MacvlanDeps): NetworkDriver {
     },
     createNetwork: (network) => parent.ensure(network),
     removeNetwork: (network) => parent.remove(network, deps.sharesParent(network)),
+    sweep: () => undefined,
     createLink(network, link) {
       const size = mtu(network);
       addLink(deps.netlink, {

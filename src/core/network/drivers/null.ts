@@ -9,6 +9,7 @@ export const nullDriver: NetworkDriver = {
   validate: () => undefined,
   createNetwork: () => undefined,
   removeNetwork: () => undefined,
+  sweep: () => undefined,
   createLink: () => undefined,
   removeLink: () => undefined,
 };
