@@ -16,11 +16,14 @@ import { volumeContents } from "../core/volume/contents.ts";
 import { SqliteVolumeStore } from "../core/volume/store.ts";
 import { ContainerCensus } from "../engine/containers/census.ts";
 import { ContainerConnections } from "../engine/containers/connect.ts";
+import type { ContainerContext } from "../engine/containers/context.ts";
 import { handleExit } from "../engine/containers/lifecycle/exit.ts";
 import { isAlive } from "../engine/containers/record.ts";
 import { recoverContainers } from "../engine/containers/recovery.ts";
 import { ContainerLifecycle, ContainerQueries, ContainerStreams } from "../engine/containers/service.ts";
 import { EventLog } from "../engine/events/log.ts";
+import type { ExecService } from "../engine/exec/service.ts";
+import { watchHealth } from "../engine/health/monitor.ts";
 import { ImageService } from "../engine/images/service.ts";
 import { NetworkService } from "../engine/networks/service.ts";
 import { SystemService } from "../engine/system/service.ts";
@@ -97,7 +100,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     snapshots,
     events,
   });
-  const context = containerContext({
+  const context: ContainerContext = containerContext({
     config,
     database: databases.state,
     clock,
@@ -111,10 +114,13 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     logDrivers: logDrivers({ clock, log }),
     events,
     facts,
+    hooks: { running: (record) => watchHealth(context, record, exec) },
   });
   // With nothing running, nothing of ours needs to stay on the host.
-  stack.defer(() => networks.shutdown({ everything: [...context.store.list()].every((one) => !isAlive(one)) }));
-  const exec = execService(context);
+  stack.defer(() =>
+    networks.shutdown({ everything: [...context.store.list()].every((one) => !isAlive(one)) }),
+  );
+  const exec: ExecService = execService(context);
   stack.use(
     runtime.onExit((exit) => {
       if (exec.handleExit(exit)) return;
@@ -170,7 +176,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     recover: async () => {
       await images.recover();
       await local.recover();
-      const { startWanted } = await recoverContainers(context, () => undefined);
+      const { startWanted } = await recoverContainers(context);
       return startWanted;
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

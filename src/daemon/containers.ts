@@ -14,7 +14,7 @@ import { generateResources, generateSpec } from "../core/runtime/spec/generate.t
 import type { HostFacts } from "../core/runtime/spec.ts";
 import type { Snapshotter } from "../core/snapshot/snapshotter.ts";
 import type { VolumeStore } from "../core/volume/volume.ts";
-import type { ContainerContext, ContainerDefaults } from "../engine/containers/context.ts";
+import type { ContainerContext, ContainerDefaults, ContainerHooks } from "../engine/containers/context.ts";
 import { LiveTable } from "../engine/containers/live.ts";
 import type { ContainerRecord } from "../engine/containers/record.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
@@ -37,6 +37,7 @@ export interface ContainerParts {
   readonly logDrivers: ReadonlyMap<string, LogDriver>;
   readonly events: EventPublisher;
   readonly facts: HostFacts;
+  readonly hooks: ContainerHooks;
 }
 
 /** What the operations on containers work with. */
@@ -66,6 +67,7 @@ export function containerContext(parts: ContainerParts): ContainerContext {
       task: (id) => ({ bundle: join(root, id), state: join(states, id) }),
     },
     defaults: containerDefaults(parts),
+    hooks: parts.hooks,
   };
 }
 

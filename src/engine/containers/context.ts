@@ -11,6 +11,7 @@ import type { Snapshotter } from "../../core/snapshot/snapshotter.ts";
 import type { VolumeStore } from "../../core/volume/volume.ts";
 import type { EventPublisher } from "../events/event.ts";
 import type { LiveTable } from "./live.ts";
+import type { ContainerRecord } from "./record.ts";
 import type { ContainerStore } from "./store.ts";
 
 /** What every operation on containers works with; the daemon composes it once. */
@@ -32,6 +33,13 @@ export interface ContainerContext {
   readonly facts: HostFacts;
   readonly paths: ContainerPaths;
   readonly defaults: ContainerDefaults;
+  readonly hooks: ContainerHooks;
+}
+
+/** What other services do when a container runs; set by the daemon, so that containers need not know them. */
+export interface ContainerHooks {
+  /** Called with a container that runs (started or re-adopted); what it returns is disposed at the exit. */
+  running(record: ContainerRecord): Disposable | undefined;
 }
 
 export interface ContainerPaths {

@@ -11,9 +11,6 @@ import { openLog } from "./log-handle.ts";
 import { type ContainerRecord, isAlive } from "./record.ts";
 import { startContainer } from "./start/start.ts";
 
-/** Called for each container that was found running, so that health checks go on. */
-export type AdoptedHook = (record: ContainerRecord) => void;
-
 /**
  * Makes records and world agree after the daemon was away, however it ended: running containers are re-adopted, exits that
  * happened meanwhile are recorded with their real code and time, half-done operations are undone or finished, and what no
@@ -21,7 +18,6 @@ export type AdoptedHook = (record: ContainerRecord) => void;
  */
 export async function recoverContainers(
   context: ContainerContext,
-  adopted: AdoptedHook,
 ): Promise<{ readonly startWanted: () => Promise<void> }> {
   const { store, log } = context;
   const ended: (() => Promise<void>)[] = [];
@@ -38,7 +34,7 @@ export async function recoverContainers(
           pid: observed.pid,
         });
         await openLog(context, now);
-        adopted(now);
+        context.live.of(now.id).health = context.hooks.running(now);
         continue;
       }
       if (isAlive(record) && observed.status === "exited") {

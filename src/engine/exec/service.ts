@@ -9,9 +9,11 @@ import type { GenerateExecProcess } from "../../core/runtime/spec.ts";
 import type { ContainerContext } from "../containers/context.ts";
 import { emitContainer } from "../containers/events.ts";
 import { type ContainerRecord, isAlive } from "../containers/record.ts";
+import { SIGKILL } from "../containers/signals.ts";
 import { lookupUser } from "../containers/user.ts";
 import type { StreamClient } from "../streams/client.ts";
 import { pump } from "../streams/pump.ts";
+import { CappedOutput } from "./capped-output.ts";
 import type { ExecRecord, ExecRequest } from "./exec-record.ts";
 
 export interface ExecServiceDeps {
@@ -115,6 +117,41 @@ export class ExecService {
       if (exec.state !== "running") this.#failed(exec, error);
       throw error;
     }
+  }
+
+  /** Runs a command to its end for the engine itself (health checks): output together, cut at `outputLimit`. */
+  async probe(
+    record: ContainerRecord,
+    command: readonly string[],
+    options: { readonly timeoutMs: number; readonly outputLimit: number; readonly signal: AbortSignal },
+  ): Promise<{ readonly exitCode: number; readonly output: string; readonly timedOut: boolean }> {
+    const { containers } = this.#deps;
+    const { Id } = await this.createExec(record.id, {
+      Cmd: command,
+      AttachStdout: true,
+      AttachStderr: true,
+    });
+    const exec = this.#get(Id);
+    const output = new CappedOutput(options.outputLimit);
+    const timer = AbortSignal.any([AbortSignal.timeout(options.timeoutMs), options.signal]);
+    const kill = () => {
+      containers.runtime
+        .kill(exec.id, SIGKILL)
+        .catch((error: unknown) =>
+          containers.log.debug("ending a health check", { id: exec.id, error: messageOf(error) }),
+        );
+    };
+    timer.addEventListener("abort", kill, { once: true });
+    try {
+      await this.startExec(Id, { detach: false, tty: false, consoleSize: undefined }, output);
+    } catch (error) {
+      // A command that cannot be run is a failed check whose output says why.
+      output.add(new TextEncoder().encode(messageOf(error)));
+    } finally {
+      timer.removeEventListener("abort", kill);
+    }
+    this.#execs.delete(Id);
+    return { exitCode: exec.exitCode ?? -1, output: output.text(), timedOut: timer.aborted };
   }
 
   async resizeExec(execId: string, rows: number, columns: number): Promise<void> {

@@ -14,9 +14,6 @@ import { networkFiles, writeNetworkFiles } from "./network-files.ts";
 import { mountRootfs, mountVolumes } from "./rootfs.ts";
 import { specInput } from "./spec-input.ts";
 
-/** Things that happen right after a container runs; health checks, for one. */
-export type StartedHook = (record: ContainerRecord) => void;
-
 /**
  * Starts a container; the caller holds its lock. Root file system and addresses are prepared side by side, the container
  * is created by its monitor, its endpoints are plumbed into the namespace by pid, waiting attachments are connected, and
@@ -36,6 +33,7 @@ export async function startContainer(
   try {
     const started = await bringUp(context, record, change);
     emitContainer(context, started, "start");
+    live.health = context.hooks.running(started);
     return started;
   } catch (error) {
     const exitCode = error instanceof TugError ? (error.detail.exitCode ?? 128) : 128;
