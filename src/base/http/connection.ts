@@ -18,6 +18,13 @@ const discardLimit = 256 * 1024;
 const pipelineLimit = 64 * 1024;
 const none = new Uint8Array(0);
 
+export interface ConnectionDeps {
+  readonly handler: Handler;
+  readonly log: Log;
+  /** `joinLimit` bytes to join writes in; may be shared. */
+  readonly scratch: Uint8Array;
+}
+
 type Phase =
   | "head" // between requests, or in the middle of a head
   | "exchange" // a handler is at work, or the rest of its request body is being read away
@@ -29,7 +36,7 @@ type Phase =
 export class Connection implements Channel {
   readonly out: Outbound;
   readonly #wire: Wire;
-  readonly #deps: { readonly handler: Handler; readonly log: Log };
+  readonly #deps: ConnectionDeps;
   #phase: Phase = "head";
   #buffered: Buffer | undefined;
   #current: ServerExchange | undefined;
@@ -37,10 +44,10 @@ export class Connection implements Channel {
   #paused = false;
   #closing = false;
 
-  constructor(wire: Wire, deps: { readonly handler: Handler; readonly log: Log }) {
+  constructor(wire: Wire, deps: ConnectionDeps) {
     this.#wire = wire;
     this.#deps = deps;
-    this.out = new Outbound(wire);
+    this.out = new Outbound(wire, deps.scratch);
   }
 
   /** No request is under way. */

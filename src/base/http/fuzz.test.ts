@@ -76,7 +76,7 @@ test("no input and no order of events breaks a connection", async () => {
   for (let seed = 1; seed <= 400; seed++) {
     const random = randomNumbers(seed);
     const wire = new FakeWire(random);
-    const connection = new Connection(wire, { handler, log: silentLog });
+    const connection = new Connection(wire, { handler, log: silentLog, scratch: new Uint8Array(64) });
     for (let step = 0; step < 30 && !wire.terminated; step++) {
       const choice = random();
       if (choice < 0.7) {

@@ -5,6 +5,7 @@ import { invalid, messageOf, TugError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { Connection } from "./connection.ts";
 import type { Handler } from "./exchange.ts";
+import { joinLimit } from "./outbound.ts";
 
 export interface TlsFiles {
   readonly cert: string;
@@ -47,10 +48,11 @@ export function listen(
   deps: { readonly handler: Handler; readonly log: Log },
 ): Listener {
   const open = new Set<Connection>();
+  const connectionDeps = { ...deps, scratch: new Uint8Array(joinLimit) };
   let quiet: (() => void) | undefined;
   const socket = {
     open(s: Socket<SocketState | undefined>) {
-      const connection = new Connection(s, deps);
+      const connection = new Connection(s, connectionDeps);
       s.data = { connection };
       open.add(connection);
     },

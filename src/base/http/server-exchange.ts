@@ -104,7 +104,7 @@ export class ServerExchange implements Exchange {
         ? headers
         : { ...headers, "Content-Length": String(bytes.length) },
     );
-    this.#channel.out.push2(head, bodiless || this.method === "HEAD" ? none : bytes);
+    this.#channel.out.pushParts(head, bodiless || this.method === "HEAD" ? none : bytes);
   }
 
   stream(status: number, headers: ReplyHeaders): ReplyStream {
@@ -124,7 +124,7 @@ export class ServerExchange implements Exchange {
       write: (data) => {
         const bytes = typeof data === "string" ? Buffer.from(data) : data;
         if (open && !silent && bytes.length > 0) {
-          if (framed) pushChunk(out, bytes);
+          if (framed) out.pushParts(Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, lineEnd);
           else out.push(bytes);
         }
         return out.ready();
@@ -151,7 +151,7 @@ export class ServerExchange implements Exchange {
         return out.ready();
       },
       write2: (head, body) => {
-        out.push2(head, body);
+        out.pushParts(head, body);
         return out.ready();
       },
       ignoreInput: () => input.discard(),
@@ -265,17 +265,6 @@ export class ServerExchange implements Exchange {
       : { Connection: "close" };
     const date = { Date: new Date().toUTCString() };
     return Buffer.from(encodeHead(status, statusText(status), { ...headers, ...date, ...connection }));
-  }
-}
-
-function pushChunk(out: Outbound, bytes: Uint8Array): void {
-  const size = Buffer.from(`${bytes.length.toString(16)}\r\n`);
-  if (bytes.length < 64 * 1024) {
-    out.push(Buffer.concat([size, bytes, lineEnd]));
-  } else {
-    out.push(size);
-    out.push(bytes);
-    out.push(lineEnd);
   }
 }
 
