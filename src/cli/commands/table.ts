@@ -304,6 +304,11 @@ export const entries: readonly Entry[] = [
     load: () => import("./inspect.ts"),
   },
   {
+    path: "volume update",
+    summary: "Change a cluster volume",
+    load: () => import("./volume/update.ts"),
+  },
+  {
     path: "version",
     section: "common",
     summary: "Show the versions of client and daemon",

@@ -25,7 +25,7 @@ export const volumeSpec: ListSpec<Volume> = {
     Group: { header: "GROUP", value: (volume) => volume.ClusterVolume?.Spec?.Group ?? "N/A" },
     Availability: {
       header: "AVAILABILITY",
-      value: (volume) => volume.ClusterVolume?.Spec?.Availability ?? "N/A",
+      value: (volume) => volume.ClusterVolume?.Spec?.AccessMode?.Availability ?? "N/A",
     },
     Status: { header: "STATUS", value: (volume) => (volume.ClusterVolume ? "pending creation" : "N/A") },
   },

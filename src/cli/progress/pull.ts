@@ -1,9 +1,4 @@
-import {
-  familiarName,
-  familiarString,
-  parseReference,
-  withDefaultTag,
-} from "../../base/spec/docker/reference.ts";
+import { familiarName, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { Client } from "../../client/client.ts";
 import { pullImage } from "../../client/images/pull.ts";
 import { authFor, registryKey } from "../config/credentials.ts";
