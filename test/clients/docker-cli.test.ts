@@ -82,25 +82,25 @@ for (const client of clients) {
         "run",
         "-d",
         "--name",
-        "c",
+        "cc",
         "busybox",
         "sh",
         "-c",
         "for i in 1 2 3; do echo $i; sleep 0.1; done; exec sleep 1000",
       ]);
-      expect(await docker(["exec", "-i", "c", "sh", "-c", "cat; exit 9"], { input: "x" })).toEqual({
+      expect(await docker(["exec", "-i", "cc", "sh", "-c", "cat; exit 9"], { input: "x" })).toEqual({
         code: 9,
         stdout: "x",
         stderr: "",
       });
-      const follow = run(["timeout", "-s", "INT", "2", client, "logs", "-f", "c"], {
+      const follow = run(["timeout", "-s", "INT", "2", client, "logs", "-f", "cc"], {
         env: { DOCKER_HOST: daemon.host },
       });
       expect((await follow).stdout).toBe("1\n2\n3\n");
-      expect(await ok(["top", "c", "-o", "args"])).toContain("sleep 1000");
-      expect(await ok(["inspect", "-f", "{{.State.Running}}", "c"])).toBe("true");
-      await ok(["stop", "-t", "0", "c"]);
-      await ok(["rm", "c"]);
+      expect(await ok(["top", "cc", "-o", "args"])).toContain("sleep 1000");
+      expect(await ok(["inspect", "-f", "{{.State.Running}}", "cc"])).toBe("true");
+      await ok(["stop", "-t", "0", "cc"]);
+      await ok(["rm", "cc"]);
       const now = String(Math.ceil(Date.now() / 1000) + 1);
       expect(
         await ok([
@@ -110,7 +110,7 @@ for (const client of clients) {
           "--until",
           now,
           "--filter",
-          "container=c",
+          "container=cc",
           "--format",
           "{{.Action}}",
         ]),

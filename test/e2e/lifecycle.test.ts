@@ -14,28 +14,28 @@ test("create, start, stop, start, restart, kill, rm: each does what it says and 
   const id = await daemon.ok([
     "create",
     "--name",
-    "c",
+    "cc",
     "busybox",
     "sh",
     "-c",
     "trap 'exit 7' TERM; while :; do sleep 0.05; done",
   ]);
   expect(id).toMatch(/^[0-9a-f]{64}$/);
-  expect(await state("c")).toBe("created");
-  expect(await daemon.ok(["start", "c"])).toBe("c");
-  expect(await state("c")).toBe("running");
-  expect(await daemon.ok(["stop", "c"])).toBe("c");
-  expect(await state("c")).toBe("exited");
-  expect(await state("c", "ExitCode")).toBe("7");
-  expect(await daemon.ok(["start", "c"])).toBe("c");
-  const before = await state("c", "Pid");
-  expect(await daemon.ok(["restart", "-t", "1", "c"])).toBe("c");
-  expect(await state("c", "Pid")).not.toBe(before);
-  expect(await daemon.ok(["kill", "c"])).toBe("c");
-  await eventually("killed", async () => (await state("c")) === "exited");
-  expect(await state("c", "ExitCode")).toBe("137");
-  expect(await daemon.ok(["rm", "c"])).toBe("c");
-  expect((await daemon.tug(["inspect", "c"])).code).toBe(1);
+  expect(await state("cc")).toBe("created");
+  expect(await daemon.ok(["start", "cc"])).toBe("cc");
+  expect(await state("cc")).toBe("running");
+  expect(await daemon.ok(["stop", "cc"])).toBe("cc");
+  expect(await state("cc")).toBe("exited");
+  expect(await state("cc", "ExitCode")).toBe("7");
+  expect(await daemon.ok(["start", "cc"])).toBe("cc");
+  const before = await state("cc", "Pid");
+  expect(await daemon.ok(["restart", "-t", "1", "cc"])).toBe("cc");
+  expect(await state("cc", "Pid")).not.toBe(before);
+  expect(await daemon.ok(["kill", "cc"])).toBe("cc");
+  await eventually("killed", async () => (await state("cc")) === "exited");
+  expect(await state("cc", "ExitCode")).toBe("137");
+  expect(await daemon.ok(["rm", "cc"])).toBe("cc");
+  expect((await daemon.tug(["inspect", "cc"])).code).toBe(1);
 });
 
 test("stop sends the image's or the given signal, waits, then kills", async () => {
@@ -72,9 +72,9 @@ test("stop sends the image's or the given signal, waits, then kills", async () =
 });
 
 test("wait prints the exit code, also of a container that has ended", async () => {
-  await daemon.ok(["run", "-d", "--name", "w", "busybox", "sh", "-c", "sleep 0.2; exit 9"]);
-  expect(await daemon.ok(["wait", "w"])).toBe("9");
-  expect(await daemon.ok(["wait", "w"])).toBe("9");
+  await daemon.ok(["run", "-d", "--name", "ww", "busybox", "sh", "-c", "sleep 0.2; exit 9"]);
+  expect(await daemon.ok(["wait", "ww"])).toBe("9");
+  expect(await daemon.ok(["wait", "ww"])).toBe("9");
 });
 
 test("rename, and the old name is free again", async () => {
@@ -165,29 +165,29 @@ test("pause freezes and unpause goes on", async () => {
     "run",
     "-d",
     "--name",
-    "p",
+    "pp",
     "busybox",
     "sh",
     "-c",
     "i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done",
   ]);
-  await daemon.ok(["pause", "p"]);
-  expect(await state("p")).toBe("paused");
+  await daemon.ok(["pause", "pp"]);
+  expect(await state("pp")).toBe("paused");
   expect(await daemon.ok(["ps", "--format", "{{.Status}}"])).toContain("(Paused)");
-  const first = await daemon.ok(["logs", "--tail", "1", "p"]);
+  const first = await daemon.ok(["logs", "--tail", "1", "pp"]);
   await Bun.sleep(100);
-  expect(await daemon.ok(["logs", "--tail", "1", "p"])).toBe(first);
-  await daemon.ok(["unpause", "p"]);
-  await eventually("goes on", async () => (await daemon.ok(["logs", "--tail", "1", "p"])) !== first);
+  expect(await daemon.ok(["logs", "--tail", "1", "pp"])).toBe(first);
+  await daemon.ok(["unpause", "pp"]);
+  await eventually("goes on", async () => (await daemon.ok(["logs", "--tail", "1", "pp"])) !== first);
 });
 
 test("top lists the container's processes by their host pids", async () => {
-  await daemon.ok(["run", "-d", "--name", "t", "busybox", "sleep", "1234"]);
-  const lines = (await daemon.ok(["top", "t"])).split("\n");
+  await daemon.ok(["run", "-d", "--name", "tt", "busybox", "sleep", "1234"]);
+  const lines = (await daemon.ok(["top", "tt"])).split("\n");
   expect(lines[0]).toMatch(/^UID +PID +PPID +C +STIME +TTY +TIME +CMD$/);
   expect(lines[1]).toContain("sleep 1234");
-  expect(lines[1]?.split(/ +/)[1]).toBe(await state("t", "Pid"));
-  expect((await daemon.ok(["top", "t", "-o", "pid,comm"])).split("\n")[1]).toMatch(/^\d+ +sleep$/);
+  expect(lines[1]?.split(/ +/)[1]).toBe(await state("tt", "Pid"));
+  expect((await daemon.ok(["top", "tt", "-o", "pid,comm"])).split("\n")[1]).toMatch(/^\d+ +sleep$/);
 });
 
 test("events tell the story in order, and --since tells it again after a daemon restart", async () => {

@@ -16,7 +16,7 @@ const sleeper = (name: string, ...flags: string[]) =>
 
 describe("exec", () => {
   test("runs in the container with its own streams, exit code, user, directory and environment", async () => {
-    await sleeper("e", "-e", "BASE=1");
+    await sleeper("ee", "-e", "BASE=1");
     const result = await daemon.tug([
       "exec",
       "-e",
@@ -25,28 +25,28 @@ describe("exec", () => {
       "/tmp",
       "-u",
       "daemon",
-      "e",
+      "ee",
       "sh",
       "-c",
       "echo $BASE $MORE $PWD $(id -un); echo err >&2; exit 5",
     ]);
     expect(result).toEqual({ code: 5, stdout: "1 2 /tmp daemon\n", stderr: "err\n" });
-    expect((await daemon.tug(["exec", "-i", "e", "cat"], { input: "through" })).stdout).toBe("through");
-    expect(await daemon.ok(["exec", "-d", "e", "touch", "/detached"])).toBe("");
+    expect((await daemon.tug(["exec", "-i", "ee", "cat"], { input: "through" })).stdout).toBe("through");
+    expect(await daemon.ok(["exec", "-d", "ee", "touch", "/detached"])).toBe("");
     await eventually(
       "detached exec ran",
-      async () => (await daemon.tug(["exec", "e", "ls", "/detached"])).code === 0,
+      async () => (await daemon.tug(["exec", "ee", "ls", "/detached"])).code === 0,
     );
   });
 
   test("of a missing command: 127; of a stopped container: 1 with Docker's words", async () => {
-    await sleeper("e");
-    const missing = await daemon.tug(["exec", "e", "nosuch"]);
+    await sleeper("ee");
+    const missing = await daemon.tug(["exec", "ee", "nosuch"]);
     expect(missing.code).toBe(127);
     expect(missing.stderr + missing.stdout).toContain('exec: "nosuch": executable file not found in $PATH');
-    await daemon.ok(["kill", "e"]);
-    await daemon.ok(["wait", "e"]);
-    const stopped = await daemon.tug(["exec", "e", "true"]);
+    await daemon.ok(["kill", "ee"]);
+    await daemon.ok(["wait", "ee"]);
+    const stopped = await daemon.tug(["exec", "ee", "true"]);
     expect(stopped.code).toBe(1);
     expect(stopped.stderr).toMatch(/container [0-9a-f]{64} is not running/);
     expect((await daemon.tug(["exec", "nosuch", "true"])).stderr).toContain("No such container: nosuch");
@@ -118,20 +118,20 @@ describe("attach and detach", () => {
 
 describe("logs", () => {
   test("keep both streams, lines without an end, and the order", async () => {
-    await daemon.ok(["run", "--name", "l", "busybox", "sh", "-c", "echo one; echo two >&2; printf three"]);
-    expect(await daemon.tug(["logs", "l"])).toEqual({ code: 0, stdout: "one\nthree", stderr: "two\n" });
+    await daemon.ok(["run", "--name", "ll", "busybox", "sh", "-c", "echo one; echo two >&2; printf three"]);
+    expect(await daemon.tug(["logs", "ll"])).toEqual({ code: 0, stdout: "one\nthree", stderr: "two\n" });
   });
 
   test("--tail, --since, -t", async () => {
-    await daemon.ok(["run", "--name", "l", "busybox", "sh", "-c", "seq 1 100; sleep 1.2; echo last"]);
-    expect(await daemon.ok(["logs", "--tail", "3", "l"])).toBe("99\n100\nlast");
-    expect(await daemon.ok(["logs", "--tail", "0", "l"])).toBe("");
-    expect((await daemon.ok(["logs", "l"])).split("\n").length).toBe(101);
-    const stamped = (await daemon.ok(["logs", "-t", "--tail", "1", "l"])).split(" ");
+    await daemon.ok(["run", "--name", "ll", "busybox", "sh", "-c", "seq 1 100; sleep 1.2; echo last"]);
+    expect(await daemon.ok(["logs", "--tail", "3", "ll"])).toBe("99\n100\nlast");
+    expect(await daemon.ok(["logs", "--tail", "0", "ll"])).toBe("");
+    expect((await daemon.ok(["logs", "ll"])).split("\n").length).toBe(101);
+    const stamped = (await daemon.ok(["logs", "-t", "--tail", "1", "ll"])).split(" ");
     expect(stamped[0]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
     const moment = new Date(Date.parse(stamped[0] ?? "") - 500).toISOString();
-    expect(await daemon.ok(["logs", "--since", moment, "l"])).toBe("last");
-    expect((await daemon.tug(["logs", "--tail", "nonsense", "l"])).code).not.toBe(0);
+    expect(await daemon.ok(["logs", "--since", moment, "ll"])).toBe("last");
+    expect((await daemon.tug(["logs", "--tail", "nonsense", "ll"])).code).not.toBe(0);
     expect((await daemon.tug(["logs", "nosuch"])).stderr).toContain("No such container: nosuch");
   });
 
@@ -140,13 +140,13 @@ describe("logs", () => {
       "run",
       "-d",
       "--name",
-      "f",
+      "ff",
       "busybox",
       "sh",
       "-c",
       "for i in 1 2 3 4 5; do echo $i; sleep 0.1; done",
     ]);
-    expect(await daemon.ok(["logs", "-f", "f"])).toBe("1\n2\n3\n4\n5");
+    expect(await daemon.ok(["logs", "-f", "ff"])).toBe("1\n2\n3\n4\n5");
   });
 
   test("a line longer than any buffer arrives whole", async () => {
