@@ -1,6 +1,26 @@
 import type { ReplyStream } from "../base/http/exchange.ts";
 import type { Call } from "./call.ts";
 
+/** How the values of a stream are told apart. */
+export interface StreamFormat {
+  readonly type: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+const progressFormat: StreamFormat = { type: "application/json", before: "", after: "\r\n" };
+export const lineFormat: StreamFormat = { type: "application/json", before: "", after: "\n" };
+
+/** The format of a stream of lines that the client would rather have: NDJSON or JSON text sequences (RFC 7464). */
+export function acceptedFormat(call: Call): StreamFormat {
+  const accept = call.exchange.headers.get("accept") ?? "";
+  for (const type of ["application/x-ndjson", "application/jsonl"]) {
+    if (accept.includes(type)) return { ...lineFormat, type };
+  }
+  const sequence = "application/json-seq";
+  return accept.includes(sequence) ? { type: sequence, before: "\x1e", after: "\n" } : lineFormat;
+}
+
 /**
  * Sends each value of `source` as a line of JSON, at once. Until the first value nothing is on the wire, so a failure becomes
  * an ordinary error reply; after it, `failure` gives a last line that tells of it; without one the connection is cut.
@@ -16,13 +36,17 @@ export async function streamJson<T>(
     readonly failure?: (error: unknown) => unknown;
     /** Even the first thing that happens is told in the stream. */
     readonly failureInStream?: boolean;
+    /** What stands around each value; default: plain JSON ended by CR LF, as progress has always come. */
+    readonly format?: StreamFormat;
   },
 ): Promise<void> {
+  const format = options.format ?? progressFormat;
   let reply: ReplyStream | undefined;
   const open = () => {
-    reply ??= call.exchange.stream(200, { ...call.headers, "Content-Type": "application/json" });
+    reply ??= call.exchange.stream(200, { ...call.headers, "Content-Type": format.type });
     return reply;
   };
+  const write = (value: unknown) => open().write(`${format.before}${JSON.stringify(value)}${format.after}`);
   const { signal } = call.exchange;
   const iterator = source[Symbol.asyncIterator]();
   try {
@@ -35,7 +59,7 @@ export async function streamJson<T>(
     for (let item = await step; !item.done && !signal.aborted; item = await step) {
       if (options.only?.(item.value) !== false) {
         const value = options.each ? options.each(item.value) : item.value;
-        await open().write(`${JSON.stringify(value)}\r\n`);
+        await write(value);
       }
       step = iterator.next();
     }
@@ -43,7 +67,7 @@ export async function streamJson<T>(
   } catch (error) {
     if (signal.aborted) return;
     if (!options.failure || (!reply && !options.failureInStream)) throw error;
-    await open().write(`${JSON.stringify(options.failure(error))}\r\n`);
+    await write(options.failure(error));
   } finally {
     await iterator.return?.();
   }

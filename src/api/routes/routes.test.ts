@@ -230,7 +230,7 @@ describe("system", () => {
     const lines = async (version: string) =>
       (await server.ask("GET", `/v${version}/events?since=1&until=2000000000.5`)).text
         .trim()
-        .split("\r\n")
+        .split("\n")
         .map((line) => JSON.parse(line));
     expect(await lines("1.45")).toMatchObject([{ status: "start", id: "c1", from: "busybox" }]);
     const newest = await lines("1.56");
@@ -240,6 +240,15 @@ describe("system", () => {
       "events",
       { since: 1_000_000_000n, until: 2_000_000_000_500_000_000n, filters: {} },
     ]);
+  });
+  test("events come in the format that was asked for", async () => {
+    const ask = (accept: string) =>
+      server.ask("GET", "/events?until=2000000000", undefined, { Accept: accept });
+    expect((await ask("*/*")).headers.get("content-type")).toBe("application/json");
+    expect((await ask("application/x-ndjson")).headers.get("content-type")).toBe("application/x-ndjson");
+    const sequence = await ask("application/json-seq");
+    expect(sequence.headers.get("content-type")).toBe("application/json-seq");
+    expect(sequence.text).toStartWith("\x1e{");
   });
   test("an event stream ends in the backend when the client goes away", async () => {
     const abort = new AbortController();

@@ -1,6 +1,6 @@
 import type { ContainerQueryBackend } from "../../backend.ts";
 import { json, param } from "../../call.ts";
-import { streamJson } from "../../json-stream.ts";
+import { lineFormat, streamJson } from "../../json-stream.ts";
 import { get, type Route } from "../../route.ts";
 
 /** GET /containers/{id}/top, /changes and /stats */
@@ -16,7 +16,7 @@ export function observeRoutes(backend: ContainerQueryBackend): readonly Route[] 
       const stream = call.query.bool("stream", true);
       const oneShot = call.version >= 41 && call.query.bool("one-shot");
       const samples = backend.stats(param(call, "id"), { stream, oneShot }, call.exchange.signal);
-      await streamJson(call, samples, {});
+      await streamJson(call, samples, { format: lineFormat });
     }),
   ];
 }

@@ -1,7 +1,7 @@
 import { invalid } from "../../../base/lib/errors.ts";
 import type { SystemBackend } from "../../backend.ts";
 import { eventKnown, eventReply } from "../../compat/event.ts";
-import { streamJson } from "../../json-stream.ts";
+import { acceptedFormat, streamJson } from "../../json-stream.ts";
 import { get, type Route } from "../../route.ts";
 
 /** GET /events: past ones since `since`, then live ones, a JSON value each. */
@@ -19,6 +19,7 @@ export function eventRoutes(backend: SystemBackend): readonly Route[] {
       const options = { since, until, filters: call.query.filters() };
       await streamJson(call, backend.events(options, call.exchange.signal), {
         headAtOnce: true,
+        format: acceptedFormat(call),
         only: (event) => eventKnown(call.version, event),
         each: (event) => eventReply(call.version, event),
       });
