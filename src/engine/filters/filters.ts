@@ -82,10 +82,7 @@ export class Filters {
     if (values.length > 1) throw invalid(`more than one ${name} filter specified`);
     const text = values[0] ?? "";
     const at = parseTimestamp(text, nowMs);
-    if (at === undefined)
-      throw invalid(
-        `invalid value for "${name}" filter: failed to parse value as time or duration: ${JSON.stringify(text)}`,
-      );
+    if (at === undefined) throw invalid(`failed to parse value as time or duration: ${JSON.stringify(text)}`);
     return at;
   }
 }

@@ -35,11 +35,6 @@ const predefined = ["bridge", "host", "none", "default"];
 export function networkSpec(request: NetworkCreate): NetworkSpec {
   const { Name: name } = request;
   if (typeof name !== "string" || name.trim() === "") throw invalid("invalid name: name is empty");
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) {
-    throw invalid(
-      `invalid name: ${JSON.stringify(name)} includes invalid characters, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`,
-    );
-  }
   if (predefined.includes(name)) {
     // The blank at the end is Docker's.
     throw new TugError("forbidden", `operation is not permitted on predefined ${name} network `);

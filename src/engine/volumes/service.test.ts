@@ -47,7 +47,7 @@ test("create answers in the wire's shape and announces a volume once", async () 
     Mountpoint: "/v/data/_data",
     Scope: "local",
     Labels: { a: "1" },
-    Options: {},
+    Options: null,
   });
   expect(made.CreatedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   expect(await service.create({ Name: "data" })).toEqual(made);

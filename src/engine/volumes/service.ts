@@ -119,10 +119,15 @@ export function wireVolume(volume: Volume): WireVolume {
   return {
     CreatedAt: volume.createdAt,
     Driver: volume.driver,
-    Labels: { ...volume.labels },
+    Labels: orNull(volume.labels),
     Mountpoint: volume.mountpoint,
     Name: volume.name,
-    Options: { ...volume.options },
+    Options: orNull(volume.options),
     Scope: volume.scope,
   };
+}
+
+/** Docker answers null where nothing was given, although the published type does not say so. */
+function orNull(map: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.keys(map).length === 0 ? (null as unknown as Record<string, string>) : { ...map };
 }

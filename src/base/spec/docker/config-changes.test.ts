@@ -34,7 +34,7 @@ test("every configuration instruction changes what it names and nothing else", (
 });
 
 test("instructions that build are refused, as are unknown ones", () => {
-  expect(() => applyConfigChanges({}, ["RUN true"])).toThrow("RUN is not a valid change command");
+  expect(() => applyConfigChanges({}, ["RUN true"])).toThrow("run is not a valid change command");
   expect(() => applyConfigChanges({}, ["FROB x"])).toThrow(
     "dockerfile parse error line 1: unknown instruction: FROB",
   );

@@ -58,7 +58,7 @@ function applyOne(config: ImageRunConfig, text: string): ImageRunConfig {
     case "RUN":
     case "ARG":
     case "MAINTAINER":
-      throw invalid(`${word} is not a valid change command`);
+      throw invalid(`${word.toLowerCase()} is not a valid change command`);
     default:
       throw invalid(`dockerfile parse error line 1: unknown instruction: ${word}`);
   }

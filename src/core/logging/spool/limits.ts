@@ -1,4 +1,4 @@
-import { invalid } from "../../../base/lib/errors.ts";
+import { invalid, type TugError } from "../../../base/lib/errors.ts";
 import { parseBool, parseSize } from "../options.ts";
 import type { SpoolLimits } from "./spool.ts";
 
@@ -12,31 +12,32 @@ export function spoolLimits(options: Readonly<Record<string, string>>): SpoolLim
   if (size === "-1") maxSize = Number.POSITIVE_INFINITY;
   else if (size !== undefined) {
     maxSize = parseSize(size) ?? -1;
-    if (maxSize < 0) throw invalid(`invalid value for max-size: invalid size: '${size}'`);
-    if (maxSize === 0) throw invalid("max-size must be a positive number");
+    if (maxSize < 0) throw unusable(`invalid size: '${size}'`);
+    if (maxSize === 0) throw unusable("max-size must be a positive number");
   }
   let maxFiles = defaults.maxFiles;
   const files = options["max-file"];
   if (files !== undefined) {
     if (!/^[+-]?\d+$/.test(files))
-      throw invalid(
-        `invalid value for max-file: strconv.Atoi: parsing ${JSON.stringify(files)}: invalid syntax`,
-      );
+      throw unusable(`strconv.Atoi: parsing ${JSON.stringify(files)}: invalid syntax`);
     maxFiles = Number(files);
-    if (maxFiles < 1) throw invalid("max-file cannot be less than 1");
+    if (maxFiles < 1) throw unusable("max-file cannot be less than 1");
   }
   let compress = defaults.compress;
   const compressed = options["compress"];
   if (compressed !== undefined) {
     const value = parseBool(compressed);
     if (value === undefined) {
-      throw invalid(
-        `invalid value for compress: strconv.ParseBool: parsing ${JSON.stringify(compressed)}: invalid syntax`,
-      );
+      throw unusable(`strconv.ParseBool: parsing ${JSON.stringify(compressed)}: invalid syntax`);
     }
     compress = value;
   }
   return { maxSize, maxFiles, compress };
+}
+
+/** Docker finds these out when it starts the container; here they are refused when it is created. */
+function unusable(reason: string): TugError {
+  return invalid(`failed to initialize logging driver: ${reason}`);
 }
 
 /** conmon throws the file away at its own limit, so that lies far above ours: only a dead daemon lets it be reached. */

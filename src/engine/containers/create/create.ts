@@ -161,7 +161,7 @@ function joinContainers(context: ContainerContext, host: HostConfig): HostConfig
 function chooseLogDriver(context: ContainerContext, host: HostConfig): void {
   const type = host.LogConfig?.Type ?? "";
   const driver = context.logDrivers.get(type);
-  if (!driver) throw invalid(`logger: no log driver named '${type}' is registered`);
+  if (!driver) throw invalid(`error looking up logging plugin ${type}: plugin "${type}" not found`);
   driver.validate(host.LogConfig?.Config ?? {});
 }
 
