@@ -1,4 +1,5 @@
 import { codeOf, messageOf } from "../base/lib/errors.ts";
+import { confineWritesTo } from "../base/sys/landlock.ts";
 import { dieWithParent } from "../base/sys/parent-death.ts";
 import type { UnpackReport, UnpackRequest } from "../core/image/unpack/protocol.ts";
 import { unpackLayer } from "../core/image/unpack/unpack-layer.ts";
@@ -18,6 +19,7 @@ export async function unpack(args: readonly string[]): Promise<number> {
   const report = (line: UnpackReport) => void process.stdout.write(`${JSON.stringify(line)}\n`);
   try {
     const request = (await Bun.stdin.json()) as UnpackRequest;
+    confineWritesTo(request.target.kind === "overlay" ? request.target.upper : request.target.tree);
     let last = 0;
     const layer = await unpackLayer(request, (bytes) => {
       const now = performance.now();

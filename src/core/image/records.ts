@@ -4,6 +4,7 @@ import { chainIds } from "../../base/spec/oci/chain.ts";
 import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import { parseImageConfig } from "../../base/spec/oci/parse-config.ts";
 import { type Database, migrate } from "../../base/store/database.ts";
+import { tellingFullDisk } from "../../base/store/full-disk.ts";
 import type { Image } from "./image.ts";
 
 const migrations = [
@@ -82,7 +83,7 @@ export class ImageRecords {
   /** Several writes as one. */
   write(change: () => void): void {
     try {
-      this.#db.transaction(change).immediate();
+      tellingFullDisk(() => this.#db.transaction(change).immediate());
     } finally {
       this.#cache = undefined;
     }

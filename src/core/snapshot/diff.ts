@@ -1,6 +1,5 @@
 import { tarHeader, tarTrailer } from "../../base/lib/tar/writer.ts";
 import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
-import { lstatat } from "../../base/sys/stat.ts";
 import { walkTree } from "../../base/sys/walk.ts";
 import { type ChangesOptions, snapshotChanges } from "./changes.ts";
 import type { SnapshotLayout } from "./snapshotter.ts";
@@ -77,15 +76,15 @@ function marker(path: string): Uint8Array {
   return tarHeader({ path, kind: "file", mode: 0, size: 0 });
 }
 
-/** A whole directory tree as a tar, for `export`: its root as "./" is left out, as Docker leaves it out. */
+/**
+ * A whole directory tree as a tar, for `export`: its root as "./" is left out, as Docker leaves it out; what is mounted in it
+ * shows as an empty directory.
+ */
 export async function* treeTar(root: string): AsyncGenerator<Uint8Array, void, undefined> {
   const nodes = new TarNodes();
   const fd = openat(AT_FDCWD, root, O.PATH | O.DIRECTORY);
   try {
-    for (const { dir, name, path, stat } of walkTree(fd)) {
-      // A directory that something is mounted on is written as it looks, and not entered.
-      yield* nodes.member(dir, name, path, stat.device === lstatat(fd).device ? stat : { ...stat, nlink: 1 });
-    }
+    for (const { dir, name, path, stat } of walkTree(fd)) yield* nodes.member(dir, name, path, stat);
     yield tarTrailer;
   } finally {
     closeFd(fd);

@@ -1,6 +1,7 @@
 import { conflict, notFound } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import { type Database, migrate } from "../../base/store/database.ts";
+import { tellingFullDisk } from "../../base/store/full-disk.ts";
 import type { SnapshotInfo, Usage } from "./snapshotter.ts";
 
 /** A snapshot's record: what the contract shows, and where it lies. */
@@ -68,15 +69,6 @@ export class SnapshotRecords {
     };
   }
 
-  /** Names of drivers that have records: a data root stays with the driver it began with. */
-  static drivers(db: Database): string[] {
-    migrate(db, "snapshot", migrations);
-    return db
-      .query<{ driver: string }, []>("SELECT DISTINCT driver FROM snapshot ORDER BY driver")
-      .all()
-      .map((row) => row.driver);
-  }
-
   find(name: string): SnapshotRecord | undefined {
     const row = this.#statements.get.get(this.#driver, name);
     return row ? record(row) : undefined;
@@ -133,7 +125,7 @@ export class SnapshotRecords {
 
   /** Durable: returns when the record is on disk (where the file was opened durable). */
   commit(name: ChainId, key: string): void {
-    this.#statements.commit.run(this.#driver, key, name);
+    tellingFullDisk(() => this.#statements.commit.run(this.#driver, key, name));
   }
 
   measured(name: string, usage: Usage): void {
@@ -149,7 +141,7 @@ export class SnapshotRecords {
     const before = this.#db.query<{ synchronous: number }, []>("PRAGMA synchronous").get()?.synchronous ?? 2;
     this.#db.run("PRAGMA synchronous = 1");
     try {
-      write();
+      tellingFullDisk(write);
     } finally {
       this.#db.run(`PRAGMA synchronous = ${before}`);
     }
