@@ -37,6 +37,12 @@ export const entries: readonly Entry[] = [
     load: () => import("./container/commit.ts"),
   },
   {
+    path: "container cp",
+    top: "cp",
+    summary: "Copy files and folders between a container and this machine",
+    load: () => import("./container/cp.ts"),
+  },
+  {
     path: "container create",
     top: "create",
     summary: "Create a container without starting it",
@@ -134,6 +140,12 @@ export const entries: readonly Entry[] = [
     top: "start",
     summary: "Start stopped containers",
     load: () => import("./container/start.ts"),
+  },
+  {
+    path: "container stats",
+    top: "stats",
+    summary: "Show the containers' use of resources, live",
+    load: () => import("./container/stats.ts"),
   },
   {
     path: "container stop",
@@ -299,14 +311,56 @@ export const entries: readonly Entry[] = [
     load: () => import("./volume/rm.ts"),
   },
   {
+    path: "system df",
+    summary: "Show what takes disk space",
+    load: () => import("./system/df.ts"),
+  },
+  {
+    path: "system events",
+    top: "events",
+    summary: "Show what happens in the daemon, as it happens",
+    load: () => import("./system/events.ts"),
+  },
+  {
+    path: "system info",
+    top: "info",
+    section: "common",
+    summary: "Show the daemon's state and settings",
+    load: () => import("./system/info.ts"),
+  },
+  {
+    path: "system prune",
+    summary: "Remove everything that nothing uses",
+    load: () => import("./system/prune.ts"),
+  },
+  {
+    path: "system dial-stdio",
+    section: "hidden",
+    summary: "Join standard input and output to the daemon's socket",
+    load: () => import("./system/dial-stdio.ts"),
+  },
+  {
     path: "inspect",
     summary: "Show everything about any objects",
     load: () => import("./inspect.ts"),
   },
   {
-    path: "volume update",
-    summary: "Change a cluster volume",
-    load: () => import("./volume/update.ts"),
+    path: "login",
+    section: "common",
+    summary: "Log in to a registry",
+    load: () => import("./login.ts"),
+  },
+  {
+    path: "logout",
+    section: "common",
+    summary: "Log out of a registry",
+    load: () => import("./logout.ts"),
+  },
+  {
+    path: "search",
+    section: "common",
+    summary: "Look for images on Docker Hub",
+    load: () => import("./search.ts"),
   },
   {
     path: "version",

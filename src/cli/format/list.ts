@@ -38,7 +38,9 @@ export async function renderList<T>(
   if (format === "" || format === "table") return plainTable(spec, items, options.minWidth);
   if (format === "json") {
     const { toJson } = await import("./template/functions.ts");
-    return items.map((item) => `${toJson(exposed(spec, item, true))}\n`).join("");
+    const escaped = (text: string) =>
+      text.replace(/[<>&]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`); // as Go's json.Marshal
+    return items.map((item) => `${escaped(toJson(exposed(spec, item, true)))}\n`).join("");
   }
   return await templated(spec, items, format, options.minWidth);
 }

@@ -1,5 +1,5 @@
 import { invalid } from "../../base/lib/errors.ts";
-import { contains, type IpPrefix, overlaps, parseIp, parsePrefix } from "../../base/lib/ip.ts";
+import { contains, overlaps, parseIp, parsePrefix } from "../../base/lib/ip.ts";
 import type { IPAMConfig } from "../../base/spec/docker/api.gen.ts";
 
 /** Joins --subnet, --ip-range, --gateway and --aux-address: each of the others belongs to the subnet that contains it. */
@@ -24,9 +24,9 @@ export function ipamConfig(
     }
   });
   const poolOf = (text: string, what: string) => {
-    const address = parsePrefix(text)?.address ?? parseIp(text);
+    const address = parsePrefix(text) ?? parseIp(text);
     if (!address) throw invalid(`invalid address: ${text}`);
-    const pool = pools.find(({ prefix }) => holds(prefix, address));
+    const pool = pools.find(({ prefix }) => contains(prefix, address));
     if (!pool) throw invalid(`no matching subnet for ${what} ${text}`);
     return pool.config;
   };
@@ -51,8 +51,4 @@ export function ipamConfig(
     config.AuxiliaryAddresses = { ...config.AuxiliaryAddresses, [name]: address };
   }
   return pools.map(({ config }) => config);
-}
-
-function holds(prefix: IpPrefix, address: Parameters<typeof contains>[1]): boolean {
-  return prefix.address.family === address.family && contains(prefix, address);
 }

@@ -1,0 +1,69 @@
+import { messageOf } from "../../../base/lib/errors.ts";
+import { listContainers } from "../../../client/containers/list.ts";
+import { daemonEvents } from "../../../client/system/events.ts";
+import { atLeast, defineCommand } from "../../command.ts";
+import { bool, text } from "../../flags/flag.ts";
+import { renderList } from "../../format/list.ts";
+import { statsSpec } from "../../format/stats.ts";
+import { StatsBoard } from "../../stats/board.ts";
+
+const clear = "\x1b[2J\x1b[H";
+
+export const command = defineCommand({
+  usage: "[OPTIONS] [CONTAINER...]",
+  args: atLeast(0),
+  flags: {
+    all: bool("a", "Show stopped containers too"),
+    format: text("", "How to print: 'table', 'table TEMPLATE', 'json' or a Go template"),
+    "no-stream": bool("", "Print one sample and stop"),
+    "no-trunc": bool("", "Do not shorten columns"),
+  },
+  async run(context, { values, args }) {
+    const client = await context.client();
+    const format = values.format || ((await context.config()).data.statsFormat ?? "");
+    const stop = new AbortController();
+    const board = new StatsBoard(client, stop.signal, !values["no-stream"]);
+    const everyone = args.length === 0;
+    const names = everyone
+      ? (await listContainers(client, { all: values.all })).map((container) => container.Id ?? "")
+      : args;
+    for (const name of names) board.add(name);
+    const spec = statsSpec(values["no-trunc"]);
+    const draw = async () => await renderList(spec, board.rows(), { format });
+    await board.firstSamples();
+    // A container that is not there is told at once, before anything is drawn.
+    const missing = everyone ? undefined : board.failures().find((failure) => failure !== undefined);
+    if (missing !== undefined) throw missing;
+    if (values["no-stream"]) {
+      await context.out.write(await draw());
+      return 0;
+    }
+    if (everyone) follow(client, board, values.all, stop.signal).catch((error: unknown) => stop.abort(error));
+    const live = context.out.isTerminal && (format === "" || format.startsWith("table"));
+    while (!stop.signal.aborted && (everyone || !board.finished())) {
+      await context.out.write((live ? clear : "") + (await draw()));
+      await Bun.sleep(500);
+    }
+    if (stop.signal.aborted && stop.signal.reason !== undefined)
+      throw new Error(messageOf(stop.signal.reason));
+    return 0;
+  },
+});
+
+/** Containers that start join the board, those that end leave it. */
+async function follow(
+  client: Parameters<typeof listContainers>[0],
+  board: StatsBoard,
+  all: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const events = await daemonEvents(client, {
+    filters: { type: ["container"], event: ["create", "start", "die", "destroy"] },
+    signal,
+  });
+  for await (const event of events) {
+    const id = event.Actor?.ID ?? "";
+    if (event.Action === "start" || (event.Action === "create" && all)) board.add(id);
+    else if (event.Action === "destroy" || (event.Action === "die" && !all)) board.remove(id);
+  }
+}

@@ -1,0 +1,84 @@
+import { invalid, isCode } from "../../base/lib/errors.ts";
+import type { AuthConfig } from "../../client/auth.ts";
+import { checkAuth } from "../../client/system/auth.ts";
+import { atMost, defineCommand } from "../command.ts";
+import { authFor, hubKey } from "../config/credentials.ts";
+import { storeAuth } from "../config/store.ts";
+import type { Context } from "../context.ts";
+import { bool, text } from "../flags/flag.ts";
+import { readLine } from "../io/confirm.ts";
+import { readSecret } from "../io/secret.ts";
+
+export const command = defineCommand({
+  usage: "[OPTIONS] [SERVER]",
+  description: "Without a server, Docker Hub is meant.",
+  args: atMost(1),
+  flags: {
+    password: text("p", "Password or access token"),
+    "password-stdin": bool("", "Read the password or token from standard input"),
+    username: text("u", "User name"),
+  },
+  async run(context, { values, args: [operand] }) {
+    let password = values.password;
+    if (password !== "") {
+      await context.err.write("WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n");
+      if (values["password-stdin"]) throw invalid("--password and --password-stdin are mutually exclusive");
+    }
+    if (values["password-stdin"]) {
+      if (values.username === "") throw invalid("Must provide --username with --password-stdin");
+      const parts: Buffer[] = [];
+      for await (const chunk of context.in.chunks()) parts.push(Buffer.from(chunk));
+      password = Buffer.concat(parts)
+        .toString()
+        .replace(/\r?\n$/, "");
+    }
+    const server =
+      operand === undefined || operand === "docker.io"
+        ? hubKey
+        : operand.replace(/^https?:\/\//, "").replace(/\/+$/, "");
+    const config = await context.config();
+    const client = await context.client();
+    const login = async (auth: AuthConfig): Promise<number> => {
+      const reply = await checkAuth(client, auth);
+      const token = reply.IdentityToken ?? "";
+      const { password: _, ...rest } = auth;
+      await storeAuth(context, config, server, token === "" ? auth : { ...rest, identitytoken: token });
+      await context.out.write(`${reply.Status || "Login Succeeded"}\n`);
+      return 0;
+    };
+    if (values.username === "" && password === "") {
+      const stored = await authFor(config, server);
+      if (stored?.username !== undefined || stored?.identitytoken !== undefined) {
+        await context.out.write(
+          `Authenticating with existing credentials...${stored.username ? ` [Username: ${stored.username}]` : ""}\n`,
+        );
+        try {
+          return await login({ ...stored, serveraddress: server });
+        } catch (error) {
+          if (!isCode(error, "unauthorized")) throw error; // only refused credentials are asked for anew
+        }
+      }
+    }
+    return await login(await askFor(context, server, values.username, password));
+  },
+});
+
+async function askFor(
+  context: Context,
+  server: string,
+  givenName: string,
+  givenPassword: string,
+): Promise<AuthConfig> {
+  if ((givenName === "" || givenPassword === "") && !context.in.isTerminal) {
+    throw invalid("Error: Cannot perform an interactive login from a non TTY device");
+  }
+  let username = givenName;
+  if (username === "") {
+    await context.out.write("Username: ");
+    username = ((await readLine(context)) ?? "").trim();
+    if (username === "") throw invalid("Error: Non-null Username Required");
+  }
+  const password = givenPassword === "" ? await readSecret(context, "Password: ") : givenPassword;
+  if (password === "") throw invalid("Error: Password Required");
+  return { username, password, serveraddress: server };
+}

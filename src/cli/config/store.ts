@@ -1,0 +1,54 @@
+import { chmodSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import type { AuthConfig } from "../../client/auth.ts";
+import type { Context } from "../context.ts";
+import type { ConfigData, ConfigFile, StoredAuth } from "./config-file.ts";
+import { helperErase, helperStore } from "./credential-helper.ts";
+
+/** Writes the configuration in one step, so that a reader never sees half of it; a link stays a link. */
+export function writeConfig(config: ConfigFile, data: ConfigData): void {
+  mkdirSync(config.folder, { recursive: true, mode: 0o700 });
+  const path = existsSync(config.path) ? realpathSync(config.path) : config.path;
+  const fresh = `${dirname(path)}/.config.json.${process.pid}`;
+  try {
+    writeFileSync(fresh, `${JSON.stringify(data, undefined, "\t")}\n`, { mode: 0o600 });
+    chmodSync(fresh, 0o600);
+    renameSync(fresh, path);
+  } catch (error) {
+    rmSync(fresh, { force: true });
+    throw error;
+  }
+}
+
+function helperFor(config: ConfigFile, server: string): string | undefined {
+  return config.data.credHelpers?.[server] ?? config.data.credsStore;
+}
+
+/** Keeps credentials: in the helper where one is configured, else in the file, with a warning. */
+export async function storeAuth(
+  context: Context,
+  config: ConfigFile,
+  server: string,
+  auth: AuthConfig,
+): Promise<void> {
+  const helper = helperFor(config, server);
+  if (helper) {
+    await helperStore(helper, server, auth);
+    writeConfig(config, { ...config.data, auths: { ...config.data.auths, [server]: {} } });
+    return;
+  }
+  const entry: StoredAuth = auth.identitytoken
+    ? { auth: Buffer.from(`${auth.username ?? ""}:`).toString("base64"), identitytoken: auth.identitytoken }
+    : { auth: Buffer.from(`${auth.username ?? ""}:${auth.password ?? ""}`).toString("base64") };
+  writeConfig(config, { ...config.data, auths: { ...config.data.auths, [server]: entry } });
+  await context.err.write(
+    `\nWARNING! Your credentials are stored unencrypted in '${config.path}'.\nConfigure a credential helper to remove this warning.\n\n`,
+  );
+}
+
+export async function eraseAuth(config: ConfigFile, server: string): Promise<void> {
+  const helper = helperFor(config, server);
+  if (helper) await helperErase(helper, server);
+  const { [server]: gone, ...rest } = config.data.auths ?? {};
+  if (gone !== undefined) writeConfig(config, { ...config.data, auths: rest });
+}

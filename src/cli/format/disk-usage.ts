@@ -1,0 +1,150 @@
+import { shortId } from "../../base/lib/ids.ts";
+import type { BuildCache, ContainerSummary } from "../../base/spec/docker/api.gen.ts";
+import type { DiskUsage } from "../../client/system/disk-usage.ts";
+import { containerFields } from "./containers.ts";
+import { imageRows, imageSpec } from "./images.ts";
+import { type ListSpec, renderList } from "./list.ts";
+import { humanDuration, humanSize } from "./units.ts";
+import { volumeSpec } from "./volumes.ts";
+
+/** One line of `system df`. */
+export interface UsageRow {
+  readonly type: string;
+  readonly total: number;
+  readonly active: number;
+  readonly size: number;
+  readonly reclaimable: number;
+  /** Containers and volumes have no share to show when nothing is used. */
+  readonly percent: boolean;
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
+
+/** The four kinds of objects, counted and summed as Docker does. */
+export function usageRows(usage: DiskUsage): UsageRow[] {
+  const images = usage.Images ?? [];
+  const containers = usage.Containers ?? [];
+  const volumes = usage.Volumes ?? [];
+  const caches = usage.BuildCache ?? [];
+  const usedImages = images.filter((image) => (image.Containers ?? 0) > 0);
+  const layers = usage.LayersSize ?? 0;
+  const sharedOf = (shared: number | undefined) => (shared === undefined || shared < 0 ? 0 : shared);
+  const used = sum(
+    usedImages.map((image) =>
+      image.Size === -1 || image.SharedSize === -1 ? 0 : (image.Size ?? 0) - sharedOf(image.SharedSize),
+    ),
+  );
+  const live = containers.filter((container) => /^(running|paused|restarting)$/.test(container.State ?? ""));
+  const idle = containers.filter((container) => !live.includes(container));
+  const usedVolumes = volumes.filter((volume) => (volume.UsageData?.RefCount ?? 0) > 0);
+  const sizeOf = (volume: (typeof volumes)[number]) => Math.max(0, volume.UsageData?.Size ?? 0);
+  const ownCaches = caches.filter((cache) => !cache.Shared);
+  return [
+    {
+      type: "Images",
+      total: images.length,
+      active: usedImages.length,
+      size: layers,
+      reclaimable: Math.max(0, layers - used),
+      percent: layers > 0,
+    },
+    {
+      type: "Containers",
+      total: containers.length,
+      active: live.length,
+      size: sum(containers.map((container) => container.SizeRw ?? 0)),
+      reclaimable: sum(idle.map((container) => container.SizeRw ?? 0)),
+      percent: sum(containers.map((container) => container.SizeRw ?? 0)) > 0,
+    },
+    {
+      type: "Local Volumes",
+      total: volumes.length,
+      active: usedVolumes.length,
+      size: sum(volumes.map(sizeOf)),
+      reclaimable: sum(volumes.filter((volume) => !usedVolumes.includes(volume)).map(sizeOf)),
+      percent: sum(volumes.map(sizeOf)) > 0,
+    },
+    {
+      type: "Build Cache",
+      total: caches.length,
+      active: caches.filter((cache) => cache.InUse).length,
+      size: sum(ownCaches.map((cache) => cache.Size ?? 0)),
+      reclaimable: sum(ownCaches.filter((cache) => !cache.InUse).map((cache) => cache.Size ?? 0)),
+      percent: false,
+    },
+  ];
+}
+
+const rowSpec: ListSpec<UsageRow> = {
+  typeName: "*formatter.diskUsageContext",
+  quiet: "Type",
+  columns: ["Type", "TotalCount", "Active", "Size", "Reclaimable"],
+  fields: {
+    Type: { header: "TYPE", value: (row) => row.type },
+    TotalCount: { header: "TOTAL", value: (row) => String(row.total) },
+    Active: { header: "ACTIVE", value: (row) => String(row.active) },
+    Size: { header: "SIZE", value: (row) => humanSize(row.size) },
+    Reclaimable: { header: "RECLAIMABLE", value: reclaimable },
+  },
+};
+
+function reclaimable(row: UsageRow): string {
+  const text = humanSize(row.reclaimable);
+  return row.percent ? `${text} (${Math.trunc((row.reclaimable * 100) / row.size)}%)` : text;
+}
+
+export async function renderUsage(usage: DiskUsage, format: string): Promise<string> {
+  return await renderList(rowSpec, usageRows(usage), { format });
+}
+
+/** `system df -v`: each kind with its objects. */
+export async function verboseUsage(usage: DiskUsage, now: number): Promise<string> {
+  const images = {
+    ...imageSpec({ whole: false, digests: false, now }),
+    columns: ["Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"],
+  };
+  const containers = {
+    ...containerFields({ whole: false, now, size: true }),
+    columns: ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"],
+  };
+  const own = {
+    ...containers,
+    fields: {
+      ...containers.fields,
+      Size: { header: "SIZE", value: (c: ContainerSummary) => humanSize(c.SizeRw ?? 0, 3) },
+    },
+  };
+  const volumes = { ...volumeSpec, columns: ["Name", "Links", "Size"] };
+  const caches = usage.BuildCache ?? [];
+  const sections = [
+    ["Images space usage", await renderList(images, imageRows(usage.Images ?? [], false), { format: "" })],
+    ["Containers space usage", await renderList(own, usage.Containers ?? [], { format: "" })],
+    ["Local Volumes space usage", await renderList(volumes, usage.Volumes ?? [], { format: "" })],
+    [
+      `Build cache usage: ${humanSize(sum(caches.filter((cache) => !cache.Shared).map((cache) => cache.Size ?? 0)))}`,
+      await renderList(cacheSpec(now), caches, { format: "" }),
+    ],
+  ] as const;
+  return sections
+    .map(([title, table]) => `${title.includes(": ") ? title : `${title}:`}\n\n${table}`)
+    .join("\n");
+}
+
+function cacheSpec(now: number): ListSpec<BuildCache> {
+  const ago = (time: string | null | undefined) =>
+    time ? `${humanDuration(now - new Date(time).getTime())} ago` : "";
+  return {
+    typeName: "*formatter.buildCacheContext",
+    quiet: "ID",
+    columns: ["ID", "CacheType", "Size", "CreatedSince", "LastUsedSince", "UsageCount", "Shared"],
+    fields: {
+      ID: { header: "CACHE ID", value: (cache) => shortId(cache.ID ?? "") + (cache.InUse ? "*" : "") },
+      CacheType: { header: "CACHE TYPE", value: (cache) => cache.Type ?? "" },
+      Size: { header: "SIZE", value: (cache) => humanSize(cache.Size ?? 0, 3) },
+      CreatedSince: { header: "CREATED", value: (cache) => ago(cache.CreatedAt) },
+      LastUsedSince: { header: "LAST USED", value: (cache) => ago(cache.LastUsedAt) },
+      UsageCount: { header: "USAGE", value: (cache) => String(cache.UsageCount ?? 0) },
+      Shared: { header: "SHARED", value: (cache) => String(cache.Shared ?? false) },
+    },
+  };
+}

@@ -1,0 +1,23 @@
+import { TugError } from "../../base/lib/errors.ts";
+import type { Context } from "../context.ts";
+
+/** Asks for a password without showing it. */
+export async function readSecret(context: Context, prompt: string): Promise<string> {
+  await context.out.write(prompt);
+  context.in.setRaw(true);
+  let text = "";
+  try {
+    for await (const chunk of context.in.chunks()) {
+      for (const char of Buffer.from(chunk).toString()) {
+        if (char === "\r" || char === "\n") return text;
+        if (char === "\x03") throw new TugError("cancelled", "", { detail: { exitCode: 130 } });
+        if (char === "\x7f" || char === "\b") text = text.slice(0, -1);
+        else text += char;
+      }
+    }
+    return text;
+  } finally {
+    context.in.setRaw(false);
+    await context.out.write("\n");
+  }
+}
