@@ -27,6 +27,7 @@ import { watchHealth } from "../engine/health/monitor.ts";
 import { ImageService } from "../engine/images/service.ts";
 import { NetworkService } from "../engine/networks/service.ts";
 import { SystemService } from "../engine/system/service.ts";
+import { announceVolumes } from "../engine/volumes/announced.ts";
 import { VolumeService } from "../engine/volumes/service.ts";
 import { logDrivers, ociRuntimes, openSnapshotter, volumeDrivers } from "./builtins.ts";
 import type { DaemonConfig } from "./config/config.ts";
@@ -77,12 +78,15 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     dataRoot: config.dataRoot,
     lookup: async (host) => (await lookup(host)).address,
   });
-  const volumes = new SqliteVolumeStore({
-    database: databases.durable,
-    drivers: local.drivers,
-    contents: volumeContents,
-    clock,
-  });
+  const volumes = announceVolumes(
+    new SqliteVolumeStore({
+      database: databases.durable,
+      drivers: local.drivers,
+      contents: volumeContents,
+      clock,
+    }),
+    events,
+  );
   const networks = createNetworkService({
     database: databases.state,
     clock,

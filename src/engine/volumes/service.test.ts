@@ -4,6 +4,7 @@ import { openDatabase } from "../../base/store/database.ts";
 import { SqliteVolumeStore } from "../../core/volume/store.ts";
 import type { VolumeDriver } from "../../core/volume/volume.ts";
 import type { NewEvent } from "../events/event.ts";
+import { announceVolumes } from "./announced.ts";
 import { VolumeService } from "./service.ts";
 
 function setUp() {
@@ -17,7 +18,7 @@ function setUp() {
     mount: async (name) => `/v/${name}/_data`,
     unmount: async () => undefined,
   };
-  const store = new SqliteVolumeStore({
+  const sqlite = new SqliteVolumeStore({
     database: openDatabase(":memory:"),
     drivers: new Map([["local", driver]]),
     contents: {
@@ -28,6 +29,7 @@ function setUp() {
     },
     clock: systemClock,
   });
+  const store = announceVolumes(sqlite, { publish: (event) => events.push(event) });
   const service = new VolumeService({
     store,
     events: { publish: (event) => events.push(event) },

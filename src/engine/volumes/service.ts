@@ -6,6 +6,7 @@ import type { EventPublisher } from "../events/event.ts";
 import { Filters, type WireFilters } from "../filters/filters.ts";
 
 export interface VolumeServiceDeps {
+  /** One that announces what is made and removed. */
   readonly store: VolumeStore;
   readonly events: EventPublisher;
   readonly clock: Clock;
@@ -46,14 +47,12 @@ export class VolumeService {
     for (const [key, value] of Object.entries(request.DriverOpts ?? {})) {
       if (typeof value !== "string") throw invalid(`invalid option: ${JSON.stringify(key)}`);
     }
-    const existed = request.Name !== undefined && this.#deps.store.get(request.Name) !== undefined;
     const volume = await this.#deps.store.create({
       name: request.Name ?? "",
       ...(request.Driver === undefined ? {} : { driver: request.Driver }),
       labels: request.Labels ?? {},
       options: request.DriverOpts ?? {},
     });
-    if (!existed) this.#publish("create", volume);
     return wireVolume(volume);
   }
 
@@ -64,9 +63,7 @@ export class VolumeService {
   }
 
   async remove(name: string, options: { readonly force: boolean }): Promise<void> {
-    const volume = this.#deps.store.get(name);
     await this.#deps.store.remove(name, options);
-    if (volume) this.#publish("destroy", volume);
   }
 
   /** Unused volumes: those nobody named, or all of them with the filter all=true. */
@@ -103,15 +100,6 @@ export class VolumeService {
 
   #unused(volume: Volume): boolean {
     return this.#deps.store.references(volume.name).length === 0;
-  }
-
-  #publish(action: string, volume: Volume): void {
-    this.#deps.events.publish({
-      type: "volume",
-      action,
-      id: volume.name,
-      attributes: { driver: volume.driver },
-    });
   }
 }
 

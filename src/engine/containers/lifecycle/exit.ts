@@ -4,7 +4,7 @@ import { formatRfc3339Nano, parseRfc3339 } from "../../../base/lib/timestamp.ts"
 import type { TaskExit } from "../../../core/runtime/runtime.ts";
 import { planRestart } from "../../restart/policy.ts";
 import type { ContainerContext } from "../context.ts";
-import { emitContainer } from "../events.ts";
+import { emitContainer, emitVolume } from "../events.ts";
 import { type ContainerRecord, isAlive } from "../record.ts";
 import { emitNetwork } from "../start/endpoints.ts";
 import { unmountAll } from "../start/rootfs.ts";
@@ -78,7 +78,12 @@ function elapsedMs(record: ContainerRecord, at: bigint): number {
 /** The host side of a run: runtime state, endpoints, mounts, log followers. Idempotent; a failure of one does not stop the rest. */
 export async function letGo(context: ContainerContext, record: ContainerRecord): Promise<void> {
   const steps = [
-    context.runtime.delete(record.id, { force: false }).then(() => unmountAll(context, record)),
+    context.runtime.delete(record.id, { force: false }).then(async () => {
+      await unmountAll(context, record);
+      for (const mount of record.definition.mounts) {
+        if (mount.type === "volume") emitVolume(context, record, mount, "unmount");
+      }
+    }),
     releaseEndpoints(context, record),
     context.live.of(record.id).log?.stopped() ?? Promise.resolve(),
   ];

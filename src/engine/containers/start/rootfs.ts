@@ -7,6 +7,7 @@ import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ContainerContext } from "../context.ts";
+import { emitVolume } from "../events.ts";
 import type { ContainerRecord, MountRecord } from "../record.ts";
 
 /** Mounts the container's writable layer; the returned path is its root as the host sees it. */
@@ -68,6 +69,7 @@ async function prepareSource(
       if (mount.copy && !record.state.everStarted) {
         await context.volumes.populate(mount.name, rootfs, mount.target);
       }
+      emitVolume(context, record, mount, "mount");
       return subpathOf(path, mount.subpath);
     }
     case "image": {
