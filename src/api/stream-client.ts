@@ -1,7 +1,7 @@
-import type { RawStream, ReplyStream } from "../base/http/exchange.ts";
-import { stdcopyHeader } from "../base/lib/stdcopy.ts";
+import type { RawStream } from "../base/http/exchange.ts";
 import type { StreamClient } from "./backend.ts";
 import type { Call } from "./call.ts";
+import { FrameBatch, type Sink } from "./frame-batch.ts";
 
 const rawType = "application/vnd.docker.raw-stream";
 const multiplexedType = "application/vnd.docker.multiplexed-stream";
@@ -16,35 +16,53 @@ abstract class FramingClient implements StreamClient {
   abstract readonly stdin: ReadableStream<Uint8Array> | undefined;
   readonly signal: AbortSignal;
   protected readonly call: Call;
-  #tty = false;
+  #out: { readonly sink: Sink; readonly batch: FrameBatch } | undefined;
 
   constructor(call: Call) {
     this.call = call;
     this.signal = call.exchange.signal;
   }
 
-  begin(options: { readonly tty: boolean }): void {
-    this.#tty = options.tty;
-    this.start(options.tty);
+  get begun(): boolean {
+    return this.#out !== undefined;
+  }
+
+  begin({ tty }: { readonly tty: boolean }): void {
+    const sink = this.start(tty);
+    this.#out = { sink, batch: new FrameBatch(sink, !tty) };
   }
 
   write(stream: "stdout" | "stderr", bytes: Uint8Array): Promise<void> {
-    if (bytes.length === 0) return Promise.resolve();
-    if (this.#tty) return this.writeEncoded(bytes);
-    return this.writeFrame(stdcopyHeader(stream, bytes.length), bytes);
+    return this.#begun().batch.write(stream, bytes);
   }
 
-  abstract writeEncoded(bytes: Uint8Array): Promise<void>;
-  protected abstract start(tty: boolean): void;
-  protected abstract writeFrame(header: Uint8Array, payload: Uint8Array): Promise<void>;
+  async writeEncoded(bytes: Uint8Array): Promise<void> {
+    const { sink, batch } = this.#begun();
+    await batch.flush();
+    await sink.write(bytes);
+  }
+
+  /** Sends what is still held, and the head if there was nothing to send; the route calls it last. */
+  async finish(tty: boolean): Promise<void> {
+    if (!this.begun) this.begin({ tty });
+    // A client that has gone needs nothing more.
+    if (!this.signal.aborted) await this.#begun().batch.flush();
+  }
+
+  /** Sends the head. */
+  protected abstract start(tty: boolean): Sink;
+
+  #begun(): { readonly sink: Sink; readonly batch: FrameBatch } {
+    if (!this.#out) throw new Error("write before begin");
+    return this.#out;
+  }
 }
 
 /** attach and exec: the connection stops being HTTP. */
 export class HijackedClient extends FramingClient {
   readonly stdin: ReadableStream<Uint8Array> | undefined;
   readonly #wantsStdin: boolean;
-  readonly #begun = Promise.withResolvers<void>();
-  #raw: RawStream | undefined;
+  readonly #raw = Promise.withResolvers<RawStream>();
 
   constructor(call: Call, options: { readonly stdin: boolean }) {
     super(call);
@@ -52,18 +70,10 @@ export class HijackedClient extends FramingClient {
     this.stdin = options.stdin ? this.#input() : undefined;
   }
 
-  get begun(): boolean {
-    return this.#raw !== undefined;
-  }
-
-  writeEncoded(bytes: Uint8Array): Promise<void> {
-    return this.#stream().write(bytes);
-  }
-
-  protected start(tty: boolean): void {
+  protected start(tty: boolean): Sink {
     const { exchange } = this.call;
     const upgrade = exchange.headers.has("upgrade");
-    this.#raw = upgrade
+    const raw = upgrade
       ? exchange.hijack(101, {
           "Content-Type": streamType(this.call, tty),
           Connection: "Upgrade",
@@ -71,12 +81,9 @@ export class HijackedClient extends FramingClient {
           ...this.call.headers,
         })
       : exchange.hijack(200, { "Content-Type": rawType, ...this.call.headers });
-    if (!this.#wantsStdin) this.#raw.ignoreInput();
-    this.#begun.resolve();
-  }
-
-  protected writeFrame(header: Uint8Array, payload: Uint8Array): Promise<void> {
-    return this.#stream().write2(header, payload);
+    if (!this.#wantsStdin) raw.ignoreInput();
+    this.#raw.resolve(raw);
+    return raw;
   }
 
   /** The backend may take and read it before it calls `begin`: reading waits for that. */
@@ -84,48 +91,29 @@ export class HijackedClient extends FramingClient {
     return new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
-          await this.#begun.promise;
-          const bytes = await this.#raw?.next();
+          const bytes = await (await this.#raw.promise).next();
           if (bytes) controller.enqueue(bytes);
           else controller.close();
         },
-        cancel: () => this.#raw?.ignoreInput(),
+        cancel: async () => (await this.#raw.promise).ignoreInput(),
       },
       { highWaterMark: 0 },
     );
-  }
-
-  #stream(): RawStream {
-    if (!this.#raw) throw new Error("write before begin");
-    return this.#raw;
   }
 }
 
 /** logs: an ordinary reply that goes on. */
 export class ReplyClient extends FramingClient {
   readonly stdin = undefined;
-  #reply: ReplyStream | undefined;
 
-  get begun(): boolean {
-    return this.#reply !== undefined;
-  }
-
-  writeEncoded(bytes: Uint8Array): Promise<void> {
-    if (!this.#reply) throw new Error("write before begin");
-    return this.#reply.write(bytes);
-  }
-
-  protected start(tty: boolean): void {
-    this.#reply = this.call.exchange.stream(200, {
+  protected start(tty: boolean): Sink {
+    const reply = this.call.exchange.stream(200, {
       ...this.call.headers,
       "Content-Type": streamType(this.call, tty),
     });
-  }
-
-  protected writeFrame(header: Uint8Array, payload: Uint8Array): Promise<void> {
-    const frame = new Uint8Array(header.length + payload.length);
-    frame.set(header);
-    frame.set(payload, header.length);
-    return this.writeEncoded(frame);
+    return {
+      write: (bytes) => reply.write(bytes),
+      write2: (head, body) => reply.write(Buffer.concat([head, body])),
+    };
   }
 }

@@ -9,8 +9,7 @@ export function attachRoute(backend: ContainerStreamBackend): Route {
     const options = attachOptions(call);
     const client = new HijackedClient(call, { stdin: options.stdin });
     await backend.attach(param(call, "id"), options, client);
-    // A backend that had nothing to stream still owes the client a head.
-    if (!client.begun) client.begin({ tty: false });
+    await client.finish(false);
   });
 }
 

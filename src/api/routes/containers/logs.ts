@@ -29,6 +29,6 @@ export function logsRoute(backend: ContainerStreamBackend): Route {
       },
       client,
     );
-    if (!client.begun) client.begin({ tty: false });
+    await client.finish(false);
   });
 }

@@ -34,6 +34,6 @@ export function execStartRoute(backend: ExecBackend): Route {
       if (!client.begun) client.begin({ tty });
       await client.write("stdout", Buffer.from(`${messageOf(error)}\r\n`));
     }
-    if (!client.begun) client.begin({ tty });
+    await client.finish(tty);
   });
 }
