@@ -37,6 +37,8 @@ export interface SandboxDeps {
   readonly loop: EventLoop;
   readonly zone: Zone;
   readonly upstream: Upstream;
+  /** Called for each query, before it is answered. */
+  readonly onQuery: () => void;
   /** The process ended. */
   readonly onGone: () => void;
 }
@@ -52,6 +54,8 @@ export class SandboxResolver implements Disposable {
   readonly #fds = new Set<number>();
   readonly #netns: number;
   #streams = 0;
+  /** Shared by all receptions: what is kept is copied. */
+  readonly #buffer = new Uint8Array(4096);
   readonly #pending = new Set<() => void>();
 
   constructor(container: DnsContainer, deps: SandboxDeps) {
@@ -121,6 +125,7 @@ export class SandboxResolver implements Disposable {
 
   /** Answers by `reply`, at once or when an upstream server did. */
   #answer(query: Uint8Array, stream: boolean, reply: (packet: Uint8Array) => void): void {
+    this.#deps.onQuery();
     const container = this.#deps.zone.get(this.#id);
     if (!container) return;
     const verdict = answerQuery(this.#deps.zone, container, query, stream);
@@ -145,7 +150,7 @@ export class SandboxResolver implements Disposable {
   }
 
   #onDatagram(fd: number): void {
-    const buffer = new Uint8Array(4096);
+    const buffer = this.#buffer;
     for (let i = 0; i < datagramsPerTurn; i++) {
       const datagram = quietly(() => receiveFrom(fd, buffer));
       if (!datagram) return;
@@ -183,7 +188,7 @@ export class SandboxResolver implements Disposable {
     const onEvent = (events: number) => {
       if (events & EPOLLOUT) flush();
       if ((events & ~EPOLLOUT) === 0) return;
-      const buffer = new Uint8Array(4096);
+      const buffer = this.#buffer;
       const length = quietly(() => receive(fd, buffer) ?? -1) ?? 0;
       if (length === -1) return;
       if (length === 0) return end();

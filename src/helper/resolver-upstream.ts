@@ -57,6 +57,8 @@ interface Server {
 export class Upstream {
   readonly #loop: EventLoop;
   readonly #hostFile: string;
+  /** Shared by all receptions: what is kept is copied. */
+  readonly #buffer = new Uint8Array(65535);
   #hostServers: readonly string[] = [];
   #hostFileStamp = "";
   #inFlight = 0;
@@ -171,7 +173,7 @@ export class Upstream {
     exchange.abort = close;
     if (request.stream) this.#stream(fd, query, matches, finish);
     else {
-      const buffer = new Uint8Array(65535);
+      const buffer = this.#buffer;
       this.#loop.watch(fd, EPOLLIN, () => {
         const length = attempt(() => receive(fd, buffer));
         if (length === "failed") finish(undefined);
@@ -187,7 +189,7 @@ export class Upstream {
     finish: (reply: Uint8Array | undefined) => void,
   ): void {
     let received = Buffer.alloc(0);
-    const buffer = new Uint8Array(16384);
+    const buffer = this.#buffer;
     const onReadable = () => {
       const length = attempt(() => receive(fd, buffer));
       if (length === undefined) return;

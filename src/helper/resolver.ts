@@ -10,6 +10,9 @@ import { Upstream } from "./resolver-upstream.ts";
 /** With nothing to serve it stays a little, for `run --rm` in a row; without a daemon either it goes at once. */
 const linger = 10_000;
 
+/** After the first query since the last collection. */
+const tidyInterval = 3000;
+
 /**
  * The resolver of user-defined networks: one process for all containers of a daemon, living as long as there is one on such a
  * network, whether the daemon lives or not. `resolver <socket> [<resolv.conf of the host>]`: prints "ready" once it can be connected to.
@@ -23,11 +26,20 @@ export async function runResolver(args: readonly string[]): Promise<number> {
   // The terminal or service manager that ends the daemon must not end this: names go on without it.
   process.on("SIGHUP", () => undefined);
   process.on("SIGINT", () => undefined);
-  using loop = new EventLoop();
+  using loop = new EventLoop((error) => console.error(`resolver: ${messageOf(error)}`));
   const zone = new Zone();
   const upstream = new Upstream(loop, hostFile);
   const sandboxes = new Map<string, { readonly key: string; readonly sandbox: SandboxResolver }>();
 
+  // The engine collects garbage at leisure by timers of its own event loop, which stands still here.
+  let tidying: Timer | undefined;
+  const tidyLater = () => {
+    if (tidying) return;
+    tidying = loop.after(tidyInterval, () => {
+      tidying = undefined;
+      Bun.gc(true);
+    });
+  };
   const drop = (id: string) => {
     sandboxes.get(id)?.sandbox[Symbol.dispose]();
     sandboxes.delete(id);
@@ -43,6 +55,7 @@ export async function runResolver(args: readonly string[]): Promise<number> {
         loop,
         zone,
         upstream,
+        onQuery: tidyLater,
         onGone: () => drop(container.id),
       });
       sandboxes.set(container.id, { key, sandbox });

@@ -17,6 +17,7 @@ export const EPOLLOUT = 4;
 export const EPOLLERR = 8;
 export const EPOLLHUP = 16;
 const batch = 64;
+const maxFailures = 1000;
 /** `struct epoll_event` is packed on x86-64 alone (epoll_ctl(2); include/uapi/linux/eventpoll.h). */
 const layout = process.arch === "x64" ? { size: 12, data: 4 } : { size: 16, data: 8 };
 
@@ -31,16 +32,20 @@ interface Deadline {
 
 /**
  * A synchronous event loop over raw descriptors (epoll(7), level triggered) for programs that are nothing else: it blocks the
- * JavaScript thread in `run`, so promises and Bun's own I/O stand still meanwhile. Callbacks must not throw.
+ * JavaScript thread in `run`, so promises and Bun's own I/O stand still meanwhile. A callback that throws is reported and the
+ * loop goes on, up to `maxFailures` in all: one bad event must not end what others depend on, a broken loop must not spin.
  */
 export class EventLoop implements Disposable {
   readonly #fd: number;
   readonly #handlers = new Map<number, (events: number) => void>();
   readonly #deadlines = new Set<Deadline>();
   readonly #events = Buffer.alloc(layout.size * batch);
+  readonly #report: (error: unknown) => void;
+  #failures = 0;
   #running = false;
 
-  constructor() {
+  constructor(report: (error: unknown) => void) {
+    this.#report = report;
     this.#fd = lib.symbols.epoll_create1(EPOLL_CLOEXEC);
     if (this.#fd < 0) throw new SystemError(errno(), "epoll_create1");
   }
@@ -90,13 +95,24 @@ export class EventLoop implements Disposable {
       for (let i = 0; i < count; i++) {
         const at = i * layout.size;
         // A handler of this round may have closed the descriptor of a later event.
-        this.#handlers.get(this.#events.readInt32LE(at + layout.data))?.(this.#events.readUInt32LE(at));
+        const handler = this.#handlers.get(this.#events.readInt32LE(at + layout.data));
+        const events = this.#events.readUInt32LE(at);
+        if (handler) this.#guard(() => handler(events));
       }
       const now = performance.now();
       for (const deadline of [...this.#deadlines]) {
         if (deadline.at > now || !this.#deadlines.delete(deadline)) continue;
-        deadline.run();
+        this.#guard(deadline.run);
       }
+    }
+  }
+
+  #guard(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      if (++this.#failures > maxFailures) throw error;
+      this.#report(error);
     }
   }
 

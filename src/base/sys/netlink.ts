@@ -31,6 +31,8 @@ const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NLA_F_NESTED = 0x8000;
 const headerLength = 16;
+/** Acknowledgements wait in the receive buffer while the kernel works on; it must not overflow (ENOBUFS). */
+const maxUnacknowledged = 64;
 
 /** Builds one message: a fixed family header, then attributes, nested ones by callback. Integers are host order (little endian). */
 export class NetlinkMessage {
@@ -173,7 +175,16 @@ export class NetlinkSocket implements Disposable {
    * failure, so the failures are returned, not thrown.
    */
   batch(messages: readonly NetlinkMessage[]): readonly NetlinkFailure[] {
-    if (messages.length === 0) return [];
+    const failures: NetlinkFailure[] = [];
+    for (let at = 0; at < messages.length; at += maxUnacknowledged) {
+      for (const failure of this.#send(messages.slice(at, at + maxUnacknowledged))) {
+        failures.push({ ...failure, index: failure.index + at });
+      }
+    }
+    return failures;
+  }
+
+  #send(messages: readonly NetlinkMessage[]): readonly NetlinkFailure[] {
     const first = this.#sequence;
     this.#sequence += messages.length;
     send(this.#fd, Buffer.concat(messages.map((message, index) => message.encode(first + index))));

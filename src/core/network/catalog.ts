@@ -94,15 +94,22 @@ export class NetworkCatalog {
     driver.validate(spec);
     if (!spec.enableIPv4 && !spec.enableIPv6) throw invalid("IPv4 or IPv6 must be enabled");
     const id = randomId() as NetworkId;
-    const network: Network = {
+    const draft: Network = {
       ...spec,
       id,
       created: new Date(this.#deps.clock.now()).toISOString().replace("Z", "000000Z"),
       scope: "local",
       predefined: false,
-      ipam: { ...spec.ipam, driver: spec.ipam.driver || "default", config: this.#pools(spec) },
     };
-    this.#checkBridge(network);
+    this.#checkBridge(draft);
+    const hostInterface = driver.hostInterface(draft);
+    const adopts = hostInterface !== undefined && this.#adopts(hostInterface);
+    const config = this.#pools(spec, adopts ? hostInterface : undefined);
+    const network: Network = {
+      ...draft,
+      ...(adopts ? { adoptsInterface: true } : {}),
+      ipam: { ...spec.ipam, driver: spec.ipam.driver || "default", config },
+    };
     // The record comes first: should the daemon die in between, the next one knows what it has to remove.
     records.putNetwork(network);
     try {
@@ -157,7 +164,7 @@ export class NetworkCatalog {
   }
 
   /** Subnets nobody else may use: of our other networks, and what the host routes. */
-  #taken(except?: Network): readonly TakenSubnet[] {
+  #taken(except?: Network, adopted?: string): readonly TakenSubnet[] {
     const others = this.list().filter((network) => network.id !== except?.id);
     const ours = others.flatMap((network) =>
       network.ipam.config.flatMap((pool): TakenSubnet[] => {
@@ -171,14 +178,28 @@ export class NetworkCatalog {
         .map(bridgeName),
     );
     own.add(this.#deps.config.bridge ?? this.#deps.config.defaultBridge);
+    if (adopted !== undefined) own.add(adopted);
     return [...ours, ...liveSubnets(this.#deps.netlink, own)];
   }
 
+  /** True when an interface is there that none of our networks made. */
+  #adopts(name: string): boolean {
+    if (!getLink(this.#deps.netlink, name)) return false;
+    const sharer = this.list().find((network) => this.driver(network).hostInterface(network) === name);
+    return sharer ? sharer.adoptsInterface === true : true;
+  }
+
   /** The pools of a new network: those asked for, completed, or free ones of the default pools. */
-  #pools(spec: NetworkSpec): readonly IpamPool[] {
+  #pools(spec: NetworkSpec, adopted: string | undefined): readonly IpamPool[] {
     const asked = spec.ipam.config.map((pool) => withoutEmpty(pool));
     validatePools(asked);
-    const taken = [...this.#taken()];
+    const taken = [...this.#taken(undefined, spec.driver === "bridge" ? adopted : undefined)];
+    const present =
+      spec.driver === "bridge" && adopted ? interfaceAddress(this.#deps.netlink, adopted, 4) : undefined;
+    if (present && !asked.some((pool) => pool.subnet !== undefined && !pool.subnet.includes(":"))) {
+      // A bridge that has an address already says itself what its subnet is.
+      asked.push({ subnet: formatPrefix(networkOf(present.prefix)), gateway: present.address });
+    }
     const result: IpamPool[] = [];
     const families = { 4: spec.enableIPv4, 6: spec.enableIPv6 } as const;
     for (const pool of asked) {

@@ -18,6 +18,8 @@ export interface NetworkDriver {
   routesByInterface(network: Network): boolean;
   /** Throws invalid-argument for an option that cannot hold. Called before anything is made. */
   validate(spec: NetworkSpec): void;
+  /** The interface on the host that the network stands on, if any. */
+  hostInterface(network: Network): string | undefined;
   createNetwork(network: Network): void;
   removeNetwork(network: Network): void;
   /** Removes links of the network on the host other than these. */

@@ -77,6 +77,8 @@ export interface Network extends NetworkSpec {
   /** RFC 3339 with nanoseconds. */
   readonly created: string;
   readonly scope: "local";
+  /** Its interface on the host was there before: used, never changed beyond need, never removed. */
+  readonly adoptsInterface?: boolean;
   /** bridge, host, none: cannot be removed. */
   readonly predefined: boolean;
 }

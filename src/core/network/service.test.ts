@@ -111,3 +111,139 @@ test("networks do not reach each other, and leave nothing behind", async () => {
   expect(Bun.spawnSync(["nft", "list", "tables"]).stdout.toString()).not.toContain(bench.instance);
   expect(Bun.spawnSync(["ip", "-br", "link"]).stdout.toString()).not.toContain(bench.config.defaultBridge);
 });
+
+describe("networks that cannot be", () => {
+  let bench: NetworkBench;
+  beforeAll(async () => {
+    bench = new NetworkBench();
+    await bench.service.restore(new Map());
+  });
+  afterAll(async () => {
+    await bench[Symbol.asyncDispose]();
+  });
+  const pool = (subnet: string) => ({ ipam: { driver: "default", options: {}, config: [{ subnet }] } });
+
+  test("are refused in Docker's words", async () => {
+    const { service } = bench;
+    await service.create(networkSpec("taken", pool("10.201.0.0/24")));
+    const refused: readonly (readonly [Parameters<typeof networkSpec>, string])[] = [
+      [["taken"], "network with name taken already exists"],
+      [["x", { driver: "nothing" }], 'plugin "nothing" not found'],
+      [["x", { driver: "host" }], 'only one instance of "host" network is allowed'],
+      [["x", { driver: "null" }], 'only one instance of "null" network is allowed'],
+      [["x", pool("10.201.0.128/25")], "Pool overlaps with other one on this address space"],
+      [["x", pool("192.0.2.0/24")], "the host's address on lan0"],
+      [["x", pool("10.201.9.9/24")], "invalid subnet 10.201.9.9/24: it should be 10.201.9.0/24"],
+      [["x", { options: { "com.docker.network.driver.mtu": "many" } }], "com.docker.network.driver.mtu"],
+      [
+        ["x", { options: { "com.docker.network.bridge.name": "much-too-long-a-name" } }],
+        "invalid bridge name",
+      ],
+      [
+        ["x", { options: { "com.docker.network.bridge.name": "lan0" } }],
+        "existing interface lan0 is not a bridge",
+      ],
+      [["x", { enableIPv4: false }], "IPv4 or IPv6 must be enabled"],
+      [["x", { driver: "macvlan", options: { parent: "nope" } }], "invalid subinterface vlan name nope"],
+      [
+        ["x", { driver: "macvlan", options: { macvlan_mode: "odd" } }],
+        "requested macvlan mode 'odd' is not valid",
+      ],
+    ];
+    for (const [spec, text] of refused)
+      await expect(service.create(networkSpec(...spec))).rejects.toThrow(text);
+    expect(Bun.spawnSync(["ip", "-br", "addr", "show", "lan0"]).stdout.toString()).toContain("192.0.2.2");
+    expect(service.list().map((network) => network.name)).toEqual(["host", "none", "bridge", "taken"]);
+  });
+
+  test("leave a clear word where the kernel lacks macvlan and ipvlan, and work where it has them", async () => {
+    for (const driver of ["macvlan", "ipvlan"]) {
+      const container = await bench.container(driver);
+      try {
+        const network = await bench.service.create(
+          networkSpec(driver, { driver, options: { parent: "lan0" } }),
+        );
+        const endpoint = await bench.service.allocate(endpointRequest(container, network));
+        await bench.service.attach(endpoint, container);
+        expect(container.run("ip", "-br", "addr")).toContain(endpoint.ipv4);
+        await bench.service.release(endpoint);
+        expect(container.run("ip", "-br", "addr")).not.toContain(endpoint.ipv4);
+      } catch (error) {
+        expect(error).toMatchObject({
+          code: "not-implemented",
+          message: `this kernel has no ${driver} interfaces`,
+        });
+        expect(container.run("ip", "-br", "link")).not.toContain("eth0");
+      }
+    }
+  });
+
+  test("addresses on the predefined bridge are not chosen by users", async () => {
+    const container = await bench.container("chooser");
+    const bridge = bench.service.resolve("bridge");
+    await expect(
+      bench.service.allocate(endpointRequest(container, bridge, { ipv4: "172.17.0.9" })),
+    ).rejects.toThrow("user specified IP address is supported on user defined networks only");
+    const taken = bench.service.resolve("taken");
+    const endpoint = await bench.service.allocate(endpointRequest(container, taken, { ipv4: "10.201.0.77" }));
+    expect([endpoint.ipv4, endpoint.mac]).toEqual(["10.201.0.77", "02:42:0a:c9:00:4d"]);
+    const other = await bench.container("other");
+    await expect(
+      bench.service.allocate(endpointRequest(other, taken, { ipv4: "10.201.0.77" })),
+    ).rejects.toThrow("Address already in use");
+  });
+});
+
+test("--bip, --fixed-cidr and IPv6 shape the default bridge; it keeps its id and subnet over restarts", async () => {
+  await using bench = new NetworkBench({ bip: "10.201.8.1/24", fixedCidr: "10.201.8.128/25", ipv6: true });
+  await bench.service.restore(new Map());
+  const before = bench.service.resolve("bridge");
+  expect(before.ipam.config[0]).toEqual({
+    subnet: "10.201.8.0/24",
+    ipRange: "10.201.8.128/25",
+    gateway: "10.201.8.1",
+  });
+  const container = await bench.container("one");
+  const endpoint = await bench.service.allocate(endpointRequest(container, before));
+  expect(endpoint.ipv4).toBe("10.201.8.128");
+  expect(endpoint.ipv6).toMatch(/^fd.*::2$/);
+  await bench.restart();
+  const after = bench.service.resolve("bridge");
+  expect([after.id, after.ipam]).toEqual([before.id, before.ipam]);
+});
+
+test("daemons side by side take different subnets, and one bridge of the administrator's is left as it is", async () => {
+  await using first = new NetworkBench();
+  await using second = new NetworkBench();
+  await first.service.restore(new Map());
+  await second.service.restore(new Map());
+  const subnet = (bench: NetworkBench) => bench.service.resolve("bridge").ipam.config[0]?.subnet;
+  expect(subnet(first)).not.toBe(subnet(second));
+  const ip = (command: string) => Bun.spawnSync(["ip", ...command.split(" ")]).stdout.toString();
+  ip("link add admin0 type bridge");
+  ip("addr add 10.201.20.1/24 dev admin0");
+  {
+    await using third = new NetworkBench({ bridge: "admin0" });
+    await third.service.restore(new Map());
+    expect(third.service.resolve("bridge").ipam.config[0]).toEqual({
+      subnet: "10.201.20.0/24",
+      gateway: "10.201.20.1",
+    });
+  }
+  expect(ip("-br addr show admin0")).toContain("10.201.20.1/24");
+  {
+    await using fourth = new NetworkBench();
+    await fourth.service.restore(new Map());
+    const options = { "com.docker.network.bridge.name": "admin0" };
+    const network = await fourth.service.create(networkSpec("adopted", { options }));
+    expect(network.ipam.config[0]).toEqual({ subnet: "10.201.20.0/24", gateway: "10.201.20.1" });
+    await fourth.service.remove(network.id);
+    expect(ip("-br addr show admin0")).toContain("10.201.20.1/24");
+    await fourth.service.create(networkSpec("adopted", { options }));
+  }
+  expect(ip("-br addr show admin0")).toContain("10.201.20.1/24");
+  ip("link del admin0");
+  await using none = new NetworkBench({ bridge: "none" });
+  await none.service.restore(new Map());
+  expect(() => none.service.resolve("bridge")).toThrow("network bridge not found");
+});

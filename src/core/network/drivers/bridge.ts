@@ -48,6 +48,9 @@ const lingering = 1000;
 export function createBridgeDriver(deps: BridgeDeps): NetworkDriver {
   const { netlink } = deps;
 
+  const isForeign = (network: Network): boolean =>
+    network.adoptsInterface === true || deps.foreignBridges.includes(bridgeName(network));
+
   const ensureAddresses = (network: Network, index: number): void => {
     const wanted = network.ipam.config.flatMap((pool) => {
       const subnet = pool.subnet === undefined ? undefined : parsePrefix(pool.subnet);
@@ -61,7 +64,7 @@ export function createBridgeDriver(deps: BridgeDeps): NetworkDriver {
     for (const one of present) {
       const linkLocal = one.family === 6 && one.address[0] === 0xfe;
       const keep = wanted.some((w) => same(ipBytes(w.address), one.address) && w.length === one.prefixLength);
-      if (!keep && !linkLocal && !deps.foreignBridges.includes(bridgeName(network))) {
+      if (!keep && !linkLocal && !isForeign(network)) {
         netlink.run(deleteAddressMessage(index, one.address, one.prefixLength));
       }
     }
@@ -102,6 +105,8 @@ export function createBridgeDriver(deps: BridgeDeps): NetworkDriver {
       }
     },
 
+    hostInterface: (network) => bridgeName(network),
+
     createNetwork(network) {
       const name = bridgeName(network);
       let link = getLink(netlink, name);
@@ -139,13 +144,12 @@ export function createBridgeDriver(deps: BridgeDeps): NetworkDriver {
 
     /** Takes away what a crash or a kept namespace left on the bridge. */
     sweep(network, hostInterfaces) {
-      const name = bridgeName(network);
-      if (!deps.foreignBridges.includes(name)) deletePorts(name, hostInterfaces);
+      if (!isForeign(network)) deletePorts(bridgeName(network), hostInterfaces);
     },
 
     removeNetwork(network) {
       const name = bridgeName(network);
-      if (deps.foreignBridges.includes(name)) return;
+      if (isForeign(network) || getLink(netlink, name)?.kind !== "bridge") return;
       deletePorts(name, new Set());
       deleteLink(netlink, name);
     },

@@ -7,6 +7,7 @@ export const hostDriver: NetworkDriver = {
   publishes: false,
   routesByInterface: () => false,
   validate: () => undefined,
+  hostInterface: () => undefined,
   createNetwork: () => undefined,
   removeNetwork: () => undefined,
   sweep: () => undefined,

@@ -31,6 +31,7 @@ export function createIpvlanDriver(deps: IpvlanDeps): NetworkDriver {
       mtu(spec);
       parent.validate(spec);
     },
+    hostInterface: (network) => parent.name(network),
     createNetwork: (network) => parent.ensure(network),
     removeNetwork: (network) => parent.remove(network, deps.sharesParent(network)),
     sweep: () => undefined,

@@ -33,6 +33,7 @@ export function createMacvlanDriver(deps: MacvlanDeps): NetworkDriver {
       mtu(spec);
       parent.validate(spec);
     },
+    hostInterface: (network) => parent.name(network),
     createNetwork: (network) => parent.ensure(network),
     removeNetwork: (network) => parent.remove(network, deps.sharesParent(network)),
     sweep: () => undefined,

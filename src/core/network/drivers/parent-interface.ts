@@ -23,7 +23,7 @@ export class ParentInterface {
     this.#dummyPrefix = dummyPrefix;
   }
 
-  #name(network: Network): string {
+  name(network: Network): string {
     return network.options["parent"] || `${this.#dummyPrefix}-${network.id.slice(0, 12)}`;
   }
 
@@ -38,7 +38,7 @@ export class ParentInterface {
   }
 
   ensure(network: Network): void {
-    const name = this.#name(network);
+    const name = this.name(network);
     if (getLink(this.#netlink, name)) return;
     const vlan = network.options["parent"] ? vlanOf(name) : undefined;
     if (!vlan) {
@@ -53,17 +53,16 @@ export class ParentInterface {
   }
 
   index(network: Network): number {
-    const link = getLink(this.#netlink, this.#name(network));
+    const link = getLink(this.#netlink, this.name(network));
     if (!link)
-      throw new TugError("internal", `parent interface ${this.#name(network)} of ${network.name} is gone`);
+      throw new TugError("internal", `parent interface ${this.name(network)} of ${network.name} is gone`);
     return link.index;
   }
 
-  /** Removes what `ensure` made: dummies, and VLANs unless another network shares them. */
+  /** Removes what `ensure` made, unless another network shares it. */
   remove(network: Network, shared: boolean): void {
-    const name = this.#name(network);
-    const made = network.options["parent"] ? getLink(this.#netlink, name)?.kind === "vlan" : true;
-    if (!made || shared) return;
+    const name = this.name(network);
+    if (network.adoptsInterface || shared) return;
     const failure = this.#netlink.batch([deleteLinkMessage(name)])[0];
     if (failure && failure.error.code !== "ENODEV") throw failure.error;
   }
