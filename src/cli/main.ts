@@ -97,7 +97,7 @@ async function groupPage(group: string, rest: readonly string[], out: Output, er
   const { groupHelp } = await import("./help.ts");
   const word = rest[0];
   if (word === undefined || word === "--help" || word === "-h") {
-    await out.write(groupHelp(group));
+    await (word === undefined ? err : out).write(groupHelp(group));
     return 0;
   }
   const name = `tug ${group}`;

@@ -122,6 +122,7 @@ export class Client {
     const once = request.body !== undefined && typeof request.body !== "string";
     if (once && !this.#known) await this.negotiate(request.signal);
     for (;;) {
+      const tried = this.#version;
       const { value, head, text } = await attempt();
       if (head.status < 400 && value !== undefined) {
         this.#known = true;
@@ -130,10 +131,7 @@ export class Client {
       const body = request.method === "HEAD" ? "" : await text();
       const offered = head.headers["api-version"];
       const tooNew =
-        head.status === 400 &&
-        !this.#known &&
-        offered !== undefined &&
-        compareVersions(offered, this.#version) < 0;
+        head.status === 400 && !this.#fixed && offered !== undefined && compareVersions(offered, tried) < 0;
       if (!tooNew) throw daemonError(head.status, body);
       this.#learn(offered);
     }

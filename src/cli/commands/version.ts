@@ -25,7 +25,9 @@ export const command = defineCommand({
     };
     if (values.format !== "") {
       const { renderObject } = await import("../format/object.ts");
-      await context.out.write(renderObject(view, values.format));
+      await context.out.write(
+        renderObject(view, values.format, { missing: "struct", typeName: "system.clientVersion" }),
+      );
     } else await context.out.write(`${pretty(view)}\n`);
     if (failure !== undefined) throw failure;
     return 0;

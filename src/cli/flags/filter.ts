@@ -12,7 +12,7 @@ export function filter(short: string, help: string): Flag<Filters> {
     set: (text, current) => {
       if (text === "") return current;
       const at = text.indexOf("=");
-      if (at < 0) throw invalid(`invalid filter '${text}'`);
+      if (at < 0) throw invalid("bad format of filter (expected name=value)");
       const key = text.slice(0, at).trim().toLowerCase();
       const value = text.slice(at + 1).trim();
       return { ...current, [key]: [...(current[key] ?? []), value] };

@@ -77,11 +77,10 @@ function imageName(container: ContainerSummary, whole: boolean): string {
   }
 }
 
-function platform(container: ContainerSummary): string {
+function platform(container: ContainerSummary): string | null {
   const descriptor = container.ImageManifestDescriptor?.platform;
-  return descriptor?.os
-    ? [descriptor.os, descriptor.architecture, descriptor.variant].filter(Boolean).join("/")
-    : "";
+  if (!descriptor?.os) return null;
+  return [descriptor.os, descriptor.architecture, descriptor.variant].filter(Boolean).join("/");
 }
 
 function size(container: ContainerSummary): string {

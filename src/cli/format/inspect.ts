@@ -1,4 +1,5 @@
 import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
+import { exitError } from "../command.ts";
 import type { Context } from "../context.ts";
 import { text } from "../flags/flag.ts";
 import { indentJson } from "./json.ts";
@@ -35,13 +36,19 @@ export async function printInspected(
 async function render(found: readonly string[], format: string, failures: string[]): Promise<string> {
   if (format === "") return found.length === 0 ? "[]\n" : `${indentJson(`[${found.join(",")}]`)}\n`;
   if (format === "json") return found.length === 0 ? "[]\n" : `[${found.join(",")}]\n`;
-  const [{ compileTemplate }, { shapeOf }] = await Promise.all([
+  const [{ compileTemplate }, { shapeOf }, { parseGoJson }] = await Promise.all([
     import("./template/execute.ts"),
     import("./shapes.ts"),
+    import("./nil.ts"),
   ]);
+  let run: (data: unknown) => string;
   try {
-    const run = compileTemplate(format, { missing: "map-error", shapeOf });
-    return found.length === 0 ? "\n" : found.map((text) => `${run(JSON.parse(text))}\n`).join("");
+    run = compileTemplate(format, { missing: "map-error", shapeOf });
+  } catch (error) {
+    throw exitError(`template parsing error: ${messageOf(error)}`, 64, error);
+  }
+  try {
+    return found.length === 0 ? "\n" : found.map((text) => `${run(parseGoJson(text))}\n`).join("");
   } catch (error) {
     failures.length = 0;
     failures.push(`template parsing error: ${messageOf(error)}`);

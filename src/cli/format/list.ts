@@ -40,7 +40,7 @@ export async function renderList<T>(
     const { toJson } = await import("./template/functions.ts");
     const escaped = (text: string) =>
       text.replace(/[<>&]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`); // as Go's json.Marshal
-    return items.map((item) => `${escaped(toJson(exposed(spec, item, true)))}\n`).join("");
+    return items.map((item) => `${escaped(toJson(exposed(spec, item)))}\n`).join("");
   }
   return await templated(spec, items, format, options.minWidth);
 }
@@ -63,11 +63,11 @@ async function templated<T>(
     .trim()
     .replaceAll("\\t", "\t")
     .replaceAll("\\n", "\n");
-  const run = wrapTemplate("template parsing error", () =>
+  const run = wrapTemplate("failed to parse template", () =>
     compileTemplate(source, { missing: "struct", typeName: spec.typeName }),
   );
   const rows = wrapTemplate("failed to execute template", () =>
-    items.map((item) => `${run(exposed(spec, item, false))}\n`).join(""),
+    items.map((item) => `${run(exposed(spec, item))}\n`).join(""),
   );
   if (!isTable) return rows;
   const { headerFunctions } = await import("./template/functions.ts");
@@ -86,9 +86,8 @@ function labelHeader(label: unknown): string {
 }
 
 /** The object a template sees: each field computed when it is asked for. */
-function exposed<T>(spec: ListSpec<T>, item: T, sorted: boolean): object {
-  const names = Object.keys(spec.fields);
-  if (sorted) names.sort();
+function exposed<T>(spec: ListSpec<T>, item: T): object {
+  const names = Object.keys(spec.fields).sort();
   const target = {};
   for (const name of names) {
     Object.defineProperty(target, name, { enumerable: true, get: () => spec.fields[name]?.value(item) });

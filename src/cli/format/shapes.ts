@@ -45,3 +45,11 @@ export function shapeOf(value: object): readonly string[] | undefined {
 function covers(fields: readonly string[], keys: readonly string[]): boolean {
   return keys.length >= 2 && keys.length * 2 >= fields.length;
 }
+
+/** How Go prints a field that the JSON left out. */
+export const zeros: Readonly<Record<string, string>> = {
+  Health: "<nil>",
+  AuxAddress: "map[]",
+  Options: "map[]",
+  Log: "[]",
+};

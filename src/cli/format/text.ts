@@ -20,6 +20,13 @@ export function displayId(id: string, whole: boolean): string {
   return whole ? id : shortId(id);
 }
 
+/** The same of an RFC 3339 time, its fraction kept. */
+export function goTimeOf(text: string): string {
+  const fraction = (/\.(\d+)/.exec(text)?.[1] ?? "").replace(/0+$/, "");
+  const whole = goTime(new Date(text).getTime());
+  return fraction === "" ? whole : `${whole.slice(0, 19)}.${fraction}${whole.slice(19)}`;
+}
+
 /** Go's time.Time.String in the local zone: "2026-11-21 05:06:31 +0000 UTC". */
 export function goTime(milliseconds: number): string {
   const date = new Date(milliseconds);

@@ -1,4 +1,4 @@
-import { invalid } from "../../base/lib/errors.ts";
+import { invalid, messageOf } from "../../base/lib/errors.ts";
 import { parseDuration } from "./units.ts";
 
 /**
@@ -23,4 +23,13 @@ export function parseTimestamp(text: string, now: number): string {
   if (Number.isNaN(parsed))
     throw invalid(`failed to parse value as time or duration: ${JSON.stringify(text)}`);
   return `${Math.floor(parsed / 1000)}.${fraction.padEnd(9, "0")}`;
+}
+
+/** The same for a flag, whose name the complaint begins with. */
+export function timestampFlag(name: string, text: string, now: number): string {
+  try {
+    return parseTimestamp(text, now);
+  } catch (error) {
+    throw invalid(`invalid value for "${name}": ${messageOf(error)}`, error);
+  }
 }

@@ -55,14 +55,15 @@ export async function writeBody(
 }
 
 function checkTarget(output: string, verb: string): void {
+  const what = verb === "save" ? "image" : "container";
   const folder = dirname(output);
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+  if (!statSync(folder, { throwIfNoEntry: false })) {
     throw invalid(
-      `failed to ${verb}: invalid output path: directory ${JSON.stringify(folder)} does not exist`,
+      `failed to ${verb} ${what}: invalid output path: stat ${folder}: no such file or directory`,
     );
   }
   if (statSync(output, { throwIfNoEntry: false })?.isDirectory()) {
-    throw invalid(`failed to ${verb}: invalid output path: ${JSON.stringify(output)} must be a regular file`);
+    throw invalid(`failed to ${verb} ${what}: invalid output path: "${output}" must be a regular file`);
   }
 }
 

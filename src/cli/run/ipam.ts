@@ -13,20 +13,19 @@ export function ipamConfig(
     throw invalid("every ip-range or gateway must have a corresponding subnet");
   }
   const pools = subnets.map((text) => {
-    const prefix = parsePrefix(text);
-    if (!prefix) throw invalid(`invalid CIDR address: ${text}`);
+    const prefix = parsePrefix(text); // one that is none is the daemon's to refuse
     const config: IPAMConfig = { Subnet: text };
     return { prefix, config };
   });
   pools.forEach(({ prefix }, at) => {
-    if (pools.slice(0, at).some((other) => overlaps(other.prefix, prefix))) {
+    if (pools.slice(0, at).some((other) => other.prefix && prefix && overlaps(other.prefix, prefix))) {
       throw invalid("multiple overlapping subnet configuration is not supported");
     }
   });
   const poolOf = (text: string, what: string) => {
     const address = parsePrefix(text) ?? parseIp(text);
     if (!address) throw invalid(`invalid address: ${text}`);
-    const pool = pools.find(({ prefix }) => contains(prefix, address));
+    const pool = pools.find(({ prefix }) => prefix && contains(prefix, address));
     if (!pool) throw invalid(`no matching subnet for ${what} ${text}`);
     return pool.config;
   };

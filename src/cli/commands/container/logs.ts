@@ -3,7 +3,7 @@ import { containerLogs } from "../../../client/containers/logs.ts";
 import { copyRaw, demultiplex } from "../../../client/stream/frames.ts";
 import { defineCommand, exactly } from "../../command.ts";
 import { bool, text } from "../../flags/flag.ts";
-import { parseTimestamp } from "../../format/timestamp.ts";
+import { timestampFlag } from "../../format/timestamp.ts";
 
 const flags = {
   details: bool("", "Show the extra attributes given with --log-opt"),
@@ -28,8 +28,8 @@ export const command = defineCommand({
       follow: values.follow,
       timestamps: values.timestamps,
       details: values.details,
-      since: values.since && parseTimestamp(values.since, now),
-      until: values.until && parseTimestamp(values.until, now),
+      since: values.since && timestampFlag("since", values.since, now),
+      until: values.until && timestampFlag("until", values.until, now),
       tail: values.tail,
     });
     const out = (chunk: Uint8Array) => context.out.write(chunk);

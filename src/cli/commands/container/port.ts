@@ -14,7 +14,10 @@ export const command = defineCommand({
     const text = (binding: PortBinding) => hostPort(binding.HostIp ?? "", binding.HostPort ?? "");
     if (wanted !== undefined) {
       const [port = "", protocol = "tcp"] = wanted.split("/");
-      if (!/^\d+$/.test(port)) throw invalid(`Error: invalid port '${port}': invalid syntax`);
+      if (!/^\d+$/.test(port))
+        throw invalid(
+          `Error: invalid port (${wanted}): strconv.ParseUint: parsing ${JSON.stringify(port)}: invalid syntax`,
+        );
       const bindings = ports[`${port}/${protocol}`];
       if (!bindings) throw invalid(`Error: No public port '${wanted}' published for ${name}`);
       await context.out.write(bindings.map((binding) => `${text(binding)}\n`).join(""));

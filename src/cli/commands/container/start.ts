@@ -36,7 +36,7 @@ export const command = defineCommand({
       throw invalid("you cannot restore multiple containers at once");
     const restore = { checkpoint: values.checkpoint, checkpointDir: values["checkpoint-dir"] };
     return await eachOperand(context, args, (name) => startContainer(client, name, restore), {
-      failure: (failed) => `failed to start containers: ${failed.join(", ")}`,
+      failure: (failed) => `Error: failed to start containers: ${failed.join(", ")}`,
     });
   },
 });

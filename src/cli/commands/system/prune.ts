@@ -78,7 +78,7 @@ function warning(
     all ? "all build cache" : "unused build cache",
   ];
   const conditions = Object.entries(filters ?? {}).flatMap(([key, values]) =>
-    values.map((value) => `    - ${key}=${value}`),
+    values.map((value) => `  - ${key}=${value}`),
   );
   const tail =
     conditions.length > 0 ? `\n  Items to be pruned will be filtered with:\n${conditions.join("\n")}\n` : "";

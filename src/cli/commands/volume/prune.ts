@@ -1,3 +1,5 @@
+import { invalid } from "../../../base/lib/errors.ts";
+import { compareVersions } from "../../../client/version.ts";
 import { pruneVolumes } from "../../../client/volumes/prune.ts";
 import { defineCommand, noArgs } from "../../command.ts";
 import { filter } from "../../flags/filter.ts";
@@ -14,13 +16,17 @@ export const command = defineCommand({
     force: bool("f", "Do not ask"),
   },
   async run(context, { values }) {
-    const kind = values.all ? "all volumes" : "anonymous local volumes";
-    if (
-      !values.force &&
-      !(await confirm(context, `WARNING! This will remove ${kind} not used by at least one container.`))
-    )
-      return 0;
     const client = await context.client();
+    // Older daemons remove named volumes as well: the warning must say what will happen.
+    const anonymousOnly = compareVersions(await client.negotiate(), "1.42") >= 0;
+    if (values.all && !anonymousOnly) {
+      throw invalid(
+        `"--all" requires API version 1.42, but the Docker daemon API version is ${client.version}`,
+      );
+    }
+    const kind = values.all ? "all volumes" : anonymousOnly ? "anonymous local volumes" : "all local volumes";
+    const warning = `WARNING! This will remove ${kind} not used by at least one container.`;
+    if (!values.force && !(await confirm(context, warning))) return 0;
     const own = await withPruneFilters(context, values.filter);
     const pruned = await pruneVolumes(client, values.all ? { ...own, all: ["true"] } : own);
     await context.out.write(

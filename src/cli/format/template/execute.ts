@@ -66,7 +66,9 @@ class Execution {
         const value = this.#pipe(node.pipe, dot, scopes);
         if (node.pipe.variables.length === 0)
           this.#out +=
-            value === undefined || value === null ? "<no value>" : goString(value, this.#options.shapeOf);
+            value === undefined || (value === null && !this.#options.shapeOf)
+              ? "<no value>"
+              : goString(value, this.#options.shapeOf);
         return;
       }
       case "if":
@@ -150,7 +152,7 @@ class Execution {
       this.#column = head.column;
       if (head.name === "and" || head.name === "or")
         return this.#shortCircuit(head.name, rest, dot, scopes, piped);
-      return this.#call(head.name, args());
+      return this.#call(head.name, args(), command.operands.map(sourceOf).join(" "), head.column);
     }
     const takesArgs = rest.length > 0 || piped !== nothing;
     if (takesArgs && head.kind !== "field" && head.kind !== "variable" && head.kind !== "pipe") {
@@ -174,13 +176,14 @@ class Execution {
     return piped === nothing ? value : piped;
   }
 
-  #call(name: string, args: unknown[]): unknown {
+  #call(name: string, args: unknown[], source = name, column = this.#column): unknown {
     const found = this.#functions.get(name);
-    if (!found) throw this.#fail(name, `function ${JSON.stringify(name)} not defined`);
+    if (!found) throw this.#fail(source, `function ${JSON.stringify(name)} not defined`);
     try {
       return found(...args);
     } catch (error) {
-      throw this.#fail(name, `error calling ${name}: ${messageOf(error)}`, error);
+      this.#column = column;
+      throw this.#fail(source, `error calling ${name}: ${messageOf(error)}`, error);
     }
   }
 
@@ -213,7 +216,11 @@ class Execution {
 
   #fields(start: unknown, path: readonly string[], args: readonly unknown[], source: string): unknown {
     let value = start;
+    const column = this.#column;
+    let passed = source.startsWith("$") ? source.indexOf(".") : 0;
     path.forEach((name, at) => {
+      this.#column = column + passed; // Go names the place of the field, not of the chain
+      passed += name.length + 1;
       value = this.#field(value, name, at === path.length - 1 ? args : [], source);
     });
     if (path.length === 0 && args.length > 0)

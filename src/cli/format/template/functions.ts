@@ -56,7 +56,7 @@ function indexInto(value: unknown, keys: readonly unknown[]): unknown {
     if (item === null || item === undefined) throw invalid("index of untyped nil");
     if (Array.isArray(item) || typeof item === "string") {
       if (typeof key !== "number") throw invalid(`cannot index slice/array with type ${goType(key)}`);
-      if (key < 0 || key >= item.length) throw invalid(`error calling index: index out of range: ${key}`);
+      if (key < 0 || key >= item.length) throw invalid(`index out of range: ${key}`);
       item = typeof item === "string" ? item.charCodeAt(key) : item[key];
     } else if (typeof item === "object") item = (item as Record<string, unknown>)[String(key)];
     else throw invalid(`can't index item of type ${goType(item)}`);
@@ -68,8 +68,7 @@ function sliceOf(value: unknown, bounds: readonly unknown[]): unknown {
   if (typeof value !== "string" && !Array.isArray(value))
     throw invalid(`can't slice item of type ${goType(value)}`);
   const [from = 0, to = value.length] = bounds.map(Number);
-  if (from < 0 || to > value.length || from > to)
-    throw invalid(`error calling slice: index out of range: ${to}`);
+  if (from < 0 || to > value.length || from > to) throw invalid(`index out of range: ${to}`);
   return value.slice(from, to);
 }
 

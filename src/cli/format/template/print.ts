@@ -1,3 +1,4 @@
+import { zeros } from "../shapes.ts";
 import { significant } from "../units.ts";
 
 /** Looks up the Go struct an object stands for: its field names in order; undefined for a map. */
@@ -12,7 +13,8 @@ export function goString(value: unknown, shapeOf?: ShapeOf): string {
   if (typeof value === "object") {
     const fields = shapeOf?.(value);
     const record = value as Readonly<Record<string, unknown>>;
-    if (fields) return `{${fields.map((field) => goString(record[field] ?? "", shapeOf)).join(" ")}}`;
+    if (fields)
+      return `{${fields.map((field) => (field in record ? goString(record[field], shapeOf) : (zeros[field] ?? ""))).join(" ")}}`;
     const pairs = Object.keys(record)
       .sort()
       .map((key) => `${key}:${goString(record[key], shapeOf)}`);
