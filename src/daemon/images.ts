@@ -91,6 +91,7 @@ export function composeImages(deps: {
       images: store,
       content,
       snapshots,
+      layerSize: (layer) => layers.size(layer) ?? 0,
       unpacker,
       archives,
       registry,

@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/lib/clock.ts";
-import type { ImageId } from "../../base/lib/ids.ts";
+import type { ChainId, ImageId } from "../../base/lib/ids.ts";
 import type { KeyedMutex } from "../../base/lib/mutex.ts";
 import type { Platform } from "../../base/spec/oci/descriptor.ts";
 import type { ContentStore } from "../../core/content/content.ts";
@@ -23,6 +23,8 @@ export interface ImageServiceDeps {
   readonly images: ImageStore;
   readonly content: ContentStore;
   readonly snapshots: Snapshotter;
+  /** Bytes of a layer's files, as image sizes count them; 0 when unknown. */
+  readonly layerSize: (layer: ChainId) => number;
   readonly unpacker: Unpacker;
   readonly archives: ImageArchives;
   readonly registry: RegistryClient;

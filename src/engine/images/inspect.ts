@@ -47,10 +47,10 @@ function present(config: object): object {
 }
 
 /** The steps an image was made of, newest first; steps that came with the pulled image have no id of their own. */
-export async function imageHistory(
-  deps: ImageServiceDeps,
+export function imageHistory(
+  deps: Pick<ImageServiceDeps, "images" | "layerSize">,
   image: Image,
-): Promise<readonly ImageHistoryResponseItem[]> {
+): readonly ImageHistoryResponseItem[] {
   const chain = chainIds(image.layers);
   const items: ImageHistoryResponseItem[] = [];
   let layer = 0;
@@ -58,7 +58,7 @@ export async function imageHistory(
     let size = 0;
     if (entry.empty_layer !== true) {
       const name = chain[layer++];
-      if (name !== undefined && deps.snapshots.stat(name)) size = (await deps.snapshots.usage(name)).bytes;
+      if (name !== undefined) size = deps.layerSize(name);
     }
     items.unshift({
       Comment: entry.comment ?? "",

@@ -2,6 +2,7 @@ import { invalid } from "../../base/lib/errors.ts";
 import { parseRfc3339 } from "../../base/lib/timestamp.ts";
 import type { ImageSummary } from "../../base/spec/docker/api.gen.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
+import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import type { Image } from "../../core/image/image.ts";
 import { Filters, type WireFilters } from "../filters/filters.ts";
 import type { ImageServiceDeps } from "./deps.ts";
@@ -41,7 +42,7 @@ export async function listImages(
   });
   const all = deps.images.list();
   const parents = new Set(all.map((image) => image.parent));
-  const shared = options.sharedSize ? await sharedSizes(deps, all) : undefined;
+  const shared = options.sharedSize ? sharedSizes(deps, all) : undefined;
   const summaries: ImageSummary[] = [];
   for (const image of all) {
     const created = createdNanos(image);
@@ -71,9 +72,34 @@ export async function listImages(
       SharedSize: shared?.get(image.id) ?? -1,
       Size: image.size,
       ...(image.manifest ? { Descriptor: wireDescriptor(image.manifest) } : {}),
+      ...(options.manifests && image.manifest
+        ? { Manifests: [manifestSummary(deps, image, image.manifest)] }
+        : {}),
     });
   }
   return summaries.sort((a, b) => b.Created - a.Created);
+}
+
+/** The one platform of an image that is here: others of its index were not fetched. */
+function manifestSummary(
+  deps: ImageServiceDeps,
+  image: Image,
+  manifest: Descriptor,
+): NonNullable<ImageSummary["Manifests"]>[number] {
+  const content = deps.content.stat(manifest.digest)?.size ?? 0;
+  const { architecture, os, variant } = image.config;
+  return {
+    ID: manifest.digest,
+    Descriptor: wireDescriptor(manifest),
+    Available: true,
+    Size: { Total: content + image.size, Content: content },
+    Kind: "image",
+    ImageData: {
+      Platform: { architecture, os, ...(variant === undefined ? {} : { variant }) },
+      Containers: deps.users.usersOf(image.id).map((user) => user.id),
+      Size: { Unpacked: image.size },
+    },
+  };
 }
 
 /** Nanoseconds since the epoch; 0 for an image that does not say. */
@@ -103,22 +129,14 @@ function bound(
 }
 
 /** For each image, bytes of its layers that other images have too. */
-export async function sharedSizes(
-  deps: ImageServiceDeps,
-  images: readonly Image[],
-): Promise<ReadonlyMap<string, number>> {
+function sharedSizes(deps: ImageServiceDeps, images: readonly Image[]): ReadonlyMap<string, number> {
   const holders = new Map<string, number>();
   for (const image of images) {
     for (const chain of chainIds(image.layers)) holders.set(chain, (holders.get(chain) ?? 0) + 1);
   }
-  const sizes = new Map<string, number>();
-  for (const [chain, count] of holders) {
-    if (count > 1) sizes.set(chain, (await deps.snapshots.usage(chain)).bytes);
-  }
-  return new Map(
-    images.map((image) => [
-      image.id,
-      chainIds(image.layers).reduce((sum, chain) => sum + (sizes.get(chain) ?? 0), 0),
-    ]),
-  );
+  const shared = (image: Image) =>
+    chainIds(image.layers)
+      .filter((chain) => (holders.get(chain) ?? 0) > 1)
+      .reduce((sum, chain) => sum + deps.layerSize(chain), 0);
+  return new Map(images.map((image) => [image.id, shared(image)]));
 }

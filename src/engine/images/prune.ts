@@ -1,5 +1,4 @@
 import { isCode } from "../../base/lib/errors.ts";
-import type { ChainId } from "../../base/lib/ids.ts";
 import type { ImageDeleteResponseItem } from "../../base/spec/docker/api.gen.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
 import type { Image } from "../../core/image/image.ts";
@@ -26,7 +25,9 @@ export async function pruneImages(
     if (!wanted(image, filters, until) || deps.users.usersOf(image.id).length > 0) continue;
     if (danglingOnly && referencesOf(image).length > 0) continue;
     if (deps.images.list().some((other) => other.parent === image.id)) continue;
-    const sizes = await layerSizes(deps, image);
+    const sizes = new Map<string, number>(
+      chainIds(image.layers).map((chain) => [chain, deps.layerSize(chain)]),
+    );
     const records = await removeAll(deps, image);
     for (const record of records) reclaimed += sizes.get(record.Deleted ?? "") ?? 0;
     deleted.push(...records);
@@ -63,14 +64,4 @@ async function removeAll(deps: ImageServiceDeps, image: Image): Promise<readonly
     if (!isCode(error, "conflict") && !isCode(error, "not-found")) throw error;
   }
   return records;
-}
-
-async function layerSizes(deps: ImageServiceDeps, image: Image): Promise<ReadonlyMap<string, number>> {
-  const sizes = new Map<string, number>();
-  for (const chain of chainIds(image.layers)) sizes.set(chain, await sizeOf(deps, chain));
-  return sizes;
-}
-
-async function sizeOf(deps: ImageServiceDeps, chain: ChainId): Promise<number> {
-  return deps.snapshots.stat(chain) ? (await deps.snapshots.usage(chain)).bytes : 0;
 }

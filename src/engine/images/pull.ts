@@ -1,5 +1,5 @@
 import { invalid, TugError } from "../../base/lib/errors.ts";
-import type { ChainId, DiffId, ImageId } from "../../base/lib/ids.ts";
+import type { DiffId, ImageId } from "../../base/lib/ids.ts";
 import { shortId } from "../../base/lib/ids.ts";
 import {
   familiarName,
@@ -127,21 +127,30 @@ async function fetchLayers(
     ...remote,
     onLayer: (layer, event) => tell(layer, event, show, meters.get(layer.digest)),
   });
+  /**
+   * Also those that are there: unpacking one again is a no-op that keeps it from being collected until the image's record names it,
+   * which a slow download above it could outlast.
+   */
+  const unpackUpTo = async (last: number): Promise<void> => {
+    for (let index = 0; index <= last; index++) {
+      const descriptor = image.layers[index];
+      const diffId = diffIds[index];
+      const name = chain[index];
+      if (!descriptor || diffId === undefined || name === undefined) continue;
+      const onProgress = paced((current, total) => show(descriptor, "Extracting", { current, total }));
+      // Two pulls that share a layer unpack it once.
+      await deps.locks.run(`layer ${name}`, () =>
+        deps.unpacker.unpack({ descriptor, diffId }, chain[index - 1], {
+          ...(remote.signal ? { signal: remote.signal } : {}),
+          onProgress,
+        }),
+      );
+    }
+  };
+  await unpackUpTo(first - 1);
   for (const [offset, layer] of needed.entries()) {
     await arrivals[offset];
-    const index = first + offset;
-    const diffId = diffIds[index];
-    const name = chain[index];
-    if (diffId === undefined || name === undefined) continue;
-    const parent: ChainId | undefined = chain[index - 1];
-    const extracting = paced((current, total) => show(layer, "Extracting", { current, total }));
-    // Two pulls that share a layer unpack it once.
-    await deps.locks.run(`layer ${name}`, () =>
-      deps.unpacker.unpack({ descriptor: layer, diffId }, parent, {
-        ...(remote.signal ? { signal: remote.signal } : {}),
-        onProgress: extracting,
-      }),
-    );
+    await unpackUpTo(first + offset);
     show(layer, "Pull complete");
   }
 }

@@ -68,9 +68,7 @@ test("a pull by digest adds no tag, and a moved tag leaves the old image without
 test("an image that cannot be found fails before the first message", async () => {
   const service = new ImageService(new ImageWorld().deps);
   await expect(pull(service, "nope")).rejects.toThrow("manifest for nope:latest not found: manifest unknown");
-  await expect(pull(service, "UPPER")).rejects.toThrow(
-    "must be lowercase",
-  );
+  await expect(pull(service, "UPPER")).rejects.toThrow("must be lowercase");
   await expect(pull(service, "a:b", { ...pullOptions, allTags: true })).rejects.toThrow(
     "tag can't be used with --all-tags/-a",
   );

@@ -35,7 +35,7 @@ export class ImageService {
   }
 
   async history(reference: string): Promise<readonly ImageHistoryResponseItem[]> {
-    return await imageHistory(this.#deps, this.#deps.images.resolve(reference));
+    return imageHistory(this.#deps, this.#deps.images.resolve(reference));
   }
 
   async tag(source: string, repo: string, tag: string): Promise<void> {

@@ -166,6 +166,7 @@ export class ImageWorld {
       stat: (digest: Digest) => (this.blobs.has(digest) ? { digest, size: 1 } : undefined),
       lease: () => ({ add: () => undefined, [Symbol.dispose]: () => undefined }),
     },
+    layerSize: (chain: string) => (this.chains.has(chain) ? 10 : 0),
     snapshots: {
       name: "overlay2",
       stat: (name: string) =>
@@ -175,8 +176,9 @@ export class ImageWorld {
     },
     unpacker: {
       unpack: async (layer: { diffId: DiffId }, parent: ChainId | undefined, options: Progress) => {
-        options.onProgress?.(5, 5);
         const [chain] = parent === undefined ? [layer.diffId as string] : [digestOf(`${parent} ${layer.diffId}`)];
+        if (this.chains.has(chain ?? "")) return chain;
+        options.onProgress?.(5, 5);
         this.chains.add(chain ?? "");
         return chain;
       },
