@@ -55,6 +55,7 @@ describe("a container's hosts file", () => {
     addresses: ["172.17.0.2", ""],
     extra: [],
     hostGateway: ["172.17.0.1"],
+    hostInternal: ["172.17.0.1"],
     ipv6: true,
   };
 

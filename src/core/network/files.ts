@@ -24,6 +24,12 @@ export function parseResolvConf(text: string): ResolvConf {
   return { nameservers, search, options };
 }
 
+/** True when the host asks systemd-resolved alone; the servers behind it are in /run/systemd/resolve/resolv.conf. */
+export function asksSystemdResolved(text: string): boolean {
+  const { nameservers } = parseResolvConf(text);
+  return nameservers.length > 0 && nameservers.every((server) => server === "127.0.0.53");
+}
+
 function format(conf: ResolvConf): string {
   const lines = conf.nameservers.map((server) => `nameserver ${server}`);
   // `--dns-search .` means no search domain at all.
@@ -83,11 +89,22 @@ export interface HostsInput {
   readonly extra: readonly string[];
   /** Links of the default bridge: address and the names it gets. */
   readonly links?: readonly { readonly address: string; readonly names: readonly string[] }[];
-  /** Where a container finds the host: the gateway of its network, or --host-gateway-ip. */
+  /** What `host-gateway` stands for: --host-gateway-ip, or the default bridge's address. */
   readonly hostGateway: readonly string[];
+  /** Addresses of `host.docker.internal`: the gateway of the container's own network; none: the name is left out. */
+  readonly hostInternal: readonly string[];
   readonly ipv6: boolean;
   /** The container shares the host's network and begins with this copy of its file. */
   readonly host?: string;
+}
+
+/** The lines of /etc/hosts in which a container finds itself: one an address. */
+export function ownHostLines(
+  input: Pick<HostsInput, "hostname" | "domainname" | "addresses">,
+): readonly string[] {
+  if (input.hostname === "") return [];
+  const names = input.domainname ? `${input.hostname}.${input.domainname} ${input.hostname}` : input.hostname;
+  return input.addresses.filter((address) => address !== "").map((address) => `${address}\t${names}`);
 }
 
 const hostInternal = "host.docker.internal";
@@ -120,7 +137,7 @@ export function hostsFile(input: HostsInput): string {
   }
   for (const link of input.links ?? []) lines.push(`${link.address}\t${link.names.join(" ")}`);
   if (!named.has(hostInternal)) {
-    for (const address of input.hostGateway) lines.push(`${address}\t${hostInternal}`);
+    for (const address of input.hostInternal) lines.push(`${address}\t${hostInternal}`);
   }
   if (input.host === undefined) {
     const names = input.domainname

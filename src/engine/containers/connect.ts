@@ -5,6 +5,7 @@ import type { ContainerContext } from "./context.ts";
 import { parseNetworkMode } from "./network-mode.ts";
 import { type ContainerRecord, isAlive } from "./record.ts";
 import { emitNetwork, endpointRequest, hasEndpoints } from "./start/endpoints.ts";
+import { updateNetworkFiles } from "./start/network-files.ts";
 
 /** `docker network connect` and `disconnect`: the record says what is wanted, a live container gets it at once. */
 export class ContainerConnections {
@@ -25,7 +26,9 @@ export class ContainerConnections {
         return;
       }
       const endpoint = await plug(context, record, network, settings);
-      context.store.setState(id, { endpoints: { ...record.state.endpoints, [network.name]: endpoint } });
+      const endpoints = { ...record.state.endpoints, [network.name]: endpoint };
+      context.store.setState(id, { endpoints });
+      await this.#updateFiles(record, Object.values(endpoints));
       context.store.setDefinition(id, { networks });
       emitNetwork(context, network, record, "connect");
     });
@@ -57,9 +60,19 @@ export class ContainerConnections {
       }
       const { [network.name]: _gone, ...networks } = now.definition.networks;
       context.store.setState(now.id, { endpoints });
+      if (isAlive(now)) await this.#updateFiles(now, Object.values(endpoints));
       context.store.setDefinition(now.id, { networks });
       emitNetwork(context, network, now, "disconnect");
     });
+  }
+
+  /** The container is on its networks already: files that cannot be written are a pity, not a failure. */
+  async #updateFiles(record: ContainerRecord, after: readonly Endpoint[]): Promise<void> {
+    try {
+      await updateNetworkFiles(this.#context, record, Object.values(record.state.endpoints), after);
+    } catch (error) {
+      this.#context.log.warn("updating hosts and resolv.conf", { id: record.id, error: messageOf(error) });
+    }
   }
 
   /** A forced disconnect of a container nobody knows any more. */

@@ -18,6 +18,7 @@ export async function renameContainer(
     }
     try {
       const renamed = context.store.rename(id, name);
+      await context.networks.rename(id, name);
       emitContainer(context, renamed, "rename", { oldName: `/${record.name}` });
     } catch (error) {
       if (!isCode(error, "conflict")) throw error;

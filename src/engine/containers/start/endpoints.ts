@@ -67,6 +67,7 @@ export function endpointRequest(
     ...(settings.MacAddress ? { mac: settings.MacAddress } : {}),
     ...(settings.DriverOpts ? { driverOptions: settings.DriverOpts } : {}),
     ...(links ? { links } : {}),
+    ...(settings.GwPriority ? { gatewayPriority: settings.GwPriority } : {}),
   };
 }
 

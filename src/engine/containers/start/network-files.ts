@@ -1,7 +1,13 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { hostname as hostHostname } from "node:os";
 import { join } from "node:path";
-import type { HostConfig } from "../../../base/spec/docker/api.gen.ts";
+import {
+  asksSystemdResolved,
+  hostnameFile,
+  hostsFile,
+  ownHostLines,
+  resolvConf,
+} from "../../../core/network/files.ts";
 import type { Endpoint, Network } from "../../../core/network/network.ts";
 import type { ContainerContext } from "../context.ts";
 import type { ContainerRecord } from "../record.ts";
@@ -19,41 +25,123 @@ export function networkFiles(directory: string): {
   };
 }
 
+export interface ContainerNetworks {
+  /** The container shares the host's network. */
+  readonly host: boolean;
+  readonly endpoints: readonly Endpoint[];
+  readonly networks: readonly Network[];
+}
+
 /** Writes hostname, hosts and resolv.conf before the container is created. */
 export async function writeNetworkFiles(
   context: ContainerContext,
   record: ContainerRecord,
-  network: {
-    readonly host: boolean;
-    readonly endpoints: readonly Endpoint[];
-    readonly networks: readonly Network[];
-  },
+  network: ContainerNetworks,
 ): Promise<void> {
-  const { config, host } = record.definition;
+  const { config } = record.definition;
   const files = networkFiles(context.paths.dir(record.id));
   const name = network.host ? config.Hostname || hostHostname() : (config.Hostname ?? "");
-  const extra = extraHosts(context, host);
-  await Promise.all([
-    writeFile(files.hostname, `${name}\n`, { mode: 0o644 }),
-    writeFile(
-      files.hosts,
-      network.host && (host.ExtraHosts ?? []).length === 0
-        ? await readHost("/etc/hosts")
-        : hostsFile(name, config.Domainname ?? "", network.endpoints, linkHosts(context, record), extra),
-      { mode: 0o644 },
-    ),
-    writeFile(
-      files.resolvConf,
-      resolvConf(await readHost("/etc/resolv.conf"), {
-        resolver: network.host ? undefined : context.networks.resolverAddress(network.networks),
-        shareHost: network.host,
-        servers: pick(host.Dns, context.defaults.dns),
-        options: pick(host.DnsOptions, context.defaults.dnsOptions),
-        search: pick(host.DnsSearch, context.defaults.dnsSearch),
-      }),
-      { mode: 0o644 },
-    ),
+  const [hosts, resolv] = await Promise.all([
+    hostsText(context, record, name, network),
+    resolvText(context, record, network),
   ]);
+  await Promise.all([
+    writeFile(files.hostname, hostnameFile(name), { mode: 0o644 }),
+    writeFile(files.hosts, hosts, { mode: 0o644 }),
+    writeFile(files.resolvConf, resolv, { mode: 0o644 }),
+  ]);
+}
+
+/** What a container wrote itself into a file larger than this is not read. */
+const maxFile = 1 << 20;
+
+/**
+ * A running container joined or left a network: its addresses in /etc/hosts, and the resolver of its networks in resolv.conf
+ * unless the container changed that file. In place, for the files are bind-mounted.
+ */
+export async function updateNetworkFiles(
+  context: ContainerContext,
+  record: ContainerRecord,
+  before: readonly Endpoint[],
+  after: readonly Endpoint[],
+): Promise<void> {
+  const files = networkFiles(context.paths.dir(record.id));
+  const read = async (path: string) =>
+    (await stat(path)).size > maxFile ? undefined : await readFile(path, "utf8");
+  const { config } = record.definition;
+  const own = (endpoints: readonly Endpoint[]) =>
+    ownHostLines({
+      hostname: config.Hostname ?? "",
+      domainname: config.Domainname ?? "",
+      addresses: addressesOf(endpoints),
+    });
+  const hosts = await read(files.hosts);
+  if (hosts !== undefined) {
+    const gone = new Set(own(before));
+    const kept = hosts
+      .replace(/\n$/, "")
+      .split("\n")
+      .filter((line) => !gone.has(line));
+    await writeFile(files.hosts, `${[...kept, ...own(after)].join("\n")}\n`);
+  }
+  const view = (endpoints: readonly Endpoint[]): ContainerNetworks => ({
+    host: false,
+    endpoints,
+    networks: endpoints.map((endpoint) => context.networks.resolve(endpoint.network)),
+  });
+  const [was, is] = await Promise.all([
+    resolvText(context, record, view(before)),
+    resolvText(context, record, view(after)),
+  ]);
+  if (was !== is && (await read(files.resolvConf)) === was) await writeFile(files.resolvConf, is);
+}
+
+function addressesOf(endpoints: readonly Endpoint[]): readonly string[] {
+  return endpoints.flatMap((endpoint) => [endpoint.ipv4, endpoint.ipv6]);
+}
+
+async function hostsText(
+  context: ContainerContext,
+  record: ContainerRecord,
+  hostname: string,
+  network: ContainerNetworks,
+): Promise<string> {
+  const { config, host } = record.definition;
+  const extra = host.ExtraHosts ?? [];
+  if (network.host && extra.length === 0) return await readHost("/etc/hosts");
+  // A container finds its host at the gateway of its own network, unless the administrator says where.
+  const gateway = network.endpoints.map((endpoint) => endpoint.ipv4Gateway).find((address) => address !== "");
+  const hostGateway = context.defaults.hostGateway();
+  return hostsFile({
+    hostname,
+    domainname: config.Domainname ?? "",
+    addresses: addressesOf(network.endpoints),
+    extra,
+    links: linkHosts(context, record),
+    hostGateway: hostGateway === undefined ? [] : [hostGateway],
+    hostInternal: gateway === undefined ? [] : [gateway],
+    ipv6: true,
+    ...(network.host ? { host: await readHost("/etc/hosts") } : {}),
+  });
+}
+
+async function resolvText(
+  context: ContainerContext,
+  record: ContainerRecord,
+  network: ContainerNetworks,
+): Promise<string> {
+  const { host } = record.definition;
+  const text = await readHost("/etc/resolv.conf");
+  const behind = !network.host && asksSystemdResolved(text);
+  return resolvConf({
+    host: behind ? (await readHost("/run/systemd/resolve/resolv.conf")) || text : text,
+    resolver: network.host ? undefined : context.networks.resolverAddress(network.networks),
+    hostNetwork: network.host,
+    servers: pick(host.Dns, context.defaults.dns),
+    options: pick(host.DnsOptions, context.defaults.dnsOptions),
+    search: pick(host.DnsSearch, context.defaults.dnsSearch),
+    ipv6: network.endpoints.some((endpoint) => endpoint.ipv6 !== ""),
+  });
 }
 
 function pick(own: readonly string[] | undefined, fallback: readonly string[]): readonly string[] {
@@ -64,96 +152,18 @@ async function readHost(path: string): Promise<string> {
   return await readFile(path, "utf8").catch(() => "");
 }
 
-type HostLine = readonly [ip: string, names: string];
-
-/** `--add-host name:ip`; host-gateway is the address of the host as containers see it. */
-function extraHosts(context: ContainerContext, host: HostConfig): readonly HostLine[] {
-  const lines: HostLine[] = [];
-  for (const entry of host.ExtraHosts ?? []) {
-    const split = /^([^:=]+)[:=](.+)$/.exec(entry);
-    const asked = (split?.[2] ?? "").replace(/^\[(.*)\]$/, "$1");
-    const ip = asked === "host-gateway" ? context.defaults.hostGateway() : asked;
-    if (split && ip) lines.push([ip, split[1] ?? ""]);
-  }
-  return lines;
-}
-
 /** Legacy links of the default bridge are lines in /etc/hosts; on user-defined networks the resolver answers them. */
-function linkHosts(context: ContainerContext, record: ContainerRecord): readonly HostLine[] {
+function linkHosts(
+  context: ContainerContext,
+  record: ContainerRecord,
+): readonly { readonly address: string; readonly names: readonly string[] }[] {
   if (record.definition.host.NetworkMode !== "bridge") return [];
-  const lines: HostLine[] = [];
-  for (const link of record.definition.host.Links ?? []) {
+  return (record.definition.host.Links ?? []).flatMap((link) => {
     const [container = "", alias = container] = link.split(":");
     const target = context.store.resolve(container);
-    const ip = target.state.endpoints["bridge"]?.ipv4;
-    if (!ip) continue;
+    const address = target.state.endpoints["bridge"]?.ipv4;
+    if (!address) return [];
     const names = new Set([alias, target.definition.config.Hostname ?? "", target.name]);
-    lines.push([ip, [...names].filter(Boolean).join(" ")]);
-  }
-  return lines;
-}
-
-/** Pure: the content of /etc/hosts in dockerd's order. */
-export function hostsFile(
-  hostname: string,
-  domainname: string,
-  endpoints: readonly Endpoint[],
-  links: readonly HostLine[],
-  extra: readonly HostLine[],
-): string {
-  const lines: HostLine[] = [
-    ["127.0.0.1", "localhost"],
-    ["::1", "localhost ip6-localhost ip6-loopback"],
-    ["fe00::", "ip6-localnet"],
-    ["ff00::", "ip6-mcastprefix"],
-    ["ff02::1", "ip6-allnodes"],
-    ["ff02::2", "ip6-allrouters"],
-    ...extra,
-    ...links,
-  ];
-  const names = domainname ? `${hostname}.${domainname} ${hostname}` : hostname;
-  for (const endpoint of endpoints) {
-    for (const ip of [endpoint.ipv4, endpoint.ipv6]) if (ip && hostname) lines.push([ip, names]);
-  }
-  return `${lines.map(([ip, name]) => `${ip}\t${name}`).join("\n")}\n`;
-}
-
-/** Pure: resolv.conf from the host's, with what was asked for in its place. */
-export function resolvConf(
-  hostFile: string,
-  wanted: {
-    readonly resolver: string | undefined;
-    readonly shareHost: boolean;
-    readonly servers: readonly string[];
-    readonly options: readonly string[];
-    readonly search: readonly string[];
-  },
-): string {
-  const hostServers: string[] = [];
-  let search: readonly string[] = [];
-  let options: readonly string[] = [];
-  for (const line of hostFile.split("\n")) {
-    const [word, ...rest] = line.trim().split(/\s+/);
-    if (word === "nameserver" && rest[0]) hostServers.push(rest[0]);
-    if (word === "search" || word === "domain") search = rest;
-    if (word === "options") options = rest;
-  }
-  // A server on the host's loopback cannot be reached from a namespace of its own.
-  const reachable = wanted.shareHost ? hostServers : hostServers.filter((ip) => !isLoopback(ip));
-  let servers: readonly string[] = wanted.servers.length > 0 ? wanted.servers : reachable;
-  if (wanted.resolver !== undefined) servers = [wanted.resolver];
-  else if (servers.length === 0 && !wanted.shareHost) servers = ["8.8.8.8", "8.8.4.4"];
-  if (wanted.search.length > 0) search = wanted.search.filter((domain) => domain !== ".");
-  if (wanted.options.length > 0) options = wanted.options;
-  if (wanted.resolver !== undefined && !options.some((option) => option.startsWith("ndots:"))) {
-    options = [...options, "ndots:0"];
-  }
-  const lines = servers.map((ip) => `nameserver ${ip}`);
-  if (search.length > 0) lines.push(`search ${search.join(" ")}`);
-  if (options.length > 0) lines.push(`options ${options.join(" ")}`);
-  return `${lines.join("\n")}\n`;
-}
-
-function isLoopback(ip: string): boolean {
-  return ip.startsWith("127.") || ip === "::1";
+    return [{ address, names: [...names].filter(Boolean) }];
+  });
 }
