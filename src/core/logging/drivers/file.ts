@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import type { Clock } from "../../../base/lib/clock.ts";
 import type { Log } from "../../../base/lib/log.ts";
 import { Mutex } from "../../../base/lib/mutex.ts";
@@ -6,7 +5,7 @@ import { compile, detailsText, logAttributes } from "../details.ts";
 import type { ContainerLog, LogContext, LogDriver } from "../logging.ts";
 import { checkDelivery, checkOptionNames, deliveryOptions, detailOptions } from "../options.ts";
 import { monitorLimit, spoolLimits } from "../spool/limits.ts";
-import { Spool } from "../spool/spool.ts";
+import { openSpool } from "../spool/spool.ts";
 import { SpoolLog } from "../spool/spool-log.ts";
 
 export interface FileDriverDeps {
@@ -43,14 +42,7 @@ export class FileLogDriver implements LogDriver {
 
   async open(container: LogContext): Promise<ContainerLog> {
     const limits = spoolLimits(container.options);
-    mkdirSync(container.directory, { recursive: true, mode: 0o700 });
-    const spool = new Spool({
-      directory: container.directory,
-      limits,
-      reopen: () => container.reopen(),
-      compression: this.#compression,
-      ...this.#deps,
-    });
+    const spool = openSpool(container, { limits, compression: this.#compression, ...this.#deps });
     return new SpoolLog({
       spool,
       monitorLimit: monitorLimit(limits),

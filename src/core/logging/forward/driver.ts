@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import type { Clock } from "../../../base/lib/clock.ts";
 import { invalid, messageOf, TugError } from "../../../base/lib/errors.ts";
 import type { Log } from "../../../base/lib/log.ts";
@@ -7,7 +6,7 @@ import { compile, detailsText, logAttributes } from "../details.ts";
 import type { ContainerLog, LogContext, LogDriver } from "../logging.ts";
 import { checkDelivery, checkOptionNames, deliveryOptions, detailOptions, parseBool } from "../options.ts";
 import { monitorLimit, spoolLimits } from "../spool/limits.ts";
-import { Spool } from "../spool/spool.ts";
+import { openSpool } from "../spool/spool.ts";
 import { SpoolLog } from "../spool/spool-log.ts";
 import { Forwarder, type LogSink } from "./forwarder.ts";
 import { checkTag } from "./tag.ts";
@@ -66,14 +65,7 @@ export class ForwardLogDriver implements LogDriver {
     if (!Forwarder.hasRun(directory) && this.#destination.mustConnect(options))
       await this.#tryConnect(container);
     const limits = cacheLimits(options);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const spool = new Spool({
-      directory,
-      limits,
-      reopen: () => container.reopen(),
-      compression: this.#compression,
-      ...this.#deps,
-    });
+    const spool = openSpool(container, { limits, compression: this.#compression, ...this.#deps });
     const forwarder = new Forwarder({
       spool,
       directory,

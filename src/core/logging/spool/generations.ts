@@ -166,8 +166,9 @@ export class Generations {
     try {
       linkSync(this.currentPath, keep);
     } catch (error) {
-      // A file system without hard links only loses this second line of defence.
-      if (!["EPERM", "EOPNOTSUPP", "EMLINK", "ENOENT"].includes(errnoOf(error) ?? "")) throw error;
+      // A file system without hard links, or a full one, only loses this second line of defence.
+      if (!["EPERM", "EOPNOTSUPP", "EMLINK", "ENOENT", "ENOSPC", "EDQUOT"].includes(errnoOf(error) ?? ""))
+        throw error;
     }
   }
 }

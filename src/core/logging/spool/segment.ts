@@ -74,6 +74,9 @@ export async function compressFile(from: string, to: string): Promise<void> {
         offset += raw;
       }
       await target.writeFile(encodeIndex(sizes));
+      // Readers skip a generation by the time of its last line.
+      const { atime, mtime } = await source.stat();
+      await target.utimes(atime, mtime);
       await target.sync();
     } finally {
       await target.close();

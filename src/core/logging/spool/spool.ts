@@ -1,10 +1,11 @@
-import { closeSync, existsSync, openSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
 import type { Clock } from "../../../base/lib/clock.ts";
 import { messageOf } from "../../../base/lib/errors.ts";
 import type { Log } from "../../../base/lib/log.ts";
 import { Mutex } from "../../../base/lib/mutex.ts";
 import { Signal } from "../../../base/lib/signal.ts";
-import { errnoOf } from "../../../base/lib/storage-error.ts";
+import { errnoOf, storageError } from "../../../base/lib/storage-error.ts";
+import type { LogContext } from "../logging.ts";
 import { type Generation, Generations } from "./generations.ts";
 import { compressFile, openCompressed, openPlain, type Segment } from "./segment.ts";
 import { SpoolWatch } from "./watch.ts";
@@ -26,6 +27,20 @@ export interface SpoolDeps {
   readonly log: Log;
   /** One compression at a time for the whole daemon. */
   readonly compression: Mutex;
+}
+
+/** Opens a container's spool, making its directory and file when they are missing; a full disk is told as one. */
+export function openSpool(
+  container: Pick<LogContext, "directory" | "reopen">,
+  deps: Omit<SpoolDeps, "directory" | "reopen">,
+): Spool {
+  const { directory } = container;
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return new Spool({ ...deps, directory, reopen: () => container.reopen() });
+  } catch (error) {
+    throw storageError(error, "open", directory);
+  }
 }
 
 /** How long conmon may take to act on a request to reopen. It syncs the old file first, which a slow disk can draw out. */
