@@ -19,8 +19,8 @@ export const volumeContents: VolumeContents = {
     const from = source.open(path, O.RDONLY | O.DIRECTORY);
     const to = openat(AT_FDCWD, directory, O.RDONLY | O.DIRECTORY);
     try {
-      await new TreeCopy().run(from, to);
-      await syncFile(directory);
+      const copied = await new TreeCopy().run(from, to);
+      if (copied > 0) await syncFileSystem(directory);
       fsyncSync(to);
       return true;
     } catch (error) {
@@ -59,7 +59,7 @@ function withDirectory<T>(path: string, use: (fd: number) => T): T {
 }
 
 /** syncfs in a process of its own: it waits for the disk, the daemon's loop must not. */
-async function syncFile(directory: string): Promise<void> {
+async function syncFileSystem(directory: string): Promise<void> {
   const sync = Bun.spawn(["sync", "-f", directory], { stdout: "ignore", stderr: "ignore", stdin: "ignore" });
   await sync.exited;
 }

@@ -34,11 +34,14 @@ export class TreeCopy {
   /** First place of each file with several links, as a path below the destination's top. */
   readonly #links = new Map<string, { readonly dir: number; readonly name: string }>();
   readonly #open: number[] = [];
+  #made = 0;
   #sliceEnd = performance.now() + sliceMs;
 
-  async run(from: number, to: number): Promise<void> {
+  /** Returns how many nodes it made. */
+  async run(from: number, to: number): Promise<number> {
     try {
       await this.#directory(from, to, lstatat(from));
+      return this.#made;
     } finally {
       for (const fd of this.#open) closeFd(fd);
     }
@@ -47,6 +50,7 @@ export class TreeCopy {
   async #directory(from: number, to: number, stat: FileStat): Promise<void> {
     for (const { name } of readDirectory(from)) {
       await this.#breathe();
+      this.#made++;
       await this.#node(from, to, name, lstatat(from, name));
     }
     copyXattrs(from, "", to, "");
