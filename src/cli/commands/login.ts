@@ -21,8 +21,10 @@ export const command = defineCommand({
   async run(context, { values, args: [operand] }) {
     let password = values.password;
     if (password !== "") {
+      if (values["password-stdin"]) {
+        throw invalid("conflicting options: cannot specify both --password and --password-stdin");
+      }
       await context.err.write("WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n");
-      if (values["password-stdin"]) throw invalid("--password and --password-stdin are mutually exclusive");
     }
     if (values["password-stdin"]) {
       if (values.username === "") throw invalid("Must provide --username with --password-stdin");

@@ -77,21 +77,18 @@ async function copyOut(
   }
   if (local === "-" && context.out.isTerminal)
     throw invalid("refusing to copy to a terminal, redirect the output");
+  const destination = local === "-" ? undefined : localDestination(absolute(local)); // refused before anything is asked for
   const { stat, reply } = await getArchive(client, container, path);
   try {
-    if (local === "-") {
+    if (destination === undefined) {
       for await (const chunk of reply.body) await context.out.write(chunk);
       return;
     }
-    const destination = absolute(local);
-    const plan = planCopy(
-      { base, isDirectory: has(stat.mode, modeDirectory) },
-      localDestination(destination),
-    );
+    const plan = planCopy({ base, isDirectory: has(stat.mode, modeDirectory) }, destination);
     const archived = splitPath(rooted(path)).base;
     const meter = new Meter(context, values.quiet, `from ${container}`);
     await extractTree(meter.count(reply.body), plan.folder, renamer(archived, plan.base));
-    await meter.done(`${destination}`);
+    await meter.done(absolute(local));
   } finally {
     reply.body.cancel();
   }

@@ -210,7 +210,7 @@ class Execution {
           sourceOf(operand),
         );
       case "pipe":
-        return this.#fields(this.#pipe(operand.pipe, dot, scopes), operand.path, args, "(...)");
+        return this.#fields(this.#pipe(operand.pipe, dot, scopes), operand.path, args, sourceOf(operand));
     }
   }
 
@@ -277,7 +277,9 @@ function sourceOf(operand: Operand): string {
       return ".";
     case "nil":
       return "nil";
-    case "pipe":
-      return "(...)";
+    case "pipe": {
+      const commands = operand.pipe.commands.map(({ operands }) => operands.map(sourceOf).join(" "));
+      return `(${commands.join(" | ")})${operand.path.map((name) => `.${name}`).join("")}`;
+    }
   }
 }
