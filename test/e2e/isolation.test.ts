@@ -45,7 +45,7 @@ test("exactly Docker's 14 capabilities, none inheritable, and --cap-add/--cap-dr
 test("sensitive files of /proc and /sys are masked or read-only", async () => {
   expect(
     await inside(
-      "cat /proc/kcore 2>&1 | wc -c; cat /proc/keys | wc -c; ls /proc/scsi /sys/firmware 2>/dev/null | grep -c ''",
+      "cat /proc/kcore 2>/dev/null | wc -c; cat /proc/keys 2>/dev/null | wc -c; ls /proc/scsi /sys/firmware 2>/dev/null | grep -c ''",
     ),
   ).toMatch(/^0\n0\n\d+$/);
   const writes = await inside(
@@ -98,7 +98,7 @@ test("limits never exceed the host's, and those asked for hold", async () => {
 });
 
 test("no descriptor or path of the daemon leaks into a container", async () => {
-  const fds = await inside("ls -l /proc/self/fd | grep -v total | sed 's/.*-> //'");
+  const fds = await inside("ls -l /proc/self/fd | grep -e '->' | sed 's/.*-> //'");
   for (const target of fds.split("\n"))
     expect(target).toMatch(/^(\/dev\/(null|pts\/\d+)|pipe:\[\d+\]|\/proc\/\d+\/fd)$/);
   for (const n of [3, 5, 7, 8, 9, 12, 20]) {
@@ -120,7 +120,7 @@ test("sharing: --pid host, --ipc container:, --uts host, --pid container:", asyn
   expect(Number(await inside("ls /proc | grep -c '^[0-9]'", "--pid", "host"))).toBeGreaterThan(3);
   expect(await inside("hostname", "--uts", "host")).toBe((await run(["hostname"])).stdout.trim());
   await daemon.ok(["run", "-d", "--name", "base", "--ipc", "shareable", "busybox", "sleep", "1000"]);
-  expect(await inside("cat /proc/1/cmdline | tr '\\0' ' '", "--pid", "container:base")).toBe("sleep 1000");
+  expect(await inside("tr '\\0' ' ' < /proc/1/cmdline", "--pid", "container:base")).toBe("sleep 1000 ");
   expect(await inside("readlink /proc/self/ns/ipc", "--ipc", "container:base")).toBe(
     await daemon.ok(["exec", "base", "readlink", "/proc/self/ns/ipc"]),
   );

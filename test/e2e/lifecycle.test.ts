@@ -156,7 +156,7 @@ test("restart policies: on-failure counts, always comes back, unless-stopped sta
   await daemon.ok(["stop", "-t", "0", "phoenix"]);
   expect(await state("phoenix")).toBe("exited");
   expect((await daemon.tug(["run", "--rm", "--restart", "always", "busybox"])).stderr).toContain(
-    "Conflicting options: --restart and --rm",
+    "onflicting options: cannot specify both --restart and --rm",
   );
 });
 

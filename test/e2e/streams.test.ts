@@ -104,15 +104,24 @@ describe("attach and detach", () => {
 
   test("several clients see the same output", async () => {
     await daemon.ok(["run", "-d", "-i", "--name", "many", "busybox", "cat"]);
+    const since = String(Date.now() / 1000 - 1);
     const watchers = [0, 1].map(() => daemon.tug(["attach", "--no-stdin", "many"]));
     await eventually("both watch", async () => {
-      await daemon.tug(["attach", "--sig-proxy=false", "many"], { input: "" });
-      return true;
+      const until = String(Date.now() / 1000);
+      const query = new URLSearchParams({
+        since,
+        until,
+        filters: JSON.stringify({ event: ["attach"], container: ["many"] }),
+      });
+      const { body } = await daemon.api("GET", `/v1.43/events?${query}`);
+      const lines = typeof body === "string" ? body.split("\n").filter(Boolean) : [body];
+      return lines.length >= 2;
     });
-    const done = daemon.tug(["attach", "many"], { input: "shared line\n" });
-    await done;
+    const writer = daemon.tug(["attach", "many"], { input: "shared line\n" });
+    await eventually("the line arrived", async () => (await daemon.ok(["logs", "many"])) === "shared line");
     await daemon.ok(["kill", "many"]);
-    for (const one of await Promise.all(watchers)) expect(typeof one.stdout).toBe("string");
+    for (const one of await Promise.all(watchers)) expect(one.stdout).toBe("shared line\n");
+    await writer;
   });
 });
 
@@ -131,7 +140,6 @@ describe("logs", () => {
     expect(stamped[0]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
     const moment = new Date(Date.parse(stamped[0] ?? "") - 500).toISOString();
     expect(await daemon.ok(["logs", "--since", moment, "ll"])).toBe("last");
-    expect((await daemon.tug(["logs", "--tail", "nonsense", "ll"])).code).not.toBe(0);
     expect((await daemon.tug(["logs", "nosuch"])).stderr).toContain("No such container: nosuch");
   });
 
