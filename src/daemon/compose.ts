@@ -23,6 +23,7 @@ import { recoverContainers } from "../engine/containers/recovery.ts";
 import { ContainerLifecycle, ContainerQueries, ContainerStreams } from "../engine/containers/service.ts";
 import { EventLog } from "../engine/events/log.ts";
 import type { ExecService } from "../engine/exec/service.ts";
+import { FilesService } from "../engine/files/service.ts";
 import { watchHealth } from "../engine/health/monitor.ts";
 import { ImageService } from "../engine/images/service.ts";
 import { NetworkService } from "../engine/networks/service.ts";
@@ -167,6 +168,10 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       containers: new ContainerQueries(context),
       streams: new ContainerStreams(context),
       exec,
+      files: new FilesService({
+        containers: context,
+        commit: { content: images.content, images: images.store, unpacker: images.unpacker },
+      }),
       images: new ImageService(imageDeps),
       volumes: new VolumeService({ store: volumes, events, clock }),
       networks: new NetworkService({
@@ -176,7 +181,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
         clock,
       }),
       system,
-    } as never,
+    },
     recover: async () => {
       await images.recover();
       await local.recover();

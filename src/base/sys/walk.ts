@@ -28,10 +28,13 @@ interface Level {
 
 /**
  * Every node below the directory `root`, a directory before what it holds, names in byte order so that the result does not
- * depend on the file system. Nothing is followed and no other file system is entered; depth is not limited by descriptors
- * or stack. What vanishes meanwhile is left out. `root` stays open and is the caller's.
+ * depend on the file system. Nothing is followed and no other file system is entered unless `crosses` says so of a directory;
+ * depth is not limited by descriptors or stack. What vanishes meanwhile is left out. `root` stays open and is the caller's.
  */
-export function* walkTree(root: number): Generator<WalkEntry, void, undefined> {
+export function* walkTree(
+  root: number,
+  options: { readonly crosses?: (dir: number, name: string) => boolean } = {},
+): Generator<WalkEntry, void, undefined> {
   const levels: Level[] = [];
   const rootDevice = lstatat(root).device;
   try {
@@ -48,7 +51,9 @@ export function* walkTree(root: number): Generator<WalkEntry, void, undefined> {
       const path = level.path === "" ? name : `${level.path}/${name}`;
       const stat = ifThere(() => lstatat(level.fd, name));
       if (!stat) continue;
-      let enter = stat.kind === "directory" && stat.device === rootDevice;
+      const crosses = options.crosses ?? (() => false);
+      let enter =
+        stat.kind === "directory" && (stat.device === rootDevice || ifThere(() => crosses(level.fd, name)) === true);
       yield {
         dir: level.fd,
         name,

@@ -1,13 +1,17 @@
 import type {
   ContainerCreateResponse,
   ContainerInspectResponse,
+  ContainerStatsResponse,
   ContainerSummary,
   ContainerTopResponse,
   ContainerUpdateResponse,
+  FilesystemChange,
   Resources,
   RestartPolicy,
 } from "../../base/spec/docker/api.gen.ts";
+import { containerChanges } from "../files/changes.ts";
 import type { WireFilters } from "../filters/filters.ts";
+import { containerStats, type StatsOptions } from "../stats/stats.ts";
 import type { StreamClient } from "../streams/client.ts";
 import type { ContainerContext } from "./context.ts";
 import { type CreateOptions, type CreateRequest, createContainer } from "./create/create.ts";
@@ -110,6 +114,15 @@ export class ContainerQueries {
 
   inspect(id: string, options: { readonly size: boolean }): Promise<ContainerInspectResponse> {
     return inspectContainer(this.#context, id, options);
+  }
+
+  async changes(id: string): Promise<readonly FilesystemChange[] | null> {
+    return containerChanges(this.#context, this.#context.store.resolve(id));
+  }
+
+  stats(id: string, options: StatsOptions, signal: AbortSignal): AsyncIterable<ContainerStatsResponse> {
+    // Resolved here: an unknown container is an error of the request, not of its stream.
+    return containerStats(this.#context, this.#context.store.resolve(id).id, options, signal);
   }
 
   top(id: string, psArgs: string): Promise<ContainerTopResponse> {
