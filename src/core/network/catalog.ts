@@ -363,7 +363,8 @@ function firstHost(prefix: IpPrefix): string {
 /** A gateway is chosen where none is named: the first address that is not reserved otherwise. */
 function complete(pool: IpamPool, prefix: IpPrefix, spec: NetworkSpec): IpamPool {
   const subnet = formatPrefix(networkOf(prefix));
-  if (pool.gateway !== undefined) return { ...pool, subnet };
+  const asked = pool.gateway === undefined ? undefined : parseIp(pool.gateway);
+  if (asked) return { ...pool, subnet, gateway: formatIp(asked) };
   if (spec.driver === "bridge" && spec.internal && gatewayMode(spec, prefix.family) === "isolated") {
     return { ...pool, subnet };
   }

@@ -22,8 +22,8 @@ export interface NetworkDriver {
   hostInterface(network: Network): string | undefined;
   createNetwork(network: Network): void;
   removeNetwork(network: Network): void;
-  /** Removes links of the network on the host other than these. */
-  sweep(network: Network, hostInterfaces: ReadonlySet<string>): void;
+  /** Makes the links on the host be exactly these: strays go, and those that lost their place get it back. */
+  reconcile(network: Network, hostInterfaces: ReadonlySet<string>): void;
   createLink(network: Network, link: LinkRequest): void;
   /** Takes the link out of service at once; `gone` says that its namespace is dying anyway and the kernel removes it. */
   removeLink(network: Network, link: LinkRecord, gone: boolean): void;

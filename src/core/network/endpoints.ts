@@ -13,7 +13,7 @@ import { noElements, publishElements } from "./firewall.ts";
 import type { Firewall } from "./firewall-apply.ts";
 import { type Allocation, chooseAddress } from "./ipam.ts";
 import type { EndpointRequest, Network, PortPublication, Sandbox } from "./network.ts";
-import { hostBinding, interfacePrefix } from "./options.ts";
+import { hostBinding, interfacePrefix, isInterfaceName } from "./options.ts";
 import { planPorts, type TakenPort } from "./ports.ts";
 import type { EndpointRecord, NetworkRecords } from "./records.ts";
 import { type InterfaceAddress, SandboxNetwork } from "./sandbox.ts";
@@ -46,6 +46,10 @@ export class Endpoints {
         "forbidden",
         `endpoint with name ${request.containerName} already exists in network ${network.name}`,
       );
+    }
+    const interfaceName = request.driverOptions?.["com.docker.network.endpoint.ifname"];
+    if (interfaceName && !isInterfaceName(interfaceName)) {
+      throw invalid(`invalid interface name "${interfaceName}" in com.docker.network.endpoint.ifname`);
     }
     // A start that was cut short left its reservation: the new one takes its place.
     if (before) records.deleteEndpoint(before.id);

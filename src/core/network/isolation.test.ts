@@ -158,6 +158,7 @@ test("what the daemon's death interrupted is put right by the next one", async (
   await dead.kill();
   bench.containers.splice(bench.containers.indexOf(dead), 1);
   Bun.spawnSync(["nft", "delete", "table", "inet", bench.instance]);
+  Bun.spawnSync(["ip", "link", "del", `br-${network.id.slice(0, 12)}`]);
   await bench.restart();
   expect(ask("127.0.0.1", 18100)).toContain("alive");
   const endpoints = bench.service.endpoints(network.id);

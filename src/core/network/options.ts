@@ -70,11 +70,15 @@ export function bridgeName(network: Network): string {
   return network.options[`${prefix}name`] || `br-${network.id.slice(0, 12)}`;
 }
 
-/** The name asked for, checked as the kernel would (dev_valid_name). */
+/** The name asked for: what the kernel takes (dev_valid_name), and plain, since it stands in firewall rules and paths. */
 export function validateBridgeName(spec: NetworkSpec): void {
   const name = spec.options[`${prefix}name`];
   if (name === undefined || name === "") return;
-  if (name.length > 15 || /[\s/:]/.test(name) || name === "." || name === "..") {
-    throw invalid(`invalid bridge name "${name}": at most 15 characters without blanks, slashes or colons`);
+  if (!isInterfaceName(name)) {
+    throw invalid(`invalid bridge name "${name}": at most 15 letters, digits, underscores, dots and hyphens`);
   }
+}
+
+export function isInterfaceName(name: string): boolean {
+  return /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/.test(name);
 }

@@ -143,6 +143,7 @@ describe("networks that cannot be", () => {
         ["x", { options: { "com.docker.network.bridge.name": "lan0" } }],
         "existing interface lan0 is not a bridge",
       ],
+      [["x", { options: { "com.docker.network.bridge.name": 'a"b' } }], "invalid bridge name"],
       [["x", { enableIPv4: false }], "IPv4 or IPv6 must be enabled"],
       [["x", { driver: "macvlan", options: { parent: "nope" } }], "invalid subinterface vlan name nope"],
       [

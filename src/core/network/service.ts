@@ -201,7 +201,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
       }
       for (const network of catalog.list()) {
         const mine = records.ofNetwork(network.id).map((endpoint) => endpoint.hostInterface);
-        catalog.driver(network).sweep(network, new Set(mine));
+        catalog.driver(network).reconcile(network, new Set(mine));
       }
       firewall.assertAll();
       if (firewall.forwardingIsDropped()) {

@@ -142,9 +142,15 @@ export function createBridgeDriver(deps: BridgeDeps): NetworkDriver {
       if (deps.ipForward) enableForwarding(network, deps.log);
     },
 
-    /** Takes away what a crash or a kept namespace left on the bridge. */
-    sweep(network, hostInterfaces) {
-      if (!isForeign(network)) deletePorts(bridgeName(network), hostInterfaces);
+    reconcile(network, hostInterfaces) {
+      const bridge = getLink(netlink, bridgeName(network));
+      if (!bridge) return;
+      // Somebody deleted the bridge: the pairs of living containers hang in the air.
+      for (const link of listLinks(netlink)) {
+        if (!hostInterfaces.has(link.name) || link.master === bridge.index) continue;
+        netlink.run(setLinkMessage(link.index, { master: bridge.index, up: true }));
+      }
+      if (!isForeign(network)) deletePorts(bridge.name, hostInterfaces);
     },
 
     removeNetwork(network) {

@@ -10,7 +10,7 @@ export const hostDriver: NetworkDriver = {
   hostInterface: () => undefined,
   createNetwork: () => undefined,
   removeNetwork: () => undefined,
-  sweep: () => undefined,
+  reconcile: () => undefined,
   createLink: () => undefined,
   removeLink: () => undefined,
 };

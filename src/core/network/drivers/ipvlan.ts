@@ -34,7 +34,7 @@ export function createIpvlanDriver(deps: IpvlanDeps): NetworkDriver {
     hostInterface: (network) => parent.name(network),
     createNetwork: (network) => parent.ensure(network),
     removeNetwork: (network) => parent.remove(network, deps.sharesParent(network)),
-    sweep: () => undefined,
+    reconcile: () => undefined,
     createLink(network, link) {
       const size = mtu(network);
       // No MAC address: an ipvlan interface has its parent's.

@@ -36,7 +36,7 @@ export function createMacvlanDriver(deps: MacvlanDeps): NetworkDriver {
     hostInterface: (network) => parent.name(network),
     createNetwork: (network) => parent.ensure(network),
     removeNetwork: (network) => parent.remove(network, deps.sharesParent(network)),
-    sweep: () => undefined,
+    reconcile: () => undefined,
     createLink(network, link) {
       const size = mtu(network);
       addLink(deps.netlink, {

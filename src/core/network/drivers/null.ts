@@ -10,7 +10,7 @@ export const nullDriver: NetworkDriver = {
   hostInterface: () => undefined,
   createNetwork: () => undefined,
   removeNetwork: () => undefined,
-  sweep: () => undefined,
+  reconcile: () => undefined,
   createLink: () => undefined,
   removeLink: () => undefined,
 };

@@ -9,6 +9,7 @@ import {
   setLinkMessage,
 } from "../../../base/sys/netlink-route.ts";
 import type { Network, NetworkSpec } from "../network.ts";
+import { isInterfaceName } from "../options.ts";
 
 /**
  * What macvlan and ipvlan share: they hang on a `parent` interface of the host: one that exists, `eth0.10` (a VLAN made on demand),
@@ -30,7 +31,7 @@ export class ParentInterface {
   validate(spec: NetworkSpec): void {
     const parent = spec.options["parent"];
     if (!parent) return;
-    if (parent.length > 15 || /[\s/:]/.test(parent))
+    if (!isInterfaceName(parent))
       throw invalid(`invalid parent interface name: ${parent}`);
     if (parent === "lo") throw invalid("loopback interface is not a valid parent link");
     if (getLink(this.#netlink, parent) || vlanOf(parent)) return;
