@@ -17,6 +17,9 @@ export interface StatsSample {
   readonly networks: Readonly<Record<string, ContainerNetworkStats>> | undefined;
 }
 
+/** Docker says "no limit" with the largest 64-bit number; the next larger double would overflow Go's uint64. */
+const unlimited = 2 ** 64 - 2048;
+
 const noCpu: ContainerCPUStats = {
   cpu_usage: { total_usage: 0, usage_in_kernelmode: 0, usage_in_usermode: 0 },
   throttling_data: { periods: 0, throttled_periods: 0, throttled_time: 0 },
@@ -50,8 +53,7 @@ export function statsResponse(
     preread: before?.read ?? zeroTime,
     pids_stats: {
       current: pids.current,
-      // Docker says "no limit" with the largest 64-bit number.
-      limit: Number.isFinite(pids.limit) ? pids.limit : 18446744073709551615,
+      limit: Number.isFinite(pids.limit) ? pids.limit : unlimited,
     },
     blkio_stats: blkio(io.bytes, io.operations),
     num_procs: 0,
