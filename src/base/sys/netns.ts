@@ -1,4 +1,5 @@
 import { dlopen, FFIType } from "bun:ffi";
+import { fstatSync, statSync } from "node:fs";
 import { errno, SystemError } from "./libc.ts";
 import { closeFd, openFd } from "./sockets.ts";
 
@@ -16,6 +17,13 @@ export interface NetworkNamespace extends Disposable {
 export function openNetworkNamespace(pid: number): NetworkNamespace {
   const fd = openFd(`/proc/${pid}/ns/net`);
   return { fd, [Symbol.dispose]: () => closeFd(fd) };
+}
+
+/** True for the namespace this thread is in: the host's, for all that concerns containers. */
+export function isCurrentNamespace(fd: number): boolean {
+  const other = fstatSync(fd);
+  const own = statSync("/proc/thread-self/ns/net");
+  return other.ino === own.ino && other.dev === own.dev;
 }
 
 /**

@@ -1,39 +1,28 @@
 import { randomBytes } from "node:crypto";
 import { conflict, invalid, TugError } from "../../base/lib/errors.ts";
 import { randomId, shortId } from "../../base/lib/ids.ts";
-import { formatIp, type IpAddress, ipBytes, parseIp } from "../../base/lib/ip.ts";
-import type { Log } from "../../base/lib/log.ts";
-import { probeBind } from "../../base/sys/bind-probe.ts";
+import { formatIp, parseIp } from "../../base/lib/ip.ts";
 import { SystemError } from "../../base/sys/libc.ts";
-import type { NetlinkSocket } from "../../base/sys/netlink.ts";
-import { forgetUdpFlows, isUntracked } from "../../base/sys/netlink-conntrack.ts";
-import { type NetworkNamespace, openNetworkNamespace } from "../../base/sys/netns.ts";
-import type { NetworkCatalog } from "./catalog.ts";
-import { noElements, publishElements } from "./firewall.ts";
-import type { Firewall } from "./firewall-apply.ts";
+import { isCurrentNamespace, type NetworkNamespace, openNetworkNamespace } from "../../base/sys/netns.ts";
+import { identify, isAlive, type ProcessIdentity } from "../../base/sys/pidfd.ts";
+import { dnsNames, interfaceAddresses, interfaceSysctls, macOf } from "./endpoint-parts.ts";
 import { type Allocation, chooseAddress } from "./ipam.ts";
-import type { EndpointRequest, Network, PortPublication, Sandbox } from "./network.ts";
-import { hostBinding, interfacePrefix, isInterfaceName } from "./options.ts";
-import { planPorts, type TakenPort } from "./ports.ts";
-import type { EndpointRecord, NetworkRecords } from "./records.ts";
-import { type InterfaceAddress, SandboxNetwork } from "./sandbox.ts";
+import type { EndpointRequest, PortPublication, Sandbox } from "./network.ts";
+import { interfacePrefix, isInterfaceName } from "./options.ts";
+import { Publisher, type PublisherDeps } from "./publisher.ts";
+import type { EndpointRecord } from "./records.ts";
+import { SandboxNetwork } from "./sandbox.ts";
 
-export interface EndpointDeps {
-  readonly records: NetworkRecords;
-  readonly catalog: NetworkCatalog;
-  readonly firewall: Firewall;
-  readonly conntrack: NetlinkSocket;
-  readonly log: Log;
-  readonly defaultHostIp: string;
-}
+export type EndpointDeps = PublisherDeps;
 
 /** Endpoints: addresses, links and published ports. Synchronous throughout: no two operations ever interleave. */
 export class Endpoints {
   readonly #deps: EndpointDeps;
-  #nextEphemeral = 0;
+  readonly #publisher: Publisher;
 
   constructor(deps: EndpointDeps) {
     this.#deps = deps;
+    this.#publisher = new Publisher(deps);
   }
 
   allocate(request: EndpointRequest): EndpointRecord {
@@ -95,6 +84,7 @@ export class Endpoints {
       hostInterface: "",
       containerInterface: "",
       pid: 0,
+      startTime: "",
     };
     records.putEndpoint(endpoint);
     return endpoint;
@@ -107,8 +97,9 @@ export class Endpoints {
     const network = catalog.get(endpoint.network);
     const driver = catalog.driver(network);
     if (network.driver === "host") return this.#put({ ...endpoint, attached: true, pid: sandbox.pid });
-    const ports = driver.publishes && !network.internal ? this.#planPorts(endpoint, network) : [];
-    using netns = openNamespace(sandbox);
+    const ports = driver.publishes && !network.internal ? this.#publisher.plan(endpoint, network) : [];
+    const process = identify(sandbox.pid);
+    using netns = openNamespace(sandbox, process);
     using inside = new SandboxNetwork(netns.fd);
     if (driver.addressless) {
       inside.loopbackUp();
@@ -123,6 +114,7 @@ export class Endpoints {
       ports,
       attached: true,
       pid: sandbox.pid,
+      startTime: process?.startTime ?? "",
       hostInterface,
       containerInterface,
     };
@@ -138,12 +130,12 @@ export class Endpoints {
       });
       inside.configure(containerInterface, interfaceAddresses(attached), interfaceSysctls(attached));
       this.#route(inside, endpoint.containerId);
-      this.#change(undefined, attached);
+      this.#publisher.change(undefined, attached);
     } catch (error) {
       records.putEndpoint(endpoint);
       try {
         driver.removeLink(network, { hostName: hostInterface }, false);
-        this.#change(attached, undefined);
+        this.#publisher.change(attached, undefined);
       } catch (cleanup) {
         log.warn("half-made endpoint not removed", { endpoint: id, error: cleanup });
       }
@@ -168,9 +160,9 @@ export class Endpoints {
     // Host side first, record last: what is interrupted is done again.
     const rest: EndpointRecord = { ...endpoint, ports: [] };
     this.#put(rest);
-    this.#change(endpoint, undefined);
+    this.#publisher.change(endpoint, undefined);
     if (endpoint.hostInterface !== "") {
-      const netns = openIfAlive(endpoint.pid);
+      const netns = openIfAlive(endpoint);
       try {
         const driver = catalog.driver(network);
         driver.removeLink(network, { hostName: endpoint.hostInterface }, netns === undefined);
@@ -208,10 +200,10 @@ export class Endpoints {
     const network = this.#deps.catalog.get(before.network);
     if (!before.attached) return this.#put({ ...before, requestedPorts: requested });
     const publishes = this.#deps.catalog.driver(network).publishes && !network.internal;
-    const ports = publishes ? this.#planPorts({ ...before, requestedPorts: requested }, network) : [];
+    const ports = publishes ? this.#publisher.plan({ ...before, requestedPorts: requested }, network) : [];
     const after = this.#put({ ...before, ports, requestedPorts: requested });
     try {
-      this.#change(before, after);
+      this.#publisher.change(before, after);
     } catch (error) {
       this.#put(before);
       throw error;
@@ -228,79 +220,6 @@ export class Endpoints {
   #put(endpoint: EndpointRecord): EndpointRecord {
     this.#deps.records.putEndpoint(endpoint);
     return endpoint;
-  }
-
-  /** Publications of an endpoint come, go or change. */
-  #change(before: EndpointRecord | undefined, after: EndpointRecord | undefined): void {
-    const elements = (endpoint: EndpointRecord | undefined) =>
-      endpoint
-        ? publishElements({ ...endpoint, network: this.#deps.catalog.get(endpoint.network) })
-        : noElements;
-    this.#deps.firewall.change(elements(before), elements(after));
-    for (const [one, other] of [
-      [before, after],
-      [after, before],
-    ] as const) {
-      for (const port of one?.ports ?? []) {
-        if (port.protocol !== "udp" || port.hostPort === undefined) continue;
-        if (other?.ports.some((same) => same.protocol === "udp" && same.hostPort === port.hostPort)) continue;
-        this.#forgetFlows(port.hostIp.includes(":") ? 6 : 4, port.hostPort);
-      }
-    }
-  }
-
-  #forgetFlows(family: 4 | 6, port: number): void {
-    try {
-      forgetUdpFlows(this.#deps.conntrack, family, port);
-    } catch (error) {
-      if (!isUntracked(error)) this.#deps.log.warn("UDP flows not forgotten", { port, error });
-    }
-  }
-
-  #planPorts(endpoint: EndpointRecord, network: Network): readonly PortPublication[] {
-    if (endpoint.requestedPorts.length === 0) return [];
-    const taken: TakenPort[] = [...this.#deps.firewall.foreignPorts()];
-    const own = new Set<string>();
-    for (const other of this.#deps.records.endpoints.values()) {
-      for (const port of other.ports) {
-        if (port.hostPort === undefined) continue;
-        if (other.id === endpoint.id) own.add(`${port.protocol} ${port.hostIp} ${port.hostPort}`);
-        else taken.push({ protocol: port.protocol, hostIp: port.hostIp, hostPort: port.hostPort });
-      }
-    }
-    // A container on several networks publishes through the first that was attached.
-    const elsewhere = this.#deps.records
-      .ofContainer(endpoint.containerId)
-      .filter((other) => other.id !== endpoint.id)
-      .flatMap((other) => other.ports);
-    const requested = endpoint.requestedPorts.filter(
-      (port) =>
-        !elsewhere.some(
-          (other) =>
-            other.protocol === port.protocol &&
-            other.containerPort === port.containerPort &&
-            (port.hostPort === undefined || (other.hostPort ?? 0) >= port.hostPort) &&
-            (port.hostPort === undefined || (other.hostPort ?? 0) <= (port.hostPortEnd ?? port.hostPort)),
-        ),
-    );
-    const plan = planPorts({
-      requested,
-      kept: endpoint.ports,
-      ipv4: endpoint.ipv4 !== "",
-      ipv6: endpoint.ipv6 !== "",
-      defaultHostIp: hostBinding(network) ?? this.#deps.defaultHostIp,
-      taken,
-      probe: (protocol, hostIp, port) => {
-        // What is published here already is not bound by anybody else; asking again would be wrong for a changed set.
-        if (own.has(`${protocol} ${hostIp} ${port}`)) return undefined;
-        const address = parseIp(hostIp);
-        return address ? probeBind(protocol, ipBytes(address), port) : "invalid address";
-      },
-      endpoint: `${endpoint.containerName} (${endpoint.id})`,
-      ephemeralStart: this.#nextEphemeral,
-    });
-    this.#nextEphemeral = plan.nextEphemeral;
-    return plan.ports;
   }
 
   /** The default route belongs to the endpoint of highest priority; of equals to one that is not internal, then by network name. */
@@ -333,66 +252,44 @@ export class Endpoints {
   }
 }
 
-function interfaceAddresses(endpoint: EndpointRecord): readonly InterfaceAddress[] {
-  return [
-    [endpoint.ipv4, endpoint.ipv4PrefixLength] as const,
-    [endpoint.ipv6, endpoint.ipv6PrefixLength] as const,
-  ].flatMap(([text, prefixLength]) => {
-    const address = text === "" ? undefined : parseIp(text);
-    return address ? [{ address, prefixLength }] : [];
-  });
-}
-
-/** `--network name=x,driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1,...` */
-function interfaceSysctls(endpoint: EndpointRecord): Readonly<Record<string, string>> {
-  const text = endpoint.driverOptions["com.docker.network.endpoint.sysctls"];
-  if (!text) return {};
-  const result: Record<string, string> = {};
-  for (const one of text.split(",")) {
-    const match = /^net\.(ipv4|ipv6|mpls)\.(conf|neigh)\.IFNAME\.([a-z0-9_]+)=([\w .-]+)$/.exec(one.trim());
-    if (!match)
-      throw invalid(
-        `unable to parse sysctl ${one}: it must be net.<family>.<conf|neigh>.IFNAME.<name>=<value>`,
-      );
-    result[`net/${match[1]}/${match[2]}/${endpoint.containerInterface}/${match[3]}`] = match[4] ?? "";
-  }
-  return result;
-}
-
-/** What DNS answers for this container: name, aliases, short id, and a hostname that was set (Docker's order). */
-function dnsNames(request: EndpointRequest): readonly string[] {
-  const names = [request.containerName, ...request.aliases, shortId(request.containerId)];
-  if (request.hostname !== "") names.push(request.hostname);
-  return [...new Set(names.filter((name) => name !== ""))];
-}
-
-/** From the address, so that a neighbour's ARP cache stays right when an address is used again; random without one. */
-function macOf(address: IpAddress | undefined): string {
-  const tail = address ? ipBytes(address) : randomBytes(4);
-  return [0x02, 0x42, ...tail].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
-}
-
-function openNamespace(sandbox: Sandbox): NetworkNamespace {
-  try {
-    return openNetworkNamespace(sandbox.pid);
-  } catch (error) {
-    throw new TugError(
+function openNamespace(sandbox: Sandbox, process: ProcessIdentity | undefined): NetworkNamespace {
+  const gone = (cause?: unknown) =>
+    new TugError(
       "internal",
       `container ${shortId(sandbox.containerId)} ended before its network was set up`,
-      {
-        cause: error,
-      },
+      { cause },
+    );
+  if (!process) throw gone();
+  let netns: NetworkNamespace;
+  try {
+    netns = openNetworkNamespace(sandbox.pid);
+  } catch (error) {
+    throw gone(error);
+  }
+  if (isCurrentNamespace(netns.fd)) {
+    netns[Symbol.dispose]();
+    throw new TugError(
+      "internal",
+      `container ${shortId(sandbox.containerId)} has no network namespace of its own`,
     );
   }
+  return netns;
 }
 
-/** Undefined when the process, and so its namespace, is gone. */
-function openIfAlive(pid: number): NetworkNamespace | undefined {
-  if (pid === 0) return undefined;
+/**
+ * Undefined when the process, and so its namespace, is gone. Looked at again after opening: a pid that was given to somebody else
+ * meanwhile would lead into his network.
+ */
+function openIfAlive(process: ProcessIdentity): NetworkNamespace | undefined {
+  if (process.pid === 0 || !isAlive(process)) return undefined;
+  let netns: NetworkNamespace;
   try {
-    return openNetworkNamespace(pid);
+    netns = openNetworkNamespace(process.pid);
   } catch (error) {
     if (error instanceof SystemError) return undefined;
     throw error;
   }
+  if (isAlive(process) && !isCurrentNamespace(netns.fd)) return netns;
+  netns[Symbol.dispose]();
+  return undefined;
 }

@@ -170,6 +170,15 @@ test("what the daemon's death interrupted is put right by the next one", async (
   expect(ask("127.0.0.1", 18100)).toContain("alive");
 });
 
+test("a process on the host's own network is never plumbed", async () => {
+  const network = await bench.service.create(networkSpec("wrong"));
+  const container = await bench.container("wrong");
+  const endpoint = await bench.service.allocate(endpointRequest(container, network));
+  const wrong = { containerId: container.containerId, pid: process.pid };
+  await expect(bench.service.attach(endpoint, wrong)).rejects.toThrow("has no network namespace of its own");
+  expect(Bun.spawnSync(["ip", "-br", "link"]).stdout.toString()).not.toContain("eth0");
+});
+
 test("a container that is gone before its network is set up leaves nothing", async () => {
   const network = await bench.service.create(networkSpec("ghost"));
   const container = await bench.container("ghost");

@@ -16,8 +16,9 @@ export interface EndpointRecord extends Endpoint {
   /** Interface on the host and in the container; "" while not attached. */
   readonly hostInterface: string;
   readonly containerInterface: string;
-  /** Process whose namespace it is attached to; 0: none. */
+  /** Process whose namespace it is attached to, and its start time against reuse of the number; 0: none. */
   readonly pid: number;
+  readonly startTime: string;
 }
 
 const migrations = [

@@ -1,4 +1,3 @@
-import { processStat } from "../../../base/sys/pidfd.ts";
 import type { Network } from "../network.ts";
 import type { NetworkRecords } from "../records.ts";
 import type { DnsContainer } from "./protocol.ts";
@@ -21,13 +20,11 @@ export function dnsContainer(
   const named = attached.filter(({ network }) => hasNames(network));
   const first = named[0];
   if (!first) return undefined;
-  const stat = processStat(first.endpoint.pid);
-  if (!stat) return undefined;
   const servers = named.flatMap(({ endpoint }) => endpoint.dns.servers);
   return {
     id: containerId,
     pid: first.endpoint.pid,
-    startTime: stat.startTime,
+    startTime: first.endpoint.startTime,
     servers: servers.length > 0 ? [...new Set(servers)] : defaultServers,
     external: attached.some(({ network }) => !network.internal),
     networks: named.map(({ endpoint, network }) => ({

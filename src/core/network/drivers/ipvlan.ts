@@ -4,7 +4,7 @@ import type { IpvlanMode } from "../../../base/sys/netlink-route.ts";
 import type { NetworkDriver } from "../driver.ts";
 import type { Network, NetworkSpec } from "../network.ts";
 import { mtu } from "../options.ts";
-import { addLink, ParentInterface } from "./parent-interface.ts";
+import { addLink, ParentInterface } from "../parent-interface.ts";
 
 export interface IpvlanDeps {
   readonly netlink: NetlinkSocket;

@@ -1,15 +1,15 @@
-import { invalid, TugError } from "../../../base/lib/errors.ts";
-import { SystemError } from "../../../base/sys/libc.ts";
-import type { NetlinkSocket } from "../../../base/sys/netlink.ts";
+import { invalid, TugError } from "../../base/lib/errors.ts";
+import { SystemError } from "../../base/sys/libc.ts";
+import type { NetlinkSocket } from "../../base/sys/netlink.ts";
 import {
   deleteLinkMessage,
   getLink,
   type NewLink,
   newLinkMessage,
   setLinkMessage,
-} from "../../../base/sys/netlink-route.ts";
-import type { Network, NetworkSpec } from "../network.ts";
-import { isInterfaceName } from "../options.ts";
+} from "../../base/sys/netlink-route.ts";
+import type { Network, NetworkSpec } from "./network.ts";
+import { isInterfaceName } from "./options.ts";
 
 /**
  * What macvlan and ipvlan share: they hang on a `parent` interface of the host: one that exists, `eth0.10` (a VLAN made on demand),
@@ -31,8 +31,7 @@ export class ParentInterface {
   validate(spec: NetworkSpec): void {
     const parent = spec.options["parent"];
     if (!parent) return;
-    if (!isInterfaceName(parent))
-      throw invalid(`invalid parent interface name: ${parent}`);
+    if (!isInterfaceName(parent)) throw invalid(`invalid parent interface name: ${parent}`);
     if (parent === "lo") throw invalid("loopback interface is not a valid parent link");
     if (getLink(this.#netlink, parent) || vlanOf(parent)) return;
     throw invalid(`invalid subinterface vlan name ${parent}, example formatting is eth0.10`);
