@@ -11,16 +11,19 @@ import { FdOutput, type Output } from "./io/output.ts";
 
 /** Runs `tug` with the arguments behind its name; resolves with the exit code, everything written. */
 export async function main(argv: readonly string[]): Promise<number> {
-  const out = new FdOutput(1);
-  const err = new FdOutput(2);
+  const { out, err } = FdOutput.pair();
+  let code: number;
   try {
-    return await dispatch(argv, out, err);
+    code = await dispatch(argv, out, err);
+    await out.flush();
   } catch (error) {
-    if (isBrokenPipe(error)) return 1;
-    const text = failureText(error);
+    code = isBrokenPipe(error) ? 1 : exitCodeOf(error);
+    const text = isBrokenPipe(error) ? undefined : failureText(error);
+    await out.flush().catch(() => undefined); // the reader is gone; the failure is told on stderr
     if (text !== undefined) await err.write(text).catch(() => undefined); // stderr is gone: nobody to tell
-    return exitCodeOf(error);
   }
+  await err.flush().catch(() => undefined);
+  return code;
 }
 
 async function dispatch(argv: readonly string[], out: Output, err: Output): Promise<number> {

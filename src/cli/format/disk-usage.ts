@@ -76,7 +76,7 @@ export function usageRows(usage: DiskUsage): UsageRow[] {
 }
 
 const rowSpec: ListSpec<UsageRow> = {
-  typeName: "*formatter.diskUsageContext",
+  typeName: "*formatter.diskUsageImagesContext",
   quiet: "Type",
   columns: ["Type", "TotalCount", "Active", "Size", "Reclaimable"],
   fields: {

@@ -4,6 +4,12 @@ import type { Context } from "../context.ts";
 import { text } from "../flags/flag.ts";
 import { indentJson } from "./json.ts";
 
+/** A noun whose templates see a Go struct alone: its name in errors, and the fields that JSON may leave out. */
+export interface StructType {
+  readonly name: string;
+  readonly absent: Readonly<Record<string, unknown>>;
+}
+
 export const formatFlag = text("f", "How to print: 'json' or a Go template");
 
 /**
@@ -15,6 +21,7 @@ export async function printInspected(
   operands: readonly string[],
   format: string,
   find: (operand: string) => Promise<string>,
+  type?: StructType,
 ): Promise<number> {
   const found: string[] = [];
   const failures: string[] = [];
@@ -28,27 +35,41 @@ export async function printInspected(
       failures.push(messageOf(error));
     }
   }
-  await context.out.write(await render(found, format, failures));
+  await context.out.write(await render(found, format, failures, type));
   if (failures.length > 0) throw new TugError("not-found", failures.join("\n"));
   return 0;
 }
 
-async function render(found: readonly string[], format: string, failures: string[]): Promise<string> {
+async function render(
+  found: readonly string[],
+  format: string,
+  failures: string[],
+  type: StructType | undefined,
+): Promise<string> {
   if (format === "") return found.length === 0 ? "[]\n" : `${indentJson(`[${found.join(",")}]`)}\n`;
   if (format === "json") return found.length === 0 ? "[]\n" : `[${found.join(",")}]\n`;
-  const [{ compileTemplate }, { shapeOf }, { parseGoJson }] = await Promise.all([
+  const [{ compileTemplate }, { shapeOf }, { alias, parseGoJson }] = await Promise.all([
     import("./template/execute.ts"),
     import("./shapes.ts"),
     import("./nil.ts"),
   ]);
   let run: (data: unknown) => string;
   try {
-    run = compileTemplate(format, { missing: "map-error", shapeOf });
+    run = compileTemplate(
+      format,
+      type ? { missing: "struct", typeName: type.name, shapeOf } : { missing: "map-error", shapeOf },
+    );
   } catch (error) {
     throw exitError(`template parsing error: ${messageOf(error)}`, 64, error);
   }
+  const view = (text: string) => {
+    const object = parseGoJson(text);
+    if (typeof object !== "object" || object === null) return object;
+    for (const [name, value] of Object.entries(type?.absent ?? {})) alias(object, name, value);
+    return object;
+  };
   try {
-    return found.length === 0 ? "\n" : found.map((text) => `${run(parseGoJson(text))}\n`).join("");
+    return found.length === 0 ? "\n" : found.map((text) => `${run(view(text))}\n`).join("");
   } catch (error) {
     failures.length = 0;
     failures.push(`template parsing error: ${messageOf(error)}`);

@@ -23,6 +23,8 @@ export interface ListOptions {
   readonly quiet?: boolean;
   /** Two tabwriter settings that differ for few commands. */
   readonly minWidth?: number;
+  /** What `ps` says before the errors of a template; every other listing says the same of both. */
+  readonly blame?: { readonly parsing: string; readonly running: string };
 }
 
 /** Renders items as `--format` asks: the default table, `table TEMPLATE`, `json`, or a template a line. */
@@ -42,7 +44,7 @@ export async function renderList<T>(
       text.replace(/[<>&]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`); // as Go's json.Marshal
     return items.map((item) => `${escaped(toJson(exposed(spec, item)))}\n`).join("");
   }
-  return await templated(spec, items, format, options.minWidth);
+  return await templated(spec, items, options);
 }
 
 function plainTable<T>(spec: ListSpec<T>, items: readonly T[], minWidth?: number): string {
@@ -51,11 +53,12 @@ function plainTable<T>(spec: ListSpec<T>, items: readonly T[], minWidth?: number
   return `${alignColumns([fields.map((field) => field.header).join("\t"), ...rows].join("\n"), minWidth)}\n`;
 }
 
+const templateBlame = { parsing: "template parsing error", running: "template parsing error" };
+
 async function templated<T>(
   spec: ListSpec<T>,
   items: readonly T[],
-  format: string,
-  minWidth?: number,
+  { format, minWidth, blame = templateBlame }: ListOptions,
 ): Promise<string> {
   const { compileTemplate } = await import("./template/execute.ts");
   const isTable = format.startsWith("table");
@@ -63,10 +66,10 @@ async function templated<T>(
     .trim()
     .replaceAll("\\t", "\t")
     .replaceAll("\\n", "\n");
-  const run = wrapTemplate("failed to parse template", () =>
+  const run = wrapTemplate(blame.parsing, () =>
     compileTemplate(source, { missing: "struct", typeName: spec.typeName }),
   );
-  const rows = wrapTemplate("failed to execute template", () =>
+  const rows = wrapTemplate(blame.running, () =>
     items.map((item) => `${run(exposed(spec, item))}\n`).join(""),
   );
   if (!isTable) return rows;
@@ -74,7 +77,7 @@ async function templated<T>(
   const headers: Record<string, unknown> = {};
   for (const [name, field] of Object.entries(spec.fields))
     headers[name] = field.header === "" ? (label: unknown) => labelHeader(label) : field.header;
-  const heading = wrapTemplate("failed to execute template", () =>
+  const heading = wrapTemplate(blame.running, () =>
     compileTemplate(source, { functions: headerFunctions() })(headers),
   );
   return alignColumns(`${heading}\n${rows}`, minWidth);

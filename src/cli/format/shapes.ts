@@ -21,7 +21,7 @@ const structs: readonly (readonly string[])[] = [
   ["Name", "MaximumRetryCount"],
   ["Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation"],
   ["Type", "Config"],
-  ["Subnet", "IPRange", "Gateway", "AuxAddress"],
+  ["Subnet", "IPRange", "Gateway", "AuxiliaryAddresses"],
   ["Driver", "Options", "Config"],
   ["Name", "EndpointID", "MacAddress", "IPv4Address", "IPv6Address"],
   ["PathOnHost", "PathInContainer", "CgroupPermissions"],
@@ -29,6 +29,7 @@ const structs: readonly (readonly string[])[] = [
   ["Start", "End", "ExitCode", "Output"],
   ["Status", "FailingStreak", "Log"],
   ["Type", "Layers"],
+  ["Network"],
 ];
 
 /** The struct's fields an object stands for, or undefined for a map. */
@@ -43,13 +44,13 @@ export function shapeOf(value: object): readonly string[] | undefined {
 
 /** Most of a struct's fields are there; those that are empty may be left out of the JSON. */
 function covers(fields: readonly string[], keys: readonly string[]): boolean {
-  return keys.length >= 2 && keys.length * 2 >= fields.length;
+  return keys.length >= Math.min(2, fields.length) && keys.length * 2 >= fields.length;
 }
 
 /** How Go prints a field that the JSON left out. */
 export const zeros: Readonly<Record<string, string>> = {
   Health: "<nil>",
-  AuxAddress: "map[]",
+  AuxiliaryAddresses: "map[]",
   Options: "map[]",
   Log: "[]",
 };

@@ -25,6 +25,7 @@ export async function showProgress(
 /** Takes everything and shows nothing (`--quiet`). */
 export const silentOutput: Output = {
   write: () => Promise.resolve(),
+  flush: () => Promise.resolve(),
   isTerminal: false,
   size: () => ({ width: 0, height: 0 }),
 };

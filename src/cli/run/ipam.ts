@@ -1,5 +1,5 @@
 import { invalid } from "../../base/lib/errors.ts";
-import { contains, overlaps, parseIp, parsePrefix } from "../../base/lib/ip.ts";
+import { contains, type IpPrefix, parseIp, parsePrefix } from "../../base/lib/ip.ts";
 import type { IPAMConfig } from "../../base/spec/docker/api.gen.ts";
 
 /** Joins --subnet, --ip-range, --gateway and --aux-address: each of the others belongs to the subnet that contains it. */
@@ -12,25 +12,22 @@ export function ipamConfig(
   if (subnets.length < ranges.length || subnets.length < gateways.length) {
     throw invalid("every ip-range or gateway must have a corresponding subnet");
   }
-  const pools = subnets.map((text) => {
-    const prefix = parsePrefix(text); // one that is none is the daemon's to refuse
-    const config: IPAMConfig = { Subnet: text };
-    return { prefix, config };
-  });
-  pools.forEach(({ prefix }, at) => {
-    if (pools.slice(0, at).some((other) => other.prefix && prefix && overlaps(other.prefix, prefix))) {
+  const configs: (IPAMConfig & { Subnet: string })[] = [];
+  for (const Subnet of subnets) {
+    // A single subnet is the daemon's to refuse; several are compared here.
+    if (configs.some((other) => isIn(other.Subnet, Subnet) || isIn(Subnet, other.Subnet))) {
       throw invalid("multiple overlapping subnet configuration is not supported");
     }
-  });
-  const poolOf = (text: string, what: string) => {
-    const address = parsePrefix(text) ?? parseIp(text);
-    if (!address) throw invalid(`invalid address: ${text}`);
-    const pool = pools.find(({ prefix }) => prefix && contains(prefix, address));
-    if (!pool) throw invalid(`no matching subnet for ${what} ${text}`);
-    return pool.config;
+    configs.push({ Subnet });
+  }
+  const configOf = (text: string, what: string) => {
+    const found = configs.find(({ Subnet }) => isIn(Subnet, text));
+    if (!found) throw invalid(`no matching subnet for ${what} ${text}`);
+    return found;
   };
   for (const range of ranges) {
-    const config = poolOf(range, "range");
+    prefix(range, "");
+    const config = configOf(range, "range");
     if (config.IPRange !== undefined)
       throw invalid(
         `cannot configure multiple ranges (${range}, ${config.IPRange}) on the same subnet (${config.Subnet})`,
@@ -38,7 +35,7 @@ export function ipamConfig(
     config.IPRange = range;
   }
   for (const gateway of gateways) {
-    const config = poolOf(gateway, "gateway");
+    const config = configOf(gateway, "gateway");
     if (config.Gateway !== undefined)
       throw invalid(
         `cannot configure multiple gateways (${gateway}, ${config.Gateway}) for the same subnet (${config.Subnet})`,
@@ -46,8 +43,21 @@ export function ipamConfig(
     config.Gateway = gateway;
   }
   for (const [name, address] of Object.entries(auxiliary)) {
-    const config = poolOf(address, "aux-address");
+    const config = configOf(address, "aux-address");
     config.AuxiliaryAddresses = { ...config.AuxiliaryAddresses, [name]: address };
   }
-  return pools.map(({ config }) => config);
+  return configs;
+}
+
+/** Whether an address, or the address of a prefix, lies in the subnet; text that is neither lies nowhere. */
+function isIn(subnet: string, text: string): boolean {
+  const outer = prefix(subnet, "invalid subnet: ");
+  const address = text.includes("/") ? prefix(text, "") : parseIp(text);
+  return address !== undefined && contains(outer, address);
+}
+
+function prefix(text: string, before: string): IpPrefix {
+  const parsed = parsePrefix(text);
+  if (!parsed) throw invalid(`${before}invalid CIDR address: ${text}`);
+  return parsed;
 }

@@ -26,13 +26,13 @@ export async function joinStreams(
 ): Promise<StreamEnd> {
   const raw = options.tty && options.stdin && context.in.isTerminal;
   const source = { next: () => stream.read() };
-  const toOut = options.stdout ? (chunk: Uint8Array) => context.out.write(chunk) : ignore;
-  const toErr = options.stderr ? (chunk: Uint8Array) => context.err.write(chunk) : ignore;
+  const { out, err } = context;
+  const stdout = options.stdout ? (chunk: Uint8Array) => out.write(chunk) : ignore;
+  const stderr = options.stderr ? (chunk: Uint8Array) => err.write(chunk) : ignore;
   if (raw) context.in.setRaw(true);
   try {
-    const output = (
-      options.tty ? copyRaw(source, toOut) : demultiplex(source, { stdout: toOut, stderr: toErr })
-    ).then(() => "ended" as const);
+    const copied = options.tty ? copyRaw(source, stdout) : demultiplex(source, { stdout, stderr });
+    const output = copied.then(() => "ended" as const);
     if (!options.stdin) return await output;
     const input = copyInput(context, stream, options);
     const first = await Promise.race([output, input]);

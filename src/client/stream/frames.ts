@@ -4,8 +4,8 @@ export type StreamName = "stdout" | "stderr";
 
 /** Where the two output streams go; a promise means "wait before the next". */
 export interface FrameSink {
-  stdout(chunk: Uint8Array): void | Promise<void>;
-  stderr(chunk: Uint8Array): void | Promise<void>;
+  stdout(chunk: Uint8Array): Promise<void> | undefined;
+  stderr(chunk: Uint8Array): Promise<void> | undefined;
 }
 
 /** Anything chunks can be pulled from: a reply body or a hijacked connection. */
@@ -58,7 +58,7 @@ export async function demultiplex(source: ChunkSource, sink: FrameSink): Promise
 /** A terminal's stream: one channel, no frames. */
 export async function copyRaw(
   source: ChunkSource,
-  write: (chunk: Uint8Array) => void | Promise<void>,
+  write: (chunk: Uint8Array) => Promise<void> | undefined,
 ): Promise<void> {
   for (;;) {
     const pulled = source.next();

@@ -32,9 +32,10 @@ export const command = defineCommand({
       until: values.until && timestampFlag("until", values.until, now),
       tail: values.tail,
     });
-    const out = (chunk: Uint8Array) => context.out.write(chunk);
-    if (container.Config?.Tty) await copyRaw(reply.body, out);
-    else await demultiplex(reply.body, { stdout: out, stderr: (chunk) => context.err.write(chunk) });
+    const stdout = (chunk: Uint8Array) => context.out.write(chunk);
+    const stderr = (chunk: Uint8Array) => context.err.write(chunk);
+    if (container.Config?.Tty) await copyRaw(reply.body, stdout);
+    else await demultiplex(reply.body, { stdout, stderr });
     return 0;
   },
 });

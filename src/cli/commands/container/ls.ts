@@ -45,7 +45,11 @@ export const command = defineCommand({
     const spec = containerFields({ whole: values["no-trunc"], now: Date.now(), size: values.size });
     const shown = values.quiet ? "" : format;
     await context.out.write(
-      await renderList<ContainerSummary>(spec, containers, { format: shown, quiet: values.quiet }),
+      await renderList<ContainerSummary>(spec, containers, {
+        format: shown,
+        quiet: values.quiet,
+        blame: { parsing: "failed to parse template", running: "failed to execute template" },
+      }),
     );
     return 0;
   },

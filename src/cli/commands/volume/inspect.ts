@@ -9,6 +9,10 @@ export const command = defineCommand({
   flags: { format: formatFlag },
   async run(context, { values, args }) {
     const client = await context.client();
-    return await printInspected(context, args, values.format, (name) => inspectVolumeRaw(client, name));
+    const find = (name: string) => inspectVolumeRaw(client, name);
+    return await printInspected(context, args, values.format, find, {
+      name: "volume.Volume",
+      absent: { ClusterVolume: null, CreatedAt: "", Status: {}, UsageData: null },
+    });
   },
 });
