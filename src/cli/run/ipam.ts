@@ -15,7 +15,7 @@ export function ipamConfig(
   const configs: (IPAMConfig & { Subnet: string })[] = [];
   for (const Subnet of subnets) {
     // A single subnet is the daemon's to refuse; several are compared here.
-    if (configs.some((other) => isIn(other.Subnet, Subnet) || isIn(Subnet, other.Subnet))) {
+    if (configs.some((other) => isIn(Subnet, other.Subnet) || isIn(other.Subnet, Subnet))) {
       throw invalid("multiple overlapping subnet configuration is not supported");
     }
     configs.push({ Subnet });
