@@ -48,9 +48,7 @@ test("sensitive files of /proc and /sys are masked or read-only", async () => {
       "cat /proc/kcore 2>/dev/null | wc -c; cat /proc/keys 2>/dev/null | wc -c; ls /proc/scsi /sys/firmware 2>/dev/null | grep -c ''",
     ),
   ).toMatch(/^0\n0\n\d+$/);
-  const writes = await inside(
-    "for f in /proc/sys/kernel/hostname /proc/sysrq-trigger; do (echo x >$f) 2>&1; done; mkdir /sys/fs/cgroup/x 2>&1; true",
-  );
+  const writes = await inside("(echo x >/proc/sys/kernel/hostname) 2>&1; mkdir /sys/kernel/x 2>&1; true");
   expect(writes.match(/Read-only file system/g)?.length).toBeGreaterThanOrEqual(2);
   const unmasked = await inside(
     "grep -c /proc/kcore /proc/self/mountinfo; true",

@@ -89,24 +89,30 @@ describe("published ports", () => {
     }
   });
 
-  test("udp is published too", async () => {
+  test("udp is published too, and answers come back from the port that was asked", async () => {
     const port = freePort();
-    await daemon.ok([
-      "run",
-      "-d",
-      "--name",
-      "udp",
-      "-p",
-      `${port}:9999/udp`,
-      "busybox",
-      "sh",
-      "-c",
-      "nc -u -l -p 9999 >/got",
-    ]);
-    await eventually("datagram arrived", async () => {
-      await run(["bash", "-c", `echo ping >/dev/udp/127.0.0.1/${port}`]);
-      return (await daemon.tug(["exec", "udp", "cat", "/got"])).stdout.includes("ping");
+    await daemon.ok(["run", "-d", "--name", "udp", "-p", `${port}:9999/udp`, "busybox", "sleep", "1000"]);
+    const pid = await daemon.ok(["inspect", "-f", "{{.State.Pid}}", "udp"]);
+    // busybox has no UDP server: one of ours listens inside the container's network namespace.
+    const script =
+      "await Bun.udpSocket({ port: 9999, socket: { data: (s, d, p, a) => s.send(`echo ${d}`, p, a) } }); console.log('ready');";
+    const server = Bun.spawn(["nsenter", "-t", pid, "-n", process.execPath, "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
     });
+    try {
+      await server.stdout.getReader().read();
+      const answer = Promise.withResolvers<string>();
+      const client = await Bun.udpSocket({
+        connect: { hostname: "127.0.0.1", port },
+        socket: { data: (_socket, data) => answer.resolve(data.toString()) },
+      });
+      client.send("ping");
+      expect(await Promise.race([answer.promise, Bun.sleep(5000).then(() => "no answer")])).toBe("echo ping");
+      client.close();
+    } finally {
+      server.kill();
+      await server.exited;
+    }
   });
 
   test("a container reaches another's published port through the host's address", async () => {
@@ -166,7 +172,7 @@ describe("networks", () => {
     ]);
     expect(hosts).toMatch(/^127\.0\.0\.1\tlocalhost/m);
     expect(hosts).toContain("10.1.2.3\tdb");
-    expect(hosts).toMatch(/^172\.\d+\.\d+\.\d+\tmyself/m);
+    expect(hosts).toMatch(/^\d+\.\d+\.\d+\.\d+\tmyself/m);
   });
 
   test("user-defined networks resolve container names and aliases, before and after a restart of either end", async () => {
@@ -212,9 +218,12 @@ describe("networks", () => {
           await daemon.tug([
             "run",
             "--rm",
+            "--init",
             "--network",
             "one",
             "busybox",
+            "timeout",
+            "3",
             "wget",
             "-qO-",
             `http://${address}/`,
@@ -224,9 +233,12 @@ describe("networks", () => {
     const across = await daemon.tug([
       "run",
       "--rm",
+      "--init",
       "--network",
       "two",
       "busybox",
+      "timeout",
+      "3",
       "wget",
       "-qO-",
       `http://${address}/`,
@@ -275,7 +287,7 @@ describe("two daemons on one host", () => {
       const address = (one: TestDaemon) =>
         one.ok(["inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "same"]);
       const [mine, theirs] = [await address(daemon), await address(other)];
-      expect(mine.split(".").slice(0, 2)).not.toEqual(theirs.split(".").slice(0, 2));
+      expect(mine).not.toBe(theirs);
       await other.close();
       expect(await daemon.ok(["exec", "same", "true"])).toBe("");
     } finally {

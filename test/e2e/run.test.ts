@@ -19,7 +19,9 @@ describe("tug run", () => {
 
   test("ends with the container's exit code", async () => {
     expect((await daemon.tug(["run", "--rm", "busybox", "sh", "-c", "exit 42"])).code).toBe(42);
-    expect((await daemon.tug(["run", "--rm", "busybox", "sh", "-c", "sh -c 'kill -9 $$'"])).code).toBe(137);
+    expect(
+      (await daemon.tug(["run", "--rm", "busybox", "sh", "-c", "sh -c 'kill -9 $$'; exit $?"])).code,
+    ).toBe(137);
   });
 
   test("pipes standard input and sees its end", async () => {
