@@ -311,6 +311,11 @@ export const entries: readonly Entry[] = [
     load: () => import("./volume/rm.ts"),
   },
   {
+    path: "volume update",
+    summary: "Change a cluster volume",
+    load: () => import("./volume/update.ts"),
+  },
+  {
     path: "system df",
     summary: "Show what takes disk space",
     load: () => import("./system/df.ts"),
