@@ -43,8 +43,12 @@ export class LiveContainer {
   stopRequested = false;
 }
 
+/** So many outcomes of containers that removed themselves are remembered. */
+const departedLimit = 64;
+
 export class LiveTable {
   readonly #live = new Map<ContainerId, LiveContainer>();
+  readonly #departed = new Map<string, ExitOutcome>();
 
   of(id: ContainerId): LiveContainer {
     let live = this.#live.get(id);
@@ -61,6 +65,20 @@ export class LiveTable {
 
   forget(id: ContainerId): void {
     this.#live.delete(id);
+  }
+
+  /**
+   * A container made with --rm may be gone before the client that started it asks to wait for it: its outcome is kept for
+   * that question.
+   */
+  depart(id: ContainerId, outcome: ExitOutcome): void {
+    this.#departed.set(id, outcome);
+    const oldest = this.#departed.keys().next().value;
+    if (this.#departed.size > departedLimit && oldest !== undefined) this.#departed.delete(oldest);
+  }
+
+  departed(id: string): ExitOutcome | undefined {
+    return this.#departed.get(id);
   }
 
   /** Tells waiters what happened: an exit ends all but "removed", the removal ends the rest. */

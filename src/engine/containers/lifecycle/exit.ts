@@ -20,6 +20,13 @@ export async function handleExit(context: ContainerContext, exit: TaskExit): Pro
   });
 }
 
+/** The kernel killed a process of the container for want of memory; the container itself may go on. */
+export function handleOom(context: ContainerContext, id: string): void {
+  const record = context.store.get(id as ContainerId);
+  if (!record || !isAlive(record) || record.state.oomKilled) return;
+  emitContainer(context, context.store.setState(record.id, { oomKilled: true }), "oom");
+}
+
 /**
  * A run is over: everything it held on the host is let go, the exit is recorded, and the restart policy or --rm decides
  * what follows. The caller holds the lock.
@@ -51,11 +58,11 @@ export async function settleExit(
     status: plan.restart ? "restarting" : "exited",
     pid: 0,
     exitCode: exit.exitCode,
-    oomKilled: exit.oomKilled,
+    oomKilled: exit.oomKilled || record.state.oomKilled,
     finishedAt: formatRfc3339Nano(exit.at),
     endpoints: {},
   });
-  if (exit.oomKilled) emitContainer(context, ended, "oom");
+  if (exit.oomKilled && !record.state.oomKilled) emitContainer(context, ended, "oom");
   emitContainer(context, ended, "die", {
     execDuration: String(Math.floor(elapsedMs(record, exit.at) / 1000)),
     exitCode: String(exit.exitCode),

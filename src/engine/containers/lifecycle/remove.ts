@@ -82,6 +82,7 @@ export async function removeContainer(
   // Who waits for the removal hears of errors of the removal only; the CLI would print a failed start twice.
   context.live.settle(id, "removed", { StatusCode: record.state.exitCode });
   context.live.forget(id);
+  if (record.definition.host.AutoRemove) context.live.depart(id, { StatusCode: record.state.exitCode });
 }
 
 async function releaseVolumes(
