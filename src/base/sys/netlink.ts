@@ -131,6 +131,19 @@ export function attributes(payload: Buffer, offset = 0): Map<number, Buffer> {
   return found;
 }
 
+/** The entries of an attribute that is a list: repeated attributes of one type. */
+export function attributeList(payload: Buffer): readonly Buffer[] {
+  const entries: Buffer[] = [];
+  let at = 0;
+  while (at + 4 <= payload.length) {
+    const length = payload.readUInt16LE(at);
+    if (length < 4 || at + length > payload.length) break;
+    entries.push(payload.subarray(at + 4, at + length));
+    at += (length + 3) & ~3;
+  }
+  return entries;
+}
+
 export interface NetlinkReply {
   readonly type: number;
   /** After the 16-byte header. */

@@ -1,6 +1,6 @@
 import type { Log } from "../../base/lib/log.ts";
 import type { NetlinkSocket } from "../../base/sys/netlink.ts";
-import { listInetTables } from "../../base/sys/netlink-nftables.ts";
+import { listInetTables, listSetElements } from "../../base/sys/netlink-nftables.ts";
 import { type Nftables, openNftables } from "../../base/sys/nftables.ts";
 import {
   changeCommands,
@@ -11,7 +11,7 @@ import {
   removeCommands,
   rulesetCommands,
 } from "./firewall.ts";
-import { items, publishedPorts } from "./firewall-read.ts";
+import { items, publicationMaps, publishedPorts } from "./firewall-read.ts";
 import type { Network } from "./network.ts";
 import type { TakenPort } from "./ports.ts";
 
@@ -82,18 +82,13 @@ export class Firewall implements Disposable {
   foreignPorts(): readonly TakenPort[] {
     return listInetTables(this.#netfilter)
       .filter((name) => name !== this.#table && /^tug(-[0-9a-f]{8})?$/.test(name))
-      .flatMap((name) => this.#portsOf(name));
-  }
-
-  #portsOf(table: string): readonly TakenPort[] {
-    try {
-      this.#nft ??= openNftables();
-      return publishedPorts(items(this.#nft.query(`list table inet ${table}`)));
-    } catch (error) {
-      // Removed between the two questions.
-      this.#log.debug("another daemon's table could not be read", { table, error });
-      return [];
-    }
+      .flatMap((table) =>
+        publicationMaps.flatMap((map) =>
+          listSetElements(this.#netfilter, table, map)
+            .flatMap((element) => publishedPorts(map, element))
+            .map((port) => ({ ...port, holder: `another daemon, nftables table inet ${table}` })),
+        ),
+      );
   }
 
   /** True when another firewall drops what is not its own to forward, which no rule of ours can undo. */

@@ -1,49 +1,47 @@
+import { formatIp, ipFromBytes } from "../../base/lib/ip.ts";
 import type { TakenPort } from "./ports.ts";
 
-/** What is read of libnftables' JSON; the rest is left alone. Pure. */
+/** Reading what other daemons of this kind published, from the maps of `firewall.ts`. Pure. */
+export const publicationMaps = ["any4", "any6", "publish4", "publish6", "range4", "range6"] as const;
+
+const protocols: Readonly<Record<number, TakenPort["protocol"]>> = { 6: "tcp", 17: "udp", 132: "sctp" };
+
+/** An element's key: protocol, then (but for any4 and any6) an address, then a port; each padded to four bytes. */
+export interface PublicationKey {
+  readonly key: Buffer;
+  readonly keyEnd: Buffer | undefined;
+}
+
+/** The ports an element publishes: one, or all of an interval. */
+export function publishedPorts(
+  map: (typeof publicationMaps)[number],
+  element: PublicationKey,
+): readonly TakenPort[] {
+  const family = map.endsWith("6") ? 6 : 4;
+  const addressLength = map.startsWith("any") ? 0 : family === 4 ? 4 : 16;
+  const portAt = 4 + addressLength;
+  const { key, keyEnd } = element;
+  const protocol = protocols[key[0] ?? 0];
+  if (!protocol || key.length < portAt + 2) return [];
+  const address = key.subarray(4, portAt);
+  // An interval over all addresses begins with the unspecified one.
+  const hostIp = addressLength === 0 ? (family === 4 ? "0.0.0.0" : "::") : formatIp(ipFromBytes(address));
+  const first = key.readUInt16BE(portAt);
+  const last = keyEnd && keyEnd.length >= portAt + 2 ? keyEnd.readUInt16BE(portAt) : first;
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => ({
+    protocol,
+    hostIp,
+    hostPort: first + i,
+  }));
+}
+
+/** What is read of libnftables' JSON about chains; the rest is left alone. */
 export interface NftItem {
   readonly chain?: { readonly table: string; readonly hook?: string; readonly policy?: string };
-  readonly map?: { readonly name: string; readonly elem?: readonly unknown[] };
 }
 
 /** The objects of an answer; none when there was no JSON. */
 export function items(answer: unknown): readonly NftItem[] {
   if (typeof answer !== "object" || answer === null || !("nftables" in answer)) return [];
   return Array.isArray(answer.nftables) ? (answer.nftables as NftItem[]) : [];
-}
-
-/** The published ports in a table of `firewall.ts`. An interval counts with all its ports. */
-export function publishedPorts(table: readonly NftItem[]): readonly TakenPort[] {
-  return table.flatMap(({ map }) => {
-    const kind = /^(any|publish|range)([46])$/.exec(map?.name ?? "");
-    if (!map?.elem || !kind) return [];
-    const anyAddress = kind[2] === "4" ? "0.0.0.0" : "::";
-    return map.elem.flatMap((element) => {
-      const key = Array.isArray(element) ? concatenation(element[0]) : undefined;
-      if (!key) return [];
-      const [protocol, ...rest] = key;
-      if (protocol !== "tcp" && protocol !== "udp" && protocol !== "sctp") return [];
-      const hostIp = rest.length === 2 && typeof rest[0] === "string" ? rest[0] : anyAddress;
-      const ports = range(rest.at(-1));
-      return ports.map((hostPort) => ({ protocol, hostIp, hostPort }));
-    });
-  });
-}
-
-function concatenation(value: unknown): readonly unknown[] | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  if ("concat" in value && Array.isArray(value.concat)) return value.concat;
-  if ("elem" in value && typeof value.elem === "object" && value.elem !== null && "val" in value.elem) {
-    return concatenation(value.elem.val);
-  }
-  return undefined;
-}
-
-function range(value: unknown): readonly number[] {
-  if (typeof value === "number") return [value];
-  if (typeof value !== "object" || value === null || !("range" in value) || !Array.isArray(value.range))
-    return [];
-  const [first, last] = value.range.map(Number);
-  if (first === undefined || last === undefined || !(last >= first) || last > 65535) return [];
-  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }

@@ -14,6 +14,8 @@ export interface TakenPort {
   readonly protocol: PortPublication["protocol"];
   readonly hostIp: string;
   readonly hostPort: number;
+  /** Who has it, when it is not a container of this daemon. */
+  readonly holder?: string;
 }
 
 export interface PortPlanInput {
@@ -50,17 +52,17 @@ const key = (protocol: string, port: number) => `${protocol}/${port}`;
  * host already listens there. Throws Docker's messages for a port that is taken.
  */
 export function planPorts(input: PortPlanInput): PortPlan {
-  const taken = new Map<string, string[]>();
+  const taken = new Map<string, TakenPort[]>();
   const take = (port: TakenPort) => {
     const at = key(port.protocol, port.hostPort);
-    const ips = taken.get(at);
-    if (ips) ips.push(port.hostIp);
-    else taken.set(at, [port.hostIp]);
+    const others = taken.get(at);
+    if (others) others.push(port);
+    else taken.set(at, [port]);
   };
   for (const port of input.taken) take(port);
-  const isTaken = (protocol: string, ip: string, port: number): boolean =>
-    (taken.get(key(protocol, port)) ?? []).some(
-      (other) => sameFamily(ip, other) && (ip === other || any(ip) || any(other)),
+  const holderOf = (protocol: string, ip: string, port: number): TakenPort | undefined =>
+    (taken.get(key(protocol, port)) ?? []).find(
+      ({ hostIp: other }) => sameFamily(ip, other) && (ip === other || any(ip) || any(other)),
     );
 
   const ports: (PortPublication & { readonly hostPort: number })[] = [];
@@ -96,8 +98,12 @@ export function planPorts(input: PortPlanInput): PortPlan {
     };
     if (request.hostPort !== undefined && (request.hostPortEnd ?? request.hostPort) <= request.hostPort) {
       const port = request.hostPort;
-      const clash = ips.find((ip) => isTaken(request.protocol, ip, port));
-      if (clash !== undefined) throw failure(`Bind for ${clash}:${port} failed: port is already allocated`);
+      for (const ip of ips) {
+        const clash = holderOf(request.protocol, ip, port);
+        if (!clash) continue;
+        const by = clash.holder === undefined ? "" : ` (by ${clash.holder})`;
+        throw failure(`Bind for ${ip}:${port} failed: port is already allocated${by}`);
+      }
       const busy = listening(port);
       if (busy) {
         const family = busy.ip.includes(":") ? "6" : "4";
@@ -125,7 +131,7 @@ export function planPorts(input: PortPlanInput): PortPlan {
     let found: number | undefined;
     for (let i = 0; i < size && found === undefined; i++) {
       const port = first + ((start - first + i) % size);
-      if (!ips.some((ip) => isTaken(request.protocol, ip, port)) && !listening(port)) found = port;
+      if (!ips.some((ip) => holderOf(request.protocol, ip, port)) && !listening(port)) found = port;
     }
     if (found === undefined)
       throw failure(`Bind for ${ips[0] ?? ""}:${first} failed: all ports are allocated`);

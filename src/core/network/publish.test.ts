@@ -149,9 +149,24 @@ describe("a port that is taken", () => {
   test("by another daemon on this host is refused too", async () => {
     const table = "tug-00c0ffee";
     const nft = (text: string) => Bun.spawnSync(["nft", "-f", "-"], { stdin: Buffer.from(text) });
-    nft(`table inet ${table} { map any4 { type inet_proto . inet_service : ipv4_addr . inet_service;
-      elements = { tcp . 8085 : 10.0.0.2 . 80 }; }; }`);
-    await expect(bench.service.publish(first, [tcp(80, 8085)])).rejects.toThrow("port is already allocated");
+    nft(`table inet ${table} {
+      map any4 { type inet_proto . inet_service : ipv4_addr . inet_service; elements = { tcp . 8085 : 10.0.0.2 . 80 }; }
+      map publish4 { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service
+        elements = { udp . 192.0.2.2 . 8086 : 10.0.0.2 . 80 }; }
+      map range6 { type inet_proto . ipv6_addr . inet_service : ipv6_addr; flags interval
+        elements = { tcp . ::/0 . 8100-8199 : fd00::1 }; }
+    }`);
+    const refused = "port is already allocated";
+    await expect(bench.service.publish(first, [tcp(80, 8085)])).rejects.toThrow(
+      `Bind for 0.0.0.0:8085 failed: ${refused} (by another daemon, nftables table inet ${table})`,
+    );
+    await expect(bench.service.publish(first, [{ ...tcp(80, 8086), protocol: "udp" }])).rejects.toThrow(
+      refused,
+    );
+    await expect(bench.service.publish(first, [tcp(80, 8150)])).rejects.toThrow(
+      `Bind for :::8150 failed: ${refused}`,
+    );
+    expect((await bench.service.publish(first, [tcp(80, 8086), tcp(80, 8085, "::")])).ports).toHaveLength(3);
     nft(`delete table inet ${table}`);
   });
 
