@@ -68,7 +68,8 @@ fi
 # --- Bun and the libraries, from npm, as the lock file pins them
 if [ ! -x node_modules/.bin/bun ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   say "installing npm packages"
-  npm ci --no-audit --no-fund --loglevel=error >&2
+  # A registry may lack optional packages for other platforms, which `npm ci` insists on; `npm install` does not.
+  npm ci --no-audit --no-fund --loglevel=silent >&2 || npm install --no-save --no-audit --no-fund --loglevel=error >&2
 fi
 # npm may have been told not to run install scripts: Bun's own puts the executable in its place.
 node_modules/.bin/bun --version >/dev/null 2>&1 || node node_modules/bun/install.js >&2
