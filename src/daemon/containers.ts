@@ -81,6 +81,7 @@ function containerDefaults(parts: ContainerParts): ContainerDefaults {
     dnsOptions: config.dnsOptions,
     dnsSearch: config.dnsSearch,
     shmSize: config.shmSize,
+    noNewPrivileges: config.noNewPrivileges,
     init: config.init,
     initPath: config.initPath ?? findProgram(["docker-init", "tini", "tini-static", "catatonit"]),
     ipcMode: config.ipcMode,

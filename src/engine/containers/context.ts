@@ -61,6 +61,7 @@ export interface ContainerDefaults {
   readonly dnsOptions: readonly string[];
   readonly dnsSearch: readonly string[];
   readonly shmSize: number;
+  readonly noNewPrivileges: boolean;
   readonly init: boolean;
   /** undefined: this host has no init program. */
   readonly initPath: string | undefined;

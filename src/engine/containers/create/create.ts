@@ -84,7 +84,7 @@ function decide(
   if (path === undefined) throw invalid("no command specified");
   validateConfig(config);
   const checked = validateResources(askedHost, context.facts, { update: false });
-  const host = joinContainers(context, normalizeHost(checked.host, defaults));
+  const host = joinContainers(context, normalizeHost(checked.host, defaults, context.facts));
   chooseLogDriver(context, host);
   config.Hostname ||= hostnameFor(context, id, host);
   const planned = planMounts(config, host, {

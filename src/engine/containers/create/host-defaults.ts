@@ -1,9 +1,18 @@
 import type { HostConfig } from "../../../base/spec/docker/api.gen.ts";
+import { maskedPaths } from "../../../core/runtime/spec/masked-paths.ts";
+import type { HostFacts } from "../../../core/runtime/spec.ts";
 import type { ContainerDefaults } from "../context.ts";
+import { wireNull } from "../query/wire-null.ts";
 
 /** The host config as it is kept and shown: every member that `inspect` always has, with the daemon's defaults. Pure. */
-export function normalizeHost(asked: HostConfig, defaults: ContainerDefaults): HostConfig {
+export function normalizeHost(asked: HostConfig, defaults: ContainerDefaults, facts: HostFacts): HostConfig {
   const mode = asked.NetworkMode ?? "";
+  const paths = maskedPaths({
+    privileged: asked.Privileged ?? false,
+    masked: asked.MaskedPaths,
+    readonly: asked.ReadonlyPaths,
+    extra: facts.extraMaskedPaths,
+  });
   const policy = asked.RestartPolicy;
   return {
     ...asked,
@@ -19,7 +28,16 @@ export function normalizeHost(asked: HostConfig, defaults: ContainerDefaults): H
     Ulimits: mergeUlimits(asked, defaults),
     PortBindings: asked.PortBindings ?? {},
     Links: asked.Links ?? [],
+    MaskedPaths: paths.maskedPaths ? [...paths.maskedPaths] : wireNull,
+    ReadonlyPaths: paths.readonlyPaths ? [...paths.readonlyPaths] : wireNull,
+    ...(defaults.noNewPrivileges ? { SecurityOpt: withNoNewPrivileges(asked.SecurityOpt ?? []) } : {}),
   };
+}
+
+/** The daemon's --no-new-privileges holds unless the request says otherwise. */
+function withNoNewPrivileges(options: readonly string[]): string[] {
+  const said = options.some((option) => option.startsWith("no-new-privileges"));
+  return said ? [...options] : [...options, "no-new-privileges"];
 }
 
 function logConfig(asked: HostConfig, defaults: ContainerDefaults): NonNullable<HostConfig["LogConfig"]> {

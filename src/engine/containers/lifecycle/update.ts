@@ -9,6 +9,7 @@ import { validateResources } from "../../../core/runtime/spec/validate-resources
 import { checkRestartPolicy } from "../../restart/policy.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
+import { changePortBindings, republish } from "../publish.ts";
 import { isAlive } from "../record.ts";
 
 /** What can be changed on a live container. */
@@ -28,11 +29,17 @@ const changeable = [
   "PidsLimit",
 ] as const satisfies readonly (keyof Resources)[];
 
+export type UpdateRequest = Resources & {
+  readonly RestartPolicy?: RestartPolicy;
+  readonly PublishAdd?: readonly string[];
+  readonly PublishRm?: readonly string[];
+};
+
 /** `docker update`: only members with a value change; the record follows the kernel. */
 export async function updateContainer(
   context: ContainerContext,
   reference: string,
-  change: Resources & { readonly RestartPolicy?: RestartPolicy },
+  change: UpdateRequest,
 ): Promise<ContainerUpdateResponse> {
   const { id } = context.store.resolve(reference);
   return await context.locks.run(id, async () => {
@@ -67,7 +74,16 @@ export async function updateContainer(
       wanted.RestartPolicy = change.RestartPolicy;
     }
     const { host, warnings } = validateResources(wanted, context.facts, { update: true });
-    if (isAlive(record)) await context.runtime.update(id, context.spec.resources(host, context.facts));
+    const add = change.PublishAdd ?? [];
+    const remove = change.PublishRm ?? [];
+    if (add.length > 0 || remove.length > 0) {
+      host.PortBindings = changePortBindings(host.PortBindings ?? {}, add, remove);
+      await republish(context, record, host);
+    }
+    const limits = changeable.some((key) => Boolean(change[key]));
+    if (limits && isAlive(record)) {
+      await context.runtime.update(id, context.spec.resources(host, context.facts));
+    }
     const definition = context.store.setDefinition(id, { host });
     emitContainer(context, definition, "update");
     return { Warnings: [...warnings] };
