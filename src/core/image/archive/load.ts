@@ -18,6 +18,7 @@ import type { LayerRecords } from "../layers.ts";
 import { ArchiveFiles } from "./archive-files.ts";
 import { parseDockerManifest } from "./docker-manifest.ts";
 import { ProgressRelay } from "./progress-relay.ts";
+import { verifyLayer } from "./verify-layer.ts";
 
 export interface LoadDeps {
   readonly content: ContentStore;
@@ -81,7 +82,8 @@ async function* unpackAll(
   let parent: ChainId | undefined;
   for (const layer of layers) {
     const name = chainId(parent, layer.diffId);
-    if (!deps.snapshots.stat(name)) unpacked.push(name);
+    if (deps.snapshots.stat(name)) await verifyLayer(deps.content, layer, signal);
+    else unpacked.push(name);
     const relay = new ProgressRelay<LoadEvent>();
     const work = deps.unpacker.unpack(layer, parent, {
       ...(signal ? { signal } : {}),
