@@ -35,7 +35,7 @@ test("the only name of an image in use is refused, whatever state the container 
   const image = world.images.make("a");
   world.users.set(image.id, [{ id: "c".repeat(64), running: false }]);
   await expect(removeImage(world.deps, "a", plain)).rejects.toThrow(
-    `conflict: unable to remove repository reference "a:latest" (must force) - container cccccccccccc is using its referenced image ${shortId(image.id)}`,
+    `conflict: unable to remove repository reference "a" (must force) - container cccccccccccc is using its referenced image ${shortId(image.id)}`,
   );
   expect(world.images.get(image.id)?.tags).toEqual(["a:latest"]);
 });

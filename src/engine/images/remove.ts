@@ -28,7 +28,7 @@ export async function removeImage(
     const image = deps.images.get(found.id) ?? deps.images.resolve(reference);
     const removal = new Removal(deps, options);
     if (isIdPrefix(image, reference)) await removal.byId(image);
-    else await removal.byName(image, familiarString(withDefaultTag(parseReference(reference))));
+    else await removal.byName(image, reference, familiarString(withDefaultTag(parseReference(reference))));
     return removal.records;
   });
 }
@@ -43,11 +43,12 @@ class Removal {
     this.#options = options;
   }
 
-  async byName(image: Image, name: string): Promise<void> {
+  /** `typed` is what the user wrote, `name` what it stands for. */
+  async byName(image: Image, typed: string, name: string): Promise<void> {
     const [user] = this.#deps.users.usersOf(image.id);
     if (!this.#options.force && user && isSingleReference(image)) {
       throw conflict(
-        `conflict: unable to remove repository reference ${JSON.stringify(name)} (must force) - ` +
+        `conflict: unable to remove repository reference ${JSON.stringify(typed)} (must force) - ` +
           `container ${shortId(user.id)} is using its referenced image ${shortId(image.id)}`,
       );
     }
