@@ -13,13 +13,13 @@ export function historySpec(options: {
   const stamp = (item: ImageHistoryResponseItem) =>
     new Date(item.Created * 1000).toISOString().replace(/\.\d+Z$/, "Z");
   return {
-    typeName: "*formatter.historyContext",
+    typeName: "*image.historyContext",
     quiet: "ID",
-    columns: ["ID", "CreatedSince", "CreatedBy", "Size", "Comment"],
+    columns: ["ID", human ? "CreatedSince" : "CreatedAt", "CreatedBy", "Size", "Comment"],
     fields: {
       ID: { header: "IMAGE", value: (item) => (whole ? item.Id : shortId(item.Id)) },
       CreatedSince: {
-        header: human ? "CREATED" : "CREATED AT",
+        header: "CREATED",
         value: (item) =>
           !human
             ? stamp(item)

@@ -40,9 +40,7 @@ export async function renderList<T>(
   if (format === "" || format === "table") return plainTable(spec, items, options.minWidth);
   if (format === "json") {
     const { toJson } = await import("./template/functions.ts");
-    const escaped = (text: string) =>
-      text.replace(/[<>&]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`); // as Go's json.Marshal
-    return items.map((item) => `${escaped(toJson(exposed(spec, item)))}\n`).join("");
+    return items.map((item) => `${toJson(exposed(spec, item))}\n`).join("");
   }
   return await templated(spec, items, options);
 }
@@ -95,8 +93,26 @@ function exposed<T>(spec: ListSpec<T>, item: T): object {
   for (const name of names) {
     Object.defineProperty(target, name, { enumerable: true, get: () => spec.fields[name]?.value(item) });
   }
+  Object.defineProperty(target, "toJSON", { enumerable: false, value: () => marshalled(target) });
   return target;
 }
+
+/** Whole objects go through Go's json.Marshal, which escapes for HTML; single fields do not. */
+function marshalled(fields: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      typeof value === "string" && /[<>&]/.test(value) ? rawJson(htmlEscaped(JSON.stringify(value))) : value,
+    ]),
+  );
+}
+
+const htmlEscaped = (json: string) =>
+  json.replace(/[<>&]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
+
+/** JSON.rawJSON (ES2026), which TypeScript's library does not know yet. */
+const rawJson = (text: string): unknown =>
+  (JSON as typeof JSON & { rawJSON(text: string): unknown }).rawJSON(text);
 
 /** Puts Docker's words before what went wrong in a template. */
 export function wrapTemplate<T>(words: string, run: () => T): T {

@@ -1,4 +1,14 @@
-import { closeSync, createReadStream, openSync, renameSync, rmSync, statSync, write } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  write,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { invalid } from "../../base/lib/errors.ts";
 import type { Body } from "../../client/http/response.ts";
@@ -13,7 +23,15 @@ export function readFileChunks(path: string): AsyncIterable<Uint8Array> {
   } catch (error) {
     throw invalid(`open ${path}: ${systemText(error)}`, error);
   }
-  return createReadStream(path, { fd, highWaterMark: 1 << 20 });
+  return chunksOf(path, fd);
+}
+
+async function* chunksOf(path: string, fd: number): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    yield* createReadStream(path, { fd, highWaterMark: 1 << 20 });
+  } catch (error) {
+    throw invalid(`read ${path}: ${systemText(error)}`, error);
+  }
 }
 
 /**
@@ -33,10 +51,11 @@ export async function writeBody(
     return;
   }
   checkTarget(output, verb);
+  const target = existsSync(output) ? realpathSync(output) : output; // a link stays a link
   const body = await open();
-  const part = join(dirname(output), `.${basename(output)}.${process.pid}.part`);
-  const direct = statSync(output, { throwIfNoEntry: false })?.isFile() === false; // a device or a pipe takes it as it comes
-  const path = direct ? output : part;
+  const part = join(dirname(target), `.${basename(target)}.${process.pid}.part`);
+  const direct = statSync(target, { throwIfNoEntry: false })?.isFile() === false; // a device or a pipe takes it as it comes
+  const path = direct ? target : part;
   let fd: number;
   try {
     fd = openSync(path, "w", 0o600);
@@ -45,9 +64,12 @@ export async function writeBody(
     throw invalid(`failed to ${verb} image: invalid output path: ${systemText(error)}`, error);
   }
   try {
-    for await (const chunk of body) await writeAll(fd, chunk);
-    closeSync(fd);
-    if (!direct) renameSync(part, output);
+    try {
+      for await (const chunk of body) await writeAll(fd, chunk);
+    } finally {
+      closeSync(fd);
+    }
+    if (!direct) renameSync(part, target);
   } catch (error) {
     if (!direct) rmSync(part, { force: true });
     throw error;
@@ -63,7 +85,7 @@ function checkTarget(output: string, verb: string): void {
     );
   }
   if (statSync(output, { throwIfNoEntry: false })?.isDirectory()) {
-    throw invalid(`failed to ${verb} ${what}: invalid output path: "${output}" must be a regular file`);
+    throw invalid(`failed to ${verb} ${what}: cannot write to a directory`);
   }
 }
 

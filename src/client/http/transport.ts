@@ -25,6 +25,17 @@ export type UpgradeReply =
   | { readonly upgraded: true; readonly head: Head; readonly stream: Connection }
   | { readonly upgraded: false; readonly reply: HttpReply };
 
+/** The body could not be made, as opposed to sent: the daemon waits for the rest and no reply will come. */
+class BodyFailure extends Error {}
+
+async function* marked(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    yield* body;
+  } catch (cause) {
+    throw new BodyFailure(messageOf(cause), { cause });
+  }
+}
+
 /** HTTP/1.1 over kept-alive connections to one daemon. */
 export class Transport {
   readonly #address: Address;
@@ -143,6 +154,7 @@ export class Transport {
 
   async #sendFailed(failure: { error: unknown } | undefined, head: Promise<Head>): Promise<Head> {
     if (!failure) return head;
+    if (failure.error instanceof BodyFailure) throw failure.error.cause;
     try {
       return await head;
     } catch {
@@ -167,7 +179,7 @@ export class Transport {
       await connection.write(body);
     } else {
       await connection.write(`${head}Transfer-Encoding: chunked\r\n\r\n`);
-      for await (const chunk of body) {
+      for await (const chunk of marked(body)) {
         if (chunk.length === 0) continue;
         await connection.write(`${chunk.length.toString(16)}\r\n`);
         await connection.write(chunk);

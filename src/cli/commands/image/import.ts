@@ -1,5 +1,5 @@
 import { importImage } from "../../../client/images/import.ts";
-import { between, defineCommand } from "../../command.ts";
+import { atLeast, defineCommand } from "../../command.ts";
 import { list, text } from "../../flags/flag.ts";
 import { splitRepository } from "../../format/repository.ts";
 import { readFileChunks } from "../../io/archive.ts";
@@ -7,7 +7,7 @@ import { showProgress } from "../../progress/display.ts";
 
 export const command = defineCommand({
   usage: "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
-  args: between(1, 2),
+  args: atLeast(1),
   flags: {
     change: list("c", "Dockerfile instruction to apply to the image"),
     message: text("m", "What it is about"),

@@ -36,10 +36,24 @@ export const command = defineCommand({
       return 0;
     }
     const digests = values.digests || /\.Digest\b/.test(format);
+    // A table of one's own gets the column as well.
+    const ownTable = format.startsWith("table") && format !== "table" && !/\.Digest\b/.test(format);
     const spec = imageSpec({ whole: values["no-trunc"], digests: values.digests, now: Date.now() });
     await context.out.write(
-      await renderList(spec, imageRows(images, digests), { format, quiet: values.quiet }),
+      await renderList(spec, imageRows(images, digests), {
+        format: values.digests && ownTable ? `${format}\t{{.Digest}}` : format,
+        quiet: values.quiet,
+      }),
     );
+    if (images.length === 0 && reference !== undefined && subcommands.has(reference)) {
+      await context.err.write(
+        `\nNo images found matching "${reference}": did you mean "tug image ${reference}"?\n`,
+      );
+    }
     return 0;
   },
 });
+
+const subcommands = new Set(
+  "build history import inspect list load ls prune pull push rm save tag".split(" "),
+);
