@@ -18,6 +18,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   "core/plugin": ["base/http", "base/sys"],
   "core/distribution": ["core/content", "base/http"],
   "core/image": ["base/store", "base/sys", "core/content", "core/snapshot"],
+  "core/files": ["base/sys", "core/snapshot", "core/runtime"],
   "core/network": ["base/store", "base/sys", "core/plugin"],
   "core/volume": ["base/store", "base/sys", "core/plugin"],
   "core/logging": ["base/store", "base/sys", "core/plugin"],

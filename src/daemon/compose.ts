@@ -6,6 +6,7 @@ import { systemClock } from "../base/lib/clock.ts";
 import { TugError } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { type CgroupHierarchy, probeCgroups } from "../base/sys/cgroup.ts";
+import { FilesClient } from "../core/files/client.ts";
 import { createNetworkService } from "../core/network/service.ts";
 import { loadApparmorProfile } from "../core/runtime/apparmor.ts";
 import { chooseRuntime } from "../core/runtime/choose.ts";
@@ -17,7 +18,7 @@ import { SqliteVolumeStore } from "../core/volume/store.ts";
 import { ContainerCensus } from "../engine/containers/census.ts";
 import { ContainerConnections } from "../engine/containers/connect.ts";
 import type { ContainerContext } from "../engine/containers/context.ts";
-import { handleExit } from "../engine/containers/lifecycle/exit.ts";
+import { handleExit, handleOom } from "../engine/containers/lifecycle/exit.ts";
 import { isAlive } from "../engine/containers/record.ts";
 import { recoverContainers } from "../engine/containers/recovery.ts";
 import { ContainerLifecycle, ContainerQueries, ContainerStreams } from "../engine/containers/service.ts";
@@ -134,6 +135,8 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       );
     }),
   );
+  stack.use(runtime.onOom(({ id }) => handleOom(context, id)));
+  const files = new FilesClient({ helperCommand: helperCommand() });
   const census = new ContainerCensus(context);
   const imageDeps = images.serviceDeps(census);
   const system = new SystemService({
@@ -165,11 +168,12 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
   return {
     backends: {
       lifecycle: new ContainerLifecycle(context),
-      containers: new ContainerQueries(context),
+      containers: new ContainerQueries(context, files),
       streams: new ContainerStreams(context),
       exec,
       files: new FilesService({
         containers: context,
+        files,
         commit: { content: images.content, images: images.store, unpacker: images.unpacker },
       }),
       images: new ImageService(imageDeps),

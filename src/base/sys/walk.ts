@@ -53,7 +53,8 @@ export function* walkTree(
       if (!stat) continue;
       const crosses = options.crosses ?? (() => false);
       let enter =
-        stat.kind === "directory" && (stat.device === rootDevice || ifThere(() => crosses(level.fd, name)) === true);
+        stat.kind === "directory" &&
+        (stat.device === rootDevice || ifThere(() => crosses(level.fd, name)) === true);
       yield {
         dir: level.fd,
         name,

@@ -6,10 +6,9 @@ import type {
   ContainerTopResponse,
   ContainerUpdateResponse,
   FilesystemChange,
-  Resources,
-  RestartPolicy,
 } from "../../base/spec/docker/api.gen.ts";
-import { containerChanges } from "../files/changes.ts";
+import type { FilesClient } from "../../core/files/client.ts";
+import { ignoredPaths, wireChanges } from "../files/changes.ts";
 import type { WireFilters } from "../filters/filters.ts";
 import { containerStats, type StatsOptions } from "../stats/stats.ts";
 import type { StreamClient } from "../streams/client.ts";
@@ -23,7 +22,7 @@ import { renameContainer } from "./lifecycle/rename.ts";
 import { restartOnRequest } from "./lifecycle/restart.ts";
 import { startOnRequest } from "./lifecycle/start-request.ts";
 import { type StopOptions, stopOnRequest } from "./lifecycle/stop.ts";
-import { updateContainer } from "./lifecycle/update.ts";
+import { type UpdateRequest, updateContainer } from "./lifecycle/update.ts";
 import { waitFor } from "./lifecycle/wait.ts";
 import type { ExitOutcome, Waiter } from "./live.ts";
 import { inspectContainer } from "./query/inspect.ts";
@@ -72,10 +71,7 @@ export class ContainerLifecycle {
     return renameContainer(this.#context, id, name);
   }
 
-  update(
-    id: string,
-    change: Resources & { readonly RestartPolicy?: RestartPolicy },
-  ): Promise<ContainerUpdateResponse> {
+  update(id: string, change: UpdateRequest): Promise<ContainerUpdateResponse> {
     return updateContainer(this.#context, id, change);
   }
 
@@ -91,6 +87,8 @@ export class ContainerLifecycle {
     condition: Waiter["condition"],
     signal: AbortSignal,
   ): Promise<{ readonly done: Promise<ExitOutcome> }> {
+    const departed = this.#context.live.departed(id);
+    if (departed) return { done: Promise.resolve(departed) };
     return waitFor(this.#context, this.#context.store.resolve(id), condition, signal);
   }
 
@@ -104,8 +102,10 @@ export class ContainerLifecycle {
 /** The operations that look. */
 export class ContainerQueries {
   readonly #context: ContainerContext;
-  constructor(context: ContainerContext) {
+  readonly #files: Pick<FilesClient, "changes">;
+  constructor(context: ContainerContext, files: Pick<FilesClient, "changes">) {
     this.#context = context;
+    this.#files = files;
   }
 
   list(options: ListOptions): Promise<readonly ContainerSummary[]> {
@@ -117,7 +117,10 @@ export class ContainerQueries {
   }
 
   async changes(id: string): Promise<readonly FilesystemChange[] | null> {
-    return containerChanges(this.#context, this.#context.store.resolve(id));
+    const record = this.#context.store.resolve(id);
+    return wireChanges(
+      await this.#files.changes(this.#context.snapshots.layout(record.id), ignoredPaths(record)),
+    );
   }
 
   stats(id: string, options: StatsOptions, signal: AbortSignal): AsyncIterable<ContainerStatsResponse> {

@@ -10,7 +10,7 @@ import type { ContainerContext } from "../containers/context.ts";
 import { emitContainer } from "../containers/events.ts";
 import { type ContainerRecord, isAlive } from "../containers/record.ts";
 import { SIGKILL } from "../containers/signals.ts";
-import { lookupUser } from "../containers/user.ts";
+import { lookupUser } from "../../core/runtime/user.ts";
 import type { StreamClient } from "../streams/client.ts";
 import { pump } from "../streams/pump.ts";
 import { CappedOutput } from "./capped-output.ts";

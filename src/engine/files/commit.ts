@@ -1,19 +1,18 @@
-import { createHash } from "node:crypto";
-import { invalid } from "../../base/lib/errors.ts";
-import { randomId } from "../../base/lib/ids.ts";
-import type { DiffId } from "../../base/lib/ids.ts";
+import { conflict, invalid, TugError } from "../../base/lib/errors.ts";
+import { type DiffId, randomId } from "../../base/lib/ids.ts";
+import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import type { ContainerConfig } from "../../base/spec/docker/api.gen.ts";
 import { applyConfigChanges } from "../../base/spec/docker/config-changes.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { ImageConfig, ImageRunConfig } from "../../base/spec/oci/image.ts";
-import { parseManifest, manifestLimit } from "../../base/spec/oci/parse.ts";
+import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
 import type { ContentStore } from "../../core/content/content.ts";
+import type { FilesClient } from "../../core/files/client.ts";
 import { createImage, layerDescriptor, withLayer } from "../../core/image/create.ts";
 import type { Image, ImageStore, LayerSource, Unpacker } from "../../core/image/image.ts";
-import { diffTar } from "../../core/snapshot/diff.ts";
 import type { ContainerContext } from "../containers/context.ts";
-import { emitContainer } from "../containers/events.ts";
 import { mergeImageConfig } from "../containers/create/merge.ts";
+import { emitContainer } from "../containers/events.ts";
 import type { ContainerRecord } from "../containers/record.ts";
 import { ignoredPaths } from "./changes.ts";
 
@@ -36,51 +35,67 @@ export interface CommitOptions {
 /** `docker commit`: the writable layer as a new layer on the container's image, frozen meanwhile unless told otherwise. */
 export async function commitContainer(
   context: ContainerContext,
+  files: FilesClient,
   deps: CommitDeps,
   record: ContainerRecord,
   options: CommitOptions,
 ): Promise<{ readonly Id: string }> {
+  // Everything that can be wrong with the request is, before the container is touched.
   const reference = options.repo === "" ? undefined : nameOf(options.repo, options.tag);
-  const base = record.definition.imageId === "" ? undefined : context.images.get(record.definition.imageId);
-  const runConfig = applyConfigChanges(commitConfig(record, options.config), options.changes);
+  const runConfig = committedConfig(record, options);
+  const { imageId } = record.definition;
+  const base = imageId === "" ? undefined : context.images.get(imageId);
+  if (imageId !== "" && !base) throw conflict(`image ${imageId} of container ${record.id} is gone`);
   using lease = deps.content.lease();
-  const layer = await frozen(context, record, options.pause, () => writeLayer(context, deps, record));
+  const below = base ? await layersOf(deps, base) : [];
+  for (const { descriptor } of below) lease.add(descriptor.digest);
+  const layer = await frozen(context, record, options.pause, () => writeLayer(context, files, deps, record));
   lease.add(layer.descriptor.digest);
   await deps.unpacker.unpack(layer, base?.chainId, {});
-  const created = new Date(context.clock.now()).toISOString();
-  const config = withLayer(
-    {
-      ...(base?.config ?? emptyConfig(record)),
-      created,
-      ...(options.author ? { author: options.author } : {}),
-      config: runConfig,
-    },
-    layer.diffId,
-    {
-      created,
-      created_by: [record.definition.path, ...record.definition.args].join(" "),
-      ...(options.author ? { author: options.author } : {}),
-      ...(options.comment ? { comment: options.comment } : {}),
-    },
-  );
-  const below = base ? await layersOf(deps, base) : [];
+  const created = formatRfc3339Nano(BigInt(Math.trunc(context.clock.now())) * 1_000_000n);
+  const author = options.author ? { author: options.author } : {};
+  const comment = options.comment ? { comment: options.comment } : {};
+  const { author: _author, comment: _comment, ...inherited } = base?.config ?? emptyConfig(record);
   const image = await createImage(deps, {
-    config,
+    config: withLayer({ ...inherited, created, ...author, ...comment, config: runConfig }, layer.diffId, {
+      created,
+      created_by: (record.definition.config.Cmd ?? []).join(" "),
+      ...author,
+      ...comment,
+    }),
     layers: [...below, layer],
     references: reference === undefined ? [] : [reference],
     ...(base ? { parent: base.id } : {}),
   });
-  emitContainer(context, record, "commit", { comment: options.comment, imageID: image.id, imageRef: reference ?? "" });
+  announce(context, record, image, reference, options.comment);
   return { Id: image.id };
 }
 
-function nameOf(repo: string, tag: string): string {
-  const ref = parseReference(tag === "" ? repo : `${repo}:${tag}`);
-  if (ref.digest !== undefined) throw invalid("cannot commit to digest reference");
-  return familiarString(withDefaultTag(ref));
+function announce(
+  context: ContainerContext,
+  record: ContainerRecord,
+  image: Image,
+  reference: string | undefined,
+  comment: string,
+): void {
+  if (reference !== undefined) {
+    context.events.publish({
+      type: "image",
+      action: "tag",
+      id: image.id,
+      attributes: { ...image.config.config?.Labels, name: reference },
+    });
+  }
+  emitContainer(context, record, "commit", { comment, imageID: image.id, imageRef: reference ?? "" });
 }
 
-/** Runs `work` with the container paused, when it runs and that is wanted. */
+function nameOf(repo: string, tag: string): string {
+  const ref = parseReference(repo);
+  if (ref.digest !== undefined) throw invalid("cannot commit to digest reference");
+  return familiarString(withDefaultTag(tag === "" ? ref : parseReference(`${repo}:${tag}`)));
+}
+
+/** Runs `work` with the container frozen, when it runs and that is wanted. Nothing else may happen to it meanwhile. */
 async function frozen<T>(
   context: ContainerContext,
   record: ContainerRecord,
@@ -89,35 +104,34 @@ async function frozen<T>(
 ): Promise<T> {
   return await context.locks.run(record.id, async () => {
     const now = context.store.resolve(record.id);
+    if (now.state.status === "dead") throw conflict(`You cannot commit container ${now.id} which is Dead`);
+    if (now.state.status === "removing") {
+      throw conflict(`You cannot commit container ${now.id} which is being removed`);
+    }
     if (!pause || now.state.status !== "running") return await work();
     await context.runtime.pause(now.id);
+    emitContainer(context, now, "pause");
     try {
       return await work();
     } finally {
+      // The record keeps saying "running": a daemon that dies here leaves a frozen task that the next one resumes.
       await context.runtime.resume(now.id);
+      emitContainer(context, now, "unpause");
     }
   });
 }
 
-/** The changes as an uncompressed layer blob, whose digest is its diffID. */
 async function writeLayer(
   context: ContainerContext,
+  files: FilesClient,
   deps: CommitDeps,
   record: ContainerRecord,
 ): Promise<LayerSource> {
   await using ingest = await deps.content.ingest(`commit-${randomId()}`);
-  const hash = createHash("sha256");
   try {
     const layout = context.snapshots.layout(record.id);
-    for await (const chunk of diffTar(layout, { ignored: ignoredPaths(record) })) {
-      hash.update(chunk);
-      await ingest.write(chunk);
-    }
-    const blob = await ingest.commit();
-    return {
-      descriptor: layerDescriptor(blob, "none"),
-      diffId: `sha256:${hash.digest("hex")}` as DiffId,
-    };
+    const diffId = await files.layer(layout, ignoredPaths(record), (chunk) => ingest.write(chunk));
+    return { descriptor: layerDescriptor(await ingest.commit(), "gzip"), diffId: diffId as DiffId };
   } catch (error) {
     await ingest.abort();
     throw error;
@@ -125,22 +139,45 @@ async function writeLayer(
 }
 
 async function layersOf(deps: CommitDeps, image: Image): Promise<readonly LayerSource[]> {
-  if (!image.manifest) throw invalid(`image ${image.id} has no manifest to build on`);
+  if (image.layers.length === 0) return [];
+  if (!image.manifest) throw new TugError("internal", `image ${image.id} has no manifest to build on`);
   const manifest = parseManifest(await deps.content.read(image.manifest.digest, manifestLimit));
   return image.layers.map((diffId, index) => {
     const descriptor = manifest.layers[index];
-    if (!descriptor) throw invalid(`manifest of image ${image.id} has no layer ${index}`);
+    if (!descriptor) throw new TugError("internal", `manifest of image ${image.id} has no layer ${index}`);
     return { descriptor, diffId };
   });
 }
 
-/** What runs from the new image: the container's configuration, under that of the request where it says something. */
-function commitConfig(record: ContainerRecord, asked: ContainerConfig | undefined): ImageRunConfig {
-  const own = record.definition.config as unknown as ImageRunConfig;
-  const merged = asked ? mergeImageConfig(asked, own) : mergeImageConfig({}, own);
-  const { Hostname: _h, Domainname: _d, AttachStdin: _i, AttachStdout: _o, AttachStderr: _e, ...rest } = merged;
-  const { Tty: _t, OpenStdin: _s, StdinOnce: _so, Image: _im, NetworkDisabled: _n, ...kept } = rest;
-  return kept as unknown as ImageRunConfig;
+/** Members of a container's configuration that are about this one container and not about those made from the image. */
+const ownMembers: readonly string[] = [
+  "Hostname",
+  "Domainname",
+  "AttachStdin",
+  "AttachStdout",
+  "AttachStderr",
+  "Tty",
+  "OpenStdin",
+  "StdinOnce",
+  "Image",
+  "NetworkDisabled",
+  "MacAddress",
+  "StopTimeout",
+];
+
+/** What runs from the new image: `changes`, over the request's configuration, over the container's. */
+function committedConfig(record: ContainerRecord, options: CommitOptions): ImageRunConfig {
+  const own = imageConfigOf(record.definition.config);
+  const asked = options.config ? imageConfigOf(mergeImageConfig(options.config, own)) : own;
+  return applyConfigChanges(asked, options.changes);
+}
+
+function imageConfigOf(config: ContainerConfig): ImageRunConfig {
+  const kept = Object.entries(config).filter(
+    ([name, value]) => !ownMembers.includes(name) && value !== undefined,
+  );
+  // The members that are left have the same names and shapes in both.
+  return Object.fromEntries(kept) as ImageRunConfig;
 }
 
 function emptyConfig(record: ContainerRecord): ImageConfig {

@@ -3,10 +3,10 @@ import { conflict, invalid, TugError } from "../../../base/lib/errors.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import type { SpecInput, SpecMount } from "../../../core/runtime/spec.ts";
+import { lookupUser, type ProcessUser } from "../../../core/runtime/user.ts";
 import type { ContainerContext } from "../context.ts";
 import { containerOfMode } from "../network-mode.ts";
 import { type ContainerRecord, isAlive } from "../record.ts";
-import { lookupUser, type ProcessUser } from "../user.ts";
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

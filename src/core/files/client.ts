@@ -1,0 +1,220 @@
+import { internal, TugError } from "../../base/lib/errors.ts";
+import type { SnapshotLayout } from "../snapshot/snapshotter.ts";
+import { type FramePart, frameHeader, jsonFrame, readFrames } from "./frames.ts";
+import {
+  type FilesReply,
+  type FilesRequest,
+  type FilesView,
+  filesHelper,
+  type ListedChange,
+  type PathStat,
+  type PutOptions,
+} from "./protocol.ts";
+
+export interface FilesClientDeps {
+  /** Command that a helper's name is appended to. */
+  readonly helperCommand: readonly string[];
+}
+
+/** The path that was asked for does not exist in the container. */
+export class PathMissing extends Error {
+  override readonly name = "PathMissing";
+}
+
+/** The container of the view ended before its files were opened: whoever asked may look again. */
+export class ViewEnded extends Error {
+  override readonly name = "ViewEnded";
+}
+
+/** The daemon's side: each call is a helper process of its own, which ends with it. */
+export class FilesClient {
+  readonly #deps: FilesClientDeps;
+
+  constructor(deps: FilesClientDeps) {
+    this.#deps = deps;
+  }
+
+  async stat(view: FilesView, path: string): Promise<PathStat> {
+    await using run = this.#run({ op: "stat", view, path });
+    const stat = await run.stat();
+    await run.finish();
+    return stat;
+  }
+
+  /** Resolves with the stat; disposing (or the signal) ends the helper whether or not the tar was read. */
+  async get(
+    view: FilesView,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly stat: PathStat; readonly tar: AsyncGenerator<Uint8Array, void, undefined> }> {
+    await using stack = new AsyncDisposableStack();
+    const run = stack.use(this.#run({ op: "get", view, path }, signal));
+    const stat = await run.stat();
+    stack.move();
+    return { stat, tar: run.data() };
+  }
+
+  async put(
+    view: FilesView,
+    path: string,
+    tar: AsyncIterable<Uint8Array>,
+    options: PutOptions,
+  ): Promise<void> {
+    await using run = this.#run({ op: "put", view, path, ...options });
+    // Nothing of the tar is read before it is known where to: the caller may try again after `ViewEnded`.
+    await run.reply();
+    await run.send(tar);
+    await run.finish();
+  }
+
+  /** The tree as a tar. The helper runs from the first read on. */
+  export(view: FilesView, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#run({ op: "export", view }, signal).data();
+  }
+
+  async changes(layout: SnapshotLayout, ignored: ReadonlySet<string>): Promise<readonly ListedChange[]> {
+    await using run = this.#run({ op: "changes", layout, ignored: [...ignored] });
+    const reply = await run.reply();
+    if (reply.kind !== "changes") throw internal(`the files helper answered with ${reply.kind}`);
+    await run.finish();
+    return reply.changes;
+  }
+
+  /** Writes the changes as a gzip'd layer into `sink`; returns the diffID. */
+  async layer(
+    layout: SnapshotLayout,
+    ignored: ReadonlySet<string>,
+    sink: (chunk: Uint8Array) => Promise<void>,
+    signal?: AbortSignal,
+  ): Promise<string> {
+    await using run = this.#run({ op: "layer", layout, ignored: [...ignored] }, signal);
+    for await (const chunk of run.data()) await sink(chunk);
+    if (run.diffId === undefined) throw internal("the files helper named no diffID");
+    return run.diffId;
+  }
+
+  #run(request: FilesRequest, signal?: AbortSignal): Run {
+    return new Run(this.#deps.helperCommand, request, signal);
+  }
+}
+
+/** One helper process and the conversation with it. */
+class Run implements AsyncDisposable {
+  diffId: string | undefined;
+  readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
+  readonly #frames: AsyncGenerator<FramePart, void, undefined>;
+  readonly #complaint: Promise<string>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #kill: () => void;
+  #done = false;
+
+  constructor(command: readonly string[], request: FilesRequest, signal: AbortSignal | undefined) {
+    signal?.throwIfAborted();
+    this.#child = Bun.spawn([...command, filesHelper, String(process.pid)], {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "pipe",
+      // Nothing of the container's may steer the helper, nor may a working directory that it sees.
+      cwd: "/",
+      env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin" },
+    });
+    this.#complaint = this.#child.stderr.text();
+    this.#frames = readFrames(this.#child.stdout);
+    this.#signal = signal;
+    this.#kill = () => this.#child.kill("SIGKILL");
+    signal?.addEventListener("abort", this.#kill, { once: true });
+    const bytes = Buffer.from(JSON.stringify(request));
+    this.#child.stdin.write(Buffer.concat([frameHeader(jsonFrame, bytes.length), bytes]));
+    this.#child.stdin.flush();
+    if (request.op !== "put") this.#child.stdin.end();
+  }
+
+  /** Sends the tar while the helper takes it; stops quietly when the helper has ended, whose reply then says why. */
+  async send(tar: AsyncIterable<Uint8Array>): Promise<void> {
+    let ended = false;
+    const exit = this.#child.exited.then(() => {
+      ended = true;
+    });
+    const { stdin } = this.#child;
+    for await (const chunk of tar) {
+      if (ended) return;
+      stdin.write(chunk);
+      await Promise.race([exit, stdin.flush()]);
+    }
+    await Promise.race([exit, stdin.end()]);
+  }
+
+  async stat(): Promise<PathStat> {
+    const reply = await this.reply();
+    if (reply.kind !== "stat") throw internal(`the files helper answered with ${reply.kind}`);
+    return reply.stat;
+  }
+
+  /** The next reply; a failure is thrown. */
+  async reply(): Promise<Exclude<FilesReply, { kind: "failed" }>> {
+    for (;;) {
+      const part = await this.#next();
+      if (part.kind === "json") return this.#accept(part.value);
+    }
+  }
+
+  /** Waits for the end of a conversation without data. */
+  async finish(): Promise<void> {
+    while (!this.#done) await this.reply();
+  }
+
+  /** Data up to the end; ends the helper when the reader stops early. */
+  async *data(): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      while (!this.#done) {
+        const part = await this.#next();
+        if (part.kind === "data") yield part.bytes;
+        else this.#accept(part.value);
+      }
+    } finally {
+      await this[Symbol.asyncDispose]();
+    }
+  }
+
+  async #next(): Promise<FramePart> {
+    let next: IteratorResult<FramePart, void> | undefined;
+    try {
+      next = await this.#frames.next();
+    } catch (error) {
+      this.#signal?.throwIfAborted();
+      throw await this.#died(error);
+    }
+    this.#signal?.throwIfAborted();
+    if (next.done) throw await this.#died(undefined);
+    return next.value;
+  }
+
+  async #died(cause: unknown): Promise<TugError> {
+    await this.#child.exited;
+    const how = this.#child.signalCode ?? `exit code ${this.#child.exitCode}`;
+    const said = (await this.#complaint).trim().slice(-2000);
+    return internal(`the files helper ended with ${how}: ${said}`, cause);
+  }
+
+  #accept(value: unknown): Exclude<FilesReply, { kind: "failed" }> {
+    // Only our own helper writes here.
+    const reply = value as FilesReply;
+    if (reply.kind === "failed") {
+      this.#done = true;
+      if (reply.reason === "missing") throw new PathMissing(reply.message);
+      if (reply.reason === "ended") throw new ViewEnded(reply.message);
+      throw new TugError(reply.code, reply.message);
+    }
+    if (reply.kind === "done") {
+      this.#done = true;
+      this.diffId = reply.diffId;
+    }
+    return reply;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#signal?.removeEventListener("abort", this.#kill);
+    if (this.#child.exitCode === null && this.#child.signalCode === null && !this.#done) this.#kill();
+    await this.#child.exited;
+  }
+}

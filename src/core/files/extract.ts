@@ -1,0 +1,303 @@
+import { writeSync } from "node:fs";
+import { posix } from "node:path";
+import { invalid } from "../../base/lib/errors.ts";
+import type { TarEntry } from "../../base/lib/tar/entry.ts";
+import type { TarHandler } from "../../base/lib/tar/parser.ts";
+import {
+  chmodFd,
+  closeFd,
+  fchmod,
+  fchown,
+  ftruncate,
+  futimes,
+  lchownat,
+  linkat,
+  lutimesat,
+  makedev,
+  mkdirat,
+  mknodat,
+  O,
+  openat,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFIFO,
+  symlinkat,
+  type Times,
+} from "../../base/sys/at.ts";
+import { SystemError } from "../../base/sys/libc.ts";
+import { mountIdAt } from "../../base/sys/mount-tree.ts";
+import { removeTreeAt } from "../../base/sys/remove-tree.ts";
+import type { RootedDir } from "../../base/sys/rooted-dir.ts";
+import { tryLstatat } from "../../base/sys/stat.ts";
+import { walkTree } from "../../base/sys/walk.ts";
+import { setXattr } from "../../base/sys/xattr.ts";
+
+export interface ExtractOptions {
+  /** A directory is not replaced by anything else, nor anything else by a directory. */
+  readonly noOverwriteDirNonDir: boolean;
+  /** Owner of everything; undefined: as the tar says. */
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+}
+
+/** Somebody may put a new node in the place that was just cleared. */
+const replaceAttempts = 16;
+
+/**
+ * Takes a tar's members into a directory of a container. Every name is resolved from the container's root by the kernel and
+ * stays inside, whatever links the container, an earlier member or the tar itself put on the way; the last component is never
+ * followed. Existing directories are merged, everything else is replaced, as Docker does. The process must have umask 0.
+ */
+export class Extractor implements TarHandler, Disposable {
+  readonly #root: RootedDir;
+  readonly #target: string;
+  readonly #options: ExtractOptions;
+  /** Times of directories, set when nothing more is put into them. */
+  readonly #directories: { readonly path: string; readonly times: Times }[] = [];
+  /** The directory of the last member: members of one come together. */
+  #parent: { readonly path: string; readonly fd: number } | undefined;
+  #file = -1;
+  #entry: TarEntry | undefined;
+  #name = "";
+
+  /** `target`: an absolute path in the root, without links, that is a directory. */
+  constructor(root: RootedDir, target: string, options: ExtractOptions) {
+    this.#root = root;
+    this.#target = target;
+    this.#options = options;
+  }
+
+  entry(entry: TarEntry): void {
+    const name = posix.normalize(entry.path === "" ? "." : entry.path).replace(/(.)\/$/, "$1");
+    if (name === ".." || name.startsWith("../")) {
+      throw invalid(`${JSON.stringify(name)} is outside of ${JSON.stringify(this.#target)}`);
+    }
+    if (name === "." || name === "/") {
+      // The target itself exists and is a directory; it stays as it is.
+      if (entry.kind === "directory") return;
+      throw invalid(`cannot overwrite directory ${JSON.stringify(this.#target)} with non-directory`);
+    }
+    const path = posix.join(this.#target, name);
+    this.#name = path.slice(path.lastIndexOf("/") + 1);
+    const dir = this.#directory(path.slice(0, path.lastIndexOf("/")) || "/");
+    const merge = this.#makeRoom(dir, path, entry);
+    this.#entry = entry;
+    switch (entry.kind) {
+      case "file":
+        this.#file = this.#replacing(dir, path, () =>
+          openat(dir, this.#name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600),
+        );
+        break;
+      case "directory":
+        if (!merge) this.#replacing(dir, path, () => mkdirat(dir, this.#name, 0o700));
+        this.#dressDirectory(dir, path, entry);
+        break;
+      case "link":
+        this.#hardLink(dir, path, entry);
+        break;
+      case "symlink":
+        this.#replacing(dir, path, () => symlinkat(entry.linkPath, dir, this.#name));
+        this.#dressNode(dir, entry);
+        break;
+      case "char":
+      case "block":
+      case "fifo": {
+        const type = entry.kind === "char" ? S_IFCHR : entry.kind === "block" ? S_IFBLK : S_IFIFO;
+        const device = entry.kind === "fifo" ? 0n : makedev(entry.deviceMajor, entry.deviceMinor);
+        this.#replacing(dir, path, () => mknodat(dir, this.#name, type | 0o600, device));
+        this.#dressNode(dir, entry);
+        break;
+      }
+      default:
+        throw invalid(`unhandled tar header type ${entry.typeflag.charCodeAt(0)}`);
+    }
+  }
+
+  data(chunk: Uint8Array, offset: number): void {
+    if (this.#file < 0) return;
+    const sparse = this.#entry?.sparse !== undefined;
+    for (let at = 0; at < chunk.length; ) {
+      at += writeSync(this.#file, chunk, at, chunk.length - at, sparse ? offset + at : null);
+    }
+  }
+
+  end(): void {
+    const fd = this.#file;
+    const entry = this.#entry;
+    if (fd < 0 || !entry) return;
+    this.#file = -1;
+    try {
+      if (entry.sparse) ftruncate(fd, entry.size);
+      // chown clears set-id bits and capabilities, so it comes first.
+      const { uid, gid } = this.#ownerOf(entry);
+      fchown(fd, uid, gid);
+      this.#attributes(this.#parent?.fd ?? -1, this.#name, entry);
+      fchmod(fd, entry.mode & 0o7777);
+      futimes(fd, timesOf(entry));
+    } finally {
+      closeFd(fd);
+    }
+  }
+
+  /** To be called after the last member. */
+  finish(): void {
+    for (const { path, times } of this.#directories.reverse()) {
+      try {
+        this.#root.lutimes(path, times);
+      } catch (error) {
+        // A later member, or the container, replaced it.
+        if (!(error instanceof SystemError) || !["ENOENT", "ENOTDIR", "ELOOP"].includes(error.code))
+          throw error;
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#file >= 0) closeFd(this.#file);
+    if (this.#parent) closeFd(this.#parent.fd);
+    this.#file = -1;
+    this.#parent = undefined;
+  }
+
+  #directory(path: string): number {
+    if (this.#parent?.path === path) return this.#parent.fd;
+    if (this.#parent) closeFd(this.#parent.fd);
+    this.#parent = undefined;
+    this.#root.mkdirAll(path, 0o755);
+    // Not O_PATH: extended attributes are set through it.
+    this.#parent = { path, fd: this.#root.open(path, O.RDONLY | O.DIRECTORY) };
+    return this.#parent.fd;
+  }
+
+  /** Clears the member's place; true when a directory is there that it merges with. */
+  #makeRoom(dir: number, path: string, entry: TarEntry): boolean {
+    const there = tryLstatat(dir, this.#name);
+    if (!there) return false;
+    const isDirectory = there.kind === "directory";
+    const wantsDirectory = entry.kind === "directory";
+    if (isDirectory && wantsDirectory) return true;
+    if (this.#options.noOverwriteDirNonDir && isDirectory) {
+      throw invalid(
+        `cannot overwrite directory ${JSON.stringify(path)} with non-directory ${JSON.stringify(this.#target)}`,
+      );
+    }
+    if (this.#options.noOverwriteDirNonDir && wantsDirectory) {
+      throw invalid(
+        `cannot overwrite non-directory ${JSON.stringify(path)} with directory ${JSON.stringify(this.#target)}`,
+      );
+    }
+    this.#remove(dir, path);
+    return false;
+  }
+
+  #replacing<R>(dir: number, path: string, make: () => R): R {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return make();
+      } catch (error) {
+        const taken = error instanceof SystemError && error.code === "EEXIST";
+        if (!taken || attempt >= replaceAttempts) throw error;
+      }
+      this.#remove(dir, path);
+    }
+  }
+
+  /**
+   * Removing a name that something is mounted on would take the mount out of the container: from outside its mount namespace
+   * the kernel lets that happen. So it is looked for first; Docker's words.
+   */
+  #remove(dir: number, path: string): void {
+    if (this.#holdsMount(dir)) throw new SystemError(16, "unlinkat", path);
+    try {
+      removeTreeAt(dir, this.#name);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      if (error.code === "ENOENT") return;
+      // EXDEV is our own refusal to enter a mount, EBUSY the kernel's.
+      if (error.code === "EBUSY" || error.code === "EXDEV") throw new SystemError(16, "unlinkat", path);
+      throw error;
+    }
+  }
+
+  #holdsMount(dir: number): boolean {
+    const mount = mountIdAt(dir);
+    const stat = tryLstatat(dir, this.#name);
+    if (!stat) return false;
+    if (mountIdAt(dir, this.#name) !== mount) return true;
+    if (stat.kind !== "directory") return false;
+    const fd = openat(dir, this.#name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    try {
+      for (const below of walkTree(fd)) if (mountIdAt(below.dir, below.name) !== mount) return true;
+      return false;
+    } finally {
+      closeFd(fd);
+    }
+  }
+
+  #ownerOf(entry: TarEntry): { readonly uid: number; readonly gid: number } {
+    return this.#options.owner ?? entry;
+  }
+
+  #dressDirectory(dir: number, path: string, entry: TarEntry): void {
+    const fd = openat(dir, this.#name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    try {
+      const { uid, gid } = this.#ownerOf(entry);
+      fchown(fd, uid, gid);
+      this.#attributes(fd, "", entry);
+      fchmod(fd, entry.mode & 0o7777);
+    } finally {
+      closeFd(fd);
+    }
+    this.#directories.push({ path, times: timesOf(entry) });
+  }
+
+  /** Metadata of links, devices and fifos. */
+  #dressNode(dir: number, entry: TarEntry): void {
+    const { uid, gid } = this.#ownerOf(entry);
+    lchownat(dir, this.#name, uid, gid);
+    this.#attributes(dir, this.#name, entry);
+    if (entry.kind !== "symlink") {
+      const fd = openat(dir, this.#name, O.PATH | O.NOFOLLOW);
+      try {
+        chmodFd(fd, entry.mode & 0o7777);
+      } finally {
+        closeFd(fd);
+      }
+    }
+    lutimesat(dir, this.#name, timesOf(entry));
+  }
+
+  /** The other end of a hard link is named from the directory that is extracted to. */
+  #hardLink(dir: number, path: string, entry: TarEntry): void {
+    const name = posix.normalize(entry.linkPath);
+    if (name === ".." || name.startsWith("../")) {
+      throw invalid(`invalid hardlink ${JSON.stringify(entry.linkPath)} -> ${JSON.stringify(path)}`);
+    }
+    const existing = posix.join(this.#target, name);
+    if (existing === path) return;
+    const from = this.#root.open(existing.slice(0, existing.lastIndexOf("/")) || "/", O.PATH | O.DIRECTORY);
+    try {
+      const base = existing.slice(existing.lastIndexOf("/") + 1);
+      this.#replacing(dir, path, () => linkat(from, base, dir, this.#name));
+    } finally {
+      closeFd(from);
+    }
+  }
+
+  #attributes(dir: number, name: string, entry: TarEntry): void {
+    for (const [key, value] of entry.xattrs) {
+      // These steer overlay itself.
+      if (key.startsWith("trusted.overlay.") || key.startsWith("user.overlay.")) continue;
+      try {
+        setXattr(dir, name, key, value);
+      } catch (error) {
+        const code = error instanceof SystemError ? error.code : "";
+        // The file system cannot hold it, or user.* on something that is neither file nor directory: Docker goes on as well.
+        if (code !== "EOPNOTSUPP" && !(code === "EPERM" && key.startsWith("user."))) throw error;
+      }
+    }
+  }
+}
+
+function timesOf(entry: TarEntry): Times {
+  return { atime: entry.atime ?? entry.mtime, mtime: entry.mtime };
+}

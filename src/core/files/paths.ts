@@ -1,0 +1,55 @@
+import { posix } from "node:path";
+import { SystemError } from "../../base/sys/libc.ts";
+import type { RootedDir } from "../../base/sys/rooted-dir.ts";
+
+/** Go's filepath.EvalSymlinks gives up here as well. */
+const linkLimit = 255;
+
+/**
+ * The path of a request, made absolute and clean; a trailing "/" or "/." is kept, because it says "follow the link" and
+ * "what is in the directory" (archive.PreserveTrailingDotOrSeparator).
+ */
+export function absolutePath(path: string): string {
+  const clean = posix.join("/", path).replace(/(.)\/$/, "$1");
+  if (/(?:^|\/)\.$/.test(path)) return clean === "/" ? "/." : `${clean}/.`;
+  return path.endsWith("/") && clean !== "/" ? `${clean}/` : clean;
+}
+
+/** Last component as Go's filepath.Base tells it. */
+export function baseName(path: string): string {
+  const trimmed = path.replace(/\/+$/, "");
+  return trimmed === "" ? "/" : trimmed.slice(trimmed.lastIndexOf("/") + 1);
+}
+
+/**
+ * Where a path leads when every link on it is followed inside the root, as text. It is shown to people and compared with
+ * mount points; access is decided by the kernel when the path is opened. Missing parts stay as they are, unless
+ * `mustExist`: then they are ENOENT, and a file in the middle is ENOTDIR.
+ */
+export function evaluateLinks(
+  root: RootedDir,
+  path: string,
+  options: { readonly mustExist: boolean },
+): string {
+  const done: string[] = [];
+  const pending = path.split("/").reverse();
+  let links = 0;
+  for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
+    if (part === "" || part === ".") continue;
+    if (part === "..") {
+      done.pop();
+      continue;
+    }
+    const at = `/${[...done, part].join("/")}`;
+    const stat = options.mustExist ? root.lstat(at) : root.tryLstat(at);
+    if (stat?.kind !== "symlink") {
+      done.push(part);
+      continue;
+    }
+    if (++links > linkLimit) throw new SystemError(40, "readlink", path);
+    const target = root.readlink(at);
+    if (target.startsWith("/")) done.length = 0;
+    pending.push(...target.split("/").reverse());
+  }
+  return `/${done.join("/")}`;
+}

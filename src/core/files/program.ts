@@ -1,0 +1,284 @@
+import { createHash } from "node:crypto";
+import { read, writeSync } from "node:fs";
+import { promisify } from "node:util";
+import { constants, createGzip } from "node:zlib";
+import { CompressionError, decompress } from "../../base/lib/compression/compression.ts";
+import { throughStream } from "../../base/lib/compression/through-stream.ts";
+import { type ErrorCode, invalid, messageOf, TugError } from "../../base/lib/errors.ts";
+import { errnoOf } from "../../base/lib/storage-error.ts";
+import { TarError } from "../../base/lib/tar/entry.ts";
+import { TarParser } from "../../base/lib/tar/parser.ts";
+import { tarTrailer } from "../../base/lib/tar/writer.ts";
+import { closeFd, O } from "../../base/sys/at.ts";
+import { SystemError } from "../../base/sys/libc.ts";
+import { walkTree } from "../../base/sys/walk.ts";
+import { lookupUser } from "../runtime/user.ts";
+import { snapshotChanges } from "../snapshot/changes.ts";
+import { diffTar } from "../snapshot/diff.ts";
+import { TarNodes } from "../snapshot/tar-node.ts";
+import { archiveOf, statView } from "./archive.ts";
+import { Extractor } from "./extract.ts";
+import { dataFrame, frameHead, frameHeader, jsonFrame } from "./frames.ts";
+import { absolutePath, evaluateLinks } from "./paths.ts";
+import type { FilesReply, FilesRequest, ListedChange } from "./protocol.ts";
+import { ContainerEnded, type OpenView, openView } from "./view.ts";
+
+/**
+ * What the helper process does with one request. It works with blocking calls: nobody else lives in this process, and a file
+ * system that hangs (a network volume) hangs this request alone.
+ */
+export async function serveFiles(input: number, output: number): Promise<number> {
+  const out = new FrameWriter(output);
+  const inbound = new Inbound(input);
+  try {
+    const request = await inbound.request();
+    const done = await serve(request, inbound, out);
+    out.reply({ kind: "done", ...done });
+    return 0;
+  } catch (error) {
+    out.reply(failure(error));
+    return 1;
+  }
+}
+
+async function serve(
+  request: FilesRequest,
+  inbound: Inbound,
+  out: FrameWriter,
+): Promise<{ readonly diffId?: string }> {
+  switch (request.op) {
+    case "changes":
+      out.reply({ kind: "changes", changes: listChanges(request) });
+      return {};
+    case "layer":
+      return { diffId: await writeLayer(request, out) };
+    default: {
+      using view = openView(request.view);
+      await serveView(request, view, inbound, out);
+      return {};
+    }
+  }
+}
+
+async function serveView(
+  request: FilesRequest & { readonly op: "stat" | "get" | "put" | "export" },
+  view: OpenView,
+  inbound: Inbound,
+  out: FrameWriter,
+): Promise<void> {
+  switch (request.op) {
+    case "stat":
+      out.reply({ kind: "stat", stat: statView(view, request.path) });
+      break;
+    case "get": {
+      using archive = archiveOf(view, request.path);
+      out.reply({ kind: "stat", stat: archive.stat });
+      for await (const chunk of archive.tar()) out.data(chunk);
+      break;
+    }
+    case "export":
+      for await (const chunk of wholeTree(view)) out.data(chunk);
+      break;
+    case "put":
+      await put(request, view, inbound, out);
+      break;
+  }
+}
+
+async function* wholeTree(view: OpenView): AsyncGenerator<Uint8Array, void, undefined> {
+  const nodes = new TarNodes({ wholeSeconds: true });
+  const fd = view.root.open("/", O.RDONLY | O.DIRECTORY);
+  try {
+    for (const { dir, name, path, stat } of walkTree(fd)) yield* nodes.member(dir, name, path, stat);
+    yield tarTrailer;
+  } finally {
+    closeFd(fd);
+  }
+}
+
+async function put(
+  request: FilesRequest & { readonly op: "put" },
+  view: OpenView,
+  inbound: Inbound,
+  out: FrameWriter,
+): Promise<void> {
+  const { root } = view;
+  const target = evaluateLinks(root, absolutePath(request.path), { mustExist: true });
+  if (root.stat(target).kind !== "directory") throw invalid("extraction point is not a directory");
+  refuseReadOnly(request, target);
+  const owner = request.owner === undefined ? undefined : lookupUser(root, request.owner, []);
+  using extractor = new Extractor(root, target, {
+    noOverwriteDirNonDir: request.noOverwriteDirNonDir,
+    owner: owner && { uid: owner.uid, gid: owner.gid },
+  });
+  const parser = new TarParser(extractor);
+  out.reply({ kind: "ready" });
+  let bytes = 0;
+  for await (const chunk of decompress(inbound.rest())) {
+    bytes += chunk.length;
+    parser.push(chunk);
+  }
+  // Nothing at all is what some clients send for nothing to do.
+  if (bytes > 0) parser.finish();
+  extractor.finish();
+}
+
+/** In Docker's words; the mounts themselves are read-only too, should a link be swapped after this look. */
+function refuseReadOnly(request: FilesRequest & { readonly op: "put" }, target: string): void {
+  const mount = request.mounts
+    .filter((one) => target === one.target || target.startsWith(`${one.target}/`))
+    .sort((a, b) => b.target.length - a.target.length)[0];
+  if (mount?.readonly) throw invalid("mounted volume is marked read-only");
+  if (!mount && request.readonlyRootfs) throw invalid("container rootfs is marked read-only");
+}
+
+function listChanges(request: FilesRequest & { readonly op: "changes" }): readonly ListedChange[] {
+  const listed = new Map<string, ListedChange["kind"]>();
+  for (const change of snapshotChanges(request.layout, { ignored: new Set(request.ignored) })) {
+    if (change.path === "" || (change.kind !== "deleted" && change.quiet)) continue;
+    listed.set(`/${change.path}`, change.kind);
+  }
+  for (const path of [...listed.keys()]) {
+    for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) {
+      const above = path.slice(0, at);
+      if (!listed.has(above)) listed.set(above, "changed");
+    }
+  }
+  return [...listed].map(([path, kind]) => ({ kind, path })).sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Fast rather than small: Docker's commit does not compress at all, and a push may compress again. */
+const level = constants.Z_BEST_SPEED;
+
+/** The changes as a gzip'd layer; returns the hash of the plain tar. */
+async function writeLayer(
+  request: FilesRequest & { readonly op: "layer" },
+  out: FrameWriter,
+): Promise<string> {
+  const hash = createHash("sha256");
+  const plain = async function* () {
+    for await (const chunk of gathered(diffTar(request.layout, { ignored: new Set(request.ignored) }))) {
+      hash.update(chunk);
+      yield chunk;
+    }
+  };
+  for await (const chunk of throughStream(plain(), createGzip({ level, chunkSize: 1 << 18 })))
+    out.data(chunk);
+  return `sha256:${hash.digest("hex")}`;
+}
+
+/** Headers of small files, a few hundred bytes each, as larger pieces. */
+async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of source) {
+    parts.push(chunk);
+    length += chunk.length;
+    if (length < 1 << 18) continue;
+    yield Buffer.concat(parts);
+    parts = [];
+    length = 0;
+  }
+  if (length > 0) yield Buffer.concat(parts);
+}
+
+function failure(error: unknown): FilesReply {
+  const failed = (code: ErrorCode, message: string, reason?: "missing" | "ended"): FilesReply => ({
+    kind: "failed",
+    code,
+    message,
+    reason,
+  });
+  if (error instanceof ContainerEnded) return failed("conflict", error.message, "ended");
+  if (error instanceof TugError) return failed(error.code, error.message);
+  if (error instanceof TarError || error instanceof CompressionError) {
+    return failed("internal", error.message);
+  }
+  const code = errnoOf(error);
+  if (code === "ENOSPC" || code === "EDQUOT") return failed("resource-exhausted", messageOf(error));
+  if (!(error instanceof SystemError)) return failed("internal", messageOf(error));
+  // How a path was looked up is nobody's business: Go's word for it is known.
+  const told = error.syscall === "openat2" ? new SystemError(error.errno, "lstat", error.path) : error;
+  return failed("internal", told.message, error.code === "ENOENT" ? "missing" : undefined);
+}
+
+/** The request, then the rest of standard input as it is. */
+class Inbound {
+  readonly #fd: number;
+  #held: Buffer = Buffer.alloc(0);
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  async request(): Promise<FilesRequest> {
+    await this.#fill(frameHead);
+    const length = this.#held.readUInt32LE(0);
+    await this.#fill(frameHead + length);
+    const text = this.#held.toString("utf8", frameHead, frameHead + length);
+    this.#held = this.#held.subarray(frameHead + length);
+    // Only the daemon writes here.
+    return JSON.parse(text) as FilesRequest;
+  }
+
+  async *rest(): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#held.length > 0) yield this.#held;
+    for (;;) {
+      const chunk = await this.#read();
+      if (!chunk) return;
+      yield chunk;
+    }
+  }
+
+  async #fill(length: number): Promise<void> {
+    while (this.#held.length < length) {
+      const chunk = await this.#read();
+      if (!chunk) throw new Error("the request ends early");
+      this.#held = Buffer.concat([this.#held, chunk]);
+    }
+  }
+
+  async #read(): Promise<Buffer | undefined> {
+    const buffer = Buffer.allocUnsafe(1 << 18);
+    const { bytesRead } = await readAsync(this.#fd, buffer, 0, buffer.length, null);
+    return bytesRead === 0 ? undefined : buffer.subarray(0, bytesRead);
+  }
+}
+
+const readAsync = promisify(read);
+
+/** Writes frames with blocking calls; small pieces of data are gathered into one. */
+class FrameWriter {
+  readonly #fd: number;
+  #parts: Uint8Array[] = [];
+  #length = 0;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  data(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    // The giver may use its buffer again.
+    this.#parts.push(bytes.length < 65536 ? Buffer.from(bytes) : bytes);
+    this.#length += bytes.length;
+    if (this.#length >= 1 << 18) this.flush();
+  }
+
+  flush(): void {
+    if (this.#length === 0) return;
+    this.#write(Buffer.concat([frameHeader(dataFrame, this.#length), ...this.#parts]));
+    this.#parts = [];
+    this.#length = 0;
+  }
+
+  reply(reply: FilesReply): void {
+    this.flush();
+    const bytes = Buffer.from(JSON.stringify(reply));
+    this.#write(Buffer.concat([frameHeader(jsonFrame, bytes.length), bytes]));
+  }
+
+  #write(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+  }
+}

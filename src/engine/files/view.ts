@@ -1,0 +1,138 @@
+import { existsSync } from "node:fs";
+import { notFound } from "../../base/lib/errors.ts";
+import { type ContainerId, randomId } from "../../base/lib/ids.ts";
+import { processStat } from "../../base/sys/pidfd.ts";
+import { ViewEnded } from "../../core/files/client.ts";
+import type { BindView, FilesView } from "../../core/files/protocol.ts";
+import type { ContainerContext } from "../containers/context.ts";
+import { parseNetworkMode } from "../containers/network-mode.ts";
+import { type ContainerRecord, isAlive } from "../containers/record.ts";
+import { networkFiles } from "../containers/start/network-files.ts";
+import { mountRootfs } from "../containers/start/rootfs.ts";
+
+/**
+ * What `cp` looks at: of a running container what its processes see, of any other its layers with its volumes in place.
+ * `undo` lets go of the volumes that were made ready for it.
+ */
+export async function cpView(
+  context: ContainerContext,
+  record: ContainerRecord,
+  purpose: "read" | "write",
+  undo: AsyncDisposableStack,
+): Promise<FilesView> {
+  if (isAlive(record)) return runningView(record);
+  return {
+    kind: "stopped",
+    scratch: context.paths.dir(record.id),
+    root: stoppedRoot(context, record, purpose),
+    binds: await binds(context, record, undo),
+  };
+}
+
+function runningView(record: ContainerRecord): FilesView {
+  const { pid } = record.state;
+  const startTime = processStat(pid)?.startTime;
+  if (startTime === undefined) throw new ViewEnded(`process ${pid} is gone`);
+  const { mounts, host } = record.definition;
+  const entered = [...mounts.map((mount) => mount.target), ...Object.keys(host.Tmpfs ?? {})];
+  return { kind: "running", pid, startTime, entered };
+}
+
+/** What `export` writes: the root file system without volumes. */
+export function exportView(context: ContainerContext, record: ContainerRecord): FilesView {
+  if (isAlive(record)) return { kind: "directory", path: context.paths.rootfs(record.id) };
+  return {
+    kind: "stopped",
+    scratch: context.paths.dir(record.id),
+    root: stoppedRoot(context, record, "read"),
+    binds: [],
+  };
+}
+
+/** Looking never mounts the writable layer as such, so that it needs no lock and disturbs no start. */
+function stoppedRoot(context: ContainerContext, record: ContainerRecord, purpose: "read" | "write") {
+  const layout = purpose === "read" ? context.snapshots.layout(record.id) : undefined;
+  if (layout?.kind === "overlay") {
+    return { kind: "layers", layers: [layout.upper, ...layout.lowers] } as const;
+  }
+  return { kind: "mounts", mounts: context.snapshots.mounts(record.id) } as const;
+}
+
+async function binds(
+  context: ContainerContext,
+  record: ContainerRecord,
+  undo: AsyncDisposableStack,
+): Promise<readonly BindView[]> {
+  const found: BindView[] = identityBinds(context, record);
+  const holder = `${record.id}-files-${randomId().slice(0, 12)}`;
+  await populateVolumes(context, record, holder);
+  for (const mount of record.definition.mounts) {
+    const shared = { target: mount.target, readonly: mount.readonly };
+    switch (mount.type) {
+      case "bind":
+        // A source that is gone fails a start; a look at the other files it need not.
+        if (existsSync(mount.source)) {
+          found.push({ ...shared, source: { kind: "path", path: mount.source, subpath: "" } });
+        }
+        break;
+      case "volume": {
+        const path = await context.volumes.mount(mount.name, holder);
+        undo.defer(() => context.volumes.unmount(mount.name, holder));
+        found.push({ ...shared, source: { kind: "path", path, subpath: mount.subpath } });
+        break;
+      }
+      case "image": {
+        const image = context.images.get(mount.imageId);
+        if (!image?.chainId) throw notFound(`No such image: ${mount.source}`);
+        const mounts = context.snapshots.mounts(image.chainId);
+        found.push({ ...shared, readonly: true, source: { kind: "mounts", mounts, subpath: mount.subpath } });
+        break;
+      }
+      case "tmpfs":
+        // Its files ended with the processes.
+        break;
+    }
+  }
+  return found.sort((a, b) => a.target.split("/").length - b.target.split("/").length);
+}
+
+/** /etc/hosts, hostname and resolv.conf, once there are any, unless a mount of the user's stands there. */
+function identityBinds(context: ContainerContext, record: ContainerRecord): BindView[] {
+  const mode = parseNetworkMode(record.definition.host.NetworkMode);
+  const owner = mode.kind === "container" ? context.store.get(mode.container as ContainerId) : record;
+  if (!owner) return [];
+  const files = networkFiles(context.paths.dir(owner.id));
+  const wanted: readonly (readonly [string, string])[] = [
+    ["/etc/resolv.conf", files.resolvConf],
+    ["/etc/hostname", files.hostname],
+    ["/etc/hosts", files.hosts],
+  ];
+  return wanted
+    .filter(
+      ([target, path]) => existsSync(path) && !record.definition.mounts.some((one) => one.target === target),
+    )
+    .map(([target, path]) => ({
+      target,
+      readonly: record.definition.host.ReadonlyRootfs ?? false,
+      source: { kind: "path", path, subpath: "" },
+    }));
+}
+
+/** Volumes that take the image's files do so before anybody looks, as the first start would have done it. */
+async function populateVolumes(
+  context: ContainerContext,
+  record: ContainerRecord,
+  holder: string,
+): Promise<void> {
+  if (record.state.everStarted) return;
+  const wanted = record.definition.mounts.filter((mount) => mount.type === "volume" && mount.copy);
+  if (wanted.length === 0) return;
+  await using undo = new AsyncDisposableStack();
+  const rootfs = await mountRootfs(context, record, undo);
+  for (const mount of wanted) {
+    if (mount.type !== "volume") continue;
+    await context.volumes.mount(mount.name, holder);
+    undo.defer(() => context.volumes.unmount(mount.name, holder));
+    await context.volumes.populate(mount.name, rootfs, mount.target);
+  }
+}
