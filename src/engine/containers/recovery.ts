@@ -8,6 +8,7 @@ import type { ContainerContext } from "./context.ts";
 import { letGo, scheduleRestart, settleExit } from "./lifecycle/exit.ts";
 import { removeContainer } from "./lifecycle/remove.ts";
 import { openLog } from "./log-handle.ts";
+import { containerOfMode } from "./network-mode.ts";
 import { type ContainerRecord, isAlive } from "./record.ts";
 import { startContainer } from "./start/start.ts";
 
@@ -122,6 +123,7 @@ async function removeOrphans(context: ContainerContext): Promise<void> {
     await context.runtime.observe(id, paths.task(id));
     await context.runtime.delete(id, { force: true });
     unmountIfMounted(paths.rootfs(id));
+    unmountIfMounted(join(paths.task(id).state, "shm"));
     const images = join(paths.dir(id), "images");
     for (const one of await readdir(images).catch(() => [])) unmountIfMounted(join(images, one));
     await rm(paths.dir(id), { recursive: true, force: true });
@@ -137,8 +139,44 @@ async function removeOrphans(context: ContainerContext): Promise<void> {
   }
 }
 
+/** Who joins another container's namespaces, or links to it, starts after it. */
+function inDependencyOrder(
+  context: ContainerContext,
+  records: readonly ContainerRecord[],
+): readonly ContainerRecord[] {
+  const wanted = new Map(records.map((record) => [record.id, record]));
+  const ordered = new Set<ContainerRecord>();
+  const open = new Set<ContainerRecord>();
+  const visit = (record: ContainerRecord) => {
+    // A circle of links has no order; whoever comes first starts first.
+    if (ordered.has(record) || open.has(record)) return;
+    open.add(record);
+    for (const id of dependencies(context, record)) {
+      const other = wanted.get(id);
+      if (other) visit(other);
+    }
+    ordered.add(record);
+  };
+  for (const record of records) visit(record);
+  return [...ordered];
+}
+
+function dependencies(context: ContainerContext, record: ContainerRecord): readonly ContainerId[] {
+  const { host } = record.definition;
+  const joined = [host.NetworkMode, host.IpcMode, host.PidMode].map(containerOfMode);
+  const linked = (host.Links ?? []).map((link) => link.split(":")[0]);
+  const ids: ContainerId[] = [];
+  for (const reference of [...joined, ...linked]) {
+    if (reference === undefined) continue;
+    const found =
+      context.store.get(reference as ContainerId) ?? context.store.byName(reference.replace(/^\//, ""));
+    if (found) ids.push(found.id);
+  }
+  return ids;
+}
+
 async function startAll(context: ContainerContext, records: readonly ContainerRecord[]): Promise<void> {
-  for (const { id } of records) {
+  for (const { id } of inDependencyOrder(context, records)) {
     try {
       await context.locks.run(id, async () => {
         const now = context.store.get(id);

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { hostname as hostHostname } from "node:os";
-import { conflict, invalid, notFound } from "../../../base/lib/errors.ts";
+import { conflict, invalid, isCode, notFound } from "../../../base/lib/errors.ts";
 import { type ContainerId, randomId } from "../../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../../base/lib/timestamp.ts";
 import type {
@@ -17,7 +17,7 @@ import type { ContainerContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { parseContainerName, randomName } from "../names.ts";
 import { containerOfMode, parseNetworkMode } from "../network-mode.ts";
-import { type ContainerDefinition, freshState, type MountRecord } from "../record.ts";
+import { type ContainerDefinition, type ContainerRecord, freshState, type MountRecord } from "../record.ts";
 import { normalizeHost } from "./host-defaults.ts";
 import { mergeImageConfig } from "./merge.ts";
 import { planMounts } from "./mount-plan.ts";
@@ -143,19 +143,29 @@ function findImage(context: ContainerContext, reference: string, platform: strin
 function hostnameFor(context: ContainerContext, id: ContainerId, host: HostConfig): string {
   const mode = parseNetworkMode(host.NetworkMode);
   if (mode.kind === "container")
-    return context.store.resolve(mode.container).definition.config.Hostname ?? "";
+    return findContainer(context, mode.container)?.definition.config.Hostname ?? "";
   if (mode.kind === "host" || host.UTSMode === "host") return hostHostname();
   return id.slice(0, 12);
 }
 
-/** `container:<name>` modes are kept by id, so that a rename does not break them. */
+/** `container:<name>` modes are kept by id, so that a rename does not break them. One that is not there fails the start. */
 function joinContainers(context: ContainerContext, host: HostConfig): HostConfig {
   const resolved = { ...host };
   for (const key of ["NetworkMode", "IpcMode", "PidMode"] as const) {
     const target = containerOfMode(host[key]);
-    if (target !== undefined) resolved[key] = `container:${context.store.resolve(target).id}`;
+    const found = target === undefined ? undefined : findContainer(context, target);
+    if (found) resolved[key] = `container:${found.id}`;
   }
   return resolved;
+}
+
+function findContainer(context: ContainerContext, reference: string): ContainerRecord | undefined {
+  try {
+    return context.store.resolve(reference);
+  } catch (error) {
+    if (isCode(error, "not-found")) return undefined;
+    throw error;
+  }
 }
 
 function chooseLogDriver(context: ContainerContext, host: HostConfig): void {

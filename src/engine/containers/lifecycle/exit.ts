@@ -122,16 +122,33 @@ export function scheduleRestart(context: ContainerContext, record: ContainerReco
   live.restart = abort;
   context.clock
     .sleep(delayMs, abort.signal)
-    .then(() =>
-      context.locks.run(record.id, async () => {
-        const now = context.store.get(record.id);
-        if (abort.signal.aborted || now?.state.status !== "restarting") return;
-        await startContainer(context, record.id, { restartCount: now.state.restartCount + 1 });
-      }),
-    )
+    .then(() => context.locks.run(record.id, () => restartNow(context, record.id, abort.signal)))
     .catch((error: unknown) => {
-      if (!abort.signal.aborted) {
-        context.log.warn("restarting a container failed", { id: record.id, error });
-      }
+      if (!abort.signal.aborted) context.log.error("restarting a container", { id: record.id, error });
     });
+}
+
+async function restartNow(context: ContainerContext, id: ContainerId, signal: AbortSignal): Promise<void> {
+  const now = context.store.get(id);
+  if (signal.aborted || now?.state.status !== "restarting") return;
+  const restartCount = now.state.restartCount + 1;
+  try {
+    await startContainer(context, id, { restartCount });
+  } catch (error) {
+    context.log.warn("restarting a container failed", { id, error });
+    const failed = context.store.setState(id, { restartCount });
+    const live = context.live.of(id);
+    // What it needs (a network, the container whose namespace it joins) may be on its way: the policy goes on.
+    const plan = planRestart({
+      policy: failed.definition.host.RestartPolicy,
+      exitCode: failed.state.exitCode,
+      restartCount,
+      stoppedByUser: failed.state.stoppedByUser,
+      ranMs: 0,
+      lastBackoffMs: live.backoffMs,
+    });
+    if (!plan.restart) return;
+    live.backoffMs = plan.delayMs;
+    scheduleRestart(context, context.store.setState(id, { status: "restarting" }), plan.delayMs);
+  }
 }

@@ -9,6 +9,7 @@ import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitVolume } from "../events.ts";
 import type { ContainerRecord, MountRecord } from "../record.ts";
+import { sharedMemoryPath } from "./shared-memory.ts";
 
 /** Mounts the container's writable layer; the returned path is its root as the host sees it. */
 export async function mountRootfs(
@@ -151,6 +152,7 @@ function readonlyWords(mount: MountRecord & { readonly type: "bind" }, source: s
 /** Everything `mountRootfs` and `mountVolumes` made is let go; idempotent, used after exits and crashes. */
 export async function unmountAll(context: ContainerContext, record: ContainerRecord): Promise<void> {
   unmountIfMounted(context.paths.rootfs(record.id));
+  unmountIfMounted(sharedMemoryPath(context, record));
   for (const mount of record.definition.mounts) {
     if (mount.type === "volume") await context.volumes.unmount(mount.name, record.id);
     if (mount.type === "image") {

@@ -12,6 +12,7 @@ import { allocateEndpoints, attachEndpoints } from "./endpoints.ts";
 import { makeMountTargets } from "./mount-targets.ts";
 import { networkFiles, writeNetworkFiles } from "./network-files.ts";
 import { mountRootfs, mountVolumes } from "./rootfs.ts";
+import { mountSharedMemory } from "./shared-memory.ts";
 import { specInput } from "./spec-input.ts";
 
 /**
@@ -80,7 +81,10 @@ async function bringUp(
     openLog(context, record),
   ] as const);
   const shared = mode.kind === "container" ? context.store.resolve(mode.container) : record;
-  const mounts = [...identityMounts(context, shared, root.mounts), ...root.mounts];
+  const asked = root.mounts.some((mount) => mount.target === "/dev/shm")
+    ? root.mounts
+    : [...mountSharedMemory(context, record, rootUndo), ...root.mounts];
+  const mounts = [...identityMounts(context, shared, root.mounts), ...asked];
   makeMountTargets(root.rootfs, mounts);
   const input = specInput(context, record, root.rootfs, mounts);
   const { spec } = context.spec.generate(input);
