@@ -45,7 +45,11 @@ export const command = defineCommand({
     const find = async (name: string): Promise<string> => {
       for (const kind of kinds) {
         try {
-          return (await finders[kind]?.(name)) ?? "null";
+          const found = (await finders[kind]?.(name)) ?? "null";
+          if (values.size && kind !== "container") {
+            await context.err.write(`WARNING: --size ignored for ${kind}\n`);
+          }
+          return found;
         } catch (error) {
           const absent = isCode(error, "not-found") || (kind !== "container" && error instanceof DaemonError);
           if (values.type !== "" || !absent) throw error;

@@ -2,7 +2,7 @@ import { invalid, isCode } from "../../base/lib/errors.ts";
 import type { AuthConfig } from "../../client/auth.ts";
 import { checkAuth } from "../../client/system/auth.ts";
 import { atMost, defineCommand } from "../command.ts";
-import { authFor, hubKey } from "../config/credentials.ts";
+import { authFor, hubKey, serverName } from "../config/credentials.ts";
 import { storeAuth } from "../config/store.ts";
 import type { Context } from "../context.ts";
 import { bool, text } from "../flags/flag.ts";
@@ -18,7 +18,10 @@ export const command = defineCommand({
     "password-stdin": bool("", "Read the password or token from standard input"),
     username: text("u", "User name"),
   },
-  async run(context, { values, args: [operand] }) {
+  async run(context, { values, changed, args: [operand] }) {
+    for (const name of ["username", "password"] as const) {
+      if (changed.has(name) && values[name] === "") throw invalid(`${name} is empty`);
+    }
     let password = values.password;
     if (password !== "") {
       if (values["password-stdin"]) {
@@ -27,17 +30,14 @@ export const command = defineCommand({
       await context.err.write("WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n");
     }
     if (values["password-stdin"]) {
-      if (values.username === "") throw invalid("Must provide --username with --password-stdin");
+      if (values.username === "") throw invalid("the --password-stdin option requires --username to be set");
       const parts: Buffer[] = [];
       for await (const chunk of context.in.chunks()) parts.push(Buffer.from(chunk));
       password = Buffer.concat(parts)
         .toString()
         .replace(/\r?\n$/, "");
     }
-    const server =
-      operand === undefined || operand === "docker.io"
-        ? hubKey
-        : operand.replace(/^https?:\/\//, "").replace(/\/+$/, "");
+    const server = operand === undefined || operand === "docker.io" ? hubKey : serverName(operand);
     const config = await context.config();
     const client = await context.client();
     const login = async (auth: AuthConfig): Promise<number> => {

@@ -1,5 +1,6 @@
+import { messageOf } from "../../base/lib/errors.ts";
 import { atMost, defineCommand } from "../command.ts";
-import { hubKey } from "../config/credentials.ts";
+import { hubKey, serverName } from "../config/credentials.ts";
 import { eraseAuth } from "../config/store.ts";
 
 export const command = defineCommand({
@@ -7,14 +8,19 @@ export const command = defineCommand({
   description: "Without a server, Docker Hub is meant.",
   args: atMost(1),
   flags: {},
-  async run(context, { args: [operand] }) {
-    const server =
-      operand === undefined || operand === "docker.io"
-        ? hubKey
-        : operand.replace(/^https?:\/\//, "").replace(/\/+$/, "");
-    const config = await context.config();
-    await context.out.write(`Removing login credentials for ${server}\n`);
-    await eraseAuth(config, server);
+  async run(context, { args: [operand = ""] }) {
+    const name = operand === "" ? hubKey : serverName(operand);
+    // Older clients stored a registry under any of these.
+    const keys =
+      operand === "" ? [hubKey] : [...new Set([operand, name, `http://${name}`, `https://${name}`])];
+    await context.out.write(`Removing login credentials for ${name}\n`);
+    try {
+      await eraseAuth(await context.config(), keys);
+    } catch (error) {
+      await context.err.write(
+        `WARNING: could not erase credentials:\n${keys.map((key) => `${key}: ${messageOf(error)}\n`).join("")}`,
+      );
+    }
     return 0;
   },
 });

@@ -10,6 +10,11 @@ export function registryKey(domain: string): string {
   return domain === "docker.io" || domain === "index.docker.io" ? hubKey : domain;
 }
 
+/** A registry's name as its credentials are stored under: without scheme and path. */
+export function serverName(server: string): string {
+  return hostOf(server);
+}
+
 /** A key without scheme and path, to match "https://host/v1/" with "host". */
 function hostOf(key: string): string {
   return key.replace(/^https?:\/\//, "").split("/")[0] ?? "";

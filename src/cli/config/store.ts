@@ -46,9 +46,13 @@ export async function storeAuth(
   );
 }
 
-export async function eraseAuth(config: ConfigFile, server: string): Promise<void> {
-  const helper = helperFor(config, server);
-  if (helper) await helperErase(helper, server);
-  const { [server]: gone, ...rest } = config.data.auths ?? {};
-  if (gone !== undefined) writeConfig(config, { ...config.data, auths: rest });
+/** Forgets the credentials stored under any of these names. */
+export async function eraseAuth(config: ConfigFile, keys: readonly string[]): Promise<void> {
+  for (const key of keys) {
+    const helper = helperFor(config, key);
+    if (helper) await helperErase(helper, key);
+  }
+  const before = Object.entries(config.data.auths ?? {});
+  const kept = before.filter(([key]) => !keys.includes(key));
+  if (kept.length < before.length) writeConfig(config, { ...config.data, auths: Object.fromEntries(kept) });
 }

@@ -2,8 +2,8 @@ import { shortId } from "../../base/lib/ids.ts";
 import type { BuildCache, ContainerSummary } from "../../base/spec/docker/api.gen.ts";
 import type { DiskUsage } from "../../client/system/disk-usage.ts";
 import { containerFields } from "./containers.ts";
-import { imageRows, imageSpec } from "./images.ts";
-import { type ListSpec, renderList } from "./list.ts";
+import { type ImageRow, imageRows, imageSpec } from "./images.ts";
+import { exposed, type ListSpec, renderList } from "./list.ts";
 import { humanDuration, humanSize } from "./units.ts";
 import { volumeSpec } from "./volumes.ts";
 
@@ -97,37 +97,64 @@ export async function renderUsage(usage: DiskUsage, format: string): Promise<str
   return await renderList(rowSpec, usageRows(usage), { format });
 }
 
-/** `system df -v`: each kind with its objects. */
-export async function verboseUsage(usage: DiskUsage, now: number): Promise<string> {
-  const images = {
-    ...imageSpec({ whole: false, digests: false, now }),
-    columns: ["Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"],
-  };
-  const containers = {
-    ...containerFields({ whole: false, now, size: true }),
-    columns: ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"],
-  };
-  const own = {
-    ...containers,
-    fields: {
-      ...containers.fields,
-      Size: { header: "SIZE", value: (c: ContainerSummary) => humanSize(c.SizeRw ?? 0, 3) },
+/** `system df -v`: each kind with its objects, or a format over all of them, which gets no newline of its own. */
+export async function verboseUsage(usage: DiskUsage, format: string, now: number): Promise<string> {
+  if (format !== "" && format !== "table") return await formattedUsage(usage, format, now);
+  const { images, containers, volumes, caches } = specs(now, false);
+  const kept = usage.BuildCache ?? [];
+  const cacheSize = humanSize(sum(kept.filter((cache) => !cache.Shared).map((cache) => cache.Size ?? 0)));
+  return [
+    `Images space usage:\n\n${await renderList(images, firstNames(usage), { format: "" })}`,
+    `Containers space usage:\n\n${await renderList(containers, usage.Containers ?? [], { format: "" })}`,
+    `Local Volumes space usage:\n\n${await renderList(volumes, usage.Volumes ?? [], { format: "" })}`,
+    `Build cache usage: ${cacheSize}\n\n${await renderList(caches, kept, { format: "" })}`,
+  ].join("\n");
+}
+
+/** Here an image has one row, under its first name. */
+function firstNames(usage: DiskUsage): ImageRow[] {
+  return (usage.Images ?? []).map((image): ImageRow => {
+    const row = imageRows(
+      [{ ...image, RepoTags: (image.RepoTags ?? []).slice(0, 1), RepoDigests: [] }],
+      false,
+    )[0];
+    return { repository: "<none>", tag: "<none>", ...row, image, digest: "" };
+  });
+}
+
+function specs(now: number, whole: boolean) {
+  const containers = containerFields({ whole, now, size: true });
+  return {
+    images: {
+      ...imageSpec({ whole, digests: false, now }),
+      columns: ["Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"],
     },
+    containers: {
+      ...containers,
+      columns: ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"],
+      fields: {
+        ...containers.fields,
+        Size: { header: "SIZE", value: (c: ContainerSummary) => humanSize(c.SizeRw ?? 0, 3) },
+      },
+    },
+    volumes: { ...volumeSpec, columns: ["Name", "Links", "Size"] },
+    caches: cacheSpec(now),
   };
-  const volumes = { ...volumeSpec, columns: ["Name", "Links", "Size"] };
-  const caches = usage.BuildCache ?? [];
-  const sections = [
-    ["Images space usage", await renderList(images, imageRows(usage.Images ?? [], false), { format: "" })],
-    ["Containers space usage", await renderList(own, usage.Containers ?? [], { format: "" })],
-    ["Local Volumes space usage", await renderList(volumes, usage.Volumes ?? [], { format: "" })],
-    [
-      `Build cache usage: ${humanSize(sum(caches.filter((cache) => !cache.Shared).map((cache) => cache.Size ?? 0)))}`,
-      await renderList(cacheSpec(now), caches, { format: "" }),
-    ],
-  ] as const;
-  return sections
-    .map(([title, table]) => `${title.includes(": ") ? title : `${title}:`}\n\n${table}`)
-    .join("\n");
+}
+
+async function formattedUsage(usage: DiskUsage, format: string, now: number): Promise<string> {
+  const { images, containers, volumes, caches } = specs(now, true);
+  const { renderObject } = await import("./object.ts");
+  const all = {
+    Images: firstNames(usage).map((row) => exposed(images, row)),
+    Containers: (usage.Containers ?? []).map((container) => exposed(containers, container)),
+    Volumes: (usage.Volumes ?? []).map((volume) => exposed(volumes, volume)),
+    BuildCache: (usage.BuildCache ?? []).map((cache) => exposed(caches, cache)),
+  };
+  return renderObject(all, format, {
+    missing: "struct",
+    typeName: "*formatter.diskUsageContext",
+  }).replace(/\n$/, "");
 }
 
 function cacheSpec(now: number): ListSpec<BuildCache> {

@@ -27,6 +27,9 @@ export function serverInfo(info: SystemInfo): string {
   line(" Log", (info.Plugins?.Log ?? []).join(" "));
   const cdi = info.CDISpecDirs ?? [];
   if (cdi.length > 0) lines.push(" CDI spec directories:", ...cdi.map((folder) => `  ${folder}`));
+  const devices = info.DiscoveredDevices ?? [];
+  if (devices.length > 0)
+    lines.push(" Discovered Devices:", ...devices.map(({ Source = "", ID = "" }) => `  ${Source}: ${ID}`));
   line("Swarm", info.Swarm?.LocalNodeState || "inactive");
   line(
     "Runtimes",
@@ -36,9 +39,9 @@ export function serverInfo(info: SystemInfo): string {
   );
   line("Default Runtime", info.DefaultRuntime);
   line("Init Binary", info.InitBinary);
-  optional("containerd version", info.ContainerdCommit?.ID);
-  optional("runc version", info.RuncCommit?.ID);
-  optional("init version", info.InitCommit?.ID);
+  line("containerd version", info.ContainerdCommit?.ID);
+  line("runc version", info.RuncCommit?.ID);
+  line("init version", info.InitCommit?.ID);
   if ((info.SecurityOptions ?? []).length > 0)
     lines.push(" Security Options:", ...(info.SecurityOptions ?? []).flatMap(securityLines));
   line("Kernel Version", info.KernelVersion);
@@ -75,12 +78,17 @@ export function serverInfo(info: SystemInfo): string {
   if (mirrors.length > 0) lines.push(" Registry Mirrors:", ...mirrors.map((mirror) => `  ${mirror}`));
   line("Live Restore Enabled", info.LiveRestoreEnabled ?? false);
   optional("Product License", info.ProductLicense);
+  const firewall = info.FirewallBackend;
   const pools = info.DefaultAddressPools ?? [];
   if (pools.length > 0)
     lines.push(
       " Default Address Pools:",
       ...pools.map((pool) => `   Base: ${pool.Base}, Size: ${pool.Size}`),
     );
+  if (firewall) {
+    line("Firewall Backend", firewall.Driver);
+    for (const [name = "", value = ""] of firewall.Info ?? []) line(` ${name}`, value);
+  }
   return `${lines.join("\n")}\n`;
 }
 

@@ -38,10 +38,10 @@ test("quiet prints the one field", async () => {
 });
 
 test("a field that is not there is named with the type", async () => {
-  expect(renderList(spec, things, { format: "{{.Foo}}" })).rejects.toThrow(
+  await expect(renderList(spec, things, { format: "{{.Foo}}" })).rejects.toThrow(
     "template parsing error: template: :1:2:",
   );
-  expect(renderList(spec, things, { format: "{{.ID" })).rejects.toThrow(
+  await expect(renderList(spec, things, { format: "{{.ID" })).rejects.toThrow(
     "template parsing error: template: :1: unclosed action",
   );
 });

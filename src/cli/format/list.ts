@@ -87,7 +87,7 @@ function labelHeader(label: unknown): string {
 }
 
 /** The object a template sees: each field computed when it is asked for. */
-function exposed<T>(spec: ListSpec<T>, item: T): object {
+export function exposed<T>(spec: ListSpec<T>, item: T): object {
   const names = Object.keys(spec.fields).sort();
   const target = {};
   for (const name of names) {

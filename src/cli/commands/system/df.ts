@@ -1,4 +1,3 @@
-import { invalid } from "../../../base/lib/errors.ts";
 import { diskUsage } from "../../../client/system/disk-usage.ts";
 import { defineCommand, noArgs } from "../../command.ts";
 import { bool, text } from "../../flags/flag.ts";
@@ -12,16 +11,10 @@ export const command = defineCommand({
     verbose: bool("v", "Show every object"),
   },
   async run(context, { values }) {
-    if (values.verbose && values.format !== "" && values.format !== "json") {
-      throw invalid("the verbose and the format options conflict");
-    }
     const client = await context.client();
     const usage = await diskUsage(client);
     const now = Date.now();
-    if (values.verbose)
-      await context.out.write(
-        values.format === "json" ? `${JSON.stringify(usage)}\n` : await verboseUsage(usage, now),
-      );
+    if (values.verbose) await context.out.write(await verboseUsage(usage, values.format, now));
     else await context.out.write(await renderUsage(usage, values.format));
     return 0;
   },

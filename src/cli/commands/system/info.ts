@@ -1,4 +1,3 @@
-import { messageOf } from "../../../base/lib/errors.ts";
 import { tugVersion } from "../../../base/lib/product.ts";
 import type { SystemInfo } from "../../../base/spec/docker/api.gen.ts";
 import { daemonInfo } from "../../../client/system/info.ts";
@@ -11,6 +10,7 @@ export const command = defineCommand({
   args: noArgs,
   flags: { format: text("f", "How to print: 'json' or a Go template") },
   async run(context, { values }) {
+    const template = await templateOf(values.format);
     const client = await context.client();
     const ClientInfo = {
       Debug: context.globals.debug,
@@ -26,10 +26,14 @@ export const command = defineCommand({
     } catch (error) {
       failure = error;
     }
-    if (values.format !== "") {
-      const { renderObject } = await import("../../format/object.ts");
-      const errors = failure === undefined ? {} : { ServerErrors: [messageOf(failure)] };
-      await context.out.write(renderObject({ ...info, ...errors, ClientInfo }, values.format));
+    if (template) {
+      let text = "";
+      try {
+        text = template({ ...info, ClientInfo });
+      } catch (error) {
+        failure ??= error;
+      }
+      await context.out.write(`${text}\n`);
       if (failure !== undefined) throw failure;
       return 0;
     }
@@ -42,3 +46,11 @@ export const command = defineCommand({
     return 0;
   },
 });
+
+async function templateOf(
+  format: string,
+): Promise<((info: Readonly<Record<string, unknown>>) => string) | undefined> {
+  if (format === "") return undefined;
+  if (format === "json") return JSON.stringify;
+  return (await import("../../format/info-template.ts")).infoTemplate(format);
+}

@@ -77,9 +77,8 @@ function warning(
     all ? "all images without at least one container associated to them" : "all dangling images",
     all ? "all build cache" : "unused build cache",
   ];
-  const conditions = Object.entries(filters ?? {}).flatMap(([key, values]) =>
-    values.map((value) => `  - ${key}=${value}`),
-  );
+  const sorted = Object.entries(filters ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  const conditions = sorted.flatMap(([key, values]) => values.map((value) => `  - ${key}=${value}`));
   const tail =
     conditions.length > 0 ? `\n  Items to be pruned will be filtered with:\n${conditions.join("\n")}\n` : "";
   return `WARNING! This will remove:\n${lines.map((line) => `  - ${line}`).join("\n")}\n${tail}`;
