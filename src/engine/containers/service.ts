@@ -8,7 +8,7 @@ import type {
   FilesystemChange,
 } from "../../base/spec/docker/api.gen.ts";
 import type { FilesClient } from "../../core/files/client.ts";
-import { ignoredPaths, wireChanges } from "../files/changes.ts";
+import { engineMade, wireChanges } from "../files/changes.ts";
 import type { WireFilters } from "../filters/filters.ts";
 import { containerStats, type StatsOptions } from "../stats/stats.ts";
 import type { StreamClient } from "../streams/client.ts";
@@ -118,9 +118,7 @@ export class ContainerQueries {
 
   async changes(id: string): Promise<readonly FilesystemChange[] | null> {
     const record = this.#context.store.resolve(id);
-    return wireChanges(
-      await this.#files.changes(this.#context.snapshots.layout(record.id), ignoredPaths(record)),
-    );
+    return wireChanges(await this.#files.changes(this.#context.snapshots.layout(record.id), engineMade));
   }
 
   stats(id: string, options: StatsOptions, signal: AbortSignal): AsyncIterable<ContainerStatsResponse> {

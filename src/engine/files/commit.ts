@@ -14,7 +14,7 @@ import type { ContainerContext } from "../containers/context.ts";
 import { mergeImageConfig } from "../containers/create/merge.ts";
 import { emitContainer } from "../containers/events.ts";
 import type { ContainerRecord } from "../containers/record.ts";
-import { ignoredPaths } from "./changes.ts";
+import { engineMade } from "./changes.ts";
 
 export interface CommitDeps {
   readonly content: ContentStore;
@@ -130,7 +130,7 @@ async function writeLayer(
   await using ingest = await deps.content.ingest(`commit-${randomId()}`);
   try {
     const layout = context.snapshots.layout(record.id);
-    const diffId = await files.layer(layout, ignoredPaths(record), (chunk) => ingest.write(chunk));
+    const diffId = await files.layer(layout, engineMade, (chunk) => ingest.write(chunk));
     return { descriptor: layerDescriptor(await ingest.commit(), "gzip"), diffId: diffId as DiffId };
   } catch (error) {
     await ingest.abort();

@@ -7,10 +7,15 @@ import type { ImageRunConfig } from "../oci/image.ts";
  */
 export function applyConfigChanges(config: ImageRunConfig, changes: readonly string[]): ImageRunConfig {
   let result = config;
+  let commandSet = false;
   for (const change of changes) {
     for (const line of change.split("\n")) {
       const text = line.trim();
-      if (text !== "" && !text.startsWith("#")) result = applyOne(result, text);
+      if (text === "" || text.startsWith("#")) continue;
+      result = applyOne(result, text);
+      if (/^cmd\b/i.test(text)) commandSet = true;
+      // The command that was there were arguments of another entrypoint (Dockerfile reference, "ENTRYPOINT").
+      if (/^entrypoint\b/i.test(text) && !commandSet) result = { ...result, Cmd: null };
     }
   }
   return result;
