@@ -30,8 +30,11 @@ export async function recoverContainers(
       const wasRunning = isAlive(record) || record.state.status === "restarting";
       if (isAlive(record) && observed.status === "running") {
         live.set(record.id, { containerId: record.id, pid: observed.pid });
+        // Frozen, but not by `pause`: a commit was under way when the daemon died.
+        const abandoned = observed.paused && record.state.status === "running";
+        if (abandoned) await context.runtime.resume(record.id);
         const now = store.setState(record.id, {
-          status: observed.paused ? "paused" : "running",
+          status: observed.paused && !abandoned ? "paused" : "running",
           pid: observed.pid,
         });
         await openLog(context, now);
