@@ -1,6 +1,6 @@
 import { messageOf } from "../../base/lib/errors.ts";
 import { exitError } from "../command.ts";
-import { alias } from "./nil.ts";
+import { alias, parseGoJson } from "./nil.ts";
 import { compileTemplate } from "./template/execute.ts";
 
 /** Fields that the daemon leaves out when they are empty. */
@@ -34,7 +34,7 @@ export function infoTemplate(format: string): (info: Readonly<Record<string, unk
     throw exitError(`template parsing error: ${messageOf(error)}`, 64, error);
   }
   return (info) => {
-    const view = { ...info };
+    const view = parseGoJson(JSON.stringify(info)) as Record<string, unknown>;
     for (const [name, value] of Object.entries(absent)) alias(view, name, value);
     for (const [name, wire] of Object.entries(renamed)) alias(view, name, view[wire] ?? "");
     if (view["ServerVersion"] === undefined) {
