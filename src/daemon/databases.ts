@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type Database, openDatabase } from "../base/store/database.ts";
+import { reserveSpace } from "../base/store/reserve.ts";
 
 /** The daemon's SQLite files, by how much a power cut may take. */
 export interface Databases extends Disposable {
@@ -17,6 +18,8 @@ export function openDatabases(dataRoot: string): Databases {
   const durable = openDatabase(join(dataRoot, "store.db"));
   const state = openDatabase(join(dataRoot, "state.db"), { durable: false });
   const events = openDatabase(join(dataRoot, "events.db"), { durable: false });
+  // An event that does not fit is lost; a state that cannot be written would keep containers from ending and being removed.
+  for (const database of [durable, state]) reserveSpace(database);
   return {
     durable,
     state,
