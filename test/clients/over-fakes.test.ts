@@ -26,8 +26,6 @@ async function eventually(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-/** Makes the pseudo-terminal the controlling one, without which no program hears of a new size. */
-const controlling = ["/usr/bin/setsid", "--ctty"];
 const programs = ["/usr/local/bin/docker", "/usr/bin/docker"].filter((path) => existsSync(path));
 if (programs.length === 0) console.log("docker CLI tests skipped: no docker CLI installed");
 
@@ -93,7 +91,7 @@ for (const program of programs) {
     // The client makes its terminal raw before it asks for a size: what is typed earlier is not the container's.
     test("run -it in a terminal: typing, resizing, the end of input", async () => {
       const terminal = await Terminal.open(
-        [...controlling, program, "run", "-it", "--rm", "busybox", "cat"],
+        [program, "run", "-it", "--rm", "busybox", "cat"],
         { DOCKER_HOST: server.host },
         { rows: 30, columns: 100 },
       );
@@ -110,7 +108,7 @@ for (const program of programs) {
       const id = (await docker(["create", "-it", "busybox", "cat"])).stdout.trim();
       await docker(["start", id]);
       const terminal = await Terminal.open(
-        [...controlling, program, "exec", "-it", id, "cat"],
+        [program, "exec", "-it", id, "cat"],
         { DOCKER_HOST: server.host },
         { rows: 31, columns: 101 },
       );

@@ -26,7 +26,11 @@ export class Terminal {
       },
     });
     this.#terminal = terminal;
-    this.#child = Bun.spawn([...command], { terminal, env: { ...process.env, TERM: "xterm", ...env } });
+    // Without it being the controlling terminal of the program's session, no SIGWINCH and no SIGINT would reach it.
+    this.#child = Bun.spawn(["/usr/bin/setsid", "--ctty", "--wait", ...command], {
+      terminal,
+      env: { ...process.env, TERM: "xterm", ...env },
+    });
     this.exited = this.#child.exited;
   }
 

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { type Result, run, TestDaemon } from "../harness/daemon.ts";
 import { RealDocker } from "../harness/real-docker.ts";
 import { differences } from "./differences.ts";
+import { normal } from "./normal.ts";
 import { scenarios } from "./scenarios.ts";
 
 /** The same client tells the same story to Tug and to Debian's dockerd; outputs and exit codes must agree. */
@@ -20,20 +21,6 @@ afterAll(async () => {
   await tug?.close();
   await docker?.close();
 }, 60_000);
-
-/** What legitimately differs: ids, times, sizes of things the two made separately, pids. */
-function normal(text: string): string {
-  return text
-    .replaceAll("\r", "")
-    .replace(/sha256:[0-9a-f]{64}/g, "<digest>")
-    .replace(/\b[0-9a-f]{64}\b/g, "<id>")
-    .replace(/\b[0-9a-f]{12}\b/g, "<short>")
-    .replace(/\b172\.\d+\.\d+\.\d+/g, "<ip>")
-    .replace(/^time="[^"]*" /gm, "")
-    .replace(/\/tmp\/tug-[\w-]+/g, "<root>")
-    .replace(/[ \t]+$/gm, "")
-    .trimEnd();
-}
 
 async function tell(
   host: string,
@@ -58,15 +45,12 @@ describe.skipIf(missing !== undefined || !existsSync(client))("parity with the r
         tell(docker.host, scenario.steps, scenario.input),
         tell(tug.host, scenario.steps, scenario.input),
       ]);
-      for (const [index, step] of scenario.steps.entries()) {
-        const command = `docker ${step.join(" ")}`;
-        const known = differences.find((one) => one.command === command);
-        if (known) expect({ command, ...ours[index] }).toEqual({ command, ...known.tug });
-        else
-          expect({ command, ...ours[index] }).toEqual({ command, ...theirs[index] } as {
-            command: string;
-          } & Result);
-      }
+      const commands = scenario.steps.map((step) => `docker ${step.join(" ")}`);
+      const known = (command: string) => differences.find((one) => one.command === command)?.tug;
+      // All steps in one comparison: the report shows every difference of a story at once.
+      expect(commands.map((command, index) => ({ command, ...ours[index] }))).toEqual(
+        commands.map((command, index) => ({ command, ...(known(command) ?? theirs[index]) })),
+      );
       await tug.assertClean();
     });
   }
