@@ -15,9 +15,11 @@ export interface Entry {
 
 /** The groups of commands and their line in `tug --help`. */
 export const groups: Readonly<Record<string, string>> = {
+  checkpoint: "Work with checkpoints of containers",
   container: "Work with containers",
   image: "Work with images",
   network: "Work with networks",
+  secret: "Work with secrets of this host",
   system: "Look after the daemon",
   volume: "Work with volumes",
 };
@@ -343,6 +345,45 @@ export const entries: readonly Entry[] = [
     section: "hidden",
     summary: "Join standard input and output to the daemon's socket",
     load: () => import("./system/dial-stdio.ts"),
+  },
+  {
+    path: "checkpoint create",
+    summary: "Freeze a running container into a checkpoint",
+    load: () => import("./checkpoint/create.ts"),
+  },
+  {
+    path: "checkpoint ls",
+    aliases: ["list"],
+    summary: "List the checkpoints of a container",
+    load: () => import("./checkpoint/ls.ts"),
+  },
+  {
+    path: "checkpoint rm",
+    aliases: ["remove"],
+    summary: "Remove a checkpoint",
+    load: () => import("./checkpoint/rm.ts"),
+  },
+  {
+    path: "secret create",
+    summary: "Keep a file or standard input as a secret",
+    load: () => import("./secret/create.ts"),
+  },
+  {
+    path: "secret inspect",
+    summary: "Show everything about secrets, but never their data",
+    load: () => import("./secret/inspect.ts"),
+  },
+  {
+    path: "secret ls",
+    aliases: ["list"],
+    summary: "List secrets",
+    load: () => import("./secret/ls.ts"),
+  },
+  {
+    path: "secret rm",
+    aliases: ["remove"],
+    summary: "Remove secrets",
+    load: () => import("./secret/rm.ts"),
   },
   {
     path: "inspect",

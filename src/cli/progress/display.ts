@@ -1,7 +1,7 @@
 import { TugError } from "../../base/lib/errors.ts";
 import type { ProgressMessage } from "../../client/images/progress.ts";
-import { humanSize } from "../format/units.ts";
 import type { Output } from "../io/output.ts";
+import { progressText } from "./bar.ts";
 
 /** Shows a progress stream; rejects with the error it carries. `aux` hands over the extra values on the way. */
 export async function showProgress(
@@ -74,29 +74,11 @@ class Board {
   }
 
   #bar(message: ProgressMessage): string {
-    const detail = message.progressDetail ?? {};
-    const { current = 0, total = 0, units } = detail;
-    const amount = (value: number) =>
-      units === undefined || units === "" ? humanSize(value) : `${value} ${units}`;
-    if (total <= 0 || current > total) return amount(current).padStart(8);
-    const width = this.#out.size().width || 200;
-    const done = Math.min(50, Math.floor((current / total) * 50));
-    const bar = width > 110 ? `[${"=".repeat(done)}>${" ".repeat(50 - done)}] ` : "";
-    const counts = detail.hidecounts
-      ? ""
-      : units
-        ? `${current}/${total} ${units}`
-        : `${amount(current).padStart(8)}/${amount(total)}`;
-    return `${bar}${counts}${width > 50 ? this.#remaining(message.id ?? "", current, total) : ""}`;
-  }
-
-  #remaining(id: string, current: number, total: number): string {
-    const now = Date.now();
-    const start = this.#started.get(id) ?? now;
-    this.#started.set(id, start);
-    const elapsed = now - start;
-    if (current <= 0 || elapsed < 1000 || current >= total) return "";
-    const seconds = Math.round(((elapsed / current) * (total - current)) / 1000);
-    return ` ${seconds}s`;
+    const key = `${message.id ?? ""} ${message.status ?? ""}`;
+    const { start = 0 } = message.progressDetail ?? {};
+    const began = start > 0 ? start * 1000 : (this.#started.get(key) ?? Date.now());
+    this.#started.set(key, began);
+    // A terminal that does not tell its width is taken for a wide one.
+    return progressText(message.progressDetail ?? {}, this.#out.size().width || 200, Date.now() - began);
   }
 }

@@ -1,10 +1,12 @@
 import { invalid } from "../../base/lib/errors.ts";
 import type { DeviceRequest, Mount, ThrottleDevice } from "../../base/spec/docker/api.gen.ts";
+import type { Dependency, SecretReference, TugHealthConfig } from "../../base/spec/docker/extensions.ts";
 import { bool, custom, type Flag, integer, list, map, text, unsigned } from "../flags/flag.ts";
 import { parseDuration } from "../format/units.ts";
 import { attachFlag, hostFlag, ipFlag, linkFlag, searchFlag, sysctlFlag } from "./checks.ts";
 import { deviceRuleFlag, parseGpus } from "./devices.ts";
 import { envFlag, labelFlag } from "./environment.ts";
+import { parseDependency, parseHealthAction, parseSecret } from "./extensions.ts";
 import {
   parseByteRate,
   parseCpus,
@@ -57,6 +59,13 @@ export const containerFlags = {
   cpus: custom("decimal", "", "Number of CPUs, with a fraction", 0, (value) => parseCpus(value)),
   "cpuset-cpus": text("", "CPUs it may run on (0-3, 0,1)"),
   "cpuset-mems": text("", "Memory nodes it may use (0-3, 0,1)"),
+  "depends-on": custom<readonly (readonly [string, Dependency])[]>(
+    "list",
+    "",
+    "Start it after another container at boot (name[:started|healthy|completed])",
+    [],
+    (value, current) => [...current, parseDependency(value)],
+  ),
   device: list("", "Give it a device of the host"),
   "device-cgroup-rule": list("", "Allow devices by a cgroup rule", deviceRuleFlag),
   "device-read-bps": rates("Limit of bytes per second read from a device", parseByteRate),
@@ -82,6 +91,14 @@ export const containerFlags = {
   "group-add": list("", "One more group to be in"),
   "health-cmd": text("", "Command that checks its health"),
   "health-interval": duration("Time between checks (ms, s, m, h)"),
+  // Tug's own, as are --depends-on and --secret: see base/spec/docker/extensions.ts.
+  "health-on-failure": custom<TugHealthConfig["OnFailure"]>(
+    "string",
+    "",
+    "What to do when it becomes unhealthy: none, kill, restart or stop",
+    undefined,
+    parseHealthAction,
+  ),
   "health-retries": integer("", "Failures in a row until it counts as unhealthy"),
   "health-start-interval": duration("Time between checks while it starts (ms, s, m, h)"),
   "health-start-period": duration("Time to start up in, before failures count (ms, s, m, h)"),
@@ -140,6 +157,13 @@ export const containerFlags = {
   restart: text("", "What to do when it exits", { initial: "no" }),
   rm: bool("", "Remove it, with its anonymous volumes, when it exits"),
   runtime: text("", "OCI runtime to use"),
+  secret: custom<readonly SecretReference[]>(
+    "secret",
+    "",
+    "Show it a secret as a file (name, or source=,target=,uid=,gid=,mode=)",
+    [],
+    (value, current) => [...current, parseSecret(value)],
+  ),
   "security-opt": list("", "Security option"),
   "shm-size": bytes("", "Size of /dev/shm"),
   "stop-signal": text("", "Signal that stops it"),

@@ -1,5 +1,6 @@
 import { invalid } from "../../base/lib/errors.ts";
-import type { ContainerConfig, HealthConfig, HostConfig, Resources } from "../../base/spec/docker/api.gen.ts";
+import type { ContainerConfig, HostConfig, Resources } from "../../base/spec/docker/api.gen.ts";
+import type { TugHealthConfig, TugHostConfig } from "../../base/spec/docker/extensions.ts";
 import type { Client } from "../../client/client.ts";
 import type { CreateSpec } from "../../client/containers/create.ts";
 import type { Values } from "../flags/flag.ts";
@@ -89,7 +90,7 @@ export function containerSpec(input: SpecInput): (client: Client) => CreateSpec 
     ...(changed.has("stop-timeout") ? { StopTimeout: values["stop-timeout"] } : {}),
     ...health(values),
   };
-  const host: HostConfig = {
+  const host: TugHostConfig = {
     Binds: volumes.binds,
     ContainerIDFile: values.cidfile,
     LogConfig: { Type: values["log-driver"], Config: pairsToMap(values["log-opt"]) },
@@ -129,6 +130,8 @@ export function containerSpec(input: SpecInput): (client: Client) => CreateSpec 
     ...(changed.has("init") ? { Init: values.init } : {}),
     ...resources,
     ...deviceRequests(values, cdi),
+    ...(values.secret.length > 0 ? { Secrets: values.secret } : {}),
+    ...(values["depends-on"].length > 0 ? { DependsOn: Object.fromEntries(values["depends-on"]) } : {}),
   };
   const mac = values["mac-address"] || (values.network[0]?.mac ?? "");
   return (client) => ({
@@ -197,7 +200,7 @@ function deviceRequests(values: Options, cdi: readonly string[]): Pick<HostConfi
   return requests.length > 0 ? { DeviceRequests: requests } : {};
 }
 
-function health(values: Options): { Healthcheck?: HealthConfig } {
+function health(values: Options): { Healthcheck?: TugHealthConfig } {
   const settings = [
     ["interval", "Interval"],
     ["timeout", "Timeout"],
@@ -205,19 +208,24 @@ function health(values: Options): { Healthcheck?: HealthConfig } {
     ["start-interval", "StartInterval"],
     ["retries", "Retries"],
   ] as const;
-  const given = values["health-cmd"] !== "" || settings.some(([name]) => values[`health-${name}`] !== 0);
+  const action = values["health-on-failure"];
+  const given =
+    values["health-cmd"] !== "" ||
+    action !== undefined ||
+    settings.some(([name]) => values[`health-${name}`] !== 0);
   if (values["no-healthcheck"]) {
     if (given) throw invalid("--no-healthcheck conflicts with --health-* options");
     return { Healthcheck: { Test: ["NONE"] } };
   }
   if (!given) return {};
-  const check: HealthConfig =
+  const check: TugHealthConfig =
     values["health-cmd"] === "" ? {} : { Test: ["CMD-SHELL", values["health-cmd"]] };
   for (const [name, field] of settings) {
     const value = values[`health-${name}`];
     if (value < 0) throw invalid(`--health-${name} cannot be negative`);
     if (value !== 0) check[field] = value;
   }
+  if (action !== undefined) check.OnFailure = action;
   return { Healthcheck: check };
 }
 

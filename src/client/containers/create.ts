@@ -1,14 +1,14 @@
 import type {
   ContainerConfig,
   ContainerCreateResponse,
-  HostConfig,
   NetworkingConfig,
 } from "../../base/spec/docker/api.gen.ts";
+import type { TugHostConfig } from "../../base/spec/docker/extensions.ts";
 import type { Client } from "../client.ts";
 
 /** Everything a container is made from. */
 export interface CreateSpec extends ContainerConfig {
-  readonly HostConfig: HostConfig;
+  readonly HostConfig: TugHostConfig;
   readonly NetworkingConfig: NetworkingConfig;
 }
 

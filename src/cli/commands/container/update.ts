@@ -1,8 +1,9 @@
 import { invalid } from "../../../base/lib/errors.ts";
 import { updateContainer } from "../../../client/containers/update.ts";
 import { atLeast, defineCommand } from "../../command.ts";
-import { custom, integer, text, unsigned } from "../../flags/flag.ts";
+import { custom, integer, list, text, unsigned } from "../../flags/flag.ts";
 import { parseCpus, parseMemory, parseRestart } from "../../run/limits.ts";
+import { parsePorts } from "../../run/ports.ts";
 import { eachOperand } from "../each.ts";
 
 const bytes = (short: string, help: string, unlimited = false) =>
@@ -23,6 +24,8 @@ const flags = {
   "memory-reservation": bytes("", "Soft limit of memory"),
   "memory-swap": bytes("", "Limit of memory and swap together; '-1' for unlimited swap", true),
   "pids-limit": integer("", "Limit of processes (-1 for none)"),
+  "publish-add": list("", "Publish one more port of the running container (as -p)"),
+  "publish-rm": list("", "Publish a port no longer (port[/protocol])"),
   restart: text("", "What to do when it exits"),
 };
 
@@ -32,6 +35,7 @@ export const command = defineCommand({
   flags,
   async run(context, { values, changed, args }) {
     if (changed.size === 0) throw invalid("you must provide one or more flags when using this command");
+    parsePorts(values["publish-add"], []); // refused here, before any container is changed
     const client = await context.client();
     const spec = {
       BlkioWeight: values["blkio-weight"],
@@ -48,6 +52,8 @@ export const command = defineCommand({
       MemorySwap: values["memory-swap"],
       ...(changed.has("pids-limit") ? { PidsLimit: values["pids-limit"] } : {}),
       RestartPolicy: parseRestart(values.restart),
+      ...(values["publish-add"].length > 0 ? { PublishAdd: values["publish-add"] } : {}),
+      ...(values["publish-rm"].length > 0 ? { PublishRm: values["publish-rm"] } : {}),
     };
     return await eachOperand(context, args, async (name) => {
       const { Warnings } = await updateContainer(client, name, spec);

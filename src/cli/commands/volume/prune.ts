@@ -24,7 +24,11 @@ export const command = defineCommand({
         `"--all" requires API version 1.42, but the Docker daemon API version is ${client.version}`,
       );
     }
-    const kind = values.all ? "all volumes" : anonymousOnly ? "anonymous local volumes" : "all local volumes";
+    const kind = values.all
+      ? "all local volumes"
+      : anonymousOnly
+        ? "anonymous local volumes"
+        : "all local volumes";
     const warning = `WARNING! This will remove ${kind} not used by at least one container.`;
     if (!values.force && !(await confirm(context, warning))) return 0;
     const own = await withPruneFilters(context, values.filter);
