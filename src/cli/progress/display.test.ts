@@ -23,7 +23,7 @@ function screenOf(text: string): string[] {
   const lines: string[] = [""];
   let row = 0;
   let column = 0;
-  for (const [, up, down, clear, char] of text.matchAll(/\x1b\[(\d+)A|\x1b\[(\d+)B|(\x1b\[2K)|([^])/g)) {
+  for (const [, up, down, clear, char] of text.matchAll(/\x1b\[(\d+)A|\x1b\[(\d+)B|(\x1b\[2K)|([\s\S])/g)) {
     if (up !== undefined) row -= Number(up);
     else if (down !== undefined) row += Number(down);
     else if (clear !== undefined) lines[row] = "";
