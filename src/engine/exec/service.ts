@@ -81,42 +81,55 @@ export class ExecService {
     if (exec.state === "ended") throw conflict(`exec command ${execId} has already run`);
     const record = runningContainer(containers, exec.containerId);
     exec.state = "starting";
-    const tty = exec.request.Tty ?? false;
-    const attach = !options.detach && client !== undefined;
+    const attached = options.detach ? undefined : client;
+    attached?.begin({ tty: exec.request.Tty ?? false });
     try {
-      const process = await this.#process(record, exec, options.consoleSize);
-      await mkdir(exec.dirs.state, { recursive: true, mode: 0o700 });
-      emitContainer(containers, record, `exec_start: ${(exec.request.Cmd ?? []).join(" ")}`, {
-        execID: execId,
-      });
-      const running = await containers.runtime.exec({
-        id: exec.id,
-        containerId: exec.containerId,
-        dirs: exec.dirs,
-        process,
-        tty,
-        openStdin: attach && (exec.request.AttachStdin ?? false),
-        attach,
-      });
-      exec.pid = running.pid;
-      // The exit may have been reported already.
-      if (exec.state === "starting") exec.state = "running";
-      if (!attach || !running.streams) return;
-      client.begin({ tty });
-      const outcome = await pump(running.streams, client, {
-        stdout: exec.request.AttachStdout ?? false,
-        stderr: exec.request.AttachStderr ?? false,
-        stdin: exec.request.AttachStdin ?? false,
-        closeStdin: !tty,
-        detachKeys: tty ? exec.detachKeys : undefined,
-      });
-      if (outcome === "detached") emitContainer(containers, record, "exec_detach", { execID: execId });
-      // Clients ask for the exit code as soon as the stream ends.
-      if (outcome === "ended") await exec.ended.promise;
+      await this.#run(record, exec, options.consoleSize, attached);
     } catch (error) {
-      if (exec.state !== "running") this.#failed(exec, error);
-      throw error;
+      // Its state may have moved on meanwhile: what runs ends by itself.
+      if (this.#get(execId).state === "starting") this.#failed(exec, error);
+      if (!attached || attached.signal.aborted) throw error;
+      // The reply has begun: as in Docker, what went wrong is output.
+      await attached.write("stdout", new TextEncoder().encode(`${messageOf(error)}\r\n`));
     }
+  }
+
+  async #run(
+    record: ContainerRecord,
+    exec: ExecRecord,
+    consoleSize: readonly [number, number] | undefined,
+    client: StreamClient | undefined,
+  ): Promise<void> {
+    const { containers } = this.#deps;
+    const tty = exec.request.Tty ?? false;
+    const process = await this.#process(record, exec, consoleSize);
+    await mkdir(exec.dirs.state, { recursive: true, mode: 0o700 });
+    emitContainer(containers, record, `exec_start: ${(exec.request.Cmd ?? []).join(" ")}`, {
+      execID: exec.id,
+    });
+    const running = await containers.runtime.exec({
+      id: exec.id,
+      containerId: exec.containerId,
+      dirs: exec.dirs,
+      process,
+      tty,
+      openStdin: client !== undefined && (exec.request.AttachStdin ?? false),
+      attach: client !== undefined,
+    });
+    exec.pid = running.pid;
+    // The exit may have been reported already.
+    if (exec.state === "starting") exec.state = "running";
+    if (!client || !running.streams) return;
+    const outcome = await pump(running.streams, client, {
+      stdout: exec.request.AttachStdout ?? false,
+      stderr: exec.request.AttachStderr ?? false,
+      stdin: exec.request.AttachStdin ?? false,
+      closeStdin: !tty,
+      detachKeys: tty ? exec.detachKeys : undefined,
+    });
+    if (outcome === "detached") emitContainer(containers, record, "exec_detach", { execID: exec.id });
+    // Clients ask for the exit code as soon as the stream ends.
+    if (outcome === "ended") await exec.ended.promise;
   }
 
   /** Runs a command to its end for the engine itself (health checks): output together, cut at `outputLimit`. */
@@ -144,9 +157,6 @@ export class ExecService {
     timer.addEventListener("abort", kill, { once: true });
     try {
       await this.startExec(Id, { detach: false, tty: false, consoleSize: undefined }, output);
-    } catch (error) {
-      // A command that cannot be run is a failed check whose output says why.
-      output.add(new TextEncoder().encode(messageOf(error)));
     } finally {
       timer.removeEventListener("abort", kill);
     }
@@ -290,7 +300,7 @@ function execEnv(container: OciSpec, request: ExecRequest, home: string): readon
 function runningContainer(containers: ContainerContext, reference: string): ContainerRecord {
   const record = containers.store.resolve(reference);
   if (record.state.status === "paused") {
-    throw conflict(`Container ${record.id} is paused, unpause the container before exec`);
+    throw conflict(`Container ${reference} is paused, unpause the container before exec`);
   }
   if (record.state.status === "restarting") {
     throw conflict(`Container ${record.id} is restarting, wait until the container is running`);

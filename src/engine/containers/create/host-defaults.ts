@@ -23,6 +23,8 @@ export function normalizeHost(asked: HostConfig, defaults: ContainerDefaults, fa
     IpcMode: asked.IpcMode || defaults.ipcMode,
     CgroupnsMode: asked.CgroupnsMode || (asked.Privileged ? "host" : defaults.cgroupnsMode),
     PidMode: asked.PidMode ?? "",
+    // As much swap again as memory, unless said otherwise.
+    ...(asked.Memory && !asked.MemorySwap ? { MemorySwap: asked.Memory * 2 } : {}),
     ShmSize: asked.ShmSize || defaults.shmSize,
     Runtime: asked.Runtime || defaults.runtime,
     Ulimits: mergeUlimits(asked, defaults),

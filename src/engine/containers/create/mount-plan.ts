@@ -36,7 +36,7 @@ export function planMounts(
   };
   for (const bind of host.Binds ?? []) add(fromBind(bind, host.VolumeDriver ?? "", sources));
   for (const mount of host.Mounts ?? []) add(fromMount(mount, sources));
-  const tmpfs = new Set(Object.keys(host.Tmpfs ?? {}).map((target) => cleanTarget(target, target)));
+  const tmpfs = new Set(Object.keys(host.Tmpfs ?? {}).map((target) => cleanTarget(target, target, "tmpfs")));
   for (const target of tmpfs) {
     if (own.has(target)) throw invalid(`Duplicate mount point: ${target}`);
     inherited.delete(target);

@@ -30,8 +30,8 @@ export function parseVolumeSpec(spec: string): VolumeSpec {
   else if (parts.length === 3) [source, target, mode] = [parts[0], parts[1] ?? "", parts[2] ?? ""];
   else throw fail();
   if (parts.length === 3 && mode === "") throw fail();
-  const flags = parseMode(mode, spec, source?.startsWith("/") ?? false);
-  const clean = cleanTarget(target, spec);
+  const flags = parseMode(mode, source?.startsWith("/") ?? false);
+  const clean = cleanTarget(target, spec, source?.startsWith("/") ? "bind" : "volume");
   if (source === undefined) return { source: undefined, target: clean, mode, ...flags };
   if (source.startsWith("/")) {
     return { source: { kind: "path", value: posix.normalize(source) }, target: clean, mode, ...flags };
@@ -41,16 +41,16 @@ export function parseVolumeSpec(spec: string): VolumeSpec {
 }
 
 /** The target must be absolute and must not be the root. */
-export function cleanTarget(target: string, spec: string): string {
+export function cleanTarget(target: string, spec: string, type: "bind" | "volume" | "tmpfs"): string {
   if (!target.startsWith("/")) {
     throw invalid(
-      `invalid volume specification: '${spec}': invalid mount config for type "bind": invalid mount path: '${target}' mount path must be absolute`,
+      `invalid volume specification: '${spec}': invalid mount config for type "${type}": invalid mount path: '${target}' mount path must be absolute`,
     );
   }
   const clean = posix.normalize(target).replace(/(.)\/$/, "$1");
   if (clean === "/") {
     throw invalid(
-      `invalid volume specification: '${spec}': invalid mount config for type "volume": invalid specification: destination can't be '/'`,
+      `invalid volume specification: '${spec}': invalid mount config for type "${type}": invalid specification: destination can't be '/'`,
     );
   }
   return clean;
@@ -69,7 +69,6 @@ export function checkVolumeName(name: string): void {
 
 function parseMode(
   mode: string,
-  spec: string,
   isBind: boolean,
 ): Pick<VolumeSpec, "readonly" | "propagation" | "copy" | "nonRecursive"> {
   const seen = { rw: 0, propagation: 0, label: 0, copy: 0, consistency: 0 };
@@ -77,7 +76,7 @@ function parseMode(
   let propagation = "";
   let copy = true;
   let nonRecursive = false;
-  const fail = () => invalid(`invalid volume specification: '${spec}': invalid mode: ${mode}`);
+  const fail = () => invalid(`invalid mode: ${mode}`);
   for (const flag of mode === "" ? [] : mode.split(",")) {
     if (flag === "ro" || flag === "rw") {
       seen.rw++;

@@ -20,8 +20,13 @@ export async function topContainer(
   // Some formats cannot be combined with -q; then all of ps is filtered by its PID column.
   const narrowed = await runPs([...args, "-q", pids.join(",")]);
   const output = narrowed.code === 0 ? narrowed : await runPs(args);
-  if (output.code !== 0) throw internal(`ps: ${output.stderr.trim() || `exit status ${output.code}`}`);
-  return parsePs(output.stdout, narrowed.code === 0 ? undefined : new Set(pids));
+  if (output.code !== 0) throw internal(`ps: ${firstLine(output.stderr) || `exit status ${output.code}`}`);
+  return parsePs(output.stdout, new Set(pids));
+}
+
+/** The rest of what ps says is its usage. */
+function firstLine(text: string): string {
+  return text.trim().split("\n", 1)[0] ?? "";
 }
 
 /** Words as a shell without expansions would see them; ps never gets a file or a formatter that hides the PID column. */
@@ -62,19 +67,16 @@ async function runPs(
   }
 }
 
-/**
- * Pure: titles, and the rows whose PID is one of `pids` (undefined: ps chose them already); the last column keeps its
- * spaces.
- */
-export function parsePs(output: string, pids: ReadonlySet<number> | undefined): ContainerTopResponse {
+/** Pure: titles, and the rows whose PID is one of the container's; the last column keeps its spaces. */
+export function parsePs(output: string, pids: ReadonlySet<number>): ContainerTopResponse {
   const lines = output.split("\n").filter((line) => line.trim() !== "");
   const titles = (lines[0] ?? "").trim().split(/\s+/);
   const pidColumn = titles.indexOf("PID");
-  if (pids && pidColumn < 0) throw internal("Couldn't find PID field in ps output");
+  if (pidColumn < 0) throw internal("Couldn't find PID field in ps output");
   const processes: string[][] = [];
   for (const line of lines.slice(1)) {
     const words = line.trim().split(/\s+/);
-    if (pids && !pids.has(Number(words[pidColumn]))) continue;
+    if (!pids.has(Number(words[pidColumn]))) continue;
     const last = titles.length - 1;
     processes.push([...words.slice(0, last), words.slice(last).join(" ")]);
   }
