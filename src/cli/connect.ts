@@ -1,4 +1,4 @@
-import { messageOf, TugError } from "../base/lib/errors.ts";
+import { invalid, messageOf, TugError } from "../base/lib/errors.ts";
 import { defaultAddress, parseAddress, type TlsOptions } from "../client/address.ts";
 import { Client } from "../client/client.ts";
 import type { Context } from "./context.ts";
@@ -9,6 +9,11 @@ export async function connect(context: Context): Promise<Client> {
   const config = await context.config();
   const verify = globals.tlsverify || (env["DOCKER_TLS_VERIFY"] ?? "") !== "";
   const wantsTls = verify || globals.tls || (env["DOCKER_TLS"] ?? "") !== "";
+  const named = globals.context ?? (globals.host === undefined ? env["DOCKER_CONTEXT"] : undefined);
+  if (named && globals.host !== undefined) {
+    throw invalid("conflicting options: cannot specify both --host and --context");
+  }
+  if (named && named !== "default") return await connectContext(context, named);
   const text = globals.host ?? (env["TUG_HOST"] || env["DOCKER_HOST"] || defaultAddress);
   const address = parseAddress(text, wantsTls);
   return new Client({
@@ -17,6 +22,16 @@ export async function connect(context: Context): Promise<Client> {
     headers: config.data.HttpHeaders,
     version: (env["DOCKER_API_VERSION"] ?? "").replace(/^v/, "") || undefined,
   });
+}
+
+/** Only a context that is asked for counts: config.json's current one is Docker's, and names another engine. */
+async function connectContext(context: Context, name: string): Promise<Client> {
+  const config = await context.config();
+  const { readContext } = await import("./config/context-store.ts");
+  const { host, tls } = await readContext(config.folder, name);
+  const address = parseAddress(host, tls !== undefined);
+  const version = (context.env["DOCKER_API_VERSION"] ?? "").replace(/^v/, "") || undefined;
+  return new Client({ address, tls, headers: config.data.HttpHeaders, version });
 }
 
 /** The PEM files of DOCKER_CERT_PATH (or the configuration folder); only those named by an option must exist. */

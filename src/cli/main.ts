@@ -37,7 +37,12 @@ async function dispatch(argv: readonly string[], out: Output, err: Output): Prom
     return 125;
   }
   const { values, args } = globals;
-  if (globals.help || (args.length === 0 && !values.version)) {
+  if (!/^(debug|info|warn|error|fatal)$/.test(values["log-level"])) {
+    await err.write(`unable to parse logging level: ${values["log-level"]}\n`);
+    return 1;
+  }
+  const bareHelp = args.length === 1 && args[0] === "help";
+  if (globals.help || bareHelp || (args.length === 0 && !values.version)) {
     const { rootHelp } = await import("./help.ts");
     await out.write(rootHelp(globalFlags, width(out)));
     return 0;

@@ -1,3 +1,5 @@
+import { nodeTty } from "./builtin.ts";
+
 /** The process's standard input. */
 export interface Input {
   readonly isTerminal: boolean;
@@ -11,7 +13,7 @@ export class StandardInput implements Input {
   #terminal: boolean | undefined;
 
   get isTerminal(): boolean {
-    this.#terminal ??= (require("node:tty") as typeof import("node:tty")).isatty(0);
+    this.#terminal ??= nodeTty().isatty(0);
     return this.#terminal;
   }
 

@@ -1,3 +1,5 @@
+import { nodeFs, nodeTty } from "./builtin.ts";
+
 /** One of the process's output streams. Writes keep their order. */
 export interface Output {
   /** Takes a chunk; waits while too much is under way. A failure shows here or in `flush`. */
@@ -40,7 +42,7 @@ export class FdOutput implements Output {
   }
 
   get isTerminal(): boolean {
-    this.#terminal ??= (require("node:tty") as typeof import("node:tty")).isatty(this.#fd);
+    this.#terminal ??= nodeTty().isatty(this.#fd);
     return this.#terminal;
   }
 
@@ -118,7 +120,7 @@ export class FdOutput implements Output {
   }
 
   #writev(pieces: Uint8Array[]): Promise<number> {
-    const fs = require("node:fs") as typeof import("node:fs");
+    const fs = nodeFs();
     return new Promise((resolve, reject) => {
       fs.writev(this.#fd, pieces, (error, wrote) => {
         if (!error) resolve(wrote);

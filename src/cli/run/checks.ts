@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
 import { invalid } from "../../base/lib/errors.ts";
+import { parseIp } from "../../base/lib/ip.ts";
 
 /** `-a stdin`: which stream to attach. */
 export function attachFlag(value: string): string {
@@ -12,7 +12,7 @@ export function attachFlag(value: string): string {
 /** An IP address, in its usual form. */
 export function ipFlag(value: string): string {
   const text = value.trim();
-  if (isIP(text) === 0) throw invalid(`IP address is not correctly formatted: ${value}`);
+  if (!parseIp(text)) throw invalid(`IP address is not correctly formatted: ${value}`);
   return text;
 }
 
@@ -41,7 +41,7 @@ export function hostFlag(value: string): string {
   const name = value.slice(0, at);
   const address = value.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
   if (address === "") throw invalid(`bad format for add-host: ${JSON.stringify(value)}`);
-  if (address !== "host-gateway" && isIP(address) === 0) {
+  if (address !== "host-gateway" && !parseIp(address)) {
     throw invalid(`invalid IP address in add-host: ${JSON.stringify(address)}`);
   }
   return `${name}:${address}`;

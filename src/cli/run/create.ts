@@ -1,10 +1,9 @@
-import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
 import { invalid, isCode, TugError } from "../../base/lib/errors.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { Client } from "../../client/client.ts";
 import { type CreateSpec, createContainer } from "../../client/containers/create.ts";
 import type { Context } from "../context.ts";
+import { nodeFs, nodePath } from "../io/builtin.ts";
 import { systemText } from "./environment.ts";
 
 export interface CreateOptions {
@@ -14,6 +13,7 @@ export interface CreateOptions {
   readonly pull: string;
   readonly quiet: boolean;
   readonly cidfile: string;
+  readonly apiSocket: boolean;
 }
 
 /** Checks `--pull`. */
@@ -47,7 +47,9 @@ export async function createWithImage(
       out: context.err,
     });
   };
-  const create = () => createContainer(client, spec, { name: options.name, platform: options.platform });
+  const socket = options.apiSocket ? await import("./api-socket.ts") : undefined;
+  const wanted = socket ? (api: Client) => socket.withApiSocket(api, spec(api)) : spec;
+  const create = () => createContainer(client, wanted, { name: options.name, platform: options.platform });
   if (options.pull === "always") await pull();
   let created: Awaited<ReturnType<typeof create>>;
   try {
@@ -67,6 +69,7 @@ export async function createWithImage(
   }
   for (const warning of created.Warnings ?? []) await context.err.write(`WARNING: ${warning}\n`);
   if (options.cidfile !== "") writeIdFile(options.cidfile, created.Id);
+  if (socket) await socket.copyCredentials(context, client, created.Id);
   return created.Id;
 }
 
@@ -76,15 +79,15 @@ function isMissingImage(error: unknown): boolean {
 }
 
 function exists(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  return nodeFs().statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 function writeIdFile(path: string, id: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, id, { mode: 0o644 });
+    nodeFs().mkdirSync(nodePath().dirname(path), { recursive: true });
+    nodeFs().writeFileSync(path, id, { mode: 0o644 });
   } catch (error) {
-    rmSync(path, { force: true });
+    nodeFs().rmSync(path, { force: true });
     throw invalid(`failed to write the container ID to the file (${path}): ${systemText(error)}`, error);
   }
 }

@@ -1,7 +1,7 @@
-import { posix } from "node:path";
 import { invalid } from "../../base/lib/errors.ts";
 import type { DeviceMapping, DeviceRequest } from "../../base/spec/docker/api.gen.ts";
 import { parseCsv } from "../flags/flag.ts";
+import { nodePath } from "../io/builtin.ts";
 import { pairsToMap } from "./environment.ts";
 
 const mode = /^[rwm]{1,3}$/;
@@ -31,7 +31,11 @@ function parseDevice(value: string): DeviceMapping {
   const permissions = secondIsMode ? second : (third ?? "rwm");
   if (third !== undefined && !validMode(third)) throw invalid(`bad mode specified: ${third}`);
   if (!container.startsWith("/")) throw invalid(`${container} is not an absolute path`);
-  return { PathOnHost: posix.normalize(host), PathInContainer: container, CgroupPermissions: permissions };
+  return {
+    PathOnHost: nodePath().posix.normalize(host),
+    PathInContainer: container,
+    CgroupPermissions: permissions,
+  };
 }
 
 /** `--device-cgroup-rule "c 1:3 rwm"`. */

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { invalid, messageOf } from "../../base/lib/errors.ts";
+import { nodeFs } from "../io/builtin.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -27,7 +27,7 @@ export function labelFlag(value: string): string {
 export function readKeyValueFile(path: string, env: Environment | undefined): string[] {
   let content: Buffer;
   try {
-    content = readFileSync(path);
+    content = nodeFs().readFileSync(path);
   } catch (error) {
     throw invalid(`open ${path}: ${systemText(error)}`, error);
   }

@@ -1,8 +1,8 @@
-import { resolve } from "node:path";
 import { invalid } from "../../base/lib/errors.ts";
 import type { Mount } from "../../base/spec/docker/api.gen.ts";
 import { parseBoolean, parseCsv } from "../flags/flag.ts";
 import { parseSize } from "../format/units.ts";
+import { absolutePath } from "../io/builtin.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 interface Draft {
@@ -70,7 +70,7 @@ function setOption(draft: Draft, key: string, value: string, field: string): voi
     case "src":
       draft.mount.Source =
         value === "." || value.startsWith("./") || value === ".." || value.startsWith("../")
-          ? resolve(value)
+          ? absolutePath(value)
           : value;
       return;
     case "target":

@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
 import { invalid } from "../../base/lib/errors.ts";
+import { parseIp } from "../../base/lib/ip.ts";
 import type { PortBinding } from "../../base/spec/docker/api.gen.ts";
 
 /** What the -p and --expose options come to. */
@@ -68,7 +68,7 @@ function parsePublish(value: string): { port: string; binding: PortBinding }[] {
   if (typeof target === "string") throw invalid(`invalid containerPort: ${containerPorts}`);
   const published = host === "" ? undefined : parseRange(host);
   if (typeof published === "string") throw invalid(`invalid hostPort: ${host}`);
-  if (ip !== "" && isIP(ip) === 0) throw invalid(`invalid IP address: ${ip}`);
+  if (ip !== "" && !parseIp(ip)) throw invalid(`invalid IP address: ${ip}`);
   const proto = protocol.toLowerCase();
   if (!["tcp", "udp", "sctp"].includes(proto)) throw invalid(`invalid proto: ${protocol}`);
   const single = target.start === target.end;
@@ -96,7 +96,7 @@ function splitParts(value: string): { ip: string; host: string; container: strin
   const host = parts.pop() ?? "";
   let ip = parts.join(":");
   if (ip.startsWith("[") && ip.endsWith("]")) ip = ip.slice(1, -1);
-  else if (ip.includes(":") && isIP(ip) === 0) throw invalid(`invalid IP address: ${ip}`);
+  else if (ip.includes(":") && !parseIp(ip)) throw invalid(`invalid IP address: ${ip}`);
   return { ip, host, container };
 }
 

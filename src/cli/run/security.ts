@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { invalid, messageOf } from "../../base/lib/errors.ts";
+import { nodeFs } from "../io/builtin.ts";
 import { systemText } from "./environment.ts";
 
 export interface SecurityOptions {
@@ -36,7 +36,7 @@ export function parseSecurity(values: readonly string[]): SecurityOptions {
 function readProfile(path: string): string {
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = nodeFs().readFileSync(path, "utf8");
   } catch (error) {
     throw invalid(`opening seccomp profile (${path}) failed: open ${path}: ${systemText(error)}`, error);
   }

@@ -1,5 +1,5 @@
-import { resolve } from "node:path";
 import { invalid } from "../../base/lib/errors.ts";
+import { absolutePath } from "../io/builtin.ts";
 
 /** What the -v options come to: binds (and named volumes) for HostConfig, anonymous volumes for Config. */
 export interface VolumeSpecs {
@@ -19,7 +19,7 @@ export function parseVolumes(values: readonly string[]): VolumeSpecs {
       throw invalid(`invalid spec: ${value}: empty section between colons`);
     const [source = "", ...rest] = parts;
     if (rest.length === 0 || value.length <= 2) anonymous[value] = {};
-    else binds.push(source.startsWith(".") ? [resolve(source), ...rest].join(":") : value);
+    else binds.push(source.startsWith(".") ? [absolutePath(source), ...rest].join(":") : value);
   }
   return { binds: [...new Set(binds)], anonymous };
 }

@@ -1,4 +1,5 @@
 import { atLeast, defineCommand } from "../../command.ts";
+import { refuseUnverified } from "../../config/trust.ts";
 import { checkPull, createWithImage } from "../../run/create.ts";
 import { framing } from "../../run/failure.ts";
 import { containerFlags, refuseWindowsFlags } from "../../run/flags.ts";
@@ -14,6 +15,7 @@ export const command = defineCommand({
     const client = await context.client();
     const proxies = proxyVariables((await context.config()).data, client.address.text);
     refuseWindowsFlags(changed);
+    refuseUnverified(context.env, values["disable-content-trust"], changed.has("disable-content-trust"));
     const spec = await framing(name, () => {
       checkPull(values.pull);
       return containerSpec({ values, changed, image, command: rest, env: context.env, proxies });
@@ -25,6 +27,7 @@ export const command = defineCommand({
       pull: values.pull,
       quiet: values.quiet,
       cidfile: values.cidfile,
+      apiSocket: values["use-api-socket"],
     });
     await context.out.write(`${id}\n`);
     return 0;

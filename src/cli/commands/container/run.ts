@@ -6,6 +6,7 @@ import { resizeContainer } from "../../../client/containers/resize.ts";
 import { startContainer } from "../../../client/containers/start.ts";
 import { waitContainer } from "../../../client/containers/wait.ts";
 import { atLeast, defineCommand } from "../../command.ts";
+import { refuseUnverified } from "../../config/trust.ts";
 import type { Context } from "../../context.ts";
 import type { Values } from "../../flags/flag.ts";
 import { checkPull, createWithImage } from "../../run/create.ts";
@@ -29,6 +30,7 @@ export const command = defineCommand({
     const config = await context.config();
     const proxies = proxyVariables(config.data, client.address.text);
     refuseWindowsFlags(changed);
+    refuseUnverified(context.env, values["disable-content-trust"], changed.has("disable-content-trust"));
     const spec = await framing(name, () => {
       checkPull(values.pull);
       return containerSpec({ values, changed, image, command: rest, env: context.env, proxies });
@@ -67,6 +69,7 @@ const create = (job: Job, spec: (client: Client) => CreateSpec) =>
     pull: job.values.pull,
     quiet: job.values.quiet,
     cidfile: job.values.cidfile,
+    apiSocket: job.values["use-api-socket"],
   });
 
 async function runDetached(job: Job): Promise<number> {

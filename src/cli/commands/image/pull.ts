@@ -1,6 +1,7 @@
 import { invalid } from "../../../base/lib/errors.ts";
 import { parseReference } from "../../../base/spec/docker/reference.ts";
 import { defineCommand, exactly } from "../../command.ts";
+import { refuseUnverified } from "../../config/trust.ts";
 import { bool, text } from "../../flags/flag.ts";
 import { pullWithProgress } from "../../progress/pull.ts";
 
@@ -13,7 +14,8 @@ export const command = defineCommand({
     platform: text("", "Platform to pull, when the registry has several"),
     quiet: bool("q", "Print the name only"),
   },
-  async run(context, { values, args: [image = ""] }) {
+  async run(context, { values, changed, args: [image = ""] }) {
+    refuseUnverified(context.env, values["disable-content-trust"], changed.has("disable-content-trust"));
     const reference = parseReference(image);
     const bare = reference.tag === undefined && reference.digest === undefined;
     if (values["all-tags"] && !bare) throw invalid("tag can't be used with --all-tags/-a");

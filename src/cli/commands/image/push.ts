@@ -3,6 +3,7 @@ import { familiarName, parseReference, withDefaultTag } from "../../../base/spec
 import { pushImage } from "../../../client/images/push.ts";
 import { defineCommand, exactly } from "../../command.ts";
 import { authFor, registryKey } from "../../config/credentials.ts";
+import { refuseUnverified } from "../../config/trust.ts";
 import { bool, text } from "../../flags/flag.ts";
 import { platformJson } from "../../format/platform.ts";
 import { showProgress, silentOutput } from "../../progress/display.ts";
@@ -16,7 +17,8 @@ export const command = defineCommand({
     platform: text("", "Upload only this platform's image (os[/arch[/variant]])"),
     quiet: bool("q", "Print the name only"),
   },
-  async run(context, { values, args: [image = ""] }) {
+  async run(context, { values, changed, args: [image = ""] }) {
+    refuseUnverified(context.env, values["disable-content-trust"], changed.has("disable-content-trust"));
     const parsed = parseReference(image);
     if (values["all-tags"] && parsed.tag !== undefined) throw invalid("tag can't be used with --all-tags/-a");
     const reference = values["all-tags"] ? parsed : withDefaultTag(parsed);
