@@ -15,6 +15,7 @@ const { symbols: c } = dlopen("libc.so.6", {
 
 const ENODATA = 61;
 const EOPNOTSUPP = 95;
+const ERANGE = 34;
 /** Limits of the kernel's VFS (include/uapi/linux/limits.h: XATTR_SIZE_MAX, XATTR_LIST_MAX). */
 const MAX = 65536;
 
@@ -38,24 +39,24 @@ export function getXattr(dir: number, name: string, key: string): Buffer | undef
     if (length >= 0) return Buffer.from(buffer.subarray(0, length));
     const code = errno();
     if (code === ENODATA || code === EOPNOTSUPP) return undefined;
-    if (code !== 34 /* ERANGE */ || size === MAX) throw new SystemError(code, `lgetxattr ${key}`, name);
+    if (code !== ERANGE || size === MAX) throw new SystemError(code, `lgetxattr ${key}`, name);
   }
   return undefined;
 }
 
 export function listXattrs(dir: number, name: string): string[] {
   const path = target(dir, name);
-  const buffer = Buffer.alloc(MAX);
-  const length = Number(c.llistxattr(path, buffer, MAX));
-  if (length < 0) {
+  // Nearly every list is short, most are empty.
+  for (const size of [1024, MAX]) {
+    const buffer = Buffer.allocUnsafe(size);
+    const length = Number(c.llistxattr(path, buffer, size));
+    if (length === 0) return [];
+    if (length > 0) return buffer.toString("utf8", 0, length - 1).split("\0");
     const code = errno();
     if (code === EOPNOTSUPP) return [];
-    throw new SystemError(code, "llistxattr", name);
+    if (code !== ERANGE || size === MAX) throw new SystemError(code, "llistxattr", name);
   }
-  return buffer
-    .toString("utf8", 0, length)
-    .split("\0")
-    .filter((key) => key !== "");
+  return [];
 }
 
 export function removeXattr(dir: number, name: string, key: string): void {

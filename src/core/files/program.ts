@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import { read, writeSync } from "node:fs";
 import { promisify } from "node:util";
-import { constants, createGzip } from "node:zlib";
 import { CompressionError, decompress } from "../../base/lib/compression/compression.ts";
-import { throughStream } from "../../base/lib/compression/through-stream.ts";
+import { gzipMember } from "../../base/lib/compression/gzip-member.ts";
 import { type ErrorCode, invalid, messageOf, TugError } from "../../base/lib/errors.ts";
 import { errnoOf } from "../../base/lib/storage-error.ts";
 import { TarError } from "../../base/lib/tar/entry.ts";
@@ -147,34 +146,27 @@ function listChanges(request: FilesRequest & { readonly op: "changes" }): readon
   return [...listed].map(([path, kind]) => ({ kind, path })).sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Fast rather than small: Docker's commit does not compress at all, and a push may compress again. */
-const level = constants.Z_BEST_SPEED;
-
 /** The changes as a gzip'd layer; returns the hash of the plain tar. */
 async function writeLayer(
   request: FilesRequest & { readonly op: "layer" },
   out: FrameWriter,
 ): Promise<string> {
   const hash = createHash("sha256");
-  const plain = async function* () {
-    for await (const chunk of gathered(diffTar(request.layout, { ignored: new Set(request.ignored) }))) {
-      hash.update(chunk);
-      yield chunk;
-    }
-  };
-  for await (const chunk of throughStream(plain(), createGzip({ level, chunkSize: 1 << 18 })))
-    out.data(chunk);
+  for await (const chunk of gathered(diffTar(request.layout, { ignored: new Set(request.ignored) }))) {
+    hash.update(chunk);
+    out.data(gzipMember(chunk));
+  }
   return `sha256:${hash.digest("hex")}`;
 }
 
-/** Headers of small files, a few hundred bytes each, as larger pieces. */
+/** Small files and headers as larger pieces. */
 async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   let parts: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of source) {
     parts.push(chunk);
     length += chunk.length;
-    if (length < 1 << 18) continue;
+    if (length < 1 << 20) continue;
     yield Buffer.concat(parts);
     parts = [];
     length = 0;

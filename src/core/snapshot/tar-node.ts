@@ -1,4 +1,4 @@
-import { read } from "node:fs";
+import { read, readSync } from "node:fs";
 import { promisify } from "node:util";
 import { decodePath } from "../../base/lib/path-bytes.ts";
 import type { TarKind } from "../../base/lib/tar/entry.ts";
@@ -120,7 +120,11 @@ async function* content(fd: number, size: number): AsyncGenerator<Uint8Array, vo
   let left = size;
   while (left > 0) {
     const buffer = Buffer.allocUnsafe(Math.min(left, 1 << 20));
-    const { bytesRead } = await readAsync(fd, buffer, 0, buffer.length, null);
+    // A small file is there sooner than a thread's answer.
+    const bytesRead =
+      size <= 1 << 16
+        ? readSync(fd, buffer, 0, buffer.length, null)
+        : (await readAsync(fd, buffer, 0, buffer.length, null)).bytesRead;
     if (bytesRead === 0) break;
     left -= bytesRead;
     yield buffer.subarray(0, bytesRead);
