@@ -27,6 +27,15 @@ interface Found extends Disposable {
 /** Resolves all but a last link, as lstat does; "/" or "/." at the end asks for the directory behind it. */
 function find(view: OpenView, path: string): Found {
   const absolute = absolutePath(path);
+  try {
+    return open(view, absolute);
+  } catch (error) {
+    // Whichever step failed, it is the look-up of this path that did.
+    throw error instanceof SystemError ? new SystemError(error.errno, "lstat", absolute) : error;
+  }
+}
+
+function open(view: OpenView, absolute: string): Found {
   const follow = absolute.endsWith("/") || absolute.endsWith("/.");
   const { root } = view;
   const name = follow ? "" : baseName(absolute);
