@@ -63,6 +63,7 @@ export class Sandbox implements AsyncDisposable {
       hierarchy,
       log: silentLog,
       createTimeoutMs,
+      sweepMs: 100,
     });
     runtime.onExit((exit) => {
       this.exits.set(exit.id, exit);

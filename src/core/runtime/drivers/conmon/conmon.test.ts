@@ -63,3 +63,14 @@ test("an exec runs in the container with its own streams and exit code", async (
   expect(existsSync(box.dirs("e-1").state)).toBe(false);
   await box.runtime.delete(id, { force: true });
 });
+
+test("a container whose monitor was killed with it is reported as ended, its status unknown", async () => {
+  const id = "c-silent";
+  const { pid, monitorPid } = await box.runtime.create(box.task(id, ["sleep", "1000"]));
+  await box.runtime.start(id);
+  process.kill(monitorPid, "SIGKILL");
+  process.kill(pid, "SIGKILL");
+  expect((await box.exit(id)).exitCode).toBe(255);
+  await box.runtime.delete(id, { force: true });
+  expect(existsSync(box.dirs(id).state)).toBe(false);
+});

@@ -51,6 +51,8 @@ export interface TaskRuntimeDeps {
   readonly log: Log;
   /** How long a runtime may take to create a container before it counts as hung. */
   readonly createTimeoutMs?: number;
+  /** How often to look for containers that ended without their monitor saying so. */
+  readonly sweepMs?: number;
 }
 
 /** The task runtime over conmon and an OCI runtime. */
@@ -69,7 +71,10 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
   constructor(deps: TaskRuntimeDeps) {
     this.#deps = deps;
     this.name = deps.defaultRuntime;
-    this.#tasks = new TaskTable((error) => deps.log.error("the watch on container exits failed", { error }));
+    this.#tasks = new TaskTable({
+      onError: (error) => deps.log.error("the watch on container exits failed", { error }),
+      sweepMs: deps.sweepMs ?? 5000,
+    });
   }
 
   async create(task: NewTask): Promise<RunningTask> {

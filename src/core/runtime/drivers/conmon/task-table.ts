@@ -33,9 +33,12 @@ export class TaskTable implements AsyncDisposable {
   readonly #watcher: DirectoryWatcher;
   readonly #exitListeners = new Set<(exit: TaskExit) => void>();
   readonly #oomListeners = new Set<(oom: TaskOom) => void>();
+  readonly #sweeper: ReturnType<typeof setInterval>;
 
-  constructor(onError: (error: unknown) => void) {
-    this.#watcher = new DirectoryWatcher(onError);
+  constructor(options: { readonly onError: (error: unknown) => void; readonly sweepMs: number }) {
+    this.#watcher = new DirectoryWatcher(options.onError);
+    this.#sweeper = setInterval(() => this.#sweep(), options.sweepMs);
+    this.#sweeper.unref();
   }
 
   find(id: string): Task | undefined {
@@ -80,6 +83,7 @@ export class TaskTable implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#sweeper);
     for (const task of this.#tasks.values()) task.watch?.[Symbol.dispose]();
     this.#tasks.clear();
     await this.#watcher[Symbol.asyncDispose]();
@@ -88,7 +92,25 @@ export class TaskTable implements AsyncDisposable {
   #noticeExit(task: Task): void {
     if (task.exited) return;
     const exit = recordedExit(task.id, task.dirs.state, task.record.cgroups);
-    if (!exit) return;
+    if (exit) this.#reportExit(task, exit);
+  }
+
+  /**
+   * A monitor that could not record the exit (its file system is full) or was killed says nothing. It records before it ends, so when
+   * both processes are gone and nothing is recorded, nothing will be: the status is unknown, which containerd reports as 255 too.
+   */
+  #sweep(): void {
+    for (const task of [...this.#tasks.values()]) {
+      const { init, monitor, cgroups } = task.record;
+      if (task.exited || !task.watch || !init || !monitor || isAlive(init) || isAlive(monitor)) continue;
+      this.#noticeExit(task);
+      if (task.exited) continue;
+      const oomKilled = wasOomKilled(task.dirs.state, cgroups);
+      this.#reportExit(task, { id: task.id, exitCode: 255, at: BigInt(Date.now()) * 1_000_000n, oomKilled });
+    }
+  }
+
+  #reportExit(task: Task, exit: TaskExit): void {
     task.exited = true;
     if (exit.oomKilled) this.#noticeOom(task);
     task.watch?.[Symbol.dispose]();
