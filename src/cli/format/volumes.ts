@@ -27,6 +27,16 @@ export const volumeSpec: ListSpec<Volume> = {
       header: "AVAILABILITY",
       value: (volume) => volume.ClusterVolume?.Spec?.AccessMode?.Availability ?? "N/A",
     },
-    Status: { header: "STATUS", value: (volume) => (volume.ClusterVolume ? "pending creation" : "N/A") },
+    Status: { header: "STATUS", value: clusterStatus },
   },
 };
+
+/** How far a cluster volume is: not made yet, made, or published on nodes. */
+function clusterStatus({ ClusterVolume: cluster }: Volume): string {
+  if (!cluster) return "N/A";
+  if (!cluster.Info?.VolumeID) return "pending creation";
+  const published = cluster.PublishStatus ?? [];
+  const ready = published.filter((node) => node.State === "published").length;
+  if (published.length === 0) return "created";
+  return ready === 0 ? "pending publish" : `in use (${ready} node${ready === 1 ? "" : "s"})`;
+}

@@ -20,8 +20,11 @@ export const command = defineCommand({
     const { Volumes } = await listVolumes(client, values.filter);
     const volumes = (Volumes ?? []).filter((volume) => !values.cluster || volume.ClusterVolume != null);
     volumes.sort((a, b) => naturalOrder(a.Name, b.Name));
+    const spec = values.cluster ? { ...volumeSpec, columns: clusterColumns } : volumeSpec;
     const format = values.format || (values.quiet ? "" : ((await context.config()).data.volumesFormat ?? ""));
-    await context.out.write(await renderList(volumeSpec, volumes, { format, quiet: values.quiet }));
+    await context.out.write(await renderList(spec, volumes, { format, quiet: values.quiet }));
     return 0;
   },
 });
+
+const clusterColumns = ["Name", "Group", "Driver", "Availability", "Status"];

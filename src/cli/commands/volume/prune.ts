@@ -24,6 +24,9 @@ export const command = defineCommand({
         `"--all" requires API version 1.42, but the Docker daemon API version is ${client.version}`,
       );
     }
+    if (values.all && values.filter["all"] !== undefined) {
+      throw invalid("conflicting options: cannot specify both --all and --filter all=1");
+    }
     const kind = values.all
       ? "all local volumes"
       : anonymousOnly
