@@ -4,9 +4,14 @@ import type { AuthConfig } from "../../client/auth.ts";
 /** Runs `docker-credential-<helper> <verb>` with its input; undefined when it knows no such credentials. */
 async function call(helper: string, verb: string, input: string): Promise<string | undefined> {
   const program = `docker-credential-${helper}`;
-  let child: Bun.Subprocess<"pipe", "pipe", "inherit">;
+  let child: Bun.Subprocess<Buffer, "pipe", "inherit">;
   try {
-    child = Bun.spawn([program, verb], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+    child = Bun.spawn([program, verb], {
+      stdin: Buffer.from(input), // a helper may end without reading it
+      stdout: "pipe",
+      stderr: "inherit",
+      env: { ...process.env },
+    });
   } catch (cause) {
     throw new TugError(
       "invalid-argument",
@@ -14,8 +19,6 @@ async function call(helper: string, verb: string, input: string): Promise<string
       { cause },
     );
   }
-  child.stdin.write(input);
-  await child.stdin.end();
   const out = (await new Response(child.stdout).text()).trim();
   const code = await child.exited;
   if (code === 0) return out;
