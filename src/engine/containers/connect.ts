@@ -2,6 +2,7 @@ import { conflict, invalid, isCode, messageOf, notFound, TugError } from "../../
 import type { EndpointSettings } from "../../base/spec/docker/api.gen.ts";
 import type { Endpoint, Network } from "../../core/network/network.ts";
 import type { ContainerContext } from "./context.ts";
+import { checkEndpointSettings } from "./create/endpoint-settings.ts";
 import { parseNetworkMode } from "./network-mode.ts";
 import { type ContainerRecord, isAlive } from "./record.ts";
 import { emitNetwork, endpointRequest, hasEndpoints } from "./start/endpoints.ts";
@@ -20,6 +21,7 @@ export class ContainerConnections {
     await context.locks.run(id, async () => {
       const record = context.store.resolve(id);
       refuseConnect(record, network);
+      checkEndpointSettings(network.name, network, settings);
       const networks = { ...record.definition.networks, [network.name]: settings };
       if (!isAlive(record)) {
         context.store.setDefinition(id, { networks });

@@ -64,7 +64,7 @@ export interface ContainerStateRecord {
   readonly restartCount: number;
   /** The last stop was asked for: `unless-stopped` and `always` then leave it alone. */
   readonly stoppedByUser: boolean;
-  /** The container has run before: its volumes have been populated. */
+  /** The container has run before. */
   readonly everStarted: boolean;
   /** Network name -> live endpoint. */
   readonly endpoints: Readonly<Record<string, Endpoint>>;

@@ -6,11 +6,11 @@ import { type ExecId, randomId } from "../../base/lib/ids.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
 import type { OciSpec, TaskExit } from "../../core/runtime/runtime.ts";
 import type { GenerateExecProcess } from "../../core/runtime/spec.ts";
+import { lookupUser } from "../../core/runtime/user.ts";
 import type { ContainerContext } from "../containers/context.ts";
 import { emitContainer } from "../containers/events.ts";
 import { type ContainerRecord, isAlive } from "../containers/record.ts";
 import { SIGKILL } from "../containers/signals.ts";
-import { lookupUser } from "../../core/runtime/user.ts";
 import type { StreamClient } from "../streams/client.ts";
 import { pump } from "../streams/pump.ts";
 import { CappedOutput } from "./capped-output.ts";
@@ -41,6 +41,11 @@ export class ExecService {
     if (!request.Cmd || request.Cmd.length === 0) throw invalid("No exec command specified");
     for (const entry of request.Env ?? []) {
       if (entry === "" || entry.startsWith("=")) throw invalid(`invalid environment variable: ${entry}`);
+    }
+    // Here already, as Docker does: once the stream has begun, a refusal can only be printed into it.
+    if (request.User) {
+      using root = RootedDir.open(containers.paths.rootfs(record.id));
+      lookupUser(root, request.User, record.definition.host.GroupAdd ?? []);
     }
     this.#sweep();
     const id = randomId() as ExecId;

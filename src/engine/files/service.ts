@@ -106,8 +106,7 @@ export class FilesService {
     for (let attempt = 1; ; attempt++) {
       try {
         const record = containers.store.resolve(id);
-        // A first look at volumes may have to fill them from the image.
-        const exclusive = !isAlive(record) && (purpose === "write" || !record.state.everStarted);
+        const exclusive = !isAlive(record) && purpose === "write";
         return await (exclusive ? containers.locks.run(id, look) : look());
       } catch (error) {
         if (error instanceof PathMissing) {

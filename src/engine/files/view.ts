@@ -8,7 +8,6 @@ import type { ContainerContext } from "../containers/context.ts";
 import { parseNetworkMode } from "../containers/network-mode.ts";
 import { type ContainerRecord, isAlive } from "../containers/record.ts";
 import { networkFiles } from "../containers/start/network-files.ts";
-import { mountRootfs } from "../containers/start/rootfs.ts";
 
 /**
  * What `cp` looks at: of a running container what its processes see, of any other its layers with its volumes in place.
@@ -65,7 +64,6 @@ async function binds(
 ): Promise<readonly BindView[]> {
   const found: BindView[] = identityBinds(context, record);
   const holder = `${record.id}-files-${randomId().slice(0, 12)}`;
-  await populateVolumes(context, record, holder);
   for (const mount of record.definition.mounts) {
     const shared = { target: mount.target, readonly: mount.readonly };
     switch (mount.type) {
@@ -116,23 +114,4 @@ function identityBinds(context: ContainerContext, record: ContainerRecord): Bind
       readonly: record.definition.host.ReadonlyRootfs ?? false,
       source: { kind: "path", path, subpath: "" },
     }));
-}
-
-/** Volumes that take the image's files do so before anybody looks, as the first start would have done it. */
-async function populateVolumes(
-  context: ContainerContext,
-  record: ContainerRecord,
-  holder: string,
-): Promise<void> {
-  if (record.state.everStarted) return;
-  const wanted = record.definition.mounts.filter((mount) => mount.type === "volume" && mount.copy);
-  if (wanted.length === 0) return;
-  await using undo = new AsyncDisposableStack();
-  const rootfs = await mountRootfs(context, record, undo);
-  for (const mount of wanted) {
-    if (mount.type !== "volume") continue;
-    await context.volumes.mount(mount.name, holder);
-    undo.defer(() => context.volumes.unmount(mount.name, holder));
-    await context.volumes.populate(mount.name, rootfs, mount.target);
-  }
 }

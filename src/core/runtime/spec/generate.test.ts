@@ -378,7 +378,7 @@ test("resources that contradict themselves are refused in Docker's words", () =>
     ],
     [{ MemorySwappiness: 101 }, "Invalid value: 101, valid memory swappiness range is 0-100"],
     [{ MemoryReservation: 1 }, "Minimum memory reservation allowed is 6MB"],
-    [{ NanoCpus: 3e9 }, "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"],
+    [{ NanoCpus: 3e9 }, "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"],
     [{ NanoCpus: 1e9, CpuQuota: 5000 }, "Conflicting options: Nano CPUs and CPU Quota cannot both be set"],
     [
       { CpuPeriod: 10 },

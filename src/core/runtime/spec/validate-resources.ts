@@ -98,7 +98,7 @@ function cpu({ host, facts, features, warnings }: Validation): void {
     );
   if (nano < 0 || nano > facts.cpus * 1e9)
     throw invalid(
-      `Range of CPUs is from 0.01 to ${facts.cpus}.00, as there are only ${facts.cpus} CPUs available`,
+      `range of CPUs is from 0.01 to ${facts.cpus}.00, as there are only ${facts.cpus} CPUs available`,
     );
   if ((host.CpuShares ?? 0) < 0) throw invalid("shares: invalid argument");
   if ((host.CpuShares ?? 0) > 0 && !features.cpuShares) {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { hostname as hostHostname } from "node:os";
-import { conflict, invalid, isCode, notFound } from "../../../base/lib/errors.ts";
+import { conflict, invalid, isCode, messageOf, notFound } from "../../../base/lib/errors.ts";
 import { type ContainerId, randomId } from "../../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../../base/lib/timestamp.ts";
 import type {
@@ -12,15 +12,18 @@ import type {
   NetworkingConfig,
 } from "../../../base/spec/docker/api.gen.ts";
 import type { Image } from "../../../core/image/image.ts";
+import type { Network } from "../../../core/network/network.ts";
 import { validateResources } from "../../../core/runtime/spec/validate-resources.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { parseContainerName, randomName } from "../names.ts";
 import { containerOfMode, parseNetworkMode } from "../network-mode.ts";
 import { type ContainerDefinition, type ContainerRecord, freshState, type MountRecord } from "../record.ts";
+import { checkEndpointSettings } from "./endpoint-settings.ts";
 import { normalizeHost } from "./host-defaults.ts";
 import { mergeImageConfig } from "./merge.ts";
 import { planMounts } from "./mount-plan.ts";
+import { prepareRoot } from "./prepare-root.ts";
 import { validateConfig, validateHost } from "./validate.ts";
 
 export type CreateRequest = ContainerConfig & {
@@ -59,7 +62,9 @@ export async function createContainer(
   const image = definition.imageId === "" ? undefined : context.images.get(definition.imageId);
   await context.snapshots.prepare(id, image?.chainId, { volatile: definition.host.AutoRemove ?? false });
   undo.defer(() => context.snapshots.remove(id));
-  store.insert({ id, name, definition: { ...definition, mounts }, state: freshState });
+  const record = { id, name, definition: { ...definition, mounts }, state: freshState };
+  await prepareRoot(context, record);
+  store.insert(record);
   undo.move();
   emitContainer(context, store.resolve(id), "create");
   log.debug("container created", { id, name });
@@ -85,6 +90,7 @@ function decide(
   validateConfig(config);
   const checked = validateResources(askedHost, context.facts, { update: false });
   const host = joinContainers(context, normalizeHost(checked.host, defaults, context.facts));
+  checkLinks(context, host);
   chooseLogDriver(context, host);
   config.Hostname ||= hostnameFor(context, id, host);
   const planned = planMounts(config, host, {
@@ -192,41 +198,62 @@ function planNetworks(
     return {};
   }
   const name = mode.kind === "network" ? mode.name : mode.kind;
-  const canonical = (network: string) => findNetworkName(context, network) ?? network;
+  const canonical = (network: string) => findNetwork(context, network)?.name ?? network;
   const primary = canonical(name);
   const plan: Record<string, EndpointSettings> = { [primary]: {} };
   for (const [key, settings] of Object.entries(asked)) {
     const network = key === "default" ? primary : canonical(key);
-    checkEndpoint(network, settings, mode.kind);
+    checkNamed(context, key, network, settings);
     plan[network] = { ...settings };
   }
   return plan;
 }
 
-function findNetworkName(context: ContainerContext, network: string): string | undefined {
+function checkNamed(
+  context: ContainerContext,
+  key: string,
+  name: string,
+  settings: EndpointSettings | null,
+): void {
   try {
-    return context.networks.resolve(network).name;
+    if (!settings) throw invalid("EndpointsConfig is nil");
+    checkEndpointSettings(name, findNetwork(context, name), settings);
+  } catch (error) {
+    throw invalid(`invalid config for network ${key}: ${messageOf(error)}`, error);
+  }
+}
+
+function findNetwork(context: ContainerContext, network: string): Network | undefined {
+  try {
+    return context.networks.resolve(network);
   } catch {
     // A network that does not exist yet is an error of `start`, not of `create`, as in Docker.
     return undefined;
   }
 }
 
-function checkEndpoint(network: string, settings: EndpointSettings, kind: string): void {
-  const ipv4 = settings.IPAMConfig?.IPv4Address;
-  const ipv6 = settings.IPAMConfig?.IPv6Address;
-  if (ipv4 && !/^\d{1,3}(?:\.\d{1,3}){3}$/.test(ipv4)) {
-    throw invalid(`invalid endpoint settings:\ninvalid IPv4 address: ${ipv4}`);
-  }
-  if (ipv6 && !ipv6.includes(":")) throw invalid(`invalid endpoint settings:\ninvalid IPv6 address: ${ipv6}`);
-  if (settings.MacAddress && !/^(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/.test(settings.MacAddress)) {
-    throw invalid(`invalid endpoint settings:\ninvalid MAC address: ${settings.MacAddress}`);
-  }
-  if ((ipv4 || ipv6) && (network === "bridge" || kind === "host" || kind === "none")) {
-    throw invalid("user specified IP address is supported on user defined networks only");
-  }
-  if (network === "bridge" && (settings.Aliases ?? []).length > 0) {
-    throw invalid("network-scoped alias is supported only for containers in user defined networks");
+/** Legacy links go to containers that are there, and that have a network of their own; by name or `name:alias`. */
+function checkLinks(context: ContainerContext, host: HostConfig): void {
+  const mode = parseNetworkMode(host.NetworkMode);
+  if (mode.kind === "network" && mode.name !== "bridge") return;
+  for (const link of host.Links ?? []) {
+    const [name = "", ...rest] = link.split(":");
+    if (link === "") throw invalid("empty string specified for links");
+    if (rest.length > 1) throw invalid(`bad format for links: ${link}`);
+    let wanted = name;
+    for (const seen = new Set<string>(); ; ) {
+      const child = findContainer(context, wanted.replace(/^\//, ""));
+      if (!child) throw invalid(`could not get container for ${wanted}: No such container: ${wanted}`);
+      const childMode = parseNetworkMode(child.definition.host.NetworkMode);
+      if (childMode.kind === "host") {
+        throw invalid(
+          "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+        );
+      }
+      if (childMode.kind !== "container" || seen.has(child.id)) break;
+      seen.add(child.id);
+      wanted = childMode.container;
+    }
   }
 }
 

@@ -80,9 +80,12 @@ function inheritMounts(entry: string, sources: MountPlanSources): readonly Mount
     throw invalid(`invalid mode: ${mode}`);
   }
   const readonly = mode.split(",").includes("ro");
-  return sources
-    .mountsOf(container)
-    .map((mount) => ({ ...mount, readonly: mount.readonly || readonly, mode: mode || mount.mode }));
+  return sources.mountsOf(container).map((mount) => ({
+    ...mount,
+    ...(mount.type === "volume" ? { copy: false } : {}),
+    readonly: mount.readonly || readonly,
+    mode: mode || mount.mode,
+  }));
 }
 
 function fromBind(bind: string, driver: string, sources: MountPlanSources): MountRecord {

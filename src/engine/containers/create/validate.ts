@@ -1,5 +1,7 @@
 import { invalid } from "../../../base/lib/errors.ts";
 import type { ContainerConfig, HostConfig } from "../../../base/spec/docker/api.gen.ts";
+import { CAPABILITIES } from "../../../base/sys/capabilities.ts";
+import { parseCapabilities } from "../../../core/runtime/spec/capabilities.ts";
 import { parseSecurityOptions } from "../../../core/runtime/spec/security-options.ts";
 import { checkRestartPolicy } from "../../restart/policy.ts";
 import { containerOfMode, parseNetworkMode } from "../network-mode.ts";
@@ -50,6 +52,8 @@ export function validateHost(
   if (host.AutoRemove && restarts) throw invalid("can't create 'AutoRemove' container with restart policy");
   for (const entry of host.ExtraHosts ?? []) checkExtraHost(entry);
   planPublications(config, host, "");
+  parseCapabilities("CapAdd", host.CapAdd ?? [], CAPABILITIES);
+  parseCapabilities("CapDrop", host.CapDrop ?? [], CAPABILITIES);
   checkModes(host, config, options.warn);
   if (host.Runtime && !options.runtimes.includes(host.Runtime)) {
     throw invalid(`unknown or invalid runtime name: ${host.Runtime}`);

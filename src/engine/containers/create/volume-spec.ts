@@ -26,12 +26,16 @@ export function parseVolumeSpec(spec: string): VolumeSpec {
   let target: string;
   let mode = "";
   if (parts.length === 1) target = parts[0] ?? "";
-  else if (parts.length === 2) [source, target] = [parts[0], parts[1] ?? ""];
-  else if (parts.length === 3) [source, target, mode] = [parts[0], parts[1] ?? "", parts[2] ?? ""];
+  else if (parts.length === 2) {
+    // A target and a mode name no source.
+    if (parseFlags(parts[1] ?? "")) throw fail();
+    [source, target] = [parts[0], parts[1] ?? ""];
+  } else if (parts.length === 3) [source, target, mode] = [parts[0], parts[1] ?? "", parts[2] ?? ""];
   else throw fail();
   if (parts.length === 3 && mode === "") throw fail();
-  const flags = parseMode(mode, source?.startsWith("/") ?? false);
-  const clean = cleanTarget(target, spec, source?.startsWith("/") ? "bind" : "volume");
+  const type = source?.startsWith("/") ? "bind" : "volume";
+  const flags = parseMode(mode, spec, type);
+  const clean = cleanTarget(target, spec, type);
   if (source === undefined) return { source: undefined, target: clean, mode, ...flags };
   if (source.startsWith("/")) {
     return { source: { kind: "path", value: posix.normalize(source) }, target: clean, mode, ...flags };
@@ -67,31 +71,42 @@ export function checkVolumeName(name: string): void {
   );
 }
 
-function parseMode(
-  mode: string,
-  isBind: boolean,
-): Pick<VolumeSpec, "readonly" | "propagation" | "copy" | "nonRecursive"> {
+type Flags = Pick<VolumeSpec, "readonly" | "propagation" | "copy" | "nonRecursive">;
+
+function parseMode(mode: string, spec: string, type: "bind" | "volume"): Flags {
+  const flags = mode === "" ? parseFlags("rw") : parseFlags(mode);
+  if (!flags) throw invalid(`invalid mode: ${mode}`);
+  const alien = type === "bind" ? !flags.copy && "VolumeOptions" : flags.propagation && "BindOptions";
+  if (alien) {
+    throw invalid(
+      `invalid volume specification: '${spec}': invalid mount config for type "${type}": field ${alien} must not be specified`,
+    );
+  }
+  return flags;
+}
+
+/** The comma-separated words of a mode, each kind at most once; undefined when it is none. */
+function parseFlags(mode: string): Flags | undefined {
   const seen = { rw: 0, propagation: 0, label: 0, copy: 0, consistency: 0 };
   let readonly = false;
   let propagation = "";
   let copy = true;
   let nonRecursive = false;
-  const fail = () => invalid(`invalid mode: ${mode}`);
-  for (const flag of mode === "" ? [] : mode.split(",")) {
+  for (const flag of mode.split(",")) {
     if (flag === "ro" || flag === "rw") {
       seen.rw++;
       readonly = flag === "ro";
-    } else if (propagations.has(flag) && isBind) {
+    } else if (propagations.has(flag)) {
       seen.propagation++;
       propagation = flag;
     } else if (labels.has(flag)) seen.label++;
-    else if (flag === "nocopy" && !isBind) {
+    else if (flag === "nocopy") {
       seen.copy++;
       copy = false;
     } else if (flag === "consistent" || flag === "cached" || flag === "delegated") seen.consistency++;
-    else if (flag === "bind-nonrecursive" && isBind) nonRecursive = true;
-    else throw fail();
+    else if (flag === "bind-nonrecursive") nonRecursive = true;
+    else return undefined;
   }
-  if (Object.values(seen).some((count) => count > 1)) throw fail();
+  if (Object.values(seen).some((count) => count > 1)) return undefined;
   return { readonly, propagation, copy, nonRecursive };
 }

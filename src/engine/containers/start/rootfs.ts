@@ -30,12 +30,11 @@ export async function mountRootfs(
 export async function mountVolumes(
   context: ContainerContext,
   record: ContainerRecord,
-  rootfs: string,
   undo: AsyncDisposableStack,
 ): Promise<readonly SpecMount[]> {
   const mounts: SpecMount[] = [];
   for (const mount of record.definition.mounts) {
-    const source = await prepareSource(context, record, mount, rootfs, undo);
+    const source = await prepareSource(context, record, mount, undo);
     mounts.push(toSpecMount(mount, source));
   }
   for (const [target, options] of Object.entries(record.definition.host.Tmpfs ?? {})) {
@@ -55,7 +54,6 @@ async function prepareSource(
   context: ContainerContext,
   record: ContainerRecord,
   mount: MountRecord,
-  rootfs: string,
   undo: AsyncDisposableStack,
 ): Promise<string> {
   switch (mount.type) {
@@ -67,9 +65,6 @@ async function prepareSource(
     case "volume": {
       const path = await context.volumes.mount(mount.name, record.id);
       undo.defer(() => context.volumes.unmount(mount.name, record.id));
-      if (mount.copy && !record.state.everStarted) {
-        await context.volumes.populate(mount.name, rootfs, mount.target);
-      }
       emitVolume(context, record, mount, "mount");
       return subpathOf(path, mount.subpath);
     }

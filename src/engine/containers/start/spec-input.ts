@@ -1,10 +1,10 @@
 import { posix } from "node:path";
-import { conflict, invalid, TugError } from "../../../base/lib/errors.ts";
-import { SystemError } from "../../../base/sys/libc.ts";
+import { conflict, invalid } from "../../../base/lib/errors.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import type { SpecInput, SpecMount } from "../../../core/runtime/spec.ts";
 import { lookupUser, type ProcessUser } from "../../../core/runtime/user.ts";
 import type { ContainerContext } from "../context.ts";
+import { makeWorkingDirectory, workingDirectory } from "../create/prepare-root.ts";
 import { containerOfMode } from "../network-mode.ts";
 import { type ContainerRecord, isAlive } from "../record.ts";
 
@@ -20,7 +20,8 @@ export function specInput(
   const { config, host, path, args } = record.definition;
   using root = RootedDir.open(rootfs);
   const user = lookupUser(root, config.User ?? "", host.GroupAdd ?? []);
-  const cwd = makeWorkingDirectory(root, config.WorkingDir ?? "");
+  const cwd = workingDirectory(config.WorkingDir ?? "");
+  makeWorkingDirectory(root, cwd);
   const useInit = host.Init ?? context.defaults.init;
   if (useInit && context.defaults.initPath === undefined) {
     throw invalid("no init program (docker-init, tini or catatonit) was found on this host");
@@ -62,29 +63,6 @@ export function processEnv(
   }
   if (!all.has("HOME")) all.set("HOME", `HOME=${options.home}`);
   return [...all.values()];
-}
-
-/** Makes WORKDIR inside the root, owned by root, as Docker does. */
-function makeWorkingDirectory(root: RootedDir, path: string): string {
-  const cwd = posix.normalize(path || "/").replace(/(.)\/$/, "$1");
-  // A descriptor of the runtime must never become the working directory (CVE-2024-21626).
-  if (/^\/proc\/[^/]+\/(?:fd|cwd|root|task|map_files)(?:\/|$)/.test(cwd)) {
-    throw invalid(`the working directory '${path}' is invalid, it leads out of the container`);
-  }
-  try {
-    if (cwd !== "/") root.mkdirAll(cwd, 0o755);
-  } catch (error) {
-    if (error instanceof SystemError && error.code === "ENOTDIR") {
-      throw new TugError("runtime-command", `Cannot mkdir: ${cwd} is not a directory`, {
-        cause: error,
-        detail: { exitCode: 126 },
-      });
-    }
-    if (error instanceof SystemError && error.code !== "EROFS") {
-      throw new TugError("internal", `mkdir ${cwd}: ${error.message}`, { cause: error });
-    }
-  }
-  return cwd;
 }
 
 function namespaces(context: ContainerContext, record: ContainerRecord): SpecInput["namespaces"] {

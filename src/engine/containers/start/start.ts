@@ -132,7 +132,7 @@ async function prepareRoot(
   undo: AsyncDisposableStack,
 ): Promise<{ readonly rootfs: string; readonly mounts: readonly SpecMount[] }> {
   const rootfs = await mountRootfs(context, record, undo);
-  return { rootfs, mounts: await mountVolumes(context, record, rootfs, undo) };
+  return { rootfs, mounts: await mountVolumes(context, record, undo) };
 }
 
 async function prepareNetwork(
