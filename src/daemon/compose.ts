@@ -40,12 +40,14 @@ import { findProgram } from "./find-program.ts";
 import { composeImages } from "./images.ts";
 import { networkConfig } from "./network-config.ts";
 import { seccompProfile } from "./seccomp-profile.ts";
-import { components, daemonFacts } from "./system.ts";
+import { components, daemonFacts, daemonId } from "./system.ts";
 
 export interface Engine extends AsyncDisposable {
   readonly backends: Backends;
   /** Makes records and world agree; returns the starts that may go on while the daemon serves. */
   recover(): Promise<() => Promise<void>>;
+  /** A daemon event. */
+  announce(action: string, attributes: Readonly<Record<string, string>>): void;
 }
 
 /** Puts the parts together: the only place where every one of them is known. */
@@ -192,6 +194,8 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       const { startWanted } = await recoverContainers(context);
       return startWanted;
     },
+    announce: (action, attributes) =>
+      events.publish({ type: "daemon", action, id: daemonId(config.dataRoot), attributes }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

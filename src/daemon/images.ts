@@ -64,8 +64,13 @@ export function composeImages(deps: {
     content,
     clock,
     config: {
-      insecureRegistries: config.insecureRegistries,
-      mirrors: config.registryMirrors,
+      // Looked at anew for each request: SIGHUP changes them.
+      get insecureRegistries() {
+        return config.insecureRegistries;
+      },
+      get mirrors() {
+        return config.registryMirrors;
+      },
       certificateDirectories: ["/etc/tug/certs.d", "/etc/docker/certs.d"],
       proxy: {
         http: config.proxy.http || environment.http,

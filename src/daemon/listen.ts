@@ -2,9 +2,9 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Api } from "../api/server.ts";
 import type { Listener } from "../base/http/listener.ts";
-import { TugError } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import type { DaemonConfig } from "./config/config.ts";
+import { inheritedSockets } from "./inherited-sockets.ts";
 
 /** Opens every `-H`; when one fails those already open are closed again. */
 export function listenAll(api: Api, config: DaemonConfig, log: Log): readonly Listener[] {
@@ -12,10 +12,8 @@ export function listenAll(api: Api, config: DaemonConfig, log: Log): readonly Li
   try {
     for (const host of config.hosts) {
       if (host.kind === "fd") {
-        throw new TugError(
-          "not-implemented",
-          "failed to load listeners: no sockets found via socket activation",
-        );
+        open.push(...inheritedSockets(host.name).map((socket) => api.listen({ kind: "fd", ...socket })));
+        continue;
       }
       if (host.kind === "unix") {
         mkdirSync(dirname(host.path), { recursive: true, mode: 0o755 });

@@ -17,12 +17,12 @@ export async function main(args: readonly string[]): Promise<number> {
       process.stdout.write(`Tug version ${tugVersion}\n`);
       return 0;
     }
-    const config = loadConfig(flags);
     if (flags.get("validate") === true) {
+      loadConfig(flags);
       process.stdout.write("configuration OK\n");
       return 0;
     }
-    return await runDaemon(config);
+    return await runDaemon(flags);
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`);
     return 1;

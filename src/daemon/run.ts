@@ -1,20 +1,23 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { createApi } from "../api/server.ts";
 import { messageOf } from "../base/lib/errors.ts";
-import { createLog, type Log } from "../base/lib/log.ts";
+import type { Log } from "../base/lib/log.ts";
 import { tugVersion } from "../base/lib/product.ts";
 import { composeEngine } from "./compose.ts";
-import type { DaemonConfig } from "./config/config.ts";
+import { loadConfig } from "./config/config.ts";
+import type { OptionValues } from "./config/values.ts";
 import { lockDataRoot, writePidFile } from "./exclusive.ts";
 import { listenAll } from "./listen.ts";
 import { notifyServiceManager } from "./notify.ts";
+import { adjustableLog, type LiveConfig, reloadConfig } from "./reload.ts";
 
 /**
  * Runs until SIGTERM or SIGINT. Order: exclusive use of the roots, stores, recovery of what ran before, and only then the
  * sockets: no client ever sees a half-recovered daemon. Stopping leaves containers, their networks and logs as they are.
  */
-export async function runDaemon(config: DaemonConfig): Promise<number> {
-  const log = createLog(config.logLevel);
+export async function runDaemon(flags: OptionValues): Promise<number> {
+  const config: LiveConfig = loadConfig(flags);
+  const { log, setLevel } = adjustableLog(config.logLevel);
   const stopped = stopSignal(log);
   for (const flag of config.ignored) log.info("option has no effect here", { option: flag });
   await using stack = new AsyncDisposableStack();
@@ -37,7 +40,10 @@ export async function runDaemon(config: DaemonConfig): Promise<number> {
   log.info("Daemon has completed initialization", { instance: config.instance, version: tugVersion });
   notifyServiceManager("READY=1");
   startWanted().catch((error: unknown) => log.error("starting containers", { error }));
-  process.on("SIGHUP", () => log.info("SIGHUP: configuration is read at start only"));
+  process.on("SIGHUP", () => {
+    const reloaded = reloadConfig(flags, config, { log, setLevel });
+    if (reloaded) engine.announce("reload", reloaded);
+  });
   const signal = await stopped;
   log.info("Processing signal", { signal });
   notifyServiceManager("STOPPING=1");

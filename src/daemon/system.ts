@@ -28,12 +28,21 @@ export function daemonFacts(parts: {
     minApiVersion: versionText(minVersion),
     id: daemonId(config.dataRoot),
     dataRoot: config.dataRoot,
-    debug: config.debug,
     experimental: config.experimental,
-    labels: config.labels,
     proxy: config.proxy,
-    insecureRegistries: config.insecureRegistries,
-    registryMirrors: config.registryMirrors,
+    // These four are what SIGHUP changes.
+    get debug() {
+      return config.debug;
+    },
+    get labels() {
+      return config.labels;
+    },
+    get insecureRegistries() {
+      return config.insecureRegistries;
+    },
+    get registryMirrors() {
+      return config.registryMirrors;
+    },
     addressPools: config.addressPools ?? [],
     logDriver: config.logDriver,
     defaultRuntime: parts.defaultRuntime,
@@ -67,7 +76,7 @@ function securityOptions(config: DaemonConfig, host: HostFacts): readonly string
 }
 
 /** A random id that stays with the data root. */
-function daemonId(dataRoot: string): string {
+export function daemonId(dataRoot: string): string {
   const path = join(dataRoot, "engine-id");
   if (!existsSync(path)) {
     const hex = randomId();

@@ -29,6 +29,12 @@ export type ListenAddress =
       /** 0 takes a free one. */
       readonly port: number;
       readonly tls?: TlsFiles | undefined;
+    }
+  | {
+      /** A listening socket that the service manager handed over (sd_listen_fds(3)). */
+      readonly kind: "fd";
+      readonly fd: number;
+      readonly name: string;
     };
 
 export interface Listener {
@@ -68,11 +74,10 @@ export function listen(
     },
     error: (_: Socket<SocketState | undefined>, error: Error) => deps.log.debug("socket error", { error }),
   };
-  const listener =
-    address.kind === "unix" ? listenUnix(address, socket, deps.log) : listenTcp(address, socket);
+  const listener = bind(address, socket, deps.log);
   const bound = address.kind === "unix" ? identity(address.path) : undefined;
   return {
-    url: address.kind === "unix" ? `unix://${address.path}` : tcpUrl(address.host, listener),
+    url: urlOf(address, listener),
     async close(graceMs) {
       listener.stop(false);
       // The path may be another daemon's by now.
@@ -94,6 +99,34 @@ export function listen(
 
 type Handlers = Parameters<typeof Bun.listen<SocketState | undefined>>[0]["socket"];
 type BunListener = TCPSocketListener<SocketState | undefined> | UnixSocketListener<SocketState | undefined>;
+
+function bind(address: ListenAddress, socket: Handlers, log: Log): BunListener {
+  switch (address.kind) {
+    case "unix":
+      return listenUnix(address, socket, log);
+    case "tcp":
+      return listenTcp(address, socket);
+    case "fd":
+      return listenInherited(address, socket);
+  }
+}
+
+function urlOf(address: ListenAddress, listener: BunListener): string {
+  if (address.kind === "unix") return `unix://${address.path}`;
+  return address.kind === "fd" ? `fd://${address.name}` : tcpUrl(address.host, listener);
+}
+
+function listenInherited(address: ListenAddress & { kind: "fd" }, socket: Handlers): BunListener {
+  try {
+    // Bun's types do not know that a listener can be made from a descriptor.
+    const options = { fd: address.fd, allowHalfOpen: true, socket, data: undefined };
+    return Bun.listen<SocketState | undefined>(
+      options as unknown as Parameters<typeof Bun.listen<SocketState | undefined>>[0],
+    ) as BunListener;
+  } catch (error) {
+    throw new TugError("unavailable", `failed to load listeners: ${messageOf(error)}`, { cause: error });
+  }
+}
 
 /**
  * Binds under a name of its own and moves the socket into place when its mode and owner are right: nobody connects too early,
