@@ -1,6 +1,9 @@
 import { posix } from "node:path";
+import { decodePath } from "../../base/lib/path-bytes.ts";
+import { closeFd, O, readlinkat } from "../../base/sys/at.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import type { RootedDir } from "../../base/sys/rooted-dir.ts";
+import { lstatat } from "../../base/sys/stat.ts";
 
 /** Go's filepath.EvalSymlinks gives up here as well. */
 const linkLimit = 255;
@@ -41,15 +44,31 @@ export function evaluateLinks(
       continue;
     }
     const at = `/${[...done, part].join("/")}`;
-    const stat = options.mustExist ? root.lstat(at) : root.tryLstat(at);
-    if (stat?.kind !== "symlink") {
+    const target = linkAt(root, at, options.mustExist);
+    if (target === undefined) {
       done.push(part);
       continue;
     }
     if (++links > linkLimit) throw new SystemError(40, "readlink", path);
-    const target = root.readlink(at);
     if (target.startsWith("/")) done.length = 0;
     pending.push(...target.split("/").reverse());
   }
   return `/${done.join("/")}`;
+}
+
+/** Target of a link; undefined for what is none. One descriptor for both looks: the name may be swapped in between. */
+function linkAt(root: RootedDir, path: string, mustExist: boolean): string | undefined {
+  let fd: number;
+  try {
+    fd = root.open(path, O.PATH | O.NOFOLLOW);
+  } catch (error) {
+    const missing = error instanceof SystemError && (error.code === "ENOENT" || error.code === "ENOTDIR");
+    if (missing && !mustExist) return undefined;
+    throw error;
+  }
+  try {
+    return lstatat(fd).kind === "symlink" ? decodePath(readlinkat(fd, "")) : undefined;
+  } finally {
+    closeFd(fd);
+  }
 }
