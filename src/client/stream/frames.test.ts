@@ -1,57 +1,67 @@
-import { describe, expect, test } from "bun:test";
-import { demultiplex } from "./frames.ts";
-import { jsonLines } from "./json-lines.ts";
+import { expect, test } from "bun:test";
+import { type ChunkSource, demultiplex } from "./frames.ts";
 
-const frame = (stream: number, text: string) => {
-  const head = Buffer.alloc(8);
-  head[0] = stream;
-  head.writeUInt32BE(Buffer.byteLength(text), 4);
-  return Buffer.concat([head, Buffer.from(text)]);
-};
-const source = (bytes: Buffer, cut: number) => {
+function frame(stream: number, text: string): Buffer {
+  const payload = Buffer.from(text);
+  const header = Buffer.alloc(8);
+  header[0] = stream;
+  header.writeUInt32BE(payload.length, 4);
+  return Buffer.concat([header, payload]);
+}
+
+function cut(bytes: Buffer, size: number): ChunkSource {
   let at = 0;
   return {
     next: () => {
       if (at >= bytes.length) return null;
-      at += cut;
-      return bytes.subarray(at - cut, at);
+      at += size;
+      return Buffer.from(bytes.subarray(at - size, at));
     },
   };
-};
-const collect = async (bytes: Buffer, cut: number) => {
-  const got = { stdout: "", stderr: "" };
-  await demultiplex(source(bytes, cut), {
-    stdout: async (chunk) => {
-      got.stdout += Buffer.from(chunk).toString();
-    },
-    stderr: async (chunk) => {
-      got.stderr += Buffer.from(chunk).toString();
-    },
-  });
-  return got;
-};
+}
 
-describe("multiplexed streams", () => {
-  const bytes = Buffer.concat([frame(1, "out one "), frame(2, "err "), frame(1, ""), frame(1, "out two")]);
-  test.each([1, 3, 7, 8, 9, 64])("come apart wherever they are cut (%p bytes)", async (cut) => {
-    expect(await collect(bytes, cut)).toEqual({ stdout: "out one out two", stderr: "err " });
-  });
-  test("an error of the daemon's is thrown", async () => {
-    await expect(collect(Buffer.concat([frame(1, "x"), frame(3, "disk gone")]), 64)).rejects.toThrow(
-      "disk gone",
-    );
-  });
-  test("a cut frame and a wrong stream number are errors", async () => {
-    await expect(collect(bytes.subarray(0, bytes.length - 2), 64)).rejects.toThrow("within a frame");
-    await expect(collect(frame(9, "x"), 64)).rejects.toThrow("Unrecognized input header: 9");
-  });
+async function collect(source: ChunkSource): Promise<{ writes: [string, string][] }> {
+  const writes: [string, string][] = [];
+  const into = (name: string) => (chunk: Uint8Array) => {
+    writes.push([name, Buffer.from(chunk).toString()]);
+    return undefined;
+  };
+  await demultiplex(source, { stdout: into("out"), stderr: into("err") });
+  return { writes };
+}
+
+const lines = [
+  frame(1, "one\n"),
+  frame(1, "two\n"),
+  frame(2, "bad\n"),
+  frame(1, ""),
+  frame(1, "x".repeat(300)),
+  frame(1, "end"),
+];
+
+test("frames that came together leave in one write a stream, in order", async () => {
+  expect((await collect(cut(Buffer.concat(lines), 10_000))).writes).toEqual([
+    ["out", "one\ntwo\n"],
+    ["err", "bad\n"],
+    ["out", `${"x".repeat(300)}end`],
+  ]);
 });
 
-test("JSON lines come apart wherever they are cut, multi-byte characters too", async () => {
-  const bytes = Buffer.from('{"a":"ä€😀"}\r\n\n{"b":2}\n{"c":3}');
-  for (const cut of [1, 2, 5, 100]) {
-    const values: unknown[] = [];
-    for await (const value of jsonLines(source(bytes, cut))) values.push(value);
-    expect(values).toEqual([{ a: "ä€😀" }, { b: 2 }, { c: 3 }]);
+test("however the stream is cut, the same bytes come out", async () => {
+  for (const size of [1, 3, 7, 8, 9, 13, 100]) {
+    const { writes } = await collect(cut(Buffer.concat(lines), size));
+    const of = (name: string) =>
+      writes
+        .filter(([stream]) => stream === name)
+        .map(([, text]) => text)
+        .join("");
+    expect(of("out")).toBe(`one\ntwo\n${"x".repeat(300)}end`);
+    expect(of("err")).toBe("bad\n");
   }
+});
+
+test("a cut frame, an unknown stream and the daemon's own error are errors", async () => {
+  await expect(collect(cut(frame(1, "abc").subarray(0, 9), 100))).rejects.toThrow("within a frame");
+  await expect(collect(cut(frame(9, "abc"), 100))).rejects.toThrow("Unrecognized input header: 9");
+  await expect(collect(cut(frame(3, "broken"), 100))).rejects.toThrow("error from daemon in stream: broken");
 });

@@ -15,7 +15,8 @@ export interface ChunkSource {
 
 /**
  * Docker's multiplexed stream (API docs, "Stream format"): frames of an 8-byte header (stream 0-3, three zeros, big-endian
- * length) and payload. Payload is handed on as it comes, without waiting for the frame's end.
+ * length) and payload. Payload is handed on as it comes, without waiting for the frame's end. Frames of one stream that came together
+ * leave together: a log has a frame for each line, and a write for each would cost more than everything else.
  */
 export async function demultiplex(source: ChunkSource, sink: FrameSink): Promise<void> {
   let header: Uint8Array = new Uint8Array(0);
@@ -29,30 +30,52 @@ export async function demultiplex(source: ChunkSource, sink: FrameSink): Promise
       chunk = Buffer.concat([header, chunk]);
       header = new Uint8Array(0);
     }
+    // Payload gathered in the chunk itself, in [start, end): it moves towards the front, over headers that were read.
+    let start = 0;
+    let end = 0;
+    let run = stream;
     let at = 0;
     while (at < chunk.length) {
       if (left === 0) {
         if (chunk.length - at < 8) {
-          header = chunk.subarray(at);
+          header = chunk.slice(at);
           break;
         }
         stream = chunk[at] ?? 0;
         if (stream > 3) throw new TugError("internal", `Unrecognized input header: ${stream}`);
-        left = new DataView(chunk.buffer, chunk.byteOffset + at + 4, 4).getUint32(0);
+        left =
+          (chunk[at + 4] ?? 0) * 0x1000000 +
+          (((chunk[at + 5] ?? 0) << 16) | ((chunk[at + 6] ?? 0) << 8) | (chunk[at + 7] ?? 0));
         at += 8;
         continue;
       }
-      const piece = chunk.subarray(at, at + left);
-      at += piece.length;
-      left -= piece.length;
-      if (stream === 3)
-        throw new TugError("internal", `error from daemon in stream: ${Buffer.from(piece).toString()}`);
-      const wait = stream === 2 ? sink.stderr(piece) : sink.stdout(piece);
-      if (wait) await wait;
+      const length = Math.min(left, chunk.length - at);
+      if (stream === 3) {
+        const text = Buffer.from(chunk.subarray(at, at + length)).toString();
+        throw new TugError("internal", `error from daemon in stream: ${text}`);
+      }
+      if (stream !== run || end === start) {
+        const wait = send(sink, run, chunk.subarray(start, end));
+        if (wait) await wait;
+        run = stream;
+        start = at;
+        end = at;
+      }
+      if (end !== at) chunk.copyWithin(end, at, at + length);
+      end += length;
+      at += length;
+      left -= length;
     }
+    const wait = send(sink, run, chunk.subarray(start, end));
+    if (wait) await wait;
   }
   if (left > 0 || header.length > 0)
     throw new TugError("unavailable", "the daemon closed the connection within a frame");
+}
+
+function send(sink: FrameSink, stream: number, bytes: Uint8Array): Promise<void> | undefined {
+  if (bytes.length === 0) return undefined;
+  return stream === 2 ? sink.stderr(bytes) : sink.stdout(bytes);
 }
 
 /** A terminal's stream: one channel, no frames. */
