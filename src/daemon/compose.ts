@@ -5,7 +5,7 @@ import type { Backends } from "../api/backend.ts";
 import { systemClock } from "../base/lib/clock.ts";
 import { TugError } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
-import { type CgroupHierarchy, probeCgroups } from "../base/sys/cgroup.ts";
+import { type CgroupHierarchy, cgroupPathsFor, probeCgroups, removeCgroup } from "../base/sys/cgroup.ts";
 import { FilesClient } from "../core/files/client.ts";
 import { createNetworkService } from "../core/network/service.ts";
 import { loadApparmorProfile } from "../core/runtime/apparmor.ts";
@@ -125,9 +125,14 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     hooks: { running: (record) => watchHealth(context, record, exec) },
   });
   // With nothing running, nothing of ours needs to stay on the host.
-  stack.defer(() =>
-    networks.shutdown({ everything: [...context.store.list()].every((one) => !isAlive(one)) }),
-  );
+  const idle = () => [...context.store.list()].every((one) => !isAlive(one));
+  stack.defer(() => networks.shutdown({ everything: idle() }));
+  stack.defer(() => {
+    // Only the parent that is named for this daemon is its own to remove.
+    if (idle() && config.cgroupParent === undefined) {
+      removeCgroup(cgroupPathsFor(hierarchy, context.defaults.cgroupParent));
+    }
+  });
   const exec: ExecService = execService(context);
   stack.use(
     runtime.onExit((exit) => {
