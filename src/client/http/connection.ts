@@ -97,12 +97,27 @@ export class SocketConnection implements Connection {
     return this.#closed || this.#inbox.ended;
   }
 
+  readonly #secured = Promise.withResolvers<void>();
+
+  constructor() {
+    this.#secured.promise.catch(() => undefined); // only TLS connections wait for it
+  }
+
+  /** Resolves when the TLS handshake is done and the peer is whom it claims to be. */
+  get secured(): Promise<void> {
+    return this.#secured.promise;
+  }
+
   /** The callbacks for Bun.connect; the socket arrives in `open`. */
   readonly handlers = {
     open: (socket: Socket) => {
       this.#socket = socket;
       this.#inbox.pause = () => void socket.pause();
       this.#inbox.resume = () => void socket.resume();
+    },
+    handshake: (_socket: Socket, success: boolean, failure: Error | null) => {
+      if (success && failure === null) this.#secured.resolve();
+      else this.#secured.reject(failure ?? new Error("TLS handshake failed"));
     },
     data: (_socket: Socket, chunk: Uint8Array) => this.#inbox.push(chunk),
     drain: () => this.#flush(),
@@ -165,6 +180,7 @@ export class SocketConnection implements Connection {
     this.#pending = [];
     for (const write of pending) write.reject(brokenPipe());
     this.#inbox.end(error);
+    this.#secured.reject(error ?? brokenPipe());
   }
 }
 

@@ -20,11 +20,23 @@ export async function dial(address: Address, tls: TlsOptions | undefined): Promi
         allowHalfOpen: true,
         ...(tls ? { tls: tlsSettings(tls, address.host) } : {}),
       });
+      // What is written before the handshake is done would be lost.
+      if (tls) await secure(connection, tls);
     }
   } catch (error) {
     throw cannotConnect(address, error);
   }
   return connection;
+}
+
+async function secure(connection: SocketConnection, tls: TlsOptions): Promise<void> {
+  try {
+    await connection.secured;
+  } catch (error) {
+    if (!tls.verify && codeOfSystem(error) !== "" && !connection.closed) return; // asked for encryption only
+    connection.close();
+    throw error;
+  }
 }
 
 function tlsSettings(tls: TlsOptions, host: string) {
