@@ -28,7 +28,7 @@ afterAll(async () => {
   await daemon.close();
 });
 
-const rounds = 160;
+const rounds = 100;
 const flipper = `
   import { AT_FDCWD, RENAME_EXCHANGE, renameat } from ${JSON.stringify(join(import.meta.dir, "../../src/base/sys/at.ts"))};
   const [a = "", b = ""] = process.argv.slice(1);

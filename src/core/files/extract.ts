@@ -50,6 +50,7 @@ const replaceAttempts = 16;
 export class Extractor implements TarHandler, Disposable {
   readonly #root: RootedDir;
   readonly #target: string;
+  readonly #targetFd: number;
   readonly #options: ExtractOptions;
   /** Times of directories, set when nothing more is put into them. */
   readonly #directories: { readonly path: string; readonly times: Times }[] = [];
@@ -58,12 +59,17 @@ export class Extractor implements TarHandler, Disposable {
   #file = -1;
   #entry: TarEntry | undefined;
   #name = "";
+  #dir = -1;
 
-  /** `target`: an absolute path in the root, without links, that is a directory. */
+  /**
+   * `target`: an absolute path in the root, without links, that is a directory. It is opened once: members that lie directly
+   * in it go there, even if the container moves it away.
+   */
   constructor(root: RootedDir, target: string, options: ExtractOptions) {
     this.#root = root;
     this.#target = target;
     this.#options = options;
+    this.#targetFd = root.open(target, O.RDONLY | O.DIRECTORY);
   }
 
   entry(entry: TarEntry): void {
@@ -80,6 +86,7 @@ export class Extractor implements TarHandler, Disposable {
     this.#name = path.slice(path.lastIndexOf("/") + 1);
     const dir = this.#directory(path.slice(0, path.lastIndexOf("/")) || "/");
     const merge = this.#makeRoom(dir, path, entry);
+    this.#dir = dir;
     this.#entry = entry;
     switch (entry.kind) {
       case "file":
@@ -130,7 +137,7 @@ export class Extractor implements TarHandler, Disposable {
       // chown clears set-id bits and capabilities, so it comes first.
       const { uid, gid } = this.#ownerOf(entry);
       fchown(fd, uid, gid);
-      this.#attributes(this.#parent?.fd ?? -1, this.#name, entry);
+      this.#attributes(this.#dir, this.#name, entry);
       fchmod(fd, entry.mode & 0o7777);
       futimes(fd, timesOf(entry));
     } finally {
@@ -154,11 +161,13 @@ export class Extractor implements TarHandler, Disposable {
   [Symbol.dispose](): void {
     if (this.#file >= 0) closeFd(this.#file);
     if (this.#parent) closeFd(this.#parent.fd);
+    closeFd(this.#targetFd);
     this.#file = -1;
     this.#parent = undefined;
   }
 
   #directory(path: string): number {
+    if (path === this.#target) return this.#targetFd;
     if (this.#parent?.path === path) return this.#parent.fd;
     if (this.#parent) closeFd(this.#parent.fd);
     this.#parent = undefined;
