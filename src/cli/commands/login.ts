@@ -1,5 +1,6 @@
-import { invalid, isCode } from "../../base/lib/errors.ts";
+import { invalid, messageOf } from "../../base/lib/errors.ts";
 import type { AuthConfig } from "../../client/auth.ts";
+import { DaemonError } from "../../client/errors.ts";
 import { checkAuth } from "../../client/system/auth.ts";
 import { atMost, defineCommand } from "../command.ts";
 import { authFor, hubKey, serverName } from "../config/credentials.ts";
@@ -40,24 +41,26 @@ export const command = defineCommand({
     const server = operand === undefined || operand === "docker.io" ? hubKey : serverName(operand);
     const config = await context.config();
     const client = await context.client();
-    const login = async (auth: AuthConfig): Promise<number> => {
+    const login = async (auth: AuthConfig, isStored = false): Promise<number> => {
       const reply = await checkAuth(client, auth);
       const token = reply.IdentityToken ?? "";
       const { password: _, ...rest } = auth;
-      await storeAuth(context, config, server, token === "" ? auth : { ...rest, identitytoken: token });
+      if (!isStored || token !== "") {
+        await storeAuth(context, config, server, token === "" ? auth : { ...rest, identitytoken: token });
+      }
       await context.out.write(`${reply.Status || "Login Succeeded"}\n`);
       return 0;
     };
     if (values.username === "" && password === "") {
       const stored = await authFor(config, server);
       if (stored?.username !== undefined || stored?.identitytoken !== undefined) {
-        await context.out.write(
-          `Authenticating with existing credentials...${stored.username ? ` [Username: ${stored.username}]` : ""}\n`,
-        );
+        await announce(context, stored.username);
         try {
-          return await login({ ...stored, serveraddress: server });
+          return await login({ ...stored, serveraddress: server }, true);
         } catch (error) {
-          if (!isCode(error, "unauthorized")) throw error; // only refused credentials are asked for anew
+          if (!(error instanceof DaemonError)) throw error; // only refused credentials are asked for anew
+          await context.err.write(`Login did not succeed, error: ${messageOf(error)}\n`);
+          return await login(await askFor(context, server, "", "", stored.username));
         }
       }
     }
@@ -65,19 +68,28 @@ export const command = defineCommand({
   },
 });
 
+/** Says whose stored credentials are tried, and how to be somebody else. */
+async function announce(context: Context, username: string | undefined): Promise<void> {
+  const hint = username
+    ? ` [Username: ${username}]\n\n${context.err.isTerminal ? "i " : " "}Info ${context.err.isTerminal ? "→" : "->"} To login with a different account, run 'tug logout' followed by 'tug login'\n\n`
+    : "";
+  await context.err.write(`Authenticating with existing credentials...${hint}\n`);
+}
+
 async function askFor(
   context: Context,
   server: string,
   givenName: string,
   givenPassword: string,
+  knownName = "",
 ): Promise<AuthConfig> {
   if ((givenName === "" || givenPassword === "") && !context.in.isTerminal) {
     throw invalid("Error: Cannot perform an interactive login from a non TTY device");
   }
   let username = givenName;
   if (username === "") {
-    await context.out.write("Username: ");
-    username = ((await readLine(context)) ?? "").trim();
+    await context.out.write(knownName === "" ? "Username: " : `Username (${knownName}): `);
+    username = ((await readLine(context)) ?? "").trim() || knownName;
     if (username === "") throw invalid("Error: Non-null Username Required");
   }
   const password = givenPassword === "" ? await readSecret(context, "Password: ") : givenPassword;

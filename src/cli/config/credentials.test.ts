@@ -40,7 +40,12 @@ function contextWith(warnings: string[]): Context {
     env: {},
     out: silentOutput,
     err: { ...silentOutput, write: async (text) => void warnings.push(String(text)) },
-    in: { isTerminal: false, chunks: async function* () {}, setRaw: () => undefined },
+    in: {
+      isTerminal: false,
+      chunks: async function* () {},
+      putBack: () => undefined,
+      setRaw: () => undefined,
+    },
     globals: {
       host: undefined,
       context: undefined,

@@ -42,7 +42,7 @@ export async function storeAuth(
     : { auth: Buffer.from(`${auth.username ?? ""}:${auth.password ?? ""}`).toString("base64") };
   writeConfig(config, { ...config.data, auths: { ...config.data.auths, [server]: entry } });
   await context.err.write(
-    `\nWARNING! Your credentials are stored unencrypted in '${config.path}'.\nConfigure a credential helper to remove this warning.\n\n`,
+    `\nWARNING! Your credentials are stored unencrypted in '${config.path}'.\nConfigure a credential helper to remove this warning. See\nhttps://docs.docker.com/go/credential-store/\n\n`,
   );
 }
 

@@ -8,11 +8,13 @@ export async function confirm(context: Context, warning: string): Promise<boolea
 
 /** One line of standard input without its end; undefined at end-of-file. */
 export async function readLine(context: Context): Promise<string | undefined> {
-  let text = "";
+  const parts: Uint8Array[] = [];
   for await (const chunk of context.in.chunks()) {
-    text += Buffer.from(chunk).toString();
-    const end = text.indexOf("\n");
-    if (end >= 0) return text.slice(0, end).replace(/\r$/, "");
+    const end = chunk.indexOf(10);
+    parts.push(end < 0 ? chunk : chunk.subarray(0, end));
+    if (end < 0) continue;
+    context.in.putBack(chunk.subarray(end + 1));
+    return Buffer.concat(parts).toString().replace(/\r$/, "");
   }
-  return text === "" ? undefined : text;
+  return parts.length === 0 ? undefined : Buffer.concat(parts).toString();
 }

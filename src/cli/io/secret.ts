@@ -8,10 +8,14 @@ export async function readSecret(context: Context, prompt: string): Promise<stri
   let text = "";
   try {
     for await (const chunk of context.in.chunks()) {
-      for (const char of Buffer.from(chunk).toString()) {
-        if (char === "\r" || char === "\n") return text;
+      const typed = [...Buffer.from(chunk).toString()];
+      for (const [at, char] of typed.entries()) {
+        if (char === "\r" || char === "\n") {
+          context.in.putBack(Buffer.from(typed.slice(at + 1).join("")));
+          return text;
+        }
         if (char === "\x03") throw new TugError("cancelled", "", { detail: { exitCode: 130 } });
-        if (char === "\x7f" || char === "\b") text = text.slice(0, -1);
+        if (char === "\x7f" || char === "\b") text = [...text].slice(0, -1).join("");
         else text += char;
       }
     }
