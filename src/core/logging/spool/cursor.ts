@@ -13,6 +13,7 @@ const chunkSize = 256 << 10;
 /** Reads whole lines forward through the generations, as far as they go now; asks no one to wait. */
 export class SpoolCursor implements AsyncDisposable {
   readonly #spool: Spool;
+  readonly #hold: Disposable;
   #seq: number;
   #offset: number;
   #segment: Segment | undefined;
@@ -23,6 +24,7 @@ export class SpoolCursor implements AsyncDisposable {
     this.#spool = spool;
     this.#seq = start.seq;
     this.#offset = start.offset;
+    this.#hold = spool.hold(() => this.#seq);
   }
 
   get position(): Position {
@@ -60,6 +62,11 @@ export class SpoolCursor implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#hold[Symbol.dispose]();
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
     await this.#segment?.[Symbol.asyncDispose]();
     this.#segment = undefined;
   }
@@ -71,7 +78,7 @@ export class SpoolCursor implements AsyncDisposable {
   }
 
   async #advance(): Promise<void> {
-    await this[Symbol.asyncDispose]();
+    await this.#close();
     this.#seq = this.#spool.after(this.#seq);
     this.#offset = 0;
   }

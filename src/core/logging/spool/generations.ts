@@ -141,11 +141,13 @@ export class Generations {
     rmSync(generation.path, { force: true });
   }
 
-  /** Keeps the newest `count` rotated generations. */
-  prune(count: number): void {
-    while (this.#rotated.length > count) {
-      const oldest = this.#rotated.shift();
-      if (oldest) rmSync(oldest.path, { force: true });
+  /** Keeps the newest `count` rotated generations, and those from `needed` on up to `limit` in all. */
+  prune(count: number, needed = Number.POSITIVE_INFINITY, limit = count): void {
+    for (let oldest = this.#rotated[0]; oldest; oldest = this.#rotated[0]) {
+      const { length } = this.#rotated;
+      if (length <= count || (length <= limit && oldest.seq >= needed)) return;
+      this.#rotated.shift();
+      rmSync(oldest.path, { force: true });
     }
   }
 

@@ -77,6 +77,28 @@ test("a follower sees every line across rotations and ends when the container st
   expect((await follower).toString()).toBe(`${expected}last\n`);
 });
 
+test("a follower that is slower than the rotation keeps what it has still to read, within bounds", async () => {
+  await using fixture = new LogFixture();
+  const log = await fixture.open({ "max-size": "2k", "max-file": "2", compress: "false" });
+  const reader = log.read({ ...everything, follow: true })[Symbol.asyncIterator]();
+  let written = 0;
+  const rotateOnce = async () => {
+    const before = fixture.writer.reopens;
+    for (let i = 0; i < 60; i++) fixture.writer.line(`line ${written++}`);
+    await until(() => fixture.writer.reopens > before);
+  };
+  const rotated = () => names(fixture).filter((name) => /\.\d+$/.test(name)).length;
+  await rotateOnce();
+  expect(Buffer.from((await reader.next()).value.bytes).toString()).toBe("line 0\n");
+  for (let i = 0; i < 5; i++) await rotateOnce();
+  for (let i = 1; i < 300; i++)
+    expect(Buffer.from((await reader.next()).value.bytes).toString()).toBe(`line ${i}\n`);
+  for (let i = 0; i < 12; i++) await rotateOnce();
+  expect(rotated()).toBeLessThanOrEqual(7);
+  await reader.return?.();
+  expect(rotated()).toBe(1);
+});
+
 test("a follower is woken by a write at once and let go by its signal", async () => {
   await using fixture = new LogFixture();
   const log = await fixture.open();

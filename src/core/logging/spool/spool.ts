@@ -43,6 +43,12 @@ export function openSpool(
   }
 }
 
+/**
+ * Times the allowed number of files that a slow reader, a follower or a log service, may keep from being removed. Old files are
+ * compressed, so this costs little; a terminal that was stopped must not fill the disk.
+ */
+const slack = 3;
+
 /** How long conmon may take to act on a request to reopen. It syncs the old file first, which a slow disk can draw out. */
 const reopenTimeoutMs = 5000;
 
@@ -59,6 +65,7 @@ export class Spool implements AsyncDisposable {
   #rotating: Generation | undefined;
   #ends = 0;
   #removed = false;
+  readonly #readers = new Set<() => number>();
   /** Bytes may have been added, a generation may have ended, or the container stopped. */
   readonly activity = new Signal();
 
@@ -141,6 +148,16 @@ export class Spool implements AsyncDisposable {
       }
     }
     return undefined;
+  }
+
+  /** A reader at generation `seq()`: what it has still to read outlives the rotation for a while. */
+  hold(seq: () => number): Disposable {
+    this.#readers.add(seq);
+    return {
+      [Symbol.dispose]: () => {
+        if (this.#readers.delete(seq) && this.#readers.size === 0 && !this.#removed) this.#prune();
+      },
+    };
   }
 
   /** Reports followers to the watch, which then tells of every write. */
@@ -240,11 +257,17 @@ export class Spool implements AsyncDisposable {
 
   #afterRotation(): void {
     this.activity.notify();
-    this.#generations.prune(this.#deps.limits.maxFiles - 1);
+    this.#prune();
     if (!this.#deps.limits.compress) return;
     for (const generation of this.#generations.rotated) {
       if (!generation.compressed) void this.#compress(generation);
     }
+  }
+
+  #prune(): void {
+    const count = this.#deps.limits.maxFiles - 1;
+    const needed = Math.min(...[...this.#readers].map((seq) => seq()));
+    this.#generations.prune(count, needed, count + slack * this.#deps.limits.maxFiles);
   }
 
   async #compress(generation: Generation): Promise<void> {
