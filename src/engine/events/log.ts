@@ -143,6 +143,8 @@ export class EventLog implements EventPublisher {
             if (eventMatches(filters, event)) yield toMessage(event);
             if (signal.aborted) return;
           }
+          // A filter that matches nothing of a long past must not hold up the daemon.
+          await new Promise((resolve) => setImmediate(resolve));
         }
         if (signal.aborted || !(await this.#grown(cursor, until, signal))) return;
       }
