@@ -18,12 +18,20 @@ export async function main(argv: readonly string[]): Promise<number> {
     await out.flush();
   } catch (error) {
     code = isBrokenPipe(error) ? 1 : exitCodeOf(error);
-    const text = isBrokenPipe(error) ? undefined : failureText(error);
+    const text = isBrokenPipe(error) ? undefined : failureText(error, asksForDetail(argv));
     await out.flush().catch(() => undefined); // the reader is gone; the failure is told on stderr
     if (text !== undefined) await err.write(text).catch(() => undefined); // stderr is gone: nobody to tell
   }
   await err.flush().catch(() => undefined);
   return code;
+}
+
+/** `-D` before the command: failures show what caused them. */
+function asksForDetail(argv: readonly string[]): boolean {
+  const command = argv.findIndex((word) => !word.startsWith("-"));
+  return argv
+    .slice(0, command < 0 ? argv.length : command)
+    .some((word) => word === "-D" || word === "--debug");
 }
 
 async function dispatch(argv: readonly string[], out: Output, err: Output): Promise<number> {

@@ -85,6 +85,8 @@ describe("flags are taken as pflag takes them", () => {
     expect(parse("--help").help).toBe(true);
     expect(parse("-h").help).toBe(true);
     expect(parse("--help=false").help).toBe(false);
+    const own = { ...flags, help: bool("", ""), hostname: text("h", "") };
+    expect(parseFlags(own, ["-h", "web", "--help", "x"], false).help).toBe(true);
   });
 });
 

@@ -43,6 +43,7 @@ export function parseFlags<F extends Flags>(
       throw invalid(`invalid argument ${quote(value)} for "${shown}" flag: ${messageOf(error)}`, error);
     }
     changed.add(name);
+    if (name === "help") help = values[name] === true;
     const advice = flag.deprecated?.[given];
     if (advice !== undefined) notices.push(`Flag --${given} has been deprecated, ${advice}`);
   };
