@@ -1,10 +1,138 @@
 import type { Result } from "../harness/daemon.ts";
 
-/** Where Tug differs from Debian's dockerd 20.10 on purpose: the step, why, and what Tug does instead. */
+/**
+ * Where Tug differs from Debian's dockerd 20.10 on purpose: the step, why, and what Tug says instead of what that one
+ * said. Tug serves the newest API, so where Docker's own text has changed since, the newest one is right.
+ */
 export interface Difference {
+  readonly scenario: string;
   readonly command: string;
   readonly why: string;
-  readonly tug: Result;
+  /** Laid over the judge's result. */
+  readonly tug: Partial<Result>;
 }
 
-export const differences: readonly Difference[] = [];
+const help = "\nSee 'docker run --help'.";
+const daemon = (text: string) => `docker: Error response from daemon: ${text}.`;
+const shim =
+  "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ";
+
+/** The newest Docker words it so. */
+const newer = (scenario: string, command: string, tug: Partial<Result>): Difference => ({
+  scenario,
+  command: `docker ${command}`,
+  why: "Docker has reworded it since",
+  tug,
+});
+/** The newest Docker behaves so. */
+const since = (scenario: string, command: string, why: string, tug: Partial<Result>): Difference => ({
+  scenario,
+  command: `docker ${command}`,
+  why,
+  tug,
+});
+
+export const differences: readonly Difference[] = [
+  newer("unknown command", "run --rm busybox nosuch", {
+    stderr: daemon(`${shim}exec: "nosuch": executable file not found in $PATH: unknown`),
+  }),
+  newer("unknown absolute command", "run --rm busybox /no/such", {
+    stderr: daemon(`${shim}exec: "/no/such": stat /no/such: no such file or directory: unknown`),
+  }),
+  newer("a command without the right to run", "run --rm busybox /etc/passwd", {
+    stderr: daemon(`${shim}exec: "/etc/passwd": permission denied: unknown`),
+  }),
+  newer("a directory as command", "run --rm busybox /etc", {
+    stderr: daemon(`${shim}exec: "/etc": permission denied: unknown`),
+  }),
+  newer("an entrypoint that is empty", "run --rm --entrypoint  busybox", {
+    stderr: daemon("no command specified") + help,
+  }),
+  newer("memory refusals", "run --rm --cpus 1000 busybox sh -c true", {
+    stderr:
+      daemon(
+        `range of CPUs is from 0.01 to ${navigator.hardwareConcurrency}.00, as there are only ${navigator.hardwareConcurrency} CPUs available`,
+      ) + help,
+  }),
+  since(
+    "memory refusals",
+    "run --rm --cpu-shares -1 busybox sh -c true",
+    "Docker leaves it to the runtime, which refuses at start; nothing is made that cannot start",
+    { stderr: daemon("shares: invalid argument") + help },
+  ),
+  since(
+    "volume refusals",
+    "run --rm -v / busybox sh -c true",
+    "Docker lets the runtime stumble over a volume in place of the root; it refuses / everywhere else",
+    {
+      code: 125,
+      stderr:
+        daemon(
+          `invalid volume specification: '/': invalid mount config for type "volume": invalid specification: destination can't be '/'`,
+        ) + help,
+    },
+  ),
+  newer("names", "rm qq", {
+    stderr:
+      'Error response from daemon: cannot remove container "/qq": container is running: stop the container before removing or force remove',
+  }),
+  newer("stop, start, state", "kill pp", {
+    stderr: "Error response from daemon: cannot kill container: pp: container <id> is not running",
+  }),
+  newer("stop, start, state", "kill -s NOSUCH pp", {
+    stderr: "Error response from daemon: cannot kill container: pp: invalid signal: NOSUCH",
+  }),
+  since(
+    "exec",
+    "exec pp nosuch",
+    "since 25 the exec says 127 for a command that is not found, as `run` does",
+    {
+      code: 127,
+    },
+  ),
+  since("exec", "exec -u nosuch pp true", "since 27 the user is looked up before the exec is made", {
+    code: 1,
+    stdout: "",
+    stderr: "Error response from daemon: unable to find user nosuch: no matching entries in passwd file",
+  }),
+  newer("exec", "exec pp true", { stderr: "Error response from daemon: container <id> is not running" }),
+  newer("top", "top pp", { stderr: "Error response from daemon: container <id> is not running" }),
+  since(
+    "networks",
+    "network inspect -f {{.Name}} {{.Driver}} {{.Scope}} {{.Internal}} {{.IPAM.Config}} net",
+    "since 26 the gateway is shown even where nobody asked for one",
+    { stdout: "net bridge local false [{10.204.0.0/24  10.204.0.1 map[]}]" },
+  ),
+  since(
+    "networks",
+    "run --rm --network net --ip 10.9.9.9 busybox true",
+    "since 25 it is refused before the container is made",
+    {
+      stderr:
+        daemon(
+          "invalid config for network net: invalid endpoint settings:\nno configured subnet contains IP address 10.9.9.9",
+        ) + help,
+    },
+  ),
+  newer("networks", "network create --subnet nonsense nn", {
+    stderr:
+      "Error response from daemon: invalid network config:\ninvalid subnet nonsense: invalid CIDR block notation",
+  }),
+  newer("pid, ipc and network of another container", "run --rm --ipc nosuch busybox sh -c true", {
+    stderr: daemon("invalid IPC mode: nosuch") + help,
+  }),
+  since(
+    "create and its inspect",
+    "inspect -f {{.HostConfig.NetworkMode}} pp",
+    "since 26 the default network is called by its name",
+    { stdout: "bridge" },
+  ),
+  newer("restart policy refusals", "create --restart nosuch busybox", {
+    stderr:
+      "Error response from daemon: invalid restart policy: unknown policy 'nosuch'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+  }),
+  newer("restart policy refusals", "create --restart always:3 busybox", {
+    stderr:
+      "Error response from daemon: invalid restart policy: maximum retry count can only be used with 'on-failure'",
+  }),
+];

@@ -60,11 +60,18 @@ export const scenarios: readonly Scenario[] = [
     name: "mounts of a container",
     steps: [
       sh(
-        "cut -d' ' -f2-4 /proc/mounts | grep -vE '^/ |^/etc/|^/sys/fs/cgroup|/proc/(asound|acpi|scsi|kcore|keys|timer_list|interrupts|latency_stats|sched_debug)|/sys/(firmware|devices)' | sed 's/,inode64//; s/,size=[0-9]*k//; s/,nr_inodes=[0-9]*//' | sort",
+        // What is below /proc and /sys again depends on the runtime (crun drops the flags there) and on Docker's age.
+        "cut -d' ' -f2-4 /proc/mounts | grep -vE '^/ |^/etc/|^/sys/fs/cgroup|^/proc/|^/sys/' | sed 's/,inode64//; s/,size=[0-9]*k//; s/,nr_inodes=[0-9]*//' | sort",
+      ),
+      sh(
+        "for f in /proc/sys /proc/bus /proc/irq /proc/fs; do grep \" $f \" /proc/mounts | cut -d' ' -f2-4 | cut -d, -f1; done; touch /proc/sysrq-trigger || echo refused; cat /proc/keys /proc/timer_list /proc/scsi/scsi 2>/dev/null | wc -c; ls /sys/firmware | wc -l",
       ),
     ],
   },
-  { name: "devices", steps: [sh("ls -l /dev | awk '{print $1, $3, $4, $5, $6, $NF}' | grep -v total")] },
+  {
+    name: "devices",
+    steps: [sh("ls -l /dev | grep -v kcore | awk '{print $1, $3, $4, $5, $6, $NF}' | grep -v total")],
+  },
   {
     name: "limits",
     steps: [
@@ -148,7 +155,7 @@ export const scenarios: readonly Scenario[] = [
       ["rename", "qq", "qq"],
       ["rm", "qq"],
       ["rm", "-f", "qq"],
-      ["rm", "qq"],
+      ["rm", "-v", "qq"],
     ],
   },
   {
@@ -202,8 +209,9 @@ export const scenarios: readonly Scenario[] = [
         "{{.Config.Env}} {{.Config.Labels}} {{.Config.Cmd}} {{.Config.Volumes}} {{.Config.StopSignal}} {{.Config.StopTimeout}} {{.Config.ExposedPorts}}",
       ),
       inspect(
-        "{{.HostConfig.RestartPolicy}} {{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.NanoCpus}} {{.HostConfig.PortBindings}} {{.HostConfig.ShmSize}} {{.HostConfig.NetworkMode}} {{.HostConfig.IpcMode}} {{.HostConfig.MaskedPaths}} {{.HostConfig.ReadonlyPaths}}",
+        "{{.HostConfig.RestartPolicy}} {{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.NanoCpus}} {{.HostConfig.PortBindings}} {{.HostConfig.ShmSize}} {{.HostConfig.IpcMode}} {{.HostConfig.ReadonlyPaths}}",
       ),
+      inspect("{{.HostConfig.NetworkMode}}"),
       inspect("{{.Path}} {{.Args}} {{.State.Status}} {{.RestartCount}} {{.Platform}} {{len .Mounts}}"),
       ["rm", "pp"],
     ],
@@ -228,7 +236,15 @@ export const scenarios: readonly Scenario[] = [
   {
     name: "logs",
     steps: [
-      ["run", "--name", "pp", "busybox", "sh", "-c", "seq 1 5; echo e >&2; printf tail"],
+      [
+        "run",
+        "--name",
+        "pp",
+        "busybox",
+        "sh",
+        "-c",
+        "seq 1 5; sleep 0.2; echo e >&2; sleep 0.2; printf tail",
+      ],
       ["logs", "pp"],
       ["logs", "--tail", "2", "pp"],
       ["logs", "--tail", "-1", "pp"],
