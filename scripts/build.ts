@@ -38,7 +38,7 @@ const args = [
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",
   ...Object.entries(define).flatMap(([name, value]) => ["--define", `${name}=${value}`]),
-  join(root, process.env["TUG_BUILD_ENTRY"] ?? "src/bin/tug.ts"),
+  join(root, "src/bin/tug.ts"),
   "--outfile",
   fresh,
 ];

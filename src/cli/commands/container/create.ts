@@ -23,7 +23,7 @@ export const command = defineCommand({
     const id = await createWithImage(context, client, spec, {
       image,
       name: values.name,
-      platform: values.platform,
+      platform: values.platform || (context.env["DOCKER_DEFAULT_PLATFORM"] ?? ""),
       pull: values.pull,
       quiet: values.quiet,
       cidfile: values.cidfile,

@@ -65,7 +65,7 @@ const create = (job: Job, spec: (client: Client) => CreateSpec) =>
   createWithImage(job.context, job.client, spec, {
     image: job.image,
     name: job.values.name,
-    platform: job.values.platform,
+    platform: job.values.platform || (job.context.env["DOCKER_DEFAULT_PLATFORM"] ?? ""),
     pull: job.values.pull,
     quiet: job.values.quiet,
     cidfile: job.values.cidfile,

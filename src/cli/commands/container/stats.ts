@@ -7,7 +7,8 @@ import { renderList } from "../../format/list.ts";
 import { statsSpec } from "../../format/stats.ts";
 import { StatsBoard } from "../../stats/board.ts";
 
-const clear = "\x1b[2J\x1b[H";
+/** A frame over the last one: each line clears its rest, the end clears what was longer before. No flicker. */
+const overdraw = (frame: string) => `\x1b[H${frame.replaceAll("\n", "\x1b[K\n")}\x1b[J`;
 
 export const command = defineCommand({
   usage: "[OPTIONS] [CONTAINER...]",
@@ -40,8 +41,10 @@ export const command = defineCommand({
     }
     if (everyone) follow(client, board, values.all, stop.signal).catch((error: unknown) => stop.abort(error));
     const live = context.out.isTerminal && (format === "" || format.startsWith("table"));
+    if (live) await context.out.write("\x1b[2J");
     while (!stop.signal.aborted && (everyone || !board.finished())) {
-      await context.out.write((live ? clear : "") + (await draw()));
+      const frame = await draw();
+      await context.out.write(live ? overdraw(frame) : frame);
       await Bun.sleep(500);
     }
     if (stop.signal.aborted && stop.signal.reason !== undefined)

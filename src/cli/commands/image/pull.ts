@@ -23,7 +23,7 @@ export const command = defineCommand({
     const client = await context.client();
     const pulled = await pullWithProgress(context, client, {
       image,
-      platform: values.platform,
+      platform: values.platform || (context.env["DOCKER_DEFAULT_PLATFORM"] ?? ""),
       quiet: values.quiet,
       allTags: values["all-tags"],
       out: context.out,
