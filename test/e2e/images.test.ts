@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run, TestDaemon } from "../harness/daemon.ts";
 import { freePort, TestRegistry } from "../harness/registry.ts";
@@ -199,10 +199,20 @@ describe.skipIf(missing !== undefined)("pulling from a registry", () => {
   });
 
   test("a blob whose bytes do not match its digest is refused and nothing is kept", async () => {
-    await registry.push(`docker-archive:${archive}`, "test/evil:1");
+    // An image whose layer this daemon does not have, so that it must be fetched.
+    const unique = join(daemon.root, "unique");
+    mkdirSync(unique);
+    writeFileSync(join(unique, "noise"), crypto.getRandomValues(new Uint8Array(60_000)));
+    writeFileSync(join(unique, "more"), Buffer.alloc(300_000, "x"));
+    const tar = Bun.spawnSync(["tar", "-C", unique, "-cf", "-", "."]).stdout;
+    await daemon.ok(["import", "-", "evil:1"], { input: tar });
+    const evilArchive = join(daemon.root, "evil.tar");
+    await daemon.ok(["save", "-o", evilArchive, "evil:1"]);
+    await daemon.ok(["rmi", "evil:1"]);
+    await registry.push(`docker-archive:${evilArchive}`, "test/evil:1");
     const before = layers();
     const blobs = join(registry.root, "data/docker/registry/v2/blobs/sha256");
-    const files = (await run(["find", blobs, "-name", "data", "-size", "+100k"])).stdout.trim().split("\n");
+    const files = (await run(["find", blobs, "-name", "data", "-size", "+50k"])).stdout.trim().split("\n");
     const originals = files.map((file) => [file, readFileSync(file)] as const);
     try {
       for (const [file, bytes] of originals) {
