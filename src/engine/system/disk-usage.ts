@@ -5,6 +5,8 @@ import type {
   VolumesDiskUsage,
 } from "../../base/spec/docker/api.gen.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
+import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
+import type { Image } from "../../core/image/image.ts";
 import { listImages } from "../images/list.ts";
 import { wireVolume } from "../volumes/service.ts";
 import type { SystemServiceDeps } from "./deps.ts";
@@ -32,7 +34,10 @@ export async function diskUsage(
   return usage;
 }
 
-/** Each layer counts once, however many images share it; reclaimable are the layers that no used image needs. */
+/**
+ * What images take on disk: unpacked layers and the blobs they came in, each once, however many images share it. Reclaimable is what no used
+ * image needs.
+ */
 async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
   const all = deps.images.list();
   const isUsed = (id: (typeof all)[number]["id"]) => deps.imageDeps.users.usersOf(id).length > 0;
@@ -53,6 +58,14 @@ async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
     total += layer.bytes;
     if (!layer.used) reclaimable += layer.bytes;
   }
+  const kept = await blobsOf(
+    deps,
+    all.filter((image) => isUsed(image.id)),
+  );
+  for (const blob of deps.imageDeps.content.list()) {
+    total += blob.size;
+    if (!kept.has(blob.digest)) reclaimable += blob.size;
+  }
   const items = await listImages(deps.imageDeps, {
     all: false,
     filters: {},
@@ -67,6 +80,20 @@ async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
     TotalSize: total,
     Items: [...items],
   };
+}
+
+/** Configs, manifests and layer blobs of these images. */
+async function blobsOf(deps: SystemServiceDeps, images: readonly Image[]): Promise<ReadonlySet<string>> {
+  const { content } = deps.imageDeps;
+  const blobs = new Set<string>();
+  for (const { id, manifest } of images) {
+    blobs.add(id);
+    if (!manifest || !content.stat(manifest.digest)) continue;
+    blobs.add(manifest.digest);
+    const { layers } = parseManifest(await content.read(manifest.digest, manifestLimit));
+    for (const layer of layers) blobs.add(layer.digest);
+  }
+  return blobs;
 }
 
 async function containers(deps: SystemServiceDeps): Promise<ContainersDiskUsage> {
@@ -87,8 +114,10 @@ async function volumes(deps: SystemServiceDeps): Promise<VolumesDiskUsage> {
   let total = 0;
   let reclaimable = 0;
   let active = 0;
-  for (const volume of deps.volumes.list()) {
-    const size = await deps.volumes.usage(volume.name);
+  const all = deps.volumes.list();
+  const sizes = await measure(all.map((volume) => () => deps.volumes.usage(volume.name)));
+  for (const [index, volume] of all.entries()) {
+    const size = sizes[index] ?? -1;
     const references = deps.volumes.references(volume.name).length;
     total += Math.max(size, 0);
     if (references > 0) active++;
@@ -102,6 +131,15 @@ async function volumes(deps: SystemServiceDeps): Promise<VolumesDiskUsage> {
     TotalSize: total,
     Items: items,
   };
+}
+
+/** Runs the measurements a few at a time: each is a process of its own. */
+async function measure(jobs: readonly (() => Promise<number>)[]): Promise<readonly number[]> {
+  const results: number[] = [];
+  for (let at = 0; at < jobs.length; at += 4) {
+    results.push(...(await Promise.all(jobs.slice(at, at + 4).map((job) => job()))));
+  }
+  return results;
 }
 
 async function buildCache(deps: SystemServiceDeps): Promise<BuildCacheDiskUsage> {

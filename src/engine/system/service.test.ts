@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { hostname, totalmem } from "node:os";
 import { systemClock } from "../../base/lib/clock.ts";
+import type { Digest } from "../../base/lib/ids.ts";
 import { silentLog } from "../../base/lib/log.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
 import { openDatabase } from "../../base/store/database.ts";
@@ -111,9 +112,10 @@ test("disk usage counts shared layers once and tells what could be freed", async
     for (const chain of chainIds(image.layers)) world.chains.add(chain);
     if (name === "a") world.users.set(image.id, [{ id: "c1", running: true }]);
   }
+  for (const image of world.images.list()) world.blobs.add(image.id as string as Digest);
   const usage = await service.diskUsage([], { verbose: false });
   expect(usage).toEqual({
-    ImageUsage: { ActiveCount: 1, TotalCount: 2, TotalSize: 30, Reclaimable: 10 },
+    ImageUsage: { ActiveCount: 1, TotalCount: 2, TotalSize: 32, Reclaimable: 11 },
     ContainerUsage: { ActiveCount: 1, TotalCount: 2, TotalSize: 12, Reclaimable: 7 },
     VolumeUsage: { ActiveCount: 1, TotalCount: 2, TotalSize: 100, Reclaimable: 50 },
     BuildCacheUsage: { ActiveCount: 0, TotalCount: 0, TotalSize: 0, Reclaimable: 0 },

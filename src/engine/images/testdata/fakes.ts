@@ -164,6 +164,7 @@ export class ImageWorld {
     images: this.images,
     content: {
       stat: (digest: Digest) => (this.blobs.has(digest) ? { digest, size: 1 } : undefined),
+      list: () => [...this.blobs].map((digest) => ({ digest, size: 1 })),
       lease: () => ({ add: () => undefined, [Symbol.dispose]: () => undefined }),
     },
     layerSize: (chain: string) => (this.chains.has(chain) ? 10 : 0),
