@@ -5,12 +5,11 @@ import { unmountIfMounted } from "../../base/sys/mount.ts";
 import type { Sandbox } from "../../core/network/network.ts";
 import { restartsAtBoot } from "../restart/policy.ts";
 import type { ContainerContext } from "./context.ts";
-import { letGo, scheduleRestart, settleExit } from "./lifecycle/exit.ts";
+import { letGo, settleExit } from "./lifecycle/exit.ts";
 import { removeContainer } from "./lifecycle/remove.ts";
 import { openLog } from "./log-handle.ts";
-import { containerOfMode } from "./network-mode.ts";
 import { type ContainerRecord, isAlive } from "./record.ts";
-import { startContainer } from "./start/start.ts";
+import { startInOrder } from "./start-order.ts";
 
 /**
  * Makes records and world agree after the daemon was away, however it ended: running containers are re-adopted, exits that
@@ -42,7 +41,10 @@ export async function recoverContainers(
         continue;
       }
       if (isAlive(record) && observed.status === "exited") {
-        ended.push(() => settleExit(context, record, observed));
+        ended.push(async () => {
+          await settleExit(context, record, observed);
+          startInTurn(context, record.id, toStart);
+        });
         continue;
       }
       ended.push(() => repairStopped(context, record, wasRunning, toStart));
@@ -56,7 +58,7 @@ export async function recoverContainers(
   }
   await releaseStaleEndpoints(context);
   await removeOrphans(context);
-  return { startWanted: () => startAll(context, toStart) };
+  return { startWanted: () => startInOrder(context, toStart) };
 }
 
 /** A container that does not run now: ends what a crash left half-done, then decides whether it must be started. */
@@ -85,10 +87,7 @@ async function repairStopped(
         endpoints: {},
       })
     : store.setState(id, { pid: 0, endpoints: {} });
-  if (now.state.status === "restarting") {
-    scheduleRestart(context, now, 100);
-    return;
-  }
+  if (now.state.status === "restarting") return startInTurn(context, id, toStart);
   const boot = {
     policy: now.definition.host.RestartPolicy,
     stoppedByUser: now.state.stoppedByUser,
@@ -100,6 +99,14 @@ async function repairStopped(
   else if (now.state.everStarted && now.definition.host.AutoRemove) {
     await removeContainer(context, now, { volumes: true });
   }
+}
+
+/** What its restart policy would start soon starts in its turn after what it depends on. */
+function startInTurn(context: ContainerContext, id: ContainerId, toStart: ContainerRecord[]): void {
+  const now = context.store.get(id);
+  if (now?.state.status !== "restarting") return;
+  context.live.of(id).restart?.abort();
+  toStart.push(now);
 }
 
 /** Endpoints that a crash left reserved for a container that does not run. */
@@ -138,55 +145,6 @@ async function removeOrphans(context: ContainerContext): Promise<void> {
   for (const volume of context.volumes.list()) {
     for (const holder of context.volumes.references(volume.name)) {
       if (!store.get(holder as ContainerId)) context.volumes.release(volume.name, holder);
-    }
-  }
-}
-
-/** Who joins another container's namespaces, or links to it, starts after it. */
-function inDependencyOrder(
-  context: ContainerContext,
-  records: readonly ContainerRecord[],
-): readonly ContainerRecord[] {
-  const wanted = new Map(records.map((record) => [record.id, record]));
-  const ordered = new Set<ContainerRecord>();
-  const open = new Set<ContainerRecord>();
-  const visit = (record: ContainerRecord) => {
-    // A circle of links has no order; whoever comes first starts first.
-    if (ordered.has(record) || open.has(record)) return;
-    open.add(record);
-    for (const id of dependencies(context, record)) {
-      const other = wanted.get(id);
-      if (other) visit(other);
-    }
-    ordered.add(record);
-  };
-  for (const record of records) visit(record);
-  return [...ordered];
-}
-
-function dependencies(context: ContainerContext, record: ContainerRecord): readonly ContainerId[] {
-  const { host } = record.definition;
-  const joined = [host.NetworkMode, host.IpcMode, host.PidMode].map(containerOfMode);
-  const linked = (host.Links ?? []).map((link) => link.split(":")[0]);
-  const ids: ContainerId[] = [];
-  for (const reference of [...joined, ...linked]) {
-    if (reference === undefined) continue;
-    const found =
-      context.store.get(reference as ContainerId) ?? context.store.byName(reference.replace(/^\//, ""));
-    if (found) ids.push(found.id);
-  }
-  return ids;
-}
-
-async function startAll(context: ContainerContext, records: readonly ContainerRecord[]): Promise<void> {
-  for (const { id } of inDependencyOrder(context, records)) {
-    try {
-      await context.locks.run(id, async () => {
-        const now = context.store.get(id);
-        if (now && !isAlive(now)) await startContainer(context, id);
-      });
-    } catch (error) {
-      context.log.error("could not start a container at boot", { id, error });
     }
   }
 }

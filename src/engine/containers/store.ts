@@ -1,5 +1,6 @@
 import { conflict, invalid, notFound } from "../../base/lib/errors.ts";
 import type { ContainerId } from "../../base/lib/ids.ts";
+import { Signal } from "../../base/lib/signal.ts";
 import { type Database, type Migration, migrate } from "../../base/store/database.ts";
 import type { ContainerDefinition, ContainerRecord, ContainerStateRecord } from "./record.ts";
 
@@ -22,6 +23,9 @@ export class ContainerStore {
   readonly #names = new Map<string, ContainerId>();
   /** Names of containers that are being made. */
   readonly #reserved = new Map<string, ContainerId>();
+
+  /** Notified at every change of any record, for those who wait for a state. */
+  readonly changed = new Signal();
 
   constructor(db: Database) {
     this.#db = db;
@@ -122,6 +126,7 @@ export class ContainerStore {
     this.#db.query("DELETE FROM container WHERE id = ?").run(id);
     this.#records.delete(id);
     if (record) this.#names.delete(record.name);
+    this.changed.notify();
   }
 
   #refuseTaken(name: string): void {
@@ -141,6 +146,7 @@ export class ContainerStore {
   #see(record: ContainerRecord): ContainerRecord {
     this.#records.set(record.id, record);
     this.#names.set(record.name, record.id);
+    this.changed.notify();
     return record;
   }
 }

@@ -1,4 +1,5 @@
 import type { ContainerConfig } from "../../base/spec/docker/api.gen.ts";
+import type { TugHealthConfig } from "../../base/spec/docker/extensions.ts";
 
 /** A container's health check with every default filled in; durations in milliseconds. */
 export interface HealthCheck {
@@ -8,13 +9,15 @@ export interface HealthCheck {
   readonly startPeriodMs: number;
   readonly startIntervalMs: number;
   readonly retries: number;
+  /** What happens when the container becomes unhealthy. */
+  readonly onFailure: "none" | "kill" | "restart" | "stop";
 }
 
 const nanosPerMs = 1_000_000;
 
 /** What a container's configuration asks for; undefined when it has no check or says NONE. */
 export function healthCheckOf(config: ContainerConfig): HealthCheck | undefined {
-  const health = config.Healthcheck;
+  const health: TugHealthConfig | undefined = config.Healthcheck;
   const [kind, ...rest] = health?.Test ?? [];
   if (!health || kind === undefined || kind === "NONE") return undefined;
   const shell = config.Shell && config.Shell.length > 0 ? config.Shell : ["/bin/sh", "-c"];
@@ -28,5 +31,6 @@ export function healthCheckOf(config: ContainerConfig): HealthCheck | undefined 
     startPeriodMs: ms(health.StartPeriod, 0),
     startIntervalMs: ms(health.StartInterval, 5_000),
     retries: health.Retries || 3,
+    onFailure: health.OnFailure ?? "none",
   };
 }

@@ -5,6 +5,7 @@ import { emitContainer } from "../containers/events.ts";
 import type { ContainerRecord } from "../containers/record.ts";
 import { type HealthCheck, healthCheckOf } from "./config.ts";
 import { judge, type ProbeResult, probeDelayMs, startingHealth } from "./judge.ts";
+import { actOnFailure } from "./on-failure.ts";
 
 /** Runs a command in a container and collects its output; the exec service. */
 export interface ProbeRunner {
@@ -55,7 +56,12 @@ async function loop(
     const before = context.store.get(id)?.state.health ?? startingHealth;
     const after = judge(before, result, check, since());
     const changed = context.store.setState(id, { health: after });
-    if (after.status !== before.status) emitContainer(context, changed, `health_status: ${after.status}`);
+    if (after.status === before.status) continue;
+    emitContainer(context, changed, `health_status: ${after.status}`);
+    if (after.status !== "unhealthy" || check.onFailure === "none") continue;
+    context.log.info("an unhealthy container is acted upon", { id, action: check.onFailure });
+    // Not awaited with an eye on `signal`: the action ends this watch.
+    await actOnFailure(context, changed, check.onFailure);
   }
 }
 

@@ -6,10 +6,8 @@ export function parseNetDev(text: string): Record<string, ContainerNetworkStats>
   for (const line of text.split("\n").slice(2)) {
     const [name = "", counters = ""] = line.split(":");
     if (name.trim() === "" || name.trim() === "lo") continue;
-    const [rxBytes, rxPackets, rxErrors, rxDropped, , , , , txBytes, txPackets, txErrors, txDropped] = counters
-      .trim()
-      .split(/\s+/)
-      .map(Number);
+    const [rxBytes, rxPackets, rxErrors, rxDropped, , , , , txBytes, txPackets, txErrors, txDropped] =
+      counters.trim().split(/\s+/).map(Number);
     found[name.trim()] = {
       rx_bytes: rxBytes ?? 0,
       rx_packets: rxPackets ?? 0,

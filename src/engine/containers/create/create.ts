@@ -11,6 +11,7 @@ import type {
   HostConfig,
   NetworkingConfig,
 } from "../../../base/spec/docker/api.gen.ts";
+import type { TugHealthConfig, TugHostConfig } from "../../../base/spec/docker/extensions.ts";
 import type { Image } from "../../../core/image/image.ts";
 import type { Network } from "../../../core/network/network.ts";
 import { validateResources } from "../../../core/runtime/spec/validate-resources.ts";
@@ -26,8 +27,9 @@ import { planMounts } from "./mount-plan.ts";
 import { prepareRoot } from "./prepare-root.ts";
 import { validateConfig, validateHost } from "./validate.ts";
 
-export type CreateRequest = ContainerConfig & {
-  readonly HostConfig?: HostConfig | undefined;
+export type CreateRequest = Omit<ContainerConfig, "Healthcheck"> & {
+  readonly Healthcheck?: TugHealthConfig | undefined;
+  readonly HostConfig?: TugHostConfig | undefined;
   readonly NetworkingConfig?: NetworkingConfig | undefined;
 };
 

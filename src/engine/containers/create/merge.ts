@@ -1,4 +1,5 @@
 import type { ContainerConfig } from "../../../base/spec/docker/api.gen.ts";
+import type { TugHealthConfig } from "../../../base/spec/docker/extensions.ts";
 import type { ImageRunConfig } from "../../../base/spec/oci/image.ts";
 
 /** Lays the image's defaults under the request, as `docker run` documents it ("Override image defaults"). Pure. */
@@ -77,7 +78,9 @@ function mergeHealth(request: ContainerConfig, image: ImageRunConfig): Container
   const base = image.Healthcheck ?? undefined;
   if (!own && !base) return undefined;
   const test = own?.Test && own.Test.length > 0 ? own.Test : (base?.Test ?? []);
-  const merged: NonNullable<ContainerConfig["Healthcheck"]> = { Test: [...test] };
+  const merged: TugHealthConfig = { Test: [...test] };
+  const action = (own as TugHealthConfig | undefined)?.OnFailure;
+  if (action) merged.OnFailure = action;
   for (const name of ["Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"] as const) {
     const value = own?.[name] || base?.[name];
     if (value) merged[name] = value;

@@ -1,6 +1,6 @@
 import type { ContainerContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
-import { isRunning } from "../record.ts";
+import { type ContainerRecord, isRunning } from "../record.ts";
 import { startContainer } from "../start/start.ts";
 import { type StopOptions, stopContainer } from "./stop.ts";
 
@@ -10,7 +10,14 @@ export async function restartOnRequest(
   reference: string,
   options: StopOptions,
 ): Promise<void> {
-  const record = context.store.resolve(reference);
+  await restartContainer(context, context.store.resolve(reference), options);
+}
+
+export async function restartContainer(
+  context: ContainerContext,
+  record: ContainerRecord,
+  options: StopOptions,
+): Promise<void> {
   const live = context.live.of(record.id);
   live.restarting = true;
   try {
