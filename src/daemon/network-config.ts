@@ -9,6 +9,7 @@ export function networkConfig(config: DaemonConfig): NetworkConfig {
     icc: config.icc,
     ipMasquerade: config.ipMasquerade,
     ipForward: config.ipForward,
+    iptables: config.iptables,
     dns: config.dns,
     ...(config.bridge === undefined ? {} : { bridge: config.bridge }),
     ...(config.bip === undefined ? {} : { bip: config.bip }),

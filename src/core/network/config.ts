@@ -20,6 +20,8 @@ export interface NetworkConfig {
   readonly icc?: boolean;
   readonly ipMasquerade?: boolean;
   readonly ipForward?: boolean;
+  /** `iptables`: other firewalls of the host are told to let containers through; true unless set. */
+  readonly iptables?: boolean;
   /** Address of published ports that name none (`ip`). */
   readonly defaultHostIp?: string;
   readonly defaultAddressPools?: readonly AddressPool[];

@@ -11,7 +11,7 @@ import {
   removeCommands,
   rulesetCommands,
 } from "./firewall.ts";
-import { items, publicationMaps, publishedPorts } from "./firewall-read.ts";
+import { publicationMaps, publishedPorts } from "./firewall-read.ts";
 import type { Network } from "./network.ts";
 import type { TakenPort } from "./ports.ts";
 
@@ -39,9 +39,13 @@ export class Firewall implements Disposable {
     this.#log = log;
   }
 
-  #run(commands: string): void {
+  get nft(): Nftables {
     this.#nft ??= openNftables();
-    this.#nft.run(commands);
+    return this.#nft;
+  }
+
+  #run(commands: string): void {
+    this.nft.run(commands);
   }
 
   [Symbol.dispose](): void {
@@ -91,12 +95,9 @@ export class Firewall implements Disposable {
       );
   }
 
-  /** True when another firewall drops what is not its own to forward, which no rule of ours can undo. */
-  forwardingIsDropped(): boolean {
-    this.#nft ??= openNftables();
-    return items(this.#nft.query("list chains")).some(
-      ({ chain }) => chain?.hook === "forward" && chain.policy === "drop" && chain.table !== this.#table,
-    );
+  /** False when somebody removed the table: `nft flush ruleset`, or a reload of rules that begins with it. */
+  isPresent(): boolean {
+    return listInetTables(this.#netfilter).includes(this.#table);
   }
 
   removeAll(): void {

@@ -34,14 +34,3 @@ export function publishedPorts(
     hostPort: first + i,
   }));
 }
-
-/** What is read of libnftables' JSON about chains; the rest is left alone. */
-export interface NftItem {
-  readonly chain?: { readonly table: string; readonly hook?: string; readonly policy?: string };
-}
-
-/** The objects of an answer; none when there was no JSON. */
-export function items(answer: unknown): readonly NftItem[] {
-  if (typeof answer !== "object" || answer === null || !("nftables" in answer)) return [];
-  return Array.isArray(answer.nftables) ? (answer.nftables as NftItem[]) : [];
-}

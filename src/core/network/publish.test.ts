@@ -116,11 +116,18 @@ test("UDP flows follow the port to its next owner", async () => {
       .trim();
   expect(knock()).toBe("");
   await bench.service.publish(first, [udp]);
-  for (let i = 0; i < 50 && knock() === ""; i++) await Bun.sleep(10);
-  expect(knock()).toBe("one");
+  // Under load a datagram may be answered too late for its knock.
+  const answer = () => {
+    for (let i = 0; i < 20; i++) {
+      const text = knock();
+      if (text !== "") return text;
+    }
+    return "";
+  };
+  expect(answer()).toBe("one");
   await bench.service.publish(first, []);
   await bench.service.publish(second, [udp]);
-  expect(knock()).toBe("two");
+  expect(answer()).toBe("two");
 });
 
 describe("a port that is taken", () => {

@@ -17,7 +17,11 @@ import { createMacvlanDriver } from "./drivers/macvlan.ts";
 import { nullDriver } from "./drivers/null.ts";
 import { Endpoints } from "./endpoints.ts";
 import { Firewall } from "./firewall-apply.ts";
+import { Forwarding } from "./forwarding/forwarding.ts";
+import { runProgram } from "./forwarding/programs.ts";
+import { RulesetWatch } from "./forwarding/watch.ts";
 import type { Network, NetworkService } from "./network.ts";
+import { bridgeName } from "./options.ts";
 import { NetworkRecords } from "./records.ts";
 
 export interface NetworkServiceDeps {
@@ -95,6 +99,22 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
     },
     log,
   );
+  const forwarding = new Forwarding({
+    instance: deps.instance,
+    netfilter,
+    nft: () => firewall.nft,
+    run: runProgram,
+    log,
+    enabled: config.iptables ?? true,
+  });
+  const allowForwarding = () => forwarding.allow(bridges().map(bridgeName));
+  const watch = new RulesetWatch(async () => {
+    if (!firewall.isPresent()) {
+      log.warn("somebody removed the nftables table of this daemon, writing it anew");
+      firewall.assertAll();
+    }
+    await allowForwarding();
+  }, log);
   const endpoints = new Endpoints({
     records,
     catalog,
@@ -128,15 +148,17 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
       log.warn("the resolver was not told of a detached container", { container: containerId, error });
     }
   };
-  const bridgesChanged = (network: Network) => {
-    if (network.driver === "bridge") firewall.networksChanged();
+  const bridgesChanged = async (network: Network) => {
+    if (network.driver !== "bridge") return;
+    firewall.networksChanged();
+    await allowForwarding();
   };
 
   return {
     async create(spec) {
       const network = catalog.create(spec);
       try {
-        bridgesChanged(network);
+        await bridgesChanged(network);
       } catch (error) {
         catalog.remove(network.id);
         throw error;
@@ -144,7 +166,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
       return network;
     },
     async remove(id) {
-      bridgesChanged(catalog.remove(id));
+      await bridgesChanged(catalog.remove(id));
     },
     list: () => catalog.list(),
     resolve: (nameOrId) => catalog.resolve(nameOrId),
@@ -204,19 +226,18 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
         catalog.driver(network).reconcile(network, new Set(mine));
       }
       firewall.assertAll();
-      if (firewall.forwardingIsDropped()) {
-        log.warn(
-          "another firewall on this host drops forwarded packets by default; containers on bridges reach the outside only " +
-            "where it accepts them (with Docker: iptables -I DOCKER-USER -i <bridge> -j ACCEPT, and the same with -o)",
-        );
-      }
+      if (config.iptables === false) await forwarding.withdraw();
+      else await allowForwarding();
+      await watch.start();
       await resolver.sync();
     },
     async shutdown({ everything }) {
+      await watch[Symbol.asyncDispose]();
       await resolver.stop(everything);
       if (everything) {
         for (const endpoint of [...records.endpoints.values()]) endpoints.detach(endpoint.id);
         for (const network of catalog.list()) catalog.driver(network).removeNetwork(network);
+        await forwarding.withdraw();
         firewall.removeAll();
       }
       for (const timer of timers) clearTimeout(timer);

@@ -38,6 +38,7 @@ export interface DaemonConfig {
   readonly icc: boolean;
   readonly ipMasquerade: boolean;
   readonly ipForward: boolean;
+  readonly iptables: boolean;
   readonly publishIp: string | undefined;
   readonly addressPools: readonly { readonly base: string; readonly size: number }[] | undefined;
   readonly dns: readonly string[];
@@ -144,6 +145,7 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
     icc: truth("icc", true),
     ipMasquerade: truth("ip-masq", true),
     ipForward: truth("ip-forward", true),
+    iptables: truth("iptables", true),
     publishIp: text("ip"),
     addressPools: pools(list("default-address-pool")),
     dns: list("dns"),

@@ -85,7 +85,7 @@ export const daemonOptions: readonly DaemonOption[] = [
   option("ip-forward", "bool", "Enable IP forwarding in system configuration"),
   option("ip-masq", "bool", "Enable IP masquerading for the default bridge network"),
   option("ip6tables", "bool", "Enable addition of ip6tables rules", { ignored: true }),
-  option("iptables", "bool", "Enable addition of iptables rules", { ignored: true }),
+  option("iptables", "bool", "Tell other firewalls of this host to let containers through"),
   option("ipv6", "bool", "Enable IPv6 networking for the default bridge network"),
   option("label", "list", "Set key=value labels to the daemon", { key: "labels" }),
   option("live-restore", "bool", "Keep containers running while the daemon is down (always so)", {

@@ -51,6 +51,12 @@ export class TestHost implements AsyncDisposable {
     host.neighbour("ip", "addr", "add", "2001:db8::7/64", "dev", "lan0", "nodad");
     host.neighbour("ip", "link", "set", "lan0", "up");
     host.neighbour("ip", "link", "set", "lo", "up");
+    // Known to each other from the start: the kernel asks for a neighbour only once a second.
+    const mac = (show: string) => /link\/ether (\S+)/.exec(show)?.[1] ?? "";
+    const theirs = mac(host.neighbour("ip", "link", "show", "lan0"));
+    const ours = mac(Bun.spawnSync(["ip", "link", "show", "lan0"]).stdout.toString());
+    ip(`neigh replace 2001:db8::7 lladdr ${theirs} dev lan0`);
+    host.neighbour("ip", "neigh", "replace", "2001:db8::2", "lladdr", ours, "dev", "lan0");
     return host;
   }
 
