@@ -3,9 +3,10 @@ import { parseRfc3339 } from "../../base/lib/timestamp.ts";
 import type { ContainerContext } from "../containers/context.ts";
 import { emitContainer } from "../containers/events.ts";
 import type { ContainerRecord } from "../containers/record.ts";
+import { actOnFailure } from "./act.ts";
 import { type HealthCheck, healthCheckOf } from "./config.ts";
 import { judge, type ProbeResult, probeDelayMs, startingHealth } from "./judge.ts";
-import { actOnFailure } from "./on-failure.ts";
+import { planFailure } from "./on-failure.ts";
 
 /** Runs a command in a container and collects its output; the exec service. */
 export interface ProbeRunner {
@@ -46,7 +47,7 @@ async function loop(
   const startedMs = Number((parseRfc3339(record.state.startedAt) ?? 0n) / 1_000_000n);
   for (;;) {
     const health = context.store.get(id)?.state.health ?? startingHealth;
-    const since = () => Math.max(0, context.clock.now() - startedMs);
+    const since = () => sinceStartMs(context, record, startedMs);
     await context.clock.sleep(probeDelayMs(health, check, since()), signal);
     const now = context.store.get(id);
     // A frozen container would only fail its checks.
@@ -56,13 +57,20 @@ async function loop(
     const before = context.store.get(id)?.state.health ?? startingHealth;
     const after = judge(before, result, check, since());
     const changed = context.store.setState(id, { health: after });
-    if (after.status === before.status) continue;
-    emitContainer(context, changed, `health_status: ${after.status}`);
-    if (after.status !== "unhealthy" || check.onFailure === "none") continue;
-    context.log.info("an unhealthy container is acted upon", { id, action: check.onFailure });
+    if (after.status !== before.status) emitContainer(context, changed, `health_status: ${after.status}`);
+    const plan = planFailure(check, after);
+    if (!plan) continue;
+    context.log.info("an unhealthy container is acted upon", { id, ...plan });
     // Not awaited with an eye on `signal`: the action ends this watch.
-    await actOnFailure(context, changed, check.onFailure);
+    await actOnFailure(context, changed, plan.action);
   }
+}
+
+/** By the monotonic clock when this daemon started it, which a jump of the wall clock does not disturb. */
+function sinceStartMs(context: ContainerContext, record: ContainerRecord, startedMs: number): number {
+  const started = context.live.of(record.id).startedMonotonic;
+  if (started !== 0n) return Number((context.clock.monotonic() - started) / 1_000_000n);
+  return Math.max(0, context.clock.now() - startedMs);
 }
 
 async function probe(

@@ -1,37 +1,28 @@
-import { isCode } from "../../base/lib/errors.ts";
-import type { ContainerContext } from "../containers/context.ts";
-import { signalTask } from "../containers/lifecycle/kill.ts";
-import { restartContainer } from "../containers/lifecycle/restart.ts";
-import { stopContainer } from "../containers/lifecycle/stop.ts";
-import { type ContainerRecord, isAlive } from "../containers/record.ts";
-import { SIGKILL } from "../containers/signals.ts";
+import type { RestartPolicy } from "../../base/spec/docker/api.gen.ts";
+import type { ContainerRecord, HealthRecord } from "../containers/record.ts";
+import { type HealthCheck, healthCheckOf } from "./config.ts";
 
-const asConfigured = { signal: undefined, timeout: undefined };
+export type FailureAction = Exclude<HealthCheck["onFailure"], "none">;
 
 /**
- * `--health-on-failure`: `kill` leaves what follows to the restart policy, `stop` counts as a stop on request, `restart`
- * stops and starts whatever the policy. A container that went away meanwhile needs nothing.
+ * What `--health-on-failure` makes of a check's result: pure. Every failing check of an unhealthy container asks for it, not
+ * only the one that made it so: a daemon that died in between makes up for it.
  */
-export async function actOnFailure(
-  context: ContainerContext,
-  record: ContainerRecord,
-  action: "kill" | "restart" | "stop",
-): Promise<void> {
-  try {
-    switch (action) {
-      case "kill":
-        await context.locks.run(record.id, async () => {
-          const now = context.store.get(record.id);
-          if (now && isAlive(now)) await signalTask(context, now, SIGKILL);
-        });
-        return;
-      case "stop":
-        return await stopContainer(context, record, asConfigured);
-      case "restart":
-        return await restartContainer(context, record, asConfigured);
-    }
-  } catch (error) {
-    if (isCode(error, "not-found") || isCode(error, "conflict")) return;
-    context.log.error("acting on an unhealthy container", { id: record.id, action, error });
-  }
+export function planFailure(
+  check: HealthCheck,
+  health: HealthRecord,
+): { readonly action: FailureAction; readonly cause: string } | undefined {
+  if (check.onFailure === "none" || health.status !== "unhealthy") return undefined;
+  return { action: check.onFailure, cause: `${health.failingStreak} failed checks` };
+}
+
+/**
+ * The policy that an exit is judged by. A container that is to be restarted when unhealthy, and ended while it was, comes
+ * back by the restart policy's own rules and back-off. The decision rests on the record alone, so that it holds when the
+ * daemon died between the signal and the exit.
+ */
+export function policyAtExit(record: ContainerRecord): RestartPolicy | undefined {
+  const restarts = healthCheckOf(record.definition.config)?.onFailure === "restart";
+  if (restarts && record.state.health?.status === "unhealthy") return { Name: "always" };
+  return record.definition.host.RestartPolicy;
 }

@@ -2,6 +2,7 @@ import { isCode } from "../../../base/lib/errors.ts";
 import type { ContainerId } from "../../../base/lib/ids.ts";
 import { formatRfc3339Nano, parseRfc3339 } from "../../../base/lib/timestamp.ts";
 import type { TaskExit } from "../../../core/runtime/runtime.ts";
+import { policyAtExit } from "../../health/on-failure.ts";
 import { planRestart } from "../../restart/policy.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitContainer, emitVolume } from "../events.ts";
@@ -47,7 +48,7 @@ export async function settleExit(
   const plan = live.restarting
     ? ({ restart: false, cause: "a restart is under way" } as const)
     : planRestart({
-        policy: record.definition.host.RestartPolicy,
+        policy: policyAtExit(record),
         exitCode: exit.exitCode,
         restartCount: record.state.restartCount,
         stoppedByUser: record.state.stoppedByUser,
@@ -61,6 +62,8 @@ export async function settleExit(
     oomKilled: exit.oomKilled || record.state.oomKilled,
     finishedAt: formatRfc3339Nano(exit.at),
     endpoints: {},
+    // What is not checked any more is not healthy, says Docker; clients wait for that word.
+    health: record.state.health && { ...record.state.health, status: "unhealthy" },
   });
   if (exit.oomKilled && !record.state.oomKilled) emitContainer(context, ended, "oom");
   emitContainer(context, ended, "die", {

@@ -12,6 +12,7 @@ import { allocateEndpoints, attachEndpoints } from "./endpoints.ts";
 import { makeMountTargets } from "./mount-targets.ts";
 import { networkFiles, writeNetworkFiles } from "./network-files.ts";
 import { mountRootfs, mountVolumes } from "./rootfs.ts";
+import { mountSecrets } from "./secrets.ts";
 import { mountSharedMemory } from "./shared-memory.ts";
 import { specInput } from "./spec-input.ts";
 
@@ -84,7 +85,8 @@ async function bringUp(
   const asked = root.mounts.some((mount) => mount.target === "/dev/shm")
     ? root.mounts
     : [...mountSharedMemory(context, record, rootUndo), ...root.mounts];
-  const mounts = [...identityMounts(context, shared, root.mounts), ...asked];
+  const secrets = mountSecrets(context, record, rootUndo);
+  const mounts = [...identityMounts(context, shared, root.mounts), ...asked, ...secrets];
   makeMountTargets(root.rootfs, mounts);
   const input = specInput(context, record, root.rootfs, mounts);
   const { spec } = context.spec.generate(input);
@@ -119,7 +121,8 @@ async function bringUp(
     stoppedByUser: false,
     everStarted: true,
     endpoints,
-    health: undefined,
+    // The log of earlier runs stays, as in Docker.
+    health: record.state.health && { ...record.state.health, status: "starting", failingStreak: 0 },
     restartCount: change.restartCount ?? 0,
   });
   undo.move();
