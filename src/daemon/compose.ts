@@ -19,7 +19,7 @@ import { ContainerCensus } from "../engine/containers/census.ts";
 import { ContainerConnections } from "../engine/containers/connect.ts";
 import type { ContainerContext } from "../engine/containers/context.ts";
 import { handleExit, handleOom } from "../engine/containers/lifecycle/exit.ts";
-import { isAlive } from "../engine/containers/record.ts";
+import { containersWithSecret, isAlive } from "../engine/containers/record.ts";
 import { recoverContainers } from "../engine/containers/recovery.ts";
 import { ContainerLifecycle, ContainerQueries, ContainerStreams } from "../engine/containers/service.ts";
 import { EventLog } from "../engine/events/log.ts";
@@ -28,6 +28,8 @@ import { FilesService } from "../engine/files/service.ts";
 import { watchHealth } from "../engine/health/monitor.ts";
 import { ImageService } from "../engine/images/service.ts";
 import { NetworkService } from "../engine/networks/service.ts";
+import { fileKeySealing } from "../engine/secrets/sealing.ts";
+import { SecretService } from "../engine/secrets/service.ts";
 import { SystemService } from "../engine/system/service.ts";
 import { announceVolumes } from "../engine/volumes/announced.ts";
 import { VolumeService } from "../engine/volumes/service.ts";
@@ -108,6 +110,13 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     snapshots,
     events,
   });
+  const secrets: SecretService = new SecretService({
+    database: databases.durable,
+    sealing: fileKeySealing(join(config.dataRoot, "secrets")),
+    events,
+    clock,
+    usersOf: (id) => containersWithSecret(context.store.list(), id),
+  });
   const context: ContainerContext = containerContext({
     config,
     database: databases.state,
@@ -117,6 +126,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     snapshots,
     volumes,
     networks,
+    secrets,
     runtime,
     runtimes: [...runtimes.keys()],
     logDrivers: logDrivers({ clock, log }),
@@ -192,6 +202,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
         clock,
       }),
       system,
+      secrets,
     },
     recover: async () => {
       await images.recover();

@@ -17,6 +17,7 @@ import type { VolumeStore } from "../core/volume/volume.ts";
 import type { ContainerContext, ContainerDefaults, ContainerHooks } from "../engine/containers/context.ts";
 import { LiveTable } from "../engine/containers/live.ts";
 import type { ContainerRecord } from "../engine/containers/record.ts";
+import type { SecretSource } from "../engine/containers/start/secrets.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
 import type { EventPublisher } from "../engine/events/event.ts";
 import { ExecService } from "../engine/exec/service.ts";
@@ -32,6 +33,7 @@ export interface ContainerParts {
   readonly snapshots: Snapshotter;
   readonly volumes: VolumeStore;
   readonly networks: NetworkService;
+  readonly secrets: SecretSource;
   readonly runtime: TaskRuntime;
   readonly runtimes: readonly string[];
   readonly logDrivers: ReadonlyMap<string, LogDriver>;
@@ -55,6 +57,7 @@ export function containerContext(parts: ContainerParts): ContainerContext {
     snapshots: parts.snapshots,
     volumes: parts.volumes,
     networks: parts.networks,
+    secrets: parts.secrets,
     runtime: parts.runtime,
     logDrivers: parts.logDrivers,
     events: parts.events,

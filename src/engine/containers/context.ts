@@ -12,6 +12,7 @@ import type { VolumeStore } from "../../core/volume/volume.ts";
 import type { EventPublisher } from "../events/event.ts";
 import type { LiveTable } from "./live.ts";
 import type { ContainerRecord } from "./record.ts";
+import type { SecretSource } from "./start/secrets.ts";
 import type { ContainerStore } from "./store.ts";
 
 /** What every operation on containers works with; the daemon composes it once. */
@@ -26,6 +27,7 @@ export interface ContainerContext {
   readonly snapshots: Snapshotter;
   readonly volumes: VolumeStore;
   readonly networks: NetworkService;
+  readonly secrets: SecretSource;
   readonly runtime: TaskRuntime;
   readonly logDrivers: ReadonlyMap<string, LogDriver>;
   readonly events: EventPublisher;

@@ -6,6 +6,7 @@ import type {
   HostConfig,
   OCIDescriptor,
 } from "../../base/spec/docker/api.gen.ts";
+import type { TugHostConfig } from "../../base/spec/docker/extensions.ts";
 import type { Endpoint } from "../../core/network/network.ts";
 
 /**
@@ -138,4 +139,14 @@ export function isRunning(record: ContainerRecord): boolean {
 export function isAlive(record: ContainerRecord): boolean {
   const { status } = record.state;
   return status === "running" || status === "paused";
+}
+
+/** Names of the containers that were made with a secret. */
+export function containersWithSecret(records: Iterable<ContainerRecord>, id: string): readonly string[] {
+  const names: string[] = [];
+  for (const { name, definition } of records) {
+    const { Secrets = [] }: TugHostConfig = definition.host;
+    if (Secrets.some((reference) => reference.Source === id)) names.push(name);
+  }
+  return names;
 }

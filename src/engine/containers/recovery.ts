@@ -133,7 +133,7 @@ async function removeOrphans(context: ContainerContext): Promise<void> {
     await context.runtime.observe(id, paths.task(id));
     await context.runtime.delete(id, { force: true });
     unmountIfMounted(paths.rootfs(id));
-    unmountIfMounted(join(paths.task(id).state, "shm"));
+    for (const name of ["shm", "secrets"]) unmountIfMounted(join(paths.task(id).state, name));
     const images = join(paths.dir(id), "images");
     for (const one of await readdir(images).catch(() => [])) unmountIfMounted(join(images, one));
     await rm(paths.dir(id), { recursive: true, force: true });

@@ -20,6 +20,7 @@ import { emitContainer } from "../events.ts";
 import { parseContainerName, randomName } from "../names.ts";
 import { containerOfMode, parseNetworkMode } from "../network-mode.ts";
 import { type ContainerDefinition, type ContainerRecord, freshState, type MountRecord } from "../record.ts";
+import { planSecrets } from "../start/secrets.ts";
 import { checkEndpointSettings } from "./endpoint-settings.ts";
 import { normalizeHost } from "./host-defaults.ts";
 import { mergeImageConfig } from "./merge.ts";
@@ -92,6 +93,8 @@ function decide(
   validateConfig(config);
   const checked = validateResources(askedHost, context.facts, { update: false });
   const host = joinContainers(context, normalizeHost(checked.host, defaults, context.facts));
+  const { Secrets: secrets = [] } = askedHost;
+  if (secrets.length > 0) Object.assign(host, { Secrets: planSecrets(context.secrets, secrets) });
   checkLinks(context, host);
   chooseLogDriver(context, host);
   config.Hostname ||= hostnameFor(context, id, host);

@@ -9,6 +9,7 @@ import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitVolume } from "../events.ts";
 import type { ContainerRecord, MountRecord } from "../record.ts";
+import { secretsPath } from "./secrets.ts";
 import { sharedMemoryPath } from "./shared-memory.ts";
 
 /** Mounts the container's writable layer; the returned path is its root as the host sees it. */
@@ -148,6 +149,7 @@ function readonlyWords(mount: MountRecord & { readonly type: "bind" }, source: s
 export async function unmountAll(context: ContainerContext, record: ContainerRecord): Promise<void> {
   unmountIfMounted(context.paths.rootfs(record.id));
   unmountIfMounted(sharedMemoryPath(context, record));
+  unmountIfMounted(secretsPath(context, record));
   for (const mount of record.definition.mounts) {
     if (mount.type === "volume") await context.volumes.unmount(mount.name, record.id);
     if (mount.type === "image") {
