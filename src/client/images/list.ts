@@ -9,6 +9,8 @@ export async function listImages(
     readonly all?: boolean;
     readonly digests?: boolean;
     readonly sharedSize?: boolean;
+    /** Tell the platforms of each image (API 1.47). */
+    readonly manifests?: boolean;
     readonly filters?: Filters | undefined;
   } = {},
 ): Promise<ImageSummary[]> {
@@ -19,6 +21,7 @@ export async function listImages(
       all: options.all,
       digests: options.digests,
       "shared-size": options.sharedSize,
+      manifests: options.manifests,
       filters: encodeFilters(options.filters),
     },
   });

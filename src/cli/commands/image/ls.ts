@@ -1,3 +1,4 @@
+import { invalid } from "../../../base/lib/errors.ts";
 import { listImages } from "../../../client/images/list.ts";
 import { atMost, defineCommand } from "../../command.ts";
 import { filter } from "../../flags/filter.ts";
@@ -18,6 +19,7 @@ export const command = defineCommand({
     tree: bool("", "Group the platforms of an image under it"),
   },
   async run(context, { values, args: [reference] }) {
+    if (values.tree) refuseWithTree(values);
     const client = await context.client();
     const format = values.format || (values.quiet ? "" : ((await context.config()).data.imagesFormat ?? ""));
     const filters =
@@ -27,12 +29,16 @@ export const command = defineCommand({
     const images = await listImages(client, {
       all: values.all,
       filters,
+      manifests: values.tree,
       sharedSize: /\.(SharedSize|UniqueSize)\b/.test(format),
     });
     images.sort((a, b) => (b.Created ?? 0) - (a.Created ?? 0));
     if (values.tree) {
       const { imageTree } = await import("../../format/image-tree.ts");
-      await context.out.write(imageTree(images, values["no-trunc"]));
+      const colour = context.out.isTerminal && (context.env["NO_COLOR"] ?? "") === "";
+      await context.out.write(
+        imageTree(images, { width: context.out.size().width, colour, all: values.all }),
+      );
       return 0;
     }
     const digests = values.digests || /\.Digest\b/.test(format);
@@ -57,3 +63,19 @@ export const command = defineCommand({
 const subcommands = new Set(
   "build history import inspect list load ls prune pull push rm save tag".split(" "),
 );
+
+/** The tree has one form only. */
+function refuseWithTree(values: {
+  readonly quiet: boolean;
+  readonly "no-trunc": boolean;
+  readonly digests: boolean;
+  readonly format: string;
+}): void {
+  const refused = [
+    [values.quiet, "--quiet"],
+    [values["no-trunc"], "--no-trunc"],
+    [values.digests, "--show-digest"],
+    [values.format !== "", "--format"],
+  ] as const;
+  for (const [given, name] of refused) if (given) throw invalid(`${name} is not yet supported with --tree`);
+}
