@@ -67,6 +67,8 @@ beforeAll(async () => {
   const wants = join(root, "etc/systemd/system/multi-user.target.wants");
   mkdirSync(wants, { recursive: true });
   symlinkSync("../inside.service", join(wants, "inside.service"));
+  // A login prompt on the console would take it away from us.
+  symlinkSync("/dev/null", join(root, "etc/systemd/system/serial-getty@ttyS0.service"));
   await must([
     "sh",
     "-c",
