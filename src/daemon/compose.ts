@@ -15,6 +15,7 @@ import { probeHost } from "../core/runtime/host-facts.ts";
 import type { OciRuntime } from "../core/runtime/oci.ts";
 import { volumeContents } from "../core/volume/contents.ts";
 import { SqliteVolumeStore } from "../core/volume/store.ts";
+import { CheckpointService } from "../engine/checkpoints/service.ts";
 import { ContainerCensus } from "../engine/containers/census.ts";
 import { ContainerConnections } from "../engine/containers/connect.ts";
 import type { ContainerContext } from "../engine/containers/context.ts";
@@ -203,6 +204,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       }),
       system,
       secrets,
+      checkpoints: new CheckpointService(context),
     },
     recover: async () => {
       await images.recover();

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { notFound } from "../../base/lib/errors.ts";
 import type {
   ContainerCreateResponse,
   ContainerInspectResponse,
@@ -8,6 +10,7 @@ import type {
   FilesystemChange,
 } from "../../base/spec/docker/api.gen.ts";
 import type { FilesClient } from "../../core/files/client.ts";
+import { checkpointPath } from "../checkpoints/service.ts";
 import { engineMade, wireChanges } from "../files/changes.ts";
 import type { WireFilters } from "../filters/filters.ts";
 import { containerStats, type StatsOptions } from "../stats/stats.ts";
@@ -43,8 +46,23 @@ export class ContainerLifecycle {
     return createContainer(this.#context, request, options);
   }
 
-  async start(id: string): Promise<void> {
-    await startOnRequest(this.#context, id);
+  async start(
+    id: string,
+    options: { readonly checkpoint?: string; readonly checkpointDir?: string },
+  ): Promise<void> {
+    const context = this.#context;
+    if (!options.checkpoint) return await startOnRequest(context, id);
+    const record = context.store.resolve(id);
+    const checkpoint = checkpointPath(
+      context,
+      record,
+      options.checkpoint,
+      options.checkpointDir || undefined,
+    );
+    if (!existsSync(checkpoint)) {
+      throw notFound(`checkpoint ${options.checkpoint} does not exist for container ${id}`);
+    }
+    await startOnRequest(context, id, { checkpoint });
   }
 
   stop(id: string, options: StopOptions): Promise<void> {

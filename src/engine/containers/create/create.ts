@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { hostname as hostHostname } from "node:os";
+import { dirname } from "node:path";
 import { conflict, invalid, isCode, messageOf, notFound } from "../../../base/lib/errors.ts";
 import { type ContainerId, randomId } from "../../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../../base/lib/timestamp.ts";
@@ -103,6 +104,7 @@ function decide(
     exists: existsSync,
     imageId: (reference) => context.images.resolve(reference).id,
     randomVolumeName: randomId,
+    daemonRoot: dirname(context.paths.root),
   });
   const mounts = options.readOnlyNonRecursive ? planned.map(shallowReadonly) : planned;
   return {
@@ -155,7 +157,7 @@ function hostnameFor(context: ContainerContext, id: ContainerId, host: HostConfi
   const mode = parseNetworkMode(host.NetworkMode);
   if (mode.kind === "container")
     return findContainer(context, mode.container)?.definition.config.Hostname ?? "";
-  if (mode.kind === "host" || host.UTSMode === "host") return hostHostname();
+  if (mode.kind === "host") return hostHostname();
   return id.slice(0, 12);
 }
 

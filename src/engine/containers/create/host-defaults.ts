@@ -32,14 +32,20 @@ export function normalizeHost(asked: HostConfig, defaults: ContainerDefaults, fa
     Links: asked.Links ?? [],
     MaskedPaths: paths.maskedPaths ? [...paths.maskedPaths] : wireNull,
     ReadonlyPaths: paths.readonlyPaths ? [...paths.readonlyPaths] : wireNull,
-    ...(defaults.noNewPrivileges ? { SecurityOpt: withNoNewPrivileges(asked.SecurityOpt ?? []) } : {}),
+    SecurityOpt: securityOptions(asked, defaults),
   };
 }
 
-/** The daemon's --no-new-privileges holds unless the request says otherwise. */
-function withNoNewPrivileges(options: readonly string[]): string[] {
+/**
+ * What sees the host's processes or memory goes without SELinux's confinement, which could not hold there; the daemon's
+ * --no-new-privileges holds unless the request says otherwise.
+ */
+function securityOptions(asked: HostConfig, defaults: ContainerDefaults): string[] {
+  const options = [...(asked.SecurityOpt ?? [])];
+  const shares = asked.IpcMode === "host" || asked.PidMode === "host" || asked.Privileged;
+  if (shares && !options.some((option) => /^label(?:=|$)/.test(option))) options.push("label=disable");
   const said = options.some((option) => option.startsWith("no-new-privileges"));
-  return said ? [...options] : [...options, "no-new-privileges"];
+  return defaults.noNewPrivileges && !said ? [...options, "no-new-privileges"] : options;
 }
 
 function logConfig(asked: HostConfig, defaults: ContainerDefaults): NonNullable<HostConfig["LogConfig"]> {

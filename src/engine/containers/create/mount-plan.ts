@@ -13,6 +13,8 @@ export interface MountPlanSources {
   exists(path: string): boolean;
   imageId(reference: string): ImageId;
   randomVolumeName(): string;
+  /** Where the daemon mounts things for containers. */
+  readonly daemonRoot: string;
 }
 
 /**
@@ -97,7 +99,7 @@ function fromBind(bind: string, driver: string, sources: MountPlanSources): Moun
       source: spec.source.value.replace(/(.)\/$/, "$1"),
       readonly: spec.readonly,
       mode: spec.mode,
-      propagation: spec.propagation || "rprivate",
+      propagation: propagationFor(spec.source.value, spec.propagation, sources),
       recursive: !spec.nonRecursive,
       readonlyDepth: "recursive",
       createSource: true,
@@ -141,16 +143,16 @@ function fromMount(mount: Mount, sources: MountPlanSources): MountRecord {
       }
       const create = mount.BindOptions?.CreateMountpoint ?? false;
       if (!create && !sources.exists(source)) throw fail(`bind source path does not exist: ${source}`);
-      const propagation = mount.BindOptions?.Propagation || "rprivate";
-      if (!/^r?(?:private|slave|shared)$/.test(propagation)) {
-        throw fail(`invalid propagation mode: ${propagation}`);
+      const asked = mount.BindOptions?.Propagation ?? "";
+      if (asked !== "" && !/^r?(?:private|slave|shared)$/.test(asked)) {
+        throw fail(`invalid propagation mode: ${asked}`);
       }
       const recursive = !(mount.BindOptions?.NonRecursive ?? false);
       return {
         ...shared,
         type,
         source: posix.normalize(source).replace(/(.)\/$/, "$1"),
-        propagation,
+        propagation: propagationFor(source, asked, sources),
         recursive,
         readonlyDepth: readonlyDepth(mount, fail),
         createSource: create,
@@ -191,6 +193,21 @@ function fromMount(mount: Mount, sources: MountPlanSources): MountRecord {
       };
     }
   }
+}
+
+/**
+ * A container that sees the daemon's own mounts must also see them go, or it would hold the file systems of others after
+ * they ended.
+ */
+function propagationFor(source: string, asked: string, sources: MountPlanSources): string {
+  const root = sources.daemonRoot;
+  const within = (path: string, directory: string) =>
+    path === directory || path.startsWith(directory.endsWith("/") ? directory : `${directory}/`);
+  if (!within(source, root) && !within(root, source)) return asked || "rprivate";
+  if (asked === "" || asked === "rslave" || asked === "rshared") return asked || "rslave";
+  throw invalid(
+    `invalid mount config: must use either propagation mode "rslave" or "rshared" when mount source is within the daemon root, daemon root: ${JSON.stringify(root)}, bind mount source: ${JSON.stringify(source)}, propagation: ${JSON.stringify(asked)}`,
+  );
 }
 
 function readonlyDepth(

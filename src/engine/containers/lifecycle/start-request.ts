@@ -1,13 +1,17 @@
 import type { ContainerContext } from "../context.ts";
-import { startContainer } from "../start/start.ts";
+import { type StartChange, startContainer } from "../start/start.ts";
 import { removeContainer } from "./remove.ts";
 
 /** `docker start`: what cannot start and was made with --rm leaves nothing behind. */
-export async function startOnRequest(context: ContainerContext, reference: string): Promise<void> {
+export async function startOnRequest(
+  context: ContainerContext,
+  reference: string,
+  change: StartChange = {},
+): Promise<void> {
   const { id } = context.store.resolve(reference);
   await context.locks.run(id, async () => {
     try {
-      await startContainer(context, id);
+      await startContainer(context, id, change);
       context.live.of(id).backoffMs = 0;
     } catch (error) {
       const record = context.store.get(id);

@@ -1,8 +1,8 @@
-import { invalid, isCode } from "../../../base/lib/errors.ts";
+import { invalid, isCode, messageOf } from "../../../base/lib/errors.ts";
 import { Filters, type WireFilters } from "../../filters/filters.ts";
 import type { ContainerContext } from "../context.ts";
-import { parsePortKeys } from "../ports.ts";
-import { type ContainerRecord, isRunning } from "../record.ts";
+import { parsePortKeys, portMap } from "../ports.ts";
+import { type ContainerRecord, isAlive, isRunning } from "../record.ts";
 import { healthStatus } from "./status-text.ts";
 
 const accepted = [
@@ -35,21 +35,33 @@ export interface ListFilter {
 export function compileListFilter(context: ContainerContext, wire: WireFilters): ListFilter {
   const filters = Filters.parse(wire, accepted);
   for (const value of filters.get("status")) {
-    if (!statuses.includes(value)) throw invalid(`invalid filter 'status=${value}'`);
+    if (!statuses.includes(value)) {
+      throw invalid(
+        `invalid filter 'status=${value}': invalid value for state (${value}): must be one of ${statuses.join(", ")}`,
+      );
+    }
   }
   for (const value of filters.get("health")) {
-    if (!healths.includes(value)) throw invalid(`invalid filter 'health=${value}'`);
+    if (!healths.includes(value)) {
+      throw invalid(
+        `invalid filter 'health=${value}': invalid value for health (${value}): must be one of ${healths.join(", ")}`,
+      );
+    }
   }
   const codes = filters.get("exited").map((value) => {
-    if (!/^-?\d+$/.test(value)) throw invalid(`invalid filter 'exited=${value}'`);
+    if (!/^[+-]?\d+$/.test(value)) {
+      throw invalid(
+        `invalid filter 'exited=${value}': strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`,
+      );
+    }
     return Number(value);
   });
   const isTask = filters.bool("is-task", false);
   const before = anchor(context, filters.get("before"));
   const since = anchor(context, filters.get("since"));
   const ancestors = filters.has("ancestor") ? imageIds(context, filters.get("ancestor")) : undefined;
-  const published = portSet(filters.get("publish"));
-  const exposed = portSet(filters.get("expose"));
+  const published = portSet("publish", filters.get("publish"));
+  const exposed = portSet("expose", filters.get("expose"));
   const tests: ((record: ContainerRecord) => boolean)[] = [
     (record) => filters.match("id", record.id),
     (record) => filters.match("name", record.name) || filters.match("name", `/${record.name}`),
@@ -79,20 +91,9 @@ export function compileListFilter(context: ContainerContext, wire: WireFilters):
     );
   }
   if (filters.has("network")) tests.push((record) => onNetwork(context, record, filters.get("network")));
-  if (published.size > 0) {
+  if (published.size > 0 || exposed.size > 0) {
     tests.push((record) =>
-      Object.values(record.state.endpoints).some((endpoint) =>
-        endpoint.ports.some(
-          (port) => port.hostPort !== undefined && published.has(`${port.containerPort}/${port.protocol}`),
-        ),
-      ),
-    );
-  }
-  if (exposed.size > 0) {
-    tests.push((record) =>
-      Object.keys(record.definition.config.ExposedPorts ?? {}).some((key) =>
-        parsePortKeys(key).some(({ port, protocol }) => exposed.has(`${port}/${protocol}`)),
-      ),
+      shownPorts(record).some(([port, host]) => published.has(host ?? "") || exposed.has(port)),
     );
   }
   return {
@@ -146,8 +147,27 @@ function onNetwork(context: ContainerContext, record: ContainerRecord, wanted: r
   });
 }
 
-function portSet(values: readonly string[]): ReadonlySet<string> {
+/** The ports that `ps` shows, of running containers only: "80/tcp" with the host's "8080/tcp" where it is published. */
+function shownPorts(record: ContainerRecord): readonly (readonly [string, string | undefined])[] {
+  if (!isAlive(record)) return [];
+  const { config, host } = record.definition;
+  const map = portMap(config, host, Object.values(record.state.endpoints));
+  return Object.entries(map).flatMap(([port, bindings]) => {
+    const protocol = port.slice(port.indexOf("/"));
+    if (!bindings) return [[port, undefined] as const];
+    return bindings.map(({ HostPort }) => [port, `${HostPort}${protocol}`] as const);
+  });
+}
+
+function portSet(filter: string, values: readonly string[]): ReadonlySet<string> {
   return new Set(
-    values.flatMap((value) => parsePortKeys(value).map(({ port, protocol }) => `${port}/${protocol}`)),
+    values.flatMap((value) => {
+      if (value.includes(":")) throw invalid(`filter for '${filter}' should not contain ':': ${value}`);
+      try {
+        return parsePortKeys(value).map(({ port, protocol }) => `${port}/${protocol}`);
+      } catch (error) {
+        throw invalid(`error while looking up for ${filter} ${value}: ${messageOf(error)}`, error);
+      }
+    }),
   );
 }

@@ -16,6 +16,12 @@ import { mountSecrets } from "./secrets.ts";
 import { mountSharedMemory } from "./shared-memory.ts";
 import { specInput } from "./spec-input.ts";
 
+export interface StartChange {
+  readonly restartCount?: number;
+  /** Goes on where a checkpoint was taken, instead of beginning anew. */
+  readonly checkpoint?: string;
+}
+
 /**
  * Starts a container; the caller holds its lock. Root file system and addresses are prepared side by side, the container
  * is created by its monitor, its endpoints are plumbed into the namespace by pid, waiting attachments are connected, and
@@ -24,7 +30,7 @@ import { specInput } from "./spec-input.ts";
 export async function startContainer(
   context: ContainerContext,
   id: ContainerId,
-  change: { readonly restartCount?: number } = {},
+  change: StartChange = {},
 ): Promise<ContainerRecord> {
   const record = context.store.resolve(id);
   refuseUnlessStartable(record);
@@ -66,7 +72,7 @@ function refuseUnlessStartable(record: ContainerRecord): void {
 async function bringUp(
   context: ContainerContext,
   record: ContainerRecord,
-  change: { readonly restartCount?: number },
+  change: StartChange,
 ): Promise<ContainerRecord> {
   const { id } = record;
   const { host, config } = record.definition;
@@ -103,13 +109,15 @@ async function bringUp(
     logTarget: log.monitorTarget,
     logLimit: log.monitorLimit,
     ...(host.Runtime ? { runtime: host.Runtime } : {}),
+    ...(change.checkpoint === undefined ? {} : { restore: { image: change.checkpoint, options: [] } }),
   });
   undo.defer(() => context.runtime.delete(id, { force: true }));
   const endpoints = await attachEndpoints(context, record, net, task.pid, undo);
   const live = context.live.of(id);
   await Promise.all([...live.pending].map((attachment) => attachment.connect()));
   live.pending.clear();
-  await context.runtime.start(id);
+  // A restored task runs already.
+  if (change.checkpoint === undefined) await context.runtime.start(id);
   live.startedMonotonic = context.clock.monotonic();
   const started = context.store.setState(id, {
     status: "running",
