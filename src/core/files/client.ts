@@ -98,6 +98,9 @@ export class FilesClient {
   }
 }
 
+/** Bytes of a tar handed over at a time: clients send pieces of a few kilobytes. */
+const batch = 1 << 18;
+
 /** One helper process and the conversation with it. */
 class Run implements AsyncDisposable {
   diffId: string | undefined;
@@ -136,11 +139,19 @@ class Run implements AsyncDisposable {
       ended = true;
     });
     const { stdin } = this.#child;
+    let flushed: unknown;
+    let written = 0;
     for await (const chunk of tar) {
       if (ended) return;
       stdin.write(chunk);
-      await Promise.race([exit, stdin.flush()]);
+      written += chunk.length;
+      if (written < batch) continue;
+      // One batch goes out while the next comes in.
+      await Promise.race([exit, flushed]);
+      flushed = stdin.flush();
+      written = 0;
     }
+    await Promise.race([exit, flushed]);
     await Promise.race([exit, stdin.end()]);
   }
 

@@ -8,7 +8,8 @@ import { errnoOf } from "../../base/lib/storage-error.ts";
 import { TarError } from "../../base/lib/tar/entry.ts";
 import { TarParser } from "../../base/lib/tar/parser.ts";
 import { tarTrailer } from "../../base/lib/tar/writer.ts";
-import { closeFd, O } from "../../base/sys/at.ts";
+import { closeFd, fdPath, O } from "../../base/sys/at.ts";
+import { confineWritesTo } from "../../base/sys/landlock.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import { walkTree } from "../../base/sys/walk.ts";
 import { lookupUser } from "../runtime/user.ts";
@@ -105,6 +106,8 @@ async function put(
   const target = evaluateLinks(root, absolutePath(request.path), { mustExist: true });
   if (root.stat(target).kind !== "directory") throw invalid("extraction point is not a directory");
   refuseReadOnly(request, target);
+  // From here on this thread can write nowhere else, should everything above be wrong.
+  confineWritesTo(fdPath(root.fd));
   const owner = request.owner === undefined ? undefined : lookupUser(root, request.owner, []);
   using extractor = new Extractor(root, target, {
     noOverwriteDirNonDir: request.noOverwriteDirNonDir,
