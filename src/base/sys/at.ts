@@ -115,6 +115,14 @@ export function openat2(dir: number, path: string, flags: number, resolve: numbe
   }
 }
 
+/**
+ * Opens for good what an O_PATH descriptor names, once it is known to be harmless. Opening a device, even to look at its
+ * type, can have effects (a watchdog starts, a tape rewinds), and a container may make device nodes.
+ */
+export function reopen(fd: number, flags: number): number {
+  return openat(AT_FDCWD, fdPath(fd), flags);
+}
+
 export function closeFd(fd: number): void {
   c.close(fd);
 }

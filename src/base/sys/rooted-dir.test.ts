@@ -134,3 +134,15 @@ test("reading is bounded", () => {
   expect(root.readFile("big", 5000).length).toBe(5000);
   expect(() => root.readFile("big", 4999)).toThrow();
 });
+
+test("a device or fifo in a file's place is not even opened", () => {
+  root.mknod("null", S_IFCHR | 0o666, makedev(1, 3));
+  root.mknod("pipe", S_IFIFO | 0o666);
+  for (const path of ["null", "pipe"]) {
+    expect(() => root.readFile(path, 10)).toThrow("invalid argument");
+    expect(() => root.writeFile(path, Buffer.from("x"), 0o644)).toThrow("invalid argument");
+  }
+  symlinkSync("made", inside("dangling"));
+  root.writeFile("dangling", Buffer.from("x"), 0o600);
+  expect(readFileSync(inside("made"), "utf8")).toBe("x");
+});

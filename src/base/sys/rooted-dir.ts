@@ -17,6 +17,7 @@ import {
   RESOLVE,
   readlinkat,
   renameat,
+  reopen,
   rmdirat,
   symlinkat,
   type Times,
@@ -192,11 +193,8 @@ export class RootedDir implements Disposable {
 
   /** Reads at most `limit` bytes of a regular file; EFBIG when it is longer, EINVAL when it is no regular file. */
   readFile(path: string, limit: number): Buffer {
-    // O_NONBLOCK: a fifo put in the file's place must not hang us.
-    return this.#with(path, O.RDONLY | O.NONBLOCK | O.NOCTTY, (fd) => {
-      const { kind, size } = lstatat(fd);
-      if (kind !== "file") throw new SystemError(kind === "directory" ? 21 : 22, "read", path);
-      if (size > limit) throw new SystemError(27, "read", path);
+    return this.#withFile(path, "read", O.RDONLY, (fd) => {
+      if (lstatat(fd).size > limit) throw new SystemError(27, "read", path);
       const parts: Buffer[] = [];
       for (let total = 0; ; ) {
         const chunk = Buffer.alloc(Math.min(65536, limit + 1 - total));
@@ -211,16 +209,22 @@ export class RootedDir implements Disposable {
 
   /** Writes a regular file, following links inside the root; a new one gets `mode` whatever the umask. */
   writeFile(path: string, bytes: Uint8Array, mode: number): void {
-    this.#with(
-      path,
-      O.WRONLY | O.CREAT | O.TRUNC | O.NONBLOCK | O.NOCTTY,
-      (fd) => {
-        if (lstatat(fd).kind !== "file") throw new SystemError(22, "write", path);
-        for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-        fchmod(fd, mode);
-      },
-      mode,
-    );
+    const write = (fd: number) => {
+      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      fchmod(fd, mode);
+    };
+    for (let attempt = 1; !this.tryStat(path); attempt++) {
+      // O_EXCL would not follow a dangling link; without it, O_NONBLOCK is for what may come meanwhile.
+      const exclusive = this.tryLstat(path)?.kind === "symlink" ? O.NONBLOCK | O.NOCTTY : O.EXCL;
+      try {
+        this.#with(path, O.WRONLY | O.CREAT | exclusive, write, mode);
+        return;
+      } catch (error) {
+        const taken = error instanceof SystemError && error.code === "EEXIST";
+        if (!taken || attempt >= 16) throw error;
+      }
+    }
+    this.#withFile(path, "write", O.WRONLY | O.TRUNC, write);
   }
 
   [Symbol.dispose](): void {
@@ -234,6 +238,20 @@ export class RootedDir implements Disposable {
     } finally {
       closeFd(fd);
     }
+  }
+
+  /** Opens a regular file only, without touching anything else that stands there (a device, a fifo). */
+  #withFile<R>(path: string, call: string, flags: number, use: (fd: number) => R): R {
+    return this.#with(path, O.PATH, (found) => {
+      const { kind } = lstatat(found);
+      if (kind !== "file") throw new SystemError(kind === "directory" ? 21 : 22, call, path);
+      const fd = reopen(found, flags);
+      try {
+        return use(fd);
+      } finally {
+        closeFd(fd);
+      }
+    });
   }
 
   /** Runs `use` on the parent directory and the last component; the root itself is (root, "."). */

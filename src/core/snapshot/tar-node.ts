@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { decodePath } from "../../base/lib/path-bytes.ts";
 import type { TarKind } from "../../base/lib/tar/entry.ts";
 import { tarHeader, tarPadding } from "../../base/lib/tar/writer.ts";
-import { closeFd, O, openat, readlinkat } from "../../base/sys/at.ts";
+import { closeFd, O, openat, readlinkat, reopen } from "../../base/sys/at.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import { type FileStat, lstatat } from "../../base/sys/stat.ts";
 import { getXattr, listXattrs } from "../../base/sys/xattr.ts";
@@ -102,18 +102,19 @@ function attributesOf(dir: number, name: string): ReadonlyMap<string, Uint8Array
 
 /** Undefined when the name no longer means the file that `stat` told of. */
 function openFile(dir: number, name: string, stat: FileStat): number | undefined {
-  let fd: number;
+  let found: number;
   try {
-    fd = openat(dir, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK | O.NOCTTY);
+    found = openat(dir, name, O.PATH | O.NOFOLLOW);
   } catch (error) {
-    const gone = error instanceof SystemError && ["ENOENT", "ELOOP", "ENXIO"].includes(error.code);
-    if (gone) return undefined;
+    if (error instanceof SystemError && error.code === "ENOENT") return undefined;
     throw error;
   }
-  const now = lstatat(fd);
-  if (now.kind === "file" && now.ino === stat.ino) return fd;
-  closeFd(fd);
-  return undefined;
+  try {
+    const now = lstatat(found);
+    return now.kind === "file" && now.ino === stat.ino ? reopen(found, O.RDONLY) : undefined;
+  } finally {
+    closeFd(found);
+  }
 }
 
 async function* content(fd: number, size: number): AsyncGenerator<Uint8Array, void, undefined> {
