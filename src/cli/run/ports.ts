@@ -21,7 +21,7 @@ export function parsePorts(publish: readonly string[], expose: readonly string[]
   const exposed: PortSpecs["exposed"] = {};
   const bindings: PortSpecs["bindings"] = {};
   for (const value of publish) {
-    for (const { port, binding } of parsePublish(value.includes("=") ? fromLongForm(value) : value)) {
+    for (const { port, binding } of parsePublish(shortForm(value))) {
       exposed[port] = {};
       bindings[port] = [...(bindings[port] ?? []), binding];
     }
@@ -98,6 +98,11 @@ function splitParts(value: string): { ip: string; host: string; container: strin
   if (ip.startsWith("[") && ip.endsWith("]")) ip = ip.slice(1, -1);
   else if (ip.includes(":") && !parseIp(ip)) throw invalid(`invalid IP address: ${ip}`);
   return { ip, host, container };
+}
+
+/** A -p value with its long form turned into the short one. */
+export function shortForm(value: string): string {
+  return value.includes("=") ? fromLongForm(value) : value;
 }
 
 /** `--publish target=80,published=8080,protocol=tcp,mode=host` in the short form. */

@@ -5,6 +5,7 @@ import { formatIp, parseIp } from "../../base/lib/ip.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import { isCurrentNamespace, type NetworkNamespace, openNetworkNamespace } from "../../base/sys/netns.ts";
 import { identify, isAlive, type ProcessIdentity } from "../../base/sys/pidfd.ts";
+import { addressOf, byGatewayRank } from "./carriers.ts";
 import { dnsNames, interfaceAddresses, interfaceSysctls, macOf } from "./endpoint-parts.ts";
 import { type Allocation, chooseAddress } from "./ipam.ts";
 import type { EndpointRequest, PortPublication, Sandbox } from "./network.ts";
@@ -91,13 +92,12 @@ export class Endpoints {
   }
 
   attach(id: string, sandbox: Sandbox): EndpointRecord {
-    const { records, catalog, log } = this.#deps;
+    const { catalog, log } = this.#deps;
     const endpoint = this.#get(id);
     if (endpoint.attached) throw conflict(`endpoint ${shortId(id)} is attached already`);
     const network = catalog.get(endpoint.network);
     const driver = catalog.driver(network);
     if (network.driver === "host") return this.#put({ ...endpoint, attached: true, pid: sandbox.pid });
-    const ports = driver.publishes && !network.internal ? this.#publisher.plan(endpoint, network) : [];
     const process = identify(sandbox.pid);
     using netns = openNamespace(sandbox, process);
     using inside = new SandboxNetwork(netns.fd);
@@ -109,17 +109,19 @@ export class Endpoints {
     const containerInterface =
       endpoint.driverOptions["com.docker.network.endpoint.ifname"] ||
       inside.nextInterface(interfacePrefix(network));
-    const attached: EndpointRecord = {
+    const plugged: EndpointRecord = {
       ...endpoint,
-      ports,
       attached: true,
       pid: sandbox.pid,
       startTime: process?.startTime ?? "",
       hostInterface,
       containerInterface,
     };
+    const before = this.#siblings(endpoint);
+    const after = this.#publisher.distribute([...before, plugged]);
+    const attached = after.find((one) => one.id === id) ?? plugged;
     // The record first: a daemon that dies in the next lines leaves a veth that its successor knows of.
-    this.#put(attached);
+    for (const one of after) this.#put(one);
     try {
       driver.createLink(network, {
         hostName: hostInterface,
@@ -130,12 +132,13 @@ export class Endpoints {
       });
       inside.configure(containerInterface, interfaceAddresses(attached), interfaceSysctls(attached));
       this.#route(inside, endpoint.containerId);
-      this.#publisher.change(undefined, attached);
+      this.#publisher.change(before, after);
     } catch (error) {
-      records.putEndpoint(endpoint);
+      for (const one of [...before, endpoint]) this.#put(one);
       try {
         driver.removeLink(network, { hostName: hostInterface }, false);
-        this.#publisher.change(attached, undefined);
+        this.#route(inside, endpoint.containerId);
+        this.#publisher.change(after, before);
       } catch (cleanup) {
         log.warn("half-made endpoint not removed", { endpoint: id, error: cleanup });
       }
@@ -157,13 +160,11 @@ export class Endpoints {
       hostInterface: "",
       containerInterface: "",
     };
-    // Host side first, record last: what is interrupted is done again.
-    const rest: EndpointRecord = { ...endpoint, ports: [] };
-    this.#put(rest);
-    this.#publisher.change(endpoint, undefined);
-    if (endpoint.hostInterface !== "") {
-      const netns = openIfAlive(endpoint);
-      try {
+    const netns = endpoint.hostInterface === "" ? undefined : openIfAlive(endpoint);
+    try {
+      // Host side first, record last: what is interrupted is done again.
+      this.#unpublish(endpoint, netns !== undefined);
+      if (endpoint.hostInterface !== "") {
         const driver = catalog.driver(network);
         driver.removeLink(network, { hostName: endpoint.hostInterface }, netns === undefined);
         this.#put(detached);
@@ -172,11 +173,33 @@ export class Endpoints {
           inside.deleteInterface(endpoint.containerInterface);
           this.#route(inside, endpoint.containerId);
         }
-      } finally {
-        netns?.[Symbol.dispose]();
       }
+    } finally {
+      netns?.[Symbol.dispose]();
     }
     this.#put(detached);
+  }
+
+  /** Takes an endpoint's publications out of force. Of a container that lives on, another endpoint carries them from now on. */
+  #unpublish(endpoint: EndpointRecord, lives: boolean): void {
+    const siblings = this.#siblings(endpoint);
+    const rest: EndpointRecord = { ...endpoint, ports: [] };
+    let after: readonly EndpointRecord[] = [...siblings, rest];
+    if (lives && endpoint.ports.length > 0) {
+      try {
+        after = [
+          ...this.#publisher.distribute([...siblings, { ...endpoint, attached: false }]).slice(0, -1),
+          rest,
+        ];
+      } catch (error) {
+        this.#deps.log.warn("ports cannot move to another network", {
+          container: endpoint.containerId,
+          error,
+        });
+      }
+    }
+    for (const one of after) this.#put(one);
+    this.#publisher.change([...siblings, endpoint], after);
   }
 
   release(id: string): void {
@@ -195,20 +218,26 @@ export class Endpoints {
     return attached;
   }
 
+  /** Changes what the container of this endpoint publishes; refused as a whole, or done as a whole. */
   publish(id: string, requested: readonly PortPublication[]): EndpointRecord {
-    const before = this.#get(id);
-    const network = this.#deps.catalog.get(before.network);
-    if (!before.attached) return this.#put({ ...before, requestedPorts: requested });
-    const publishes = this.#deps.catalog.driver(network).publishes && !network.internal;
-    const ports = publishes ? this.#publisher.plan({ ...before, requestedPorts: requested }, network) : [];
-    const after = this.#put({ ...before, ports, requestedPorts: requested });
+    const { records } = this.#deps;
+    const before = records.ofContainer(this.#get(id).containerId);
+    const after = this.#publisher.distribute(before.map((one) => ({ ...one, requestedPorts: requested })));
+    for (const one of after) this.#put(one);
     try {
       this.#publisher.change(before, after);
     } catch (error) {
-      this.#put(before);
+      for (const one of before) this.#put(one);
       throw error;
     }
-    return after;
+    return this.#get(id);
+  }
+
+  /** The other attached endpoints of its container. */
+  #siblings(endpoint: EndpointRecord): readonly EndpointRecord[] {
+    return this.#deps.records
+      .ofContainer(endpoint.containerId)
+      .filter((one) => one.id !== endpoint.id && one.attached);
   }
 
   #get(id: string): EndpointRecord {
@@ -231,20 +260,15 @@ export class Endpoints {
       .map((endpoint) => ({ endpoint, network: catalog.get(endpoint.network) }))
       .filter(({ network }) => !network.internal);
     for (const family of [4, 6] as const) {
-      const addressOf = (endpoint: EndpointRecord) => (family === 4 ? endpoint.ipv4 : endpoint.ipv6);
       const gatewayOf = (endpoint: EndpointRecord) =>
         family === 4 ? endpoint.ipv4Gateway : endpoint.ipv6Gateway;
       const best = candidates
         .filter(({ endpoint, network }) =>
           catalog.driver(network).routesByInterface(network)
-            ? addressOf(endpoint) !== ""
+            ? addressOf(endpoint, family) !== ""
             : gatewayOf(endpoint) !== "",
         )
-        .sort(
-          (a, b) =>
-            b.endpoint.gatewayPriority - a.endpoint.gatewayPriority ||
-            (a.network.name < b.network.name ? -1 : 1),
-        )[0];
+        .sort(byGatewayRank)[0];
       const byInterface = best && catalog.driver(best.network).routesByInterface(best.network);
       const gateway = best && !byInterface ? parseIp(gatewayOf(best.endpoint)) : undefined;
       inside.setDefaultRoute(family, best && { name: best.endpoint.containerInterface, gateway });

@@ -26,8 +26,10 @@ export interface NetworkService {
   detach(endpoint: Endpoint): Promise<void>;
   /** Addresses given back, record gone. Idempotent. */
   release(endpoint: Endpoint): Promise<void>;
-  /** Changes the ports of an attached endpoint without touching its connections. */
+  /** Changes the ports of a container, given by one of its endpoints, without touching its connections. All or nothing. */
   publish(endpoint: Endpoint, ports: readonly PortPublication[]): Promise<Endpoint>;
+  /** A container's endpoints as they are now: its ports move between them when networks come and go. */
+  ofContainer(containerId: ContainerId): readonly Endpoint[];
   /** The container is called otherwise from now on: DNS answers the new name, not the old. */
   rename(containerId: ContainerId, name: string): Promise<void>;
   /** Address of the resolver a container of these networks must use; undefined: copy the host's resolv.conf. */
@@ -96,6 +98,10 @@ export interface EndpointRequest {
   readonly driverOptions?: Readonly<Record<string, string>>;
   /** `--network name=x,gw-priority=n`: the highest provides the container's default route. */
   readonly gatewayPriority?: number;
+  /**
+   * The container's ports, the same for each of its endpoints: the one carries them, per family, whose network provides the gateway
+   * and can publish.
+   */
   readonly ports: readonly PortPublication[];
   /** container links on this endpoint: alias -> container name or id, answered by DNS for this container alone. */
   readonly links?: Readonly<Record<string, string>>;

@@ -123,6 +123,7 @@ export function planPorts(input: PortPlanInput): PortPlan {
         port.containerPort === request.containerPort &&
         ips.includes(port.hostIp) &&
         port.hostPort !== undefined &&
+        !holderOf(port.protocol, port.hostIp, port.hostPort) &&
         port.hostPort >= first &&
         port.hostPort <= last,
     );

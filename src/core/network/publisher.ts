@@ -3,10 +3,11 @@ import type { Log } from "../../base/lib/log.ts";
 import { probeBind } from "../../base/sys/bind-probe.ts";
 import type { NetlinkSocket } from "../../base/sys/netlink.ts";
 import { forgetUdpFlows, isUntracked } from "../../base/sys/netlink-conntrack.ts";
+import { carrierOf } from "./carriers.ts";
 import type { NetworkCatalog } from "./catalog.ts";
-import { noElements, publishElements } from "./firewall.ts";
+import { type Elements, publishElements } from "./firewall.ts";
 import type { Firewall } from "./firewall-apply.ts";
-import type { Network, PortPublication } from "./network.ts";
+import type { PortPublication } from "./network.ts";
 import { hostBinding } from "./options.ts";
 import { planPorts, type TakenPort } from "./ports.ts";
 import type { EndpointRecord, NetworkRecords } from "./records.ts";
@@ -21,7 +22,10 @@ export interface PublisherDeps {
   readonly defaultHostIp: string;
 }
 
-/** Published ports: which ones an endpoint gets, and putting them into force. */
+/**
+ * Published ports. They belong to the container; of its endpoints the one whose network provides the gateway carries them, for each
+ * family, so that answers leave the way the questions came.
+ */
 export class Publisher {
   readonly #deps: PublisherDeps;
   #nextEphemeral = 0;
@@ -30,23 +34,52 @@ export class Publisher {
     this.#deps = deps;
   }
 
-  /** Publications of an endpoint come, go or change. */
-  change(before: EndpointRecord | undefined, after: EndpointRecord | undefined): void {
-    const elements = (endpoint: EndpointRecord | undefined) =>
-      endpoint
-        ? publishElements({ ...endpoint, network: this.#deps.catalog.get(endpoint.network) })
-        : noElements;
+  /**
+   * All endpoints of a container with the ports that each is to publish. Throws Docker's words for a port that is taken; ports that the
+   * container has already it keeps.
+   */
+  distribute(endpoints: readonly EndpointRecord[]): readonly EndpointRecord[] {
+    const { catalog } = this.#deps;
+    const requested = endpoints.find((one) => one.requestedPorts.length > 0)?.requestedPorts ?? [];
+    const v4 = carrierOf(catalog, endpoints, 4);
+    const v6 = carrierOf(catalog, endpoints, 6);
+    const first = v4 ?? v6;
+    const ports = first && requested.length > 0 ? this.#plan(endpoints, requested, v4, v6, first) : [];
+    return endpoints.map((endpoint) => ({
+      ...endpoint,
+      ports: ports.filter((port) => {
+        const carrier = port.hostIp.includes(":") ? v6 : v4;
+        return carrier?.endpoint.id === endpoint.id;
+      }),
+    }));
+  }
+
+  /** Puts into force what changed between two states of a container's endpoints, in one transaction. Call it when the records say `after`. */
+  change(before: readonly EndpointRecord[], after: readonly EndpointRecord[]): void {
+    const elements = (endpoints: readonly EndpointRecord[]): Elements =>
+      new Map(
+        endpoints.flatMap((endpoint) => [
+          ...publishElements({ ...endpoint, network: this.#deps.catalog.get(endpoint.network) }),
+        ]),
+      );
     this.#deps.firewall.change(elements(before), elements(after));
-    for (const [one, other] of [
-      [before, after],
-      [after, before],
-    ] as const) {
-      for (const port of one?.ports ?? []) {
-        if (port.protocol !== "udp" || port.hostPort === undefined) continue;
-        if (other?.ports.some((same) => same.protocol === "udp" && same.hostPort === port.hostPort)) continue;
-        this.#forgetFlows(port.hostIp.includes(":") ? 6 : 4, port.hostPort);
-      }
-    }
+    const flows = (endpoints: readonly EndpointRecord[]) =>
+      new Map(
+        endpoints.flatMap((endpoint) =>
+          endpoint.ports
+            .filter((port) => port.protocol === "udp" && port.hostPort !== undefined)
+            .map((port) => {
+              const family = port.hostIp.includes(":") ? 6 : 4;
+              return [
+                `${family} ${port.hostPort} ${endpoint.id}`,
+                { family, port: port.hostPort ?? 0 },
+              ] as const;
+            }),
+        ),
+      );
+    const [old, now] = [flows(before), flows(after)];
+    for (const [key, { family, port }] of old) if (!now.has(key)) this.#forgetFlows(family, port);
+    for (const [key, { family, port }] of now) if (!old.has(key)) this.#forgetFlows(family, port);
   }
 
   #forgetFlows(family: 4 | 6, port: number): void {
@@ -57,39 +90,29 @@ export class Publisher {
     }
   }
 
-  /** The host ports an endpoint gets. Throws Docker's words for a port that is taken. */
-  plan(endpoint: EndpointRecord, network: Network): readonly PortPublication[] {
-    if (endpoint.requestedPorts.length === 0) return [];
-    const taken: TakenPort[] = [...this.#deps.firewall.foreignPorts()];
-    const own = new Set<string>();
-    for (const other of this.#deps.records.endpoints.values()) {
-      for (const port of other.ports) {
-        if (port.hostPort === undefined) continue;
-        if (other.id === endpoint.id) own.add(`${port.protocol} ${port.hostIp} ${port.hostPort}`);
-        else taken.push({ protocol: port.protocol, hostIp: port.hostIp, hostPort: port.hostPort });
-      }
+  #plan(
+    endpoints: readonly EndpointRecord[],
+    requested: readonly PortPublication[],
+    v4: ReturnType<typeof carrierOf>,
+    v6: ReturnType<typeof carrierOf>,
+    first: NonNullable<ReturnType<typeof carrierOf>>,
+  ): readonly PortPublication[] {
+    const { records, firewall } = this.#deps;
+    const { containerId } = first.endpoint;
+    const taken: TakenPort[] = [...firewall.foreignPorts()];
+    for (const other of records.endpoints.values()) {
+      if (other.containerId === containerId) continue;
+      for (const { protocol, hostIp, hostPort } of other.ports)
+        if (hostPort !== undefined) taken.push({ protocol, hostIp, hostPort });
     }
-    // A container on several networks publishes through the first that was attached.
-    const elsewhere = this.#deps.records
-      .ofContainer(endpoint.containerId)
-      .filter((other) => other.id !== endpoint.id)
-      .flatMap((other) => other.ports);
-    const requested = endpoint.requestedPorts.filter(
-      (port) =>
-        !elsewhere.some(
-          (other) =>
-            other.protocol === port.protocol &&
-            other.containerPort === port.containerPort &&
-            (port.hostPort === undefined || (other.hostPort ?? 0) >= port.hostPort) &&
-            (port.hostPort === undefined || (other.hostPort ?? 0) <= (port.hostPortEnd ?? port.hostPort)),
-        ),
-    );
+    const kept = endpoints.flatMap((endpoint) => endpoint.ports);
+    const own = new Set(kept.map((port) => `${port.protocol} ${port.hostIp} ${port.hostPort}`));
     const plan = planPorts({
       requested,
-      kept: endpoint.ports,
-      ipv4: endpoint.ipv4 !== "",
-      ipv6: endpoint.ipv6 !== "",
-      defaultHostIp: hostBinding(network) ?? this.#deps.defaultHostIp,
+      kept,
+      ipv4: v4 !== undefined,
+      ipv6: v6 !== undefined,
+      defaultHostIp: hostBinding(first.network) ?? this.#deps.defaultHostIp,
       taken,
       probe: (protocol, hostIp, port) => {
         // What is published here already is not bound by anybody else; asking again would be wrong for a changed set.
@@ -97,7 +120,7 @@ export class Publisher {
         const address = parseIp(hostIp);
         return address ? probeBind(protocol, ipBytes(address), port) : "invalid address";
       },
-      endpoint: `${endpoint.containerName} (${endpoint.id})`,
+      endpoint: `${first.endpoint.containerName} (${first.endpoint.id})`,
       ephemeralStart: this.#nextEphemeral,
     });
     this.#nextEphemeral = plan.nextEphemeral;

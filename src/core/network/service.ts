@@ -205,6 +205,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
     async publish(endpoint, ports) {
       return endpoints.publish(endpoint.id, ports);
     },
+    ofContainer: (containerId) => records.ofContainer(containerId),
     resolverAddress: (networks) => (networks.some(hasNames) ? resolverAddress : undefined),
     async restore(live) {
       catalog.ensurePredefined();

@@ -5,7 +5,7 @@ import type { ContainerContext } from "./context.ts";
 import { checkEndpointSettings } from "./create/endpoint-settings.ts";
 import { parseNetworkMode } from "./network-mode.ts";
 import { type ContainerRecord, isAlive } from "./record.ts";
-import { emitNetwork, endpointRequest, hasEndpoints } from "./start/endpoints.ts";
+import { currentEndpoints, emitNetwork, endpointRequest, hasEndpoints } from "./start/endpoints.ts";
 import { updateNetworkFiles } from "./start/network-files.ts";
 
 /** `docker network connect` and `disconnect`: the record says what is wanted, a live container gets it at once. */
@@ -27,8 +27,8 @@ export class ContainerConnections {
         context.store.setDefinition(id, { networks });
         return;
       }
-      const endpoint = await plug(context, record, network, settings);
-      const endpoints = { ...record.state.endpoints, [network.name]: endpoint };
+      await plug(context, record, network, settings);
+      const endpoints = currentEndpoints(context, record);
       context.store.setState(id, { endpoints });
       await this.#updateFiles(record, Object.values(endpoints));
       context.store.setDefinition(id, { networks });
@@ -55,11 +55,12 @@ export class ContainerConnections {
       if (!(network.name in now.definition.networks)) {
         throw new TugError("forbidden", `container ${now.id} is not connected to network ${network.name}`);
       }
-      const { [network.name]: endpoint, ...endpoints } = now.state.endpoints;
+      const endpoint = now.state.endpoints[network.name];
       if (endpoint) {
         await context.networks.detach(endpoint);
         await context.networks.release(endpoint);
       }
+      const endpoints = currentEndpoints(context, now);
       const { [network.name]: _gone, ...networks } = now.definition.networks;
       context.store.setState(now.id, { endpoints });
       if (isAlive(now)) await this.#updateFiles(now, Object.values(endpoints));

@@ -3,24 +3,36 @@ import type { HostConfig, PortMap } from "../../base/spec/docker/api.gen.ts";
 import type { ContainerContext } from "./context.ts";
 import { parsePortKeys, planPublications } from "./ports.ts";
 import { type ContainerRecord, isAlive } from "./record.ts";
+import { currentEndpoints } from "./start/endpoints.ts";
 
-/** One `--publish-add` or `--publish-rm` value: [[ip:]hostPort:]containerPort[/protocol], as -p takes it. */
+/** What a `--publish-add` or `--publish-rm` names: one port of the container, and where on the host. */
 export interface PublishSpec {
+  /** "80/tcp" */
   readonly key: string;
   readonly hostIp: string;
   readonly hostPort: string;
 }
 
-export function parsePublish(text: string): PublishSpec {
-  const match = /^(?:(?:(\[[^\]]*\]|[^:]*):)?(\d+(?:-\d+)?)?:)?(\d+(?:\/[a-zA-Z]+)?)$/.exec(text);
-  const [port] = match ? parsePortKeys(match[3] ?? "") : [];
-  if (!match || !port)
+/** `[[ip:][hostPort]:]containerPort[/protocol]` as -p takes it, with ranges on both sides. */
+export function parsePublish(text: string): readonly PublishSpec[] {
+  const match = /^(?:(?:(\[[^\]]*\]|[^:]*):)?(\d+(?:-\d+)?)?:)?(\d+(?:-\d+)?(?:\/[a-zA-Z]+)?)$/.exec(text);
+  if (!match)
     throw invalid(`invalid publish opts format (should be [[ip:]port:]port[/protocol] but got '${text}')`);
-  return {
-    key: `${port.port}/${port.protocol}`,
-    hostIp: (match[1] ?? "").replace(/^\[(.*)\]$/, "$1"),
-    hostPort: match[2] ?? "",
-  };
+  const [, ip = "", host = "", container = ""] = match;
+  const ports = parsePortKeys(container);
+  const [first = 0, last = first] = host.split("-").map(Number);
+  if (last < first || last > 65535) throw invalid(`invalid hostPort: ${host}`);
+  const pairs = host !== "" && last - first + 1 === ports.length;
+  if (host !== "" && !pairs && ports.length > 1) {
+    throw invalid(
+      `invalid ranges specified for container and host Ports: ${container.split("/")[0]} and ${host}`,
+    );
+  }
+  return ports.map(({ port, protocol }, index) => ({
+    key: `${port}/${protocol}`,
+    hostIp: ip.replace(/^\[(.*)\]$/, "$1"),
+    hostPort: pairs ? String(first + index) : host,
+  }));
 }
 
 /** The bindings after an update: pure. What is removed must be there, what is added must not. */
@@ -33,27 +45,57 @@ export function changePortBindings(
     Object.entries(before).map(([key, list]) => [key, [...(list ?? [])]]),
   );
   for (const text of remove) {
-    const spec = parsePublish(text);
-    const list = after[spec.key] ?? [];
-    const kept = list.filter(
-      (one) =>
-        (spec.hostPort !== "" && one.HostPort !== spec.hostPort) ||
-        (spec.hostIp !== "" && (one.HostIp ?? "") !== spec.hostIp),
-    );
-    if (kept.length === list.length) throw invalid(`port ${text} is not published`);
-    if (kept.length > 0) after[spec.key] = kept;
-    else Reflect.deleteProperty(after, spec.key);
+    for (const spec of parsePublish(text)) {
+      // A lone number is the container's port, or else the host's: both are what people read in `ps`.
+      if (!takeOut(after, spec) && (text.includes(":") || !takeOutHostPort(after, spec.key)))
+        throw invalid(`port ${text} is not published`);
+    }
   }
   for (const text of add) {
-    const spec = parsePublish(text);
-    const list = after[spec.key] ?? [];
-    const twice = list.some(
-      (one) => spec.hostPort !== "" && one.HostPort === spec.hostPort && (one.HostIp ?? "") === spec.hostIp,
-    );
-    if (twice) throw conflict(`port ${text} is published already`);
-    after[spec.key] = [...list, { HostIp: spec.hostIp, HostPort: spec.hostPort }];
+    for (const spec of parsePublish(text)) {
+      const list = after[spec.key] ?? [];
+      const twice = list.some(
+        (one) => spec.hostPort !== "" && one.HostPort === spec.hostPort && (one.HostIp ?? "") === spec.hostIp,
+      );
+      if (twice) throw conflict(`port ${text} is published already`);
+      after[spec.key] = [...list, { HostIp: spec.hostIp, HostPort: spec.hostPort }];
+    }
   }
   return after;
+}
+
+/** False when there is no such binding. */
+function takeOut(bindings: PortMap, { key, hostIp, hostPort }: PublishSpec): boolean {
+  const list = bindings[key] ?? [];
+  return keep(
+    bindings,
+    key,
+    list.filter(
+      (one) =>
+        (hostPort !== "" && one.HostPort !== hostPort) || (hostIp !== "" && (one.HostIp ?? "") !== hostIp),
+    ),
+  );
+}
+
+function takeOutHostPort(bindings: PortMap, hostKey: string): boolean {
+  const [number = "", protocol = ""] = hostKey.split("/");
+  const found = Object.entries(bindings).map(([key, list]) =>
+    key.endsWith(`/${protocol}`)
+      ? keep(
+          bindings,
+          key,
+          (list ?? []).filter((one) => one.HostPort !== number),
+        )
+      : false,
+  );
+  return found.includes(true);
+}
+
+function keep(bindings: PortMap, key: string, kept: NonNullable<PortMap[string]>): boolean {
+  const changed = kept.length !== (bindings[key] ?? []).length;
+  if (kept.length > 0) bindings[key] = kept;
+  else if (changed) Reflect.deleteProperty(bindings, key);
+  return changed;
 }
 
 /** Brings a live container's publications in line with `host`; its connections go on. The caller holds the lock. */
@@ -63,22 +105,13 @@ export async function republish(
   host: HostConfig,
 ): Promise<void> {
   if (!isAlive(record)) return;
-  const [name, endpoint] = Object.entries(record.state.endpoints)[0] ?? [];
-  if (name === undefined || !endpoint) {
+  const [endpoint] = Object.values(record.state.endpoints);
+  if (!endpoint) {
     throw invalid("ports of a container without a network of its own cannot be published");
   }
-  const wanted = planPublications(record.definition.config, host, context.defaults.publishIp);
-  // A port that was given by the system is kept.
-  const ports = wanted.map((one) => {
-    if (one.hostPort !== undefined) return one;
-    const had = endpoint.ports.find(
-      (port) =>
-        port.containerPort === one.containerPort &&
-        port.protocol === one.protocol &&
-        port.hostIp === one.hostIp,
-    );
-    return had ?? one;
-  });
-  const changed = await context.networks.publish(endpoint, ports);
-  context.store.setState(record.id, { endpoints: { ...record.state.endpoints, [name]: changed } });
+  await context.networks.publish(
+    endpoint,
+    planPublications(record.definition.config, host, context.defaults.publishIp),
+  );
+  context.store.setState(record.id, { endpoints: currentEndpoints(context, record) });
 }

@@ -3,7 +3,7 @@ import { updateContainer } from "../../../client/containers/update.ts";
 import { atLeast, defineCommand } from "../../command.ts";
 import { custom, integer, list, text, unsigned } from "../../flags/flag.ts";
 import { parseCpus, parseMemory, parseRestart } from "../../run/limits.ts";
-import { parsePorts } from "../../run/ports.ts";
+import { parsePorts, shortForm } from "../../run/ports.ts";
 import { eachOperand } from "../each.ts";
 
 const bytes = (short: string, help: string, unlimited = false) =>
@@ -25,7 +25,7 @@ const flags = {
   "memory-swap": bytes("", "Limit of memory and swap together; '-1' for unlimited swap", true),
   "pids-limit": integer("", "Limit of processes (-1 for none)"),
   "publish-add": list("", "Publish one more port of the running container (as -p)"),
-  "publish-rm": list("", "Publish a port no longer (port[/protocol])"),
+  "publish-rm": list("", "Publish a port no longer (port[/protocol], or as -p)"),
   restart: text("", "What to do when it exits"),
 };
 
@@ -52,7 +52,7 @@ export const command = defineCommand({
       MemorySwap: values["memory-swap"],
       ...(changed.has("pids-limit") ? { PidsLimit: values["pids-limit"] } : {}),
       RestartPolicy: parseRestart(values.restart),
-      ...(values["publish-add"].length > 0 ? { PublishAdd: values["publish-add"] } : {}),
+      ...(values["publish-add"].length > 0 ? { PublishAdd: values["publish-add"].map(shortForm) } : {}),
       ...(values["publish-rm"].length > 0 ? { PublishRm: values["publish-rm"] } : {}),
     };
     return await eachOperand(context, args, async (name) => {

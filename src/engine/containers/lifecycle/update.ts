@@ -82,7 +82,12 @@ export async function updateContainer(
     }
     const limits = changeable.some((key) => Boolean(change[key]));
     if (limits && isAlive(record)) {
-      await context.runtime.update(id, context.spec.resources(host, context.facts));
+      try {
+        await context.runtime.update(id, context.spec.resources(host, context.facts));
+      } catch (error) {
+        if (add.length > 0 || remove.length > 0) await republish(context, record, before);
+        throw error;
+      }
     }
     const definition = context.store.setDefinition(id, { host });
     emitContainer(context, definition, "update");

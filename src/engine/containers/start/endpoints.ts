@@ -15,7 +15,7 @@ export function hasEndpoints(network: Network): boolean {
   return network.driver !== "host" && network.driver !== "null" && network.driver !== "none";
 }
 
-/** Reserves an address on every network of the container; the published ports go with the first. */
+/** Reserves an address on every network of the container. */
 export async function allocateEndpoints(
   context: ContainerContext,
   record: ContainerRecord,
@@ -27,9 +27,9 @@ export async function allocateEndpoints(
   for (const [name, settings] of Object.entries(record.definition.networks)) {
     const network = context.networks.resolve(name);
     if (!hasEndpoints(network)) continue;
-    const withPorts = allocated.length === 0;
+    const first = allocated.length === 0;
     const endpoint = await context.networks.allocate(
-      endpointRequest(context, record, network, settings, withPorts),
+      endpointRequest(context, record, network, settings, first),
     );
     undo.defer(() => context.networks.release(endpoint));
     allocated.push({ network, endpoint });
@@ -43,20 +43,20 @@ export function endpointRequest(
   record: ContainerRecord,
   network: Network,
   settings: EndpointSettings,
-  withPorts: boolean,
+  first: boolean,
 ): EndpointRequest {
   const { config, host } = record.definition;
   const { defaults } = context;
   const pick = (own: readonly string[] | undefined, fallback: readonly string[]) =>
     own && own.length > 0 ? own : fallback;
-  const links = endpointLinks(settings, withPorts && !network.predefined ? (host.Links ?? []) : []);
+  const links = endpointLinks(settings, first && !network.predefined ? (host.Links ?? []) : []);
   return {
     network: network.id,
     containerId: record.id,
     containerName: record.name,
     hostname: config.Hostname ?? "",
     aliases: settings.Aliases ?? [],
-    ports: withPorts ? planPublications(config, host, defaults.publishIp) : [],
+    ports: planPublications(config, host, defaults.publishIp),
     dns: {
       servers: pick(host.Dns, defaults.dns),
       options: pick(host.DnsOptions, defaults.dnsOptions),
@@ -94,14 +94,25 @@ export async function attachEndpoints(
   pid: number,
   undo: AsyncDisposableStack,
 ): Promise<Readonly<Record<string, Endpoint>>> {
-  const live: Record<string, Endpoint> = {};
   for (const { network, endpoint } of allocated) {
     const attached = await context.networks.attach(endpoint, { containerId: record.id, pid });
     undo.defer(() => context.networks.detach(attached));
-    live[network.name] = attached;
     emitNetwork(context, network, record, "connect");
   }
-  return live;
+  return currentEndpoints(context, record);
+}
+
+/** The attached endpoints of a container by network name, as they are now: its ports move between them. */
+export function currentEndpoints(
+  context: ContainerContext,
+  record: ContainerRecord,
+): Readonly<Record<string, Endpoint>> {
+  return Object.fromEntries(
+    context.networks
+      .ofContainer(record.id)
+      .filter((endpoint) => endpoint.attached)
+      .map((endpoint) => [context.networks.resolve(endpoint.network).name, endpoint]),
+  );
 }
 
 export function emitNetwork(
