@@ -138,6 +138,17 @@ test("a read-only root refuses cp, its volumes do not; a container that never ra
   ).toBe("in/v/passwd");
 });
 
+test("what does not fit is said so, and the container goes on", async () => {
+  await sleeper("cc", "--tmpfs", "/mem:size=1m");
+  writeFileSync(at("big"), Buffer.alloc(3 << 20, "x"));
+  const full = await daemon.tug(["cp", at("big"), "cc:/mem/big"]);
+  expect([full.code, full.stderr]).toEqual([
+    1,
+    expect.stringContaining("write /mem/big: no space left on device"),
+  ]);
+  expect(await sh("cc", "rm /mem/big; echo more >/mem/x; cat /mem/x")).toBe("more");
+});
+
 test("no program of the image is run to unpack or look something up", async () => {
   await sleeper("cc");
   const evil = "#!/bin/sh\\ntouch /ran; cat";
@@ -260,3 +271,23 @@ test("a container that ends in the middle of cp and a daemon that dies in it lea
   await daemon.up();
   await daemon.ok(["cp", at("in"), "cc:/after"]);
 });
+
+test("a daemon that dies in a commit leaves no frozen container and no half image", async () => {
+  await sleeper("cc");
+  await sh("cc", "head -c 150000000 /dev/urandom >/big");
+  const committing = daemon.tug(["commit", "cc", "half"]);
+  const helpers = () =>
+    Bun.spawnSync(["pgrep", "-P", String(daemon.pid), "-f", "__helper files"])
+      .stdout.toString()
+      .trim();
+  await eventually("the layer is being written", () => helpers() !== "");
+  await daemon.crash();
+  expect((await committing).code).toBe(1);
+  await daemon.up();
+  expect(await daemon.ok(["inspect", "-f", "{{.State.Status}}", "cc"])).toBe("running");
+  expect(await sh("cc", "echo alive")).toBe("alive");
+  expect(await daemon.ok(["images", "-q", "half"])).toBe("");
+  await daemon.ok(["commit", "cc", "whole"]);
+  await daemon.ok(["rm", "-f", "cc"]);
+  await daemon.ok(["rmi", "whole"]);
+}, 30_000);

@@ -1,6 +1,7 @@
 import { writeSync } from "node:fs";
 import { posix } from "node:path";
 import { invalid } from "../../base/lib/errors.ts";
+import { storageError } from "../../base/lib/storage-error.ts";
 import type { TarEntry } from "../../base/lib/tar/entry.ts";
 import type { TarHandler } from "../../base/lib/tar/parser.ts";
 import {
@@ -60,6 +61,7 @@ export class Extractor implements TarHandler, Disposable {
   #entry: TarEntry | undefined;
   #name = "";
   #dir = -1;
+  #path = "";
 
   /**
    * `target`: an absolute path in the root, without links, that is a directory. It is opened once: members that lie directly
@@ -87,6 +89,7 @@ export class Extractor implements TarHandler, Disposable {
     const dir = this.#directory(path.slice(0, path.lastIndexOf("/")) || "/");
     const merge = this.#makeRoom(dir, path, entry);
     this.#dir = dir;
+    this.#path = path;
     this.#entry = entry;
     switch (entry.kind) {
       case "file":
@@ -122,8 +125,12 @@ export class Extractor implements TarHandler, Disposable {
   data(chunk: Uint8Array, offset: number): void {
     if (this.#file < 0) return;
     const sparse = this.#entry?.sparse !== undefined;
-    for (let at = 0; at < chunk.length; ) {
-      at += writeSync(this.#file, chunk, at, chunk.length - at, sparse ? offset + at : null);
+    try {
+      for (let at = 0; at < chunk.length; ) {
+        at += writeSync(this.#file, chunk, at, chunk.length - at, sparse ? offset + at : null);
+      }
+    } catch (error) {
+      throw storageError(error, "write", this.#path);
     }
   }
 
