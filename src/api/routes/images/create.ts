@@ -1,4 +1,4 @@
-import { invalid, TugError } from "../../../base/lib/errors.ts";
+import { invalid, isCode, messageOf, TugError } from "../../../base/lib/errors.ts";
 import type { ImageBackend, ProgressMessage } from "../../backend.ts";
 import type { Call } from "../../call.ts";
 import { streamProgress } from "../../progress.ts";
@@ -30,7 +30,20 @@ function pull(
     tag === "" ? image : /^[a-z0-9]+:[0-9a-f]{32,}$/.test(tag) ? `${image}@${tag}` : `${image}:${tag}`;
   const named = tag !== "" || /[:@]/.test(image.slice(image.lastIndexOf("/") + 1));
   const options = { platform, auth: registryAuth(call.exchange.headers), allTags: !named };
-  return backend.pull(reference, options, call.exchange.signal);
+  return refusedAsFailed(backend.pull(reference, options, call.exchange.signal));
+}
+
+/**
+ * A registry's refusal is a failure of the pull, not of this request: a 401 would make docker's command line ask its user to
+ * log in and wait for the answer. dockerd says 500.
+ */
+async function* refusedAsFailed(messages: AsyncIterable<ProgressMessage>): AsyncIterable<ProgressMessage> {
+  try {
+    yield* messages;
+  } catch (error) {
+    if (!isCode(error, "unauthorized")) throw error;
+    throw new TugError("internal", messageOf(error), { cause: error });
+  }
 }
 
 async function* importImage(

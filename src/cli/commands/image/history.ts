@@ -3,6 +3,7 @@ import { defineCommand, exactly } from "../../command.ts";
 import { bool, text } from "../../flags/flag.ts";
 import { historySpec } from "../../format/history.ts";
 import { renderList } from "../../format/list.ts";
+import { platformParameter } from "../../format/platform.ts";
 
 export const command = defineCommand({
   usage: "[OPTIONS] IMAGE",
@@ -15,8 +16,9 @@ export const command = defineCommand({
     quiet: bool("q", "Show ids only"),
   },
   async run(context, { values, args: [name = ""] }) {
+    const platform = platformParameter(values.platform, "invalid platform: ");
     const client = await context.client();
-    const items = await imageHistory(client, name, values.platform);
+    const items = await imageHistory(client, name, platform);
     const spec = historySpec({ whole: values["no-trunc"], human: values.human, now: Date.now() });
     await context.out.write(await renderList(spec, items, { format: values.format, quiet: values.quiet }));
     return 0;

@@ -4,7 +4,7 @@ import type { ProgressMessage } from "../../../client/images/progress.ts";
 import { jsonLines } from "../../../client/stream/json-lines.ts";
 import { defineCommand, noArgs } from "../../command.ts";
 import { bool, text } from "../../flags/flag.ts";
-import { platformJson } from "../../format/platform.ts";
+import { platformParameter } from "../../format/platform.ts";
 import { readFileChunks } from "../../io/archive.ts";
 import { showProgress } from "../../progress/display.ts";
 
@@ -22,7 +22,7 @@ export const command = defineCommand({
     const source = values.input === "" ? context.in.chunks() : readFileChunks(values.input);
     const client = await context.client();
     const quiet = values.quiet || !context.out.isTerminal;
-    const platform = values.platform === "" ? undefined : platformJson(values.platform);
+    const platform = platformParameter(values.platform, "invalid platform: ");
     const reply = await loadImages(client, source, { quiet, platform });
     if ((reply.headers["content-type"] ?? "").startsWith("application/json")) {
       await showProgress(jsonLines<ProgressMessage>(reply.body), context.out);

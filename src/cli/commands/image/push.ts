@@ -5,8 +5,15 @@ import { defineCommand, exactly } from "../../command.ts";
 import { authFor, registryKey } from "../../config/credentials.ts";
 import { refuseUnverified } from "../../config/trust.ts";
 import { bool, text } from "../../flags/flag.ts";
-import { platformJson } from "../../format/platform.ts";
+import { platformParameter } from "../../format/platform.ts";
 import { showProgress, silentOutput } from "../../progress/display.ts";
+
+const platformNote = `
+ Info -> Using --platform pushes only the specified platform manifest of a multi-platform image index.
+         Other components, like attestations, will not be included.
+         To push the complete multi-platform image, remove the --platform flag.
+         
+`;
 
 export const command = defineCommand({
   usage: "[OPTIONS] NAME[:TAG]",
@@ -19,7 +26,10 @@ export const command = defineCommand({
   },
   async run(context, { values, changed, args: [image = ""] }) {
     refuseUnverified(context.env, values["disable-content-trust"], changed.has("disable-content-trust"));
+    const platform = platformParameter(values.platform, `Invalid platform ${values.platform}`);
+    if (platform !== undefined) await context.out.write(platformNote);
     const parsed = parseReference(image);
+    if (parsed.digest !== undefined) throw invalid("cannot push a digest reference");
     if (values["all-tags"] && parsed.tag !== undefined) throw invalid("tag can't be used with --all-tags/-a");
     const reference = values["all-tags"] ? parsed : withDefaultTag(parsed);
     if (!values["all-tags"] && parsed.tag === undefined && parsed.digest === undefined && !values.quiet) {
@@ -29,7 +39,7 @@ export const command = defineCommand({
     const messages = await pushImage(client, {
       image: familiarName(reference),
       tag: reference.tag ?? "",
-      platform: values.platform === "" ? undefined : platformJson(values.platform),
+      platform,
       auth: await authFor(await context.config(), registryKey(reference.domain)),
     });
     await showProgress(messages, values.quiet ? silentOutput : context.out);

@@ -14,7 +14,7 @@ export const command = defineCommand({
   },
   async run(context, { values, args }) {
     const client = await context.client();
-    const platforms = values.platform.map(platformJson);
+    const platforms = values.platform.map((platform) => platformJson(platform));
     const failures: string[] = [];
     let fatal = false;
     for (const name of args) {

@@ -1,7 +1,7 @@
 import { saveImages } from "../../../client/images/save.ts";
 import { atLeast, defineCommand } from "../../command.ts";
 import { text } from "../../flags/flag.ts";
-import { platformJson } from "../../format/platform.ts";
+import { platformParameter } from "../../format/platform.ts";
 import { writeBody } from "../../io/archive.ts";
 
 export const command = defineCommand({
@@ -13,7 +13,7 @@ export const command = defineCommand({
   },
   async run(context, { values, args }) {
     const client = await context.client();
-    const platform = values.platform === "" ? undefined : platformJson(values.platform);
+    const platform = platformParameter(values.platform, "invalid platform: ");
     await writeBody(
       context,
       values.output,
