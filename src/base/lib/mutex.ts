@@ -45,7 +45,8 @@ export class KeyedMutex {
     try {
       return await mutex.run(section);
     } finally {
-      if (mutex.idle) this.#locks.delete(key);
+      // Another section may have found this mutex idle and put a new one in its place: that one stays.
+      if (mutex.idle && this.#locks.get(key) === mutex) this.#locks.delete(key);
     }
   }
 }

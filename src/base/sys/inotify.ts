@@ -17,6 +17,7 @@ const IN_Q_OVERFLOW = 0x4000;
 const IN_ONLYDIR = 0x01000000;
 /** struct inotify_event without its name: wd, mask, cookie, len (inotify(7)). */
 const HEADER = 16;
+const retryMs = 100;
 
 interface ByteReader {
   read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
@@ -33,15 +34,18 @@ export type DirectoryListener = (name: string | undefined) => void;
 export class DirectoryWatcher implements AsyncDisposable {
   readonly #fd: number;
   readonly #listeners = new Map<number, DirectoryListener>();
-  readonly #reader: ByteReader;
+  readonly #onError: (error: unknown) => void;
+  #reader: ByteReader;
   readonly #done: Promise<void>;
   #closed = false;
 
+  /** `onError` hears of listeners that throw and of failing reads; the watch goes on after both. */
   constructor(onError: (error: unknown) => void) {
     this.#fd = lib.symbols.inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (this.#fd < 0) throw new SystemError(errno(), "inotify_init1");
+    this.#onError = onError;
     this.#reader = Bun.file(this.#fd).stream().getReader();
-    this.#done = this.#pump().catch(onError);
+    this.#done = this.#run();
   }
 
   /** Starts watching; files that were there before are not reported. Dispose to stop. */
@@ -60,6 +64,19 @@ export class DirectoryWatcher implements AsyncDisposable {
         if (this.#listeners.delete(descriptor)) lib.symbols.inotify_rm_watch(this.#fd, descriptor);
       },
     };
+  }
+
+  /** Who depends on the events would wait for ever: after an error reading begins again, and everybody is told to look. */
+  async #run(): Promise<void> {
+    for (;;) {
+      await this.#pump().catch((error: unknown) => {
+        if (!this.#closed) this.#onError(error);
+      });
+      if (this.#closed) return;
+      await Bun.sleep(retryMs);
+      this.#reader = Bun.file(this.#fd).stream().getReader();
+      this.#tellAll();
+    }
   }
 
   async #pump(): Promise<void> {
@@ -81,7 +98,7 @@ export class DirectoryWatcher implements AsyncDisposable {
 
   #deliver(descriptor: number, mask: number, bytes: Buffer, start: number, length: number): void {
     if (mask & IN_Q_OVERFLOW) {
-      for (const listener of [...this.#listeners.values()]) listener(undefined);
+      this.#tellAll();
       return;
     }
     if (mask & IN_IGNORED) {
@@ -90,7 +107,19 @@ export class DirectoryWatcher implements AsyncDisposable {
     }
     const raw = bytes.subarray(start, start + length);
     const end = raw.indexOf(0);
-    this.#listeners.get(descriptor)?.(raw.toString("utf8", 0, end < 0 ? raw.length : end));
+    this.#tell(this.#listeners.get(descriptor), raw.toString("utf8", 0, end < 0 ? raw.length : end));
+  }
+
+  #tellAll(): void {
+    for (const listener of [...this.#listeners.values()]) this.#tell(listener, undefined);
+  }
+
+  #tell(listener: DirectoryListener | undefined, name: string | undefined): void {
+    try {
+      listener?.(name);
+    } catch (error) {
+      this.#onError(error);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseDetachKeys } from "../../base/lib/detach-keys.ts";
 import { conflict, invalid, messageOf, notFound, TugError } from "../../base/lib/errors.ts";
@@ -91,8 +91,8 @@ export class ExecService {
     try {
       await this.#run(record, exec, options.consoleSize, attached);
     } catch (error) {
-      // Its state may have moved on meanwhile: what runs ends by itself.
-      if (this.#get(execId).state === "starting") this.#failed(exec, error);
+      // What runs, although its client had bad luck, ends by itself.
+      if (isStarting(exec)) this.#failed(exec, error);
       if (!attached || attached.signal.aborted) throw error;
       // The reply has begun: as in Docker, what went wrong is output.
       await attached.write("stdout", new TextEncoder().encode(`${messageOf(error)}\r\n`));
@@ -108,7 +108,6 @@ export class ExecService {
     const { containers } = this.#deps;
     const tty = exec.request.Tty ?? false;
     const process = await this.#process(record, exec, consoleSize);
-    await mkdir(exec.dirs.state, { recursive: true, mode: 0o700 });
     emitContainer(containers, record, `exec_start: ${(exec.request.Cmd ?? []).join(" ")}`, {
       execID: exec.id,
     });
@@ -300,6 +299,11 @@ function execEnv(container: OciSpec, request: ExecRequest, home: string): readon
   if (request.Tty && !env.has("TERM")) env.set("TERM", "TERM=xterm");
   for (const entry of request.Env ?? []) put(entry);
   return [...env.values()];
+}
+
+/** Asked anew: an exec's state moves on while others wait. */
+function isStarting(exec: ExecRecord): boolean {
+  return exec.state === "starting";
 }
 
 function runningContainer(containers: ContainerContext, reference: string): ContainerRecord {

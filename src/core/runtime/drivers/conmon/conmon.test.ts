@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { processStat } from "../../../../base/sys/pidfd.ts";
 import { collect, Sandbox } from "../../testdata/busybox.ts";
 
 let box: Sandbox;
@@ -73,4 +74,45 @@ test("a container whose monitor was killed with it is reported as ended, its sta
   expect((await box.exit(id)).exitCode).toBe(255);
   await box.runtime.delete(id, { force: true });
   expect(existsSync(box.dirs(id).state)).toBe(false);
+});
+
+test("a container whose monitor alone was killed is ended, as nobody would hear of its end", async () => {
+  const id = "c-orphan";
+  const { pid, monitorPid } = await box.runtime.create(box.task(id, ["sleep", "1000"]));
+  await box.runtime.start(id);
+  process.kill(monitorPid, "SIGKILL");
+  expect((await box.exit(id)).exitCode).toBe(137);
+  expect(["Z", undefined]).toContain(processStat(pid)?.state);
+  await box.runtime.delete(id, { force: true });
+  expect(existsSync(box.dirs(id).state)).toBe(false);
+});
+
+test("a container is deleted while execs run, start and end in it: each is told of, none leaves a file", async () => {
+  for (let round = 0; round < 5; round++) {
+    const id = `c-busy-${round}`;
+    const task = box.task(id, ["sleep", "1000"]);
+    await box.runtime.create(task);
+    await box.runtime.start(id);
+    const execs = Array.from({ length: 6 }, async (_, i) => {
+      const name = `e-${round}-${i}`;
+      const { bundle, state } = task.dirs;
+      const running = await box.runtime
+        .exec({
+          id: name,
+          containerId: id,
+          dirs: { bundle, state: join(state, "exec", name) },
+          process: { ...task.spec.process, args: i % 2 ? ["sleep", "1000"] : ["true"] } as never,
+          tty: false,
+          openStdin: false,
+          attach: false,
+        })
+        .catch(() => undefined);
+      return running && (await box.exit(name));
+    });
+    await Bun.sleep(round * 4);
+    await box.runtime.delete(id, { force: true });
+    rmSync(task.dirs.state, { recursive: true, force: true });
+    await Promise.all(execs);
+    expect(existsSync(task.dirs.state)).toBe(false);
+  }
 });

@@ -33,7 +33,7 @@ import type {
 import { stringifySpec } from "../../spec/stringify.ts";
 import { openStreams } from "./attach.ts";
 import { control } from "./control.ts";
-import { recordedExit } from "./exits.ts";
+import { recordedExit, wasOomKilled } from "./exits.ts";
 import { runtimeFailure } from "./failure.ts";
 import { freeze } from "./freeze.ts";
 import { startMonitor } from "./monitor.ts";
@@ -72,7 +72,11 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     this.#deps = deps;
     this.name = deps.defaultRuntime;
     this.#tasks = new TaskTable({
-      onError: (error) => deps.log.error("the watch on container exits failed", { error }),
+      onError: (error) => deps.log.error("watching over containers", { error }),
+      onOrphan: (task) => {
+        deps.log.warn("a task lost its monitor, ending it", { id: task.id });
+        this.#end(task).catch((error: unknown) => deps.log.error("ending a task", { id: task.id, error }));
+      },
       sweepMs: deps.sweepMs ?? 5000,
     });
   }
@@ -196,6 +200,16 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
   async exec(exec: NewExec): Promise<RunningExec> {
     const container = this.#tasks.get(exec.containerId);
     if (!container.alive) throw conflict(`container ${exec.containerId} is not running`);
+    const starting = this.#startExec(container, exec);
+    container.starting.add(starting);
+    try {
+      return await starting;
+    } finally {
+      container.starting.delete(starting);
+    }
+  }
+
+  async #startExec(container: Task, exec: NewExec): Promise<RunningExec> {
     const runtime = this.#runtime(container.record.runtime);
     const { id, dirs } = exec;
     mkdirSync(dirs.state, { recursive: true, mode: 0o700 });
@@ -305,7 +319,10 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
 
   #running(id: string): Task {
     const task = this.#tasks.get(id);
-    if (!task.alive) throw conflict(`Container ${id} is not running`);
+    if (!task.alive) {
+      this.#tasks.examine(task);
+      throw conflict(`Container ${id} is not running`);
+    }
     return task;
   }
 
@@ -326,6 +343,9 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     task.watch?.[Symbol.dispose]();
     if (record.boot === this.#boot) {
       await endProcesses(task);
+      // Nobody else would tell their clients: the files they end with go with the container's.
+      await Promise.allSettled(task.starting);
+      await Promise.all(this.#tasks.execsOf(task).map((exec) => this.#end(exec)));
       if (record.kind === "container") {
         const runtime = this.#deps.runtimes.get(record.runtime);
         if (runtime) await runtime.delete(this.#ociTask(task));
@@ -334,6 +354,17 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     }
     removeTaskFiles(dirs.state);
     this.#tasks.remove(task);
+  }
+
+  /** Ends a task and sees to it that its exit is told of, also when its monitor cannot do it any more. */
+  async #end(task: Task): Promise<void> {
+    const { alive } = task;
+    await endProcesses(task);
+    this.#tasks.examine(task);
+    // As containerd tells of a shim that was killed: 137 where it had to kill, else a status that nobody knows.
+    const exitCode = alive ? 128 + SIGKILL : 255;
+    const oomKilled = wasOomKilled(task.dirs.state, task.record.cgroups);
+    this.#tasks.report(task, { id: task.id, exitCode, at: BigInt(Date.now()) * 1_000_000n, oomKilled });
   }
 
   /** The cgroups that are this container's alone: a path that does not name it is never touched. */

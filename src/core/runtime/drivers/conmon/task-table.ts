@@ -14,6 +14,8 @@ export class Task {
   record: TaskRecord;
   exited = false;
   watch: Disposable | undefined;
+  /** Execs of this container that are being set up. */
+  readonly starting = new Set<Promise<unknown>>();
 
   constructor(id: string, dirs: TaskDirs, record: TaskRecord) {
     this.id = id;
@@ -26,8 +28,20 @@ export class Task {
   }
 }
 
+export interface TaskTableDeps {
+  readonly onError: (error: unknown) => void;
+  /**
+   * A task whose monitor is gone without having recorded an exit (it was killed, or its file system is full). It records before it
+   * ends, so nothing will come any more.
+   */
+  readonly onOrphan: (task: Task) => void;
+  /** How often the monitors themselves are looked after. */
+  readonly sweepMs: number;
+}
+
 /** The tasks by id, the watch on their directories, and who wants to hear of exits and OOM kills. */
 export class TaskTable implements AsyncDisposable {
+  readonly #deps: TaskTableDeps;
   readonly #tasks = new Map<string, Task>();
   readonly #oomSeen = new WeakSet<Task>();
   readonly #watcher: DirectoryWatcher;
@@ -35,10 +49,10 @@ export class TaskTable implements AsyncDisposable {
   readonly #oomListeners = new Set<(oom: TaskOom) => void>();
   readonly #sweeper: ReturnType<typeof setInterval>;
 
-  constructor(options: { readonly onError: (error: unknown) => void; readonly sweepMs: number }) {
-    this.#watcher = new DirectoryWatcher(options.onError);
-    this.#sweeper = setInterval(() => this.#sweep(), options.sweepMs);
-    this.#sweeper.unref();
+  constructor(deps: TaskTableDeps) {
+    this.#deps = deps;
+    this.#watcher = new DirectoryWatcher(deps.onError);
+    this.#sweeper = setInterval(() => this.#sweep(), deps.sweepMs).unref();
   }
 
   find(id: string): Task | undefined {
@@ -65,11 +79,38 @@ export class TaskTable implements AsyncDisposable {
   /** Reports the task's exit and first OOM kill from now on. */
   watch(task: Task): void {
     task.watch = this.#watcher.watch(task.dirs.state, (name) => {
-      if (name === undefined || name === "exit") this.#noticeExit(task);
+      if (name === undefined || name === "exit") this.examine(task);
       if (name === undefined || name === "oom") this.#noticeOom(task);
     });
     // What happened before the watch stood.
-    if (existsSync(join(task.dirs.state, "exit"))) queueMicrotask(() => this.#noticeExit(task));
+    if (existsSync(join(task.dirs.state, "exit"))) queueMicrotask(() => this.examine(task));
+  }
+
+  /** Looks for a recorded exit now, without waiting for the event that tells of it. */
+  examine(task: Task): void {
+    if (task.exited) return;
+    try {
+      const exit = recordedExit(task.id, task.dirs.state, task.record.cgroups);
+      if (exit) this.report(task, exit);
+    } catch (error) {
+      this.#deps.onError(error);
+    }
+  }
+
+  /** The task has ended: tells everybody, once. */
+  report(task: Task, exit: TaskExit): void {
+    if (task.exited) return;
+    task.exited = true;
+    if (exit.oomKilled) this.#noticeOom(task);
+    task.watch?.[Symbol.dispose]();
+    this.#tell(this.#exitListeners, exit);
+  }
+
+  /** The container's execs. */
+  execsOf(container: Task): readonly Task[] {
+    return [...this.#tasks.values()].filter(
+      ({ record }) => record.kind === "exec" && record.container === container.id,
+    );
   }
 
   onExit(listener: (exit: TaskExit) => void): Disposable {
@@ -89,39 +130,31 @@ export class TaskTable implements AsyncDisposable {
     await this.#watcher[Symbol.asyncDispose]();
   }
 
-  #noticeExit(task: Task): void {
-    if (task.exited) return;
-    const exit = recordedExit(task.id, task.dirs.state, task.record.cgroups);
-    if (exit) this.#reportExit(task, exit);
-  }
-
-  /**
-   * A monitor that could not record the exit (its file system is full) or was killed says nothing. It records before it ends, so when
-   * both processes are gone and nothing is recorded, nothing will be: the status is unknown, which containerd reports as 255 too.
-   */
-  #sweep(): void {
-    for (const task of [...this.#tasks.values()]) {
-      const { init, monitor, cgroups } = task.record;
-      if (task.exited || !task.watch || !init || !monitor || isAlive(init) || isAlive(monitor)) continue;
-      this.#noticeExit(task);
-      if (task.exited) continue;
-      const oomKilled = wasOomKilled(task.dirs.state, cgroups);
-      this.#reportExit(task, { id: task.id, exitCode: 255, at: BigInt(Date.now()) * 1_000_000n, oomKilled });
-    }
-  }
-
-  #reportExit(task: Task, exit: TaskExit): void {
-    task.exited = true;
-    if (exit.oomKilled) this.#noticeOom(task);
-    task.watch?.[Symbol.dispose]();
-    for (const listener of [...this.#exitListeners]) listener(exit);
-  }
-
   /** An exec shares its container's cgroup, which reports for it. */
   #noticeOom(task: Task): void {
     if (task.record.kind === "exec" || this.#oomSeen.has(task)) return;
     if (!wasOomKilled(task.dirs.state, task.record.cgroups)) return;
     this.#oomSeen.add(task);
-    for (const listener of [...this.#oomListeners]) listener({ id: task.id });
+    this.#tell(this.#oomListeners, { id: task.id });
+  }
+
+  /** One listener's failure is not the others' business, nor the watch's. */
+  #tell<T>(listeners: ReadonlySet<(event: T) => void>, event: T): void {
+    for (const listener of [...listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#deps.onError(error);
+      }
+    }
+  }
+
+  #sweep(): void {
+    for (const task of [...this.#tasks.values()]) {
+      const { monitor } = task.record;
+      if (!task.watch || task.exited || !monitor || isAlive(monitor)) continue;
+      this.examine(task);
+      if (!task.exited) this.#deps.onOrphan(task);
+    }
   }
 }
