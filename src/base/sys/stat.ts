@@ -39,7 +39,7 @@ const STATX_BASIC_STATS = 0x7ff;
 
 /** Status of `name` below `dir` (of the descriptor itself when `name` is ""), never following a last symbolic link. */
 export function lstatat(dir: number, name = ""): FileStat {
-  const buffer = Buffer.alloc(256);
+  const buffer = Buffer.allocUnsafe(256);
   const flags = AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW | (name === "" ? AT_EMPTY_PATH : 0);
   if (c.statx(dir, cpath(name), flags, STATX_BASIC_STATS, buffer) < 0)
     throw new SystemError(errno(), "statx", name === "" ? String(dir) : name);

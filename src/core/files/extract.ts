@@ -87,7 +87,6 @@ export class Extractor implements TarHandler, Disposable {
     const path = posix.join(this.#target, name);
     this.#name = path.slice(path.lastIndexOf("/") + 1);
     const dir = this.#directory(path.slice(0, path.lastIndexOf("/")) || "/");
-    const merge = this.#makeRoom(dir, path, entry);
     this.#dir = dir;
     this.#path = path;
     this.#entry = entry;
@@ -98,7 +97,7 @@ export class Extractor implements TarHandler, Disposable {
         );
         break;
       case "directory":
-        if (!merge) this.#replacing(dir, path, () => mkdirat(dir, this.#name, 0o700));
+        this.#makeDirectory(dir, path);
         this.#dressDirectory(dir, path, entry);
         break;
       case "link":
@@ -184,34 +183,33 @@ export class Extractor implements TarHandler, Disposable {
     return this.#parent.fd;
   }
 
-  /** Clears the member's place; true when a directory is there that it merges with. */
-  #makeRoom(dir: number, path: string, entry: TarEntry): boolean {
-    const there = tryLstatat(dir, this.#name);
-    if (!there) return false;
-    const isDirectory = there.kind === "directory";
-    const wantsDirectory = entry.kind === "directory";
-    if (isDirectory && wantsDirectory) return true;
-    if (this.#options.noOverwriteDirNonDir && isDirectory) {
-      throw invalid(
-        `cannot overwrite directory ${JSON.stringify(path)} with non-directory ${JSON.stringify(this.#target)}`,
-      );
+  /** Makes a directory, or takes the one that is there. */
+  #makeDirectory(dir: number, path: string): void {
+    for (let attempt = 1; ; attempt++) {
+      if (!taken(() => mkdirat(dir, this.#name, 0o700), attempt)) return;
+      const there = tryLstatat(dir, this.#name);
+      if (there?.kind === "directory") return;
+      if (there && this.#options.noOverwriteDirNonDir) {
+        throw invalid(
+          `cannot overwrite non-directory ${JSON.stringify(path)} with directory ${JSON.stringify(this.#target)}`,
+        );
+      }
+      this.#remove(dir, path);
     }
-    if (this.#options.noOverwriteDirNonDir && wantsDirectory) {
-      throw invalid(
-        `cannot overwrite non-directory ${JSON.stringify(path)} with directory ${JSON.stringify(this.#target)}`,
-      );
-    }
-    this.#remove(dir, path);
-    return false;
   }
 
+  /** Makes anything else; what is in its place goes first. Mostly nothing is, so that is not looked for. */
   #replacing<R>(dir: number, path: string, make: () => R): R {
+    let made: R | undefined;
     for (let attempt = 1; ; attempt++) {
-      try {
-        return make();
-      } catch (error) {
-        const taken = error instanceof SystemError && error.code === "EEXIST";
-        if (!taken || attempt >= replaceAttempts) throw error;
+      const inTheWay = taken(() => {
+        made = make();
+      }, attempt);
+      if (!inTheWay) return made as R;
+      if (this.#options.noOverwriteDirNonDir && tryLstatat(dir, this.#name)?.kind === "directory") {
+        throw invalid(
+          `cannot overwrite directory ${JSON.stringify(path)} with non-directory ${JSON.stringify(this.#target)}`,
+        );
       }
       this.#remove(dir, path);
     }
@@ -311,6 +309,17 @@ export class Extractor implements TarHandler, Disposable {
         if (code !== "EOPNOTSUPP" && !(code === "EPERM" && key.startsWith("user."))) throw error;
       }
     }
+  }
+}
+
+/** True when the name is there already; gives up when somebody keeps putting something there. */
+function taken(make: () => void, attempt: number): boolean {
+  try {
+    make();
+    return false;
+  } catch (error) {
+    if (!(error instanceof SystemError) || error.code !== "EEXIST" || attempt >= replaceAttempts) throw error;
+    return true;
   }
 }
 

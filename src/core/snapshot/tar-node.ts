@@ -52,8 +52,13 @@ export class TarNodes {
       const fd = openFile(dir, name, stat);
       if (fd === undefined) return;
       try {
-        yield tarHeader({ ...common, kind, size: stat.size, xattrs });
-        yield* content(fd, stat.size);
+        const header = tarHeader({ ...common, kind, size: stat.size, xattrs });
+        if (stat.size <= smallFile) {
+          yield smallMember(header, fd, stat.size);
+        } else {
+          yield header;
+          yield* content(fd, stat.size);
+        }
       } finally {
         closeFd(fd);
       }
@@ -117,15 +122,27 @@ function openFile(dir: number, name: string, stat: FileStat): number | undefined
   }
 }
 
+/** Files of this size are there sooner than a thread's answer, and go as one piece. */
+const smallFile = 1 << 16;
+
+function smallMember(header: Uint8Array, fd: number, size: number): Uint8Array {
+  const padding = tarPadding(size).length;
+  // Zeros already, as far as the file turns out to be shorter.
+  const whole = Buffer.alloc(header.length + size + padding);
+  whole.set(header);
+  for (let at = 0; at < size; ) {
+    const length = readSync(fd, whole, header.length + at, size - at, null);
+    if (length === 0) break;
+    at += length;
+  }
+  return whole;
+}
+
 async function* content(fd: number, size: number): AsyncGenerator<Uint8Array, void, undefined> {
   let left = size;
   while (left > 0) {
     const buffer = Buffer.allocUnsafe(Math.min(left, 1 << 20));
-    // A small file is there sooner than a thread's answer.
-    const bytesRead =
-      size <= 1 << 16
-        ? readSync(fd, buffer, 0, buffer.length, null)
-        : (await readAsync(fd, buffer, 0, buffer.length, null)).bytesRead;
+    const { bytesRead } = await readAsync(fd, buffer, 0, buffer.length, null);
     if (bytesRead === 0) break;
     left -= bytesRead;
     yield buffer.subarray(0, bytesRead);
