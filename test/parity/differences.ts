@@ -135,4 +135,39 @@ export const differences: readonly Difference[] = [
     stderr:
       "Error response from daemon: invalid restart policy: maximum retry count can only be used with 'on-failure'",
   }),
+  ...[
+    ["mounts in inspect", "volume ls -q -f nosuch=false"],
+    ["network settings of a running container", "network ls -f nosuch=1 --format {{.Name}}"],
+    ["ps and its filters", "ps -a --format {{.Names}} -f nosuch=1"],
+    ["ps and its filters", "container prune -f --filter nosuch=1"],
+  ].map(([scenario = "", command = ""]) =>
+    newer(scenario, command, { stderr: "Error response from daemon: invalid filter 'nosuch'" }),
+  ),
+  newer("ps and its filters", "ps -a --format {{.Names}} -f status=nosuch", {
+    stderr:
+      "Error response from daemon: invalid filter 'status=nosuch': invalid value for state (nosuch): must be one of created, running, paused, restarting, removing, exited, dead",
+  }),
+  newer("ps and its filters", "ps -a --format {{.Names}} -f health=nosuch", {
+    stderr:
+      "Error response from daemon: invalid filter 'health=nosuch': invalid value for health (nosuch): must be one of none, starting, healthy, unhealthy",
+  }),
+  newer("ps and its filters", "ps -a --format {{.Names}} -f exited=x", {
+    stderr:
+      "Error response from daemon: invalid filter 'exited=x': strconv.Atoi: parsing \"x\": invalid syntax",
+  }),
+  newer("ps and its filters", "ps -a --format {{.Names}} -f since=nosuch", {
+    stderr: "Error response from daemon: No such container: nosuch",
+  }),
+  newer("ps and its filters", "ps -a --format {{.Names}} -f publish=x", {
+    stderr:
+      "Error response from daemon: error while looking up for publish x: invalid start port 'x': invalid syntax",
+  }),
+  newer("network settings of a running container", "network rm nn", {
+    stderr:
+      'Error response from daemon: error while removing network: network nn has active endpoints (name:"pp" id:"<short>")',
+  }),
+  newer("network settings of a running container", "network connect --ip 10.9.9.9 nn pp", {
+    stderr:
+      "Error response from daemon: invalid endpoint settings:\nno configured subnet contains IP address 10.9.9.9",
+  }),
 ];

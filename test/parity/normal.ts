@@ -12,6 +12,16 @@ export function normal(text: string): string {
       .replace(/^time="[^"]*" /gm, "")
       .replace(/\/tmp\/tug-[\w-]+/g, "<root>")
       .replaceAll("crun create failed", "runc create failed")
+      .replaceAll('"Runtime":"crun"', '"Runtime":"runc"')
+      // In whole HostConfigs: Docker masks more paths since, and calls the default network by its name.
+      .replace(/"MaskedPaths":\[[^\]]+\]/g, '"MaskedPaths":[<paths>]')
+      .replaceAll('"NetworkMode":"default"', '"NetworkMode":"bridge"')
+      .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g, (time) =>
+        time.startsWith("0001") ? "<never>" : "<time>",
+      )
+      .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [+-]\d{4} \w+/g, "<time>")
+      .replace(/\b02:42(?::[0-9a-f]{2}){4}\b/g, "<mac>")
+      .replace(/^Total reclaimed space: .*$/gm, "Total reclaimed space: <size>")
       .replace(/[ \t]+$/gm, "")
       .trimEnd()
   );

@@ -4,7 +4,10 @@ import { type Result, run, TestDaemon } from "../harness/daemon.ts";
 import { RealDocker } from "../harness/real-docker.ts";
 import { differences } from "./differences.ts";
 import { normal } from "./normal.ts";
+import { operations } from "./operations.ts";
+import { options } from "./options.ts";
 import { scenarios } from "./scenarios.ts";
+import { shapes } from "./shapes.ts";
 
 /** The same client tells the same story to Tug and to Debian's dockerd; outputs and exit codes must agree. */
 const missing = RealDocker.missing();
@@ -39,7 +42,7 @@ async function tell(
 }
 
 describe.skipIf(missing !== undefined || !existsSync(client))("parity with the real Docker", () => {
-  for (const scenario of scenarios) {
+  for (const scenario of [...scenarios, ...shapes, ...operations, ...options]) {
     test(scenario.name, async () => {
       const [theirs, ours] = await Promise.all([
         tell(docker.host, scenario.steps, scenario.input),

@@ -27,6 +27,7 @@ function plan(host: HostConfig, config: ContainerConfig = {}) {
     exists: (path) => path === "/there",
     imageId: () => "sha256:1" as ImageId,
     randomVolumeName: () => "random",
+    daemonRoot: "/var/lib/tug",
   });
 }
 
@@ -80,4 +81,14 @@ test("bad specifications are refused", () => {
   const volume = { Type: "volume", Source: "vol", Target: "/x", VolumeOptions: { Subpath: "../up" } };
   expect(() => plan({ Mounts: [volume] })).toThrow("subpath must be a relative path within the volume");
   expect(() => plan({ Mounts: [{ Type: "odd", Target: "/x" }] })).toThrow("mount type unknown");
+});
+
+test("a bind that holds the daemon's root follows its unmounts", () => {
+  const propagation = (bind: string) => (plan({ Binds: [bind] })[0] as { propagation: string }).propagation;
+  expect(propagation("/:/host")).toBe("rslave");
+  expect(propagation("/var/lib/tug/volumes:/v:rshared")).toBe("rshared");
+  expect(propagation("/var/lib/tugboat:/v")).toBe("rprivate");
+  expect(() => propagation("/var:/v:private")).toThrow(
+    'must use either propagation mode "rslave" or "rshared" when mount source is within the daemon root',
+  );
 });

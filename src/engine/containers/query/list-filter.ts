@@ -152,10 +152,10 @@ function shownPorts(record: ContainerRecord): readonly (readonly [string, string
   if (!isAlive(record)) return [];
   const { config, host } = record.definition;
   const map = portMap(config, host, Object.values(record.state.endpoints));
-  return Object.entries(map).flatMap(([port, bindings]) => {
+  return Object.entries(map).flatMap(([port, bindings]): (readonly [string, string | undefined])[] => {
     const protocol = port.slice(port.indexOf("/"));
-    if (!bindings) return [[port, undefined] as const];
-    return bindings.map(({ HostPort }) => [port, `${HostPort}${protocol}`] as const);
+    if (!bindings) return [[port, undefined]];
+    return bindings.map(({ HostPort }) => [port, `${HostPort}${protocol}`]);
   });
 }
 
@@ -163,7 +163,10 @@ function portSet(filter: string, values: readonly string[]): ReadonlySet<string>
   return new Set(
     values.flatMap((value) => {
       if (value.includes(":")) throw invalid(`filter for '${filter}' should not contain ':': ${value}`);
+      const [first = ""] = value.split(/[-/]/);
+      const wrong = /^\d+$/.test(first) ? undefined : `invalid start port '${first}': invalid syntax`;
       try {
+        if (wrong) throw invalid(wrong);
         return parsePortKeys(value).map(({ port, protocol }) => `${port}/${protocol}`);
       } catch (error) {
         throw invalid(`error while looking up for ${filter} ${value}: ${messageOf(error)}`, error);
