@@ -1,6 +1,7 @@
 import { TugError } from "../base/lib/errors.ts";
 import { EPOLLIN, EPOLLOUT, type EventLoop } from "../base/sys/epoll.ts";
 import { SystemError } from "../base/sys/libc.ts";
+import type { LowDescriptors } from "../base/sys/low-descriptors.ts";
 import { inNetworkNamespace, openNetworkNamespace } from "../base/sys/netns.ts";
 import { openNftables } from "../base/sys/nftables.ts";
 import { processStat } from "../base/sys/pidfd.ts";
@@ -37,6 +38,8 @@ export interface SandboxDeps {
   readonly loop: EventLoop;
   readonly zone: Zone;
   readonly upstream: Upstream;
+  /** For libnftables: a host with many containers has no small numbers left. */
+  readonly low: LowDescriptors;
   /** Called for each query, before it is answered. */
   readonly onQuery: () => void;
   /** The process ended. */
@@ -111,15 +114,17 @@ export class SandboxResolver implements Disposable {
         }
       }
     `;
-    using nft = openNftables();
-    try {
-      nft.run(table);
-    } catch (error) {
-      // Left by a resolver that was killed. Not deleted on suspicion: closing the context would then wait some 10 ms for a grace
-      // period of the kernel (nf_tables flushes its deletions when a netlink socket goes).
-      if (!(error instanceof TugError)) throw error;
-      nft.run(`delete table ip tug-dns\n${table}`);
-    }
+    this.#deps.low.lend(() => {
+      using nft = openNftables();
+      try {
+        nft.run(table);
+      } catch (error) {
+        // Left by a resolver that was killed. Not deleted on suspicion: closing the context would then wait some 10 ms for a grace
+        // period of the kernel (nf_tables flushes its deletions when a netlink socket goes).
+        if (!(error instanceof TugError)) throw error;
+        nft.run(`delete table ip tug-dns\n${table}`);
+      }
+    });
     return [udp, tcp];
   }
 

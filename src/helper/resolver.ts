@@ -1,6 +1,7 @@
 import { writeSync } from "node:fs";
 import { messageOf } from "../base/lib/errors.ts";
 import { EventLoop, type Timer } from "../base/sys/epoll.ts";
+import { LowDescriptors } from "../base/sys/low-descriptors.ts";
 import type { DnsContainer, DnsRequest } from "../core/network/dns/protocol.ts";
 import { Zone } from "../core/network/dns/zone.ts";
 import { ControlSocket } from "./resolver-control.ts";
@@ -27,6 +28,7 @@ export async function runResolver(args: readonly string[]): Promise<number> {
   process.on("SIGHUP", () => undefined);
   process.on("SIGINT", () => undefined);
   using loop = new EventLoop((error) => console.error(`resolver: ${messageOf(error)}`));
+  using low = new LowDescriptors();
   const zone = new Zone();
   const upstream = new Upstream(loop, hostFile);
   const sandboxes = new Map<string, { readonly key: string; readonly sandbox: SandboxResolver }>();
@@ -55,6 +57,7 @@ export async function runResolver(args: readonly string[]): Promise<number> {
         loop,
         zone,
         upstream,
+        low,
         onQuery: tidyLater,
         onGone: () => drop(container.id),
       });

@@ -26,19 +26,26 @@ export function openNetfilterSocket(): NetlinkSocket {
 }
 
 /**
- * Forgets UDP flows sent to a port of this host. UDP has no connections, so a flow that was tracked before its port was
+ * Forgets UDP flows sent to these ports of this host. UDP has no connections, so a flow that was tracked before its port was
  * published (or after) goes on with the old translation for as long as packets keep coming. Returns how many there were.
+ * The kernel walks its whole table for a listing, so all ports are asked for at once.
  */
-export function forgetUdpFlows(netlink: NetlinkSocket, family: 4 | 6, port: number): number {
+export function forgetUdpFlows(netlink: NetlinkSocket, family: 4 | 6, ports: ReadonlySet<number>): number {
+  const [port, another] = ports;
+  if (port === undefined) return 0;
   const about = `conntrack udp ${port}`;
+  const single = another === undefined;
   const dump = new NetlinkMessage(IPCTNL_MSG_CT_GET, NLM_F_DUMP, header(family), about)
     .nested(CTA_TUPLE_ORIG, (tuple) =>
-      tuple.nested(CTA_TUPLE_PROTO, (proto) =>
-        proto.u8(CTA_PROTO_NUM, IPPROTO_UDP).bytes(CTA_PROTO_DST_PORT, portBytes(port)),
-      ),
+      tuple.nested(CTA_TUPLE_PROTO, (proto) => {
+        proto.u8(CTA_PROTO_NUM, IPPROTO_UDP);
+        if (single) proto.bytes(CTA_PROTO_DST_PORT, portBytes(port));
+      }),
     )
     .nested(CTA_FILTER, (filter) =>
-      filter.u32(CTA_FILTER_ORIG_FLAGS, F_PROTO_NUM | F_DST_PORT).u32(CTA_FILTER_REPLY_FLAGS, 0),
+      filter
+        .u32(CTA_FILTER_ORIG_FLAGS, single ? F_PROTO_NUM | F_DST_PORT : F_PROTO_NUM)
+        .u32(CTA_FILTER_REPLY_FLAGS, 0),
     );
   const deletions = netlink.request(dump).flatMap((reply) => {
     const found = attributes(reply.payload, 4);
@@ -47,7 +54,7 @@ export function forgetUdpFlows(netlink: NetlinkSocket, family: 4 | 6, port: numb
     const fields = proto && attributes(proto);
     // Kernels before 5.8 know no filter and list everything.
     if (!tuple || fields?.get(CTA_PROTO_NUM)?.[0] !== IPPROTO_UDP) return [];
-    if (fields.get(CTA_PROTO_DST_PORT)?.readUInt16BE(0) !== port) return [];
+    if (!ports.has(fields.get(CTA_PROTO_DST_PORT)?.readUInt16BE(0) ?? 0)) return [];
     const message = new NetlinkMessage(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, header(family), about);
     message.nested(CTA_TUPLE_ORIG, (copy) => copy.raw(tuple));
     const id = found.get(CTA_ID);

@@ -37,6 +37,8 @@ export class Firewall implements Disposable {
     this.#netfilter = netfilter;
     this.#state = state;
     this.#log = log;
+    // At once, while descriptor numbers are small: libnftables waits with select(2).
+    this.#nft = openNftables();
   }
 
   get nft(): Nftables {

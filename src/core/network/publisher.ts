@@ -63,30 +63,20 @@ export class Publisher {
         ]),
       );
     this.#deps.firewall.change(elements(before), elements(after));
-    const flows = (endpoints: readonly EndpointRecord[]) =>
-      new Map(
-        endpoints.flatMap((endpoint) =>
-          endpoint.ports
-            .filter((port) => port.protocol === "udp" && port.hostPort !== undefined)
-            .map((port) => {
-              const family = port.hostIp.includes(":") ? 6 : 4;
-              return [
-                `${family} ${port.hostPort} ${endpoint.id}`,
-                { family, port: port.hostPort ?? 0 },
-              ] as const;
-            }),
-        ),
-      );
-    const [old, now] = [flows(before), flows(after)];
-    for (const [key, { family, port }] of old) if (!now.has(key)) this.#forgetFlows(family, port);
-    for (const [key, { family, port }] of now) if (!old.has(key)) this.#forgetFlows(family, port);
+    const [old, now] = [udpPorts(before), udpPorts(after)];
+    for (const family of [4, 6] as const) {
+      const changed = [...old, ...now]
+        .filter(([key, port]) => port.family === family && old.has(key) !== now.has(key))
+        .map(([, { port }]) => port);
+      this.#forgetFlows(family, new Set(changed));
+    }
   }
 
-  #forgetFlows(family: 4 | 6, port: number): void {
+  #forgetFlows(family: 4 | 6, ports: ReadonlySet<number>): void {
     try {
-      forgetUdpFlows(this.#deps.conntrack, family, port);
+      forgetUdpFlows(this.#deps.conntrack, family, ports);
     } catch (error) {
-      if (!isUntracked(error)) this.#deps.log.warn("UDP flows not forgotten", { port, error });
+      if (!isUntracked(error)) this.#deps.log.warn("UDP flows not forgotten", { ports: [...ports], error });
     }
   }
 
@@ -126,4 +116,19 @@ export class Publisher {
     this.#nextEphemeral = plan.nextEphemeral;
     return plan.ports;
   }
+}
+
+/** The UDP publications of a container, each with the endpoint it leads to. */
+function udpPorts(
+  endpoints: readonly EndpointRecord[],
+): ReadonlyMap<string, { readonly family: 4 | 6; readonly port: number }> {
+  const found = new Map<string, { readonly family: 4 | 6; readonly port: number }>();
+  for (const endpoint of endpoints) {
+    for (const { protocol, hostIp, hostPort } of endpoint.ports) {
+      if (protocol !== "udp" || hostPort === undefined) continue;
+      const family = hostIp.includes(":") ? 6 : 4;
+      found.set(`${family} ${hostPort} ${endpoint.id}`, { family, port: hostPort });
+    }
+  }
+  return found;
 }
