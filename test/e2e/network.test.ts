@@ -95,6 +95,7 @@ describe("published ports", () => {
     const pid = await daemon.ok(["inspect", "-f", "{{.State.Pid}}", "udp"]);
     // busybox has no UDP server: one of ours listens inside the container's network namespace.
     const script =
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the other program's template
       "await Bun.udpSocket({ port: 9999, socket: { data: (s, d, p, a) => s.send(`echo ${d}`, p, a) } }); console.log('ready');";
     const server = Bun.spawn(["nsenter", "-t", pid, "-n", process.execPath, "-e", script], {
       stdio: ["ignore", "pipe", "inherit"],

@@ -77,7 +77,8 @@ export class Body {
       this.#mode = "chunked";
       this.#left = 0;
     } else if (length !== undefined) {
-      if (!/^\d{1,15}$/.test(length)) throw new TugError("unavailable", "malformed length in the daemon's reply");
+      if (!/^\d{1,15}$/.test(length))
+        throw new TugError("unavailable", "malformed length in the daemon's reply");
       this.#mode = "length";
       this.#left = Number(length);
     } else {
