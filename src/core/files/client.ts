@@ -132,14 +132,17 @@ class Run implements AsyncDisposable {
     if (request.op !== "put") this.#child.stdin.end();
   }
 
-  /** Sends the tar while the helper takes it; stops quietly when the helper has ended, whose reply then says why. */
+  /** Sends the tar while the helper takes it; stops quietly when the helper takes no more, whose reply then says why. */
   async send(tar: AsyncIterable<Uint8Array>): Promise<void> {
-    let ended = false;
-    const exit = this.#child.exited.then(() => {
-      ended = true;
-    });
     const { stdin } = this.#child;
-    let flushed: unknown;
+    let ended = false;
+    const end = () => {
+      ended = true;
+    };
+    const exit = this.#child.exited.then(end);
+    // A broken pipe is the helper's end as well.
+    const settled = (work: unknown) => Promise.race([exit, Promise.resolve(work).then(() => undefined, end)]);
+    let flushed: Promise<void> = Promise.resolve();
     let written = 0;
     for await (const chunk of tar) {
       if (ended) return;
@@ -147,12 +150,12 @@ class Run implements AsyncDisposable {
       written += chunk.length;
       if (written < batch) continue;
       // One batch goes out while the next comes in.
-      await Promise.race([exit, flushed]);
-      flushed = stdin.flush();
+      await flushed;
+      flushed = settled(stdin.flush());
       written = 0;
     }
-    await Promise.race([exit, flushed]);
-    await Promise.race([exit, stdin.end()]);
+    await flushed;
+    if (!ended) await settled(stdin.end());
   }
 
   async stat(): Promise<PathStat> {

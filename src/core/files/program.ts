@@ -13,7 +13,7 @@ import { confineWritesTo } from "../../base/sys/landlock.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import { walkTree } from "../../base/sys/walk.ts";
 import { lookupUser } from "../runtime/user.ts";
-import { snapshotChanges } from "../snapshot/changes.ts";
+import { listChanges, snapshotChanges } from "../snapshot/changes.ts";
 import { diffTar } from "../snapshot/diff.ts";
 import { TarNodes } from "../snapshot/tar-node.ts";
 import { archiveOf, statView } from "./archive.ts";
@@ -48,7 +48,7 @@ async function serve(
 ): Promise<{ readonly diffId?: string }> {
   switch (request.op) {
     case "changes":
-      out.reply({ kind: "changes", changes: listChanges(request) });
+      out.reply({ kind: "changes", changes: listChanges(request.layout, { ignored: new Set(request.ignored) }) });
       return {};
     case "layer":
       return { diffId: await writeLayer(request, out) };
@@ -132,21 +132,6 @@ function refuseReadOnly(request: FilesRequest & { readonly op: "put" }, target: 
     .sort((a, b) => b.target.length - a.target.length)[0];
   if (mount?.readonly) throw invalid("mounted volume is marked read-only");
   if (!mount && request.readonlyRootfs) throw invalid("container rootfs is marked read-only");
-}
-
-function listChanges(request: FilesRequest & { readonly op: "changes" }): readonly ListedChange[] {
-  const listed = new Map<string, ListedChange["kind"]>();
-  for (const change of snapshotChanges(request.layout, { ignored: new Set(request.ignored) })) {
-    if (change.path === "" || (change.kind !== "deleted" && change.quiet)) continue;
-    listed.set(`/${change.path}`, change.kind);
-  }
-  for (const path of [...listed.keys()]) {
-    for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) {
-      const above = path.slice(0, at);
-      if (!listed.has(above)) listed.set(above, "changed");
-    }
-  }
-  return [...listed].map(([path, kind]) => ({ kind, path })).sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 /** The changes as a gzip'd layer; returns the hash of the plain tar. */
