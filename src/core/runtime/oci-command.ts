@@ -1,7 +1,9 @@
-import { TugError } from "../../base/lib/errors.ts";
+import { internal, TugError } from "../../base/lib/errors.ts";
+import { criuReason } from "./criu-log.ts";
 
 /** A runtime's command ends in this time or is taken for hung. */
 const TIMEOUT_MS = 60_000;
+const OUTPUT_PATIENCE_MS = 2000;
 
 /** Runs one command of an OCI runtime; throws `internal` with its complaint when it fails. Returns its stdout. */
 export async function runOciCommand(
@@ -17,10 +19,12 @@ export async function runOciCommand(
     timeout: TIMEOUT_MS,
     killSignal: "SIGKILL",
   });
-  const [stdout, stderr, status] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
+  const said = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const status = await child.exited;
+  // A runtime that is a script may have left a child that holds its pipes: that must not hold us.
+  const [stdout, stderr] = await Promise.race([
+    said,
+    Bun.sleep(OUTPUT_PATIENCE_MS).then(() => ["", "its output does not end"] as const),
   ]);
   if (status === 0) return stdout;
   const reason =
@@ -52,6 +56,8 @@ export async function checkpointCommand(
         },
       );
     }
-    throw error;
+    const reason = criuReason(options.image, "dump.log");
+    if (reason === "") throw error;
+    throw internal(`Cannot checkpoint container ${id}: criu: ${reason}`, error);
   }
 }

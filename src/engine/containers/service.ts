@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { notFound } from "../../base/lib/errors.ts";
 import type {
   ContainerCreateResponse,
   ContainerInspectResponse,
@@ -11,6 +9,7 @@ import type {
 } from "../../base/spec/docker/api.gen.ts";
 import type { FilesClient } from "../../core/files/client.ts";
 import { checkpointPath } from "../checkpoints/service.ts";
+import { checkpointDirectory } from "../checkpoints/trusted.ts";
 import { engineMade, wireChanges } from "../files/changes.ts";
 import type { WireFilters } from "../filters/filters.ts";
 import { containerStats, type StatsOptions } from "../stats/stats.ts";
@@ -53,15 +52,8 @@ export class ContainerLifecycle {
     const context = this.#context;
     if (!options.checkpoint) return await startOnRequest(context, id);
     const record = context.store.resolve(id);
-    const checkpoint = checkpointPath(
-      context,
-      record,
-      options.checkpoint,
-      options.checkpointDir || undefined,
-    );
-    if (!existsSync(checkpoint)) {
-      throw notFound(`checkpoint ${options.checkpoint} does not exist for container ${id}`);
-    }
+    const path = checkpointPath(context, record, options.checkpoint, options.checkpointDir || undefined);
+    const checkpoint = await checkpointDirectory(path, options.checkpoint, id);
     await startOnRequest(context, id, { checkpoint });
   }
 
