@@ -8,6 +8,7 @@ import { loadConfig } from "./config/config.ts";
 import type { OptionValues } from "./config/values.ts";
 import { lockDataRoot, writePidFile } from "./exclusive.ts";
 import { listenAll } from "./listen.ts";
+import { giveBackMemory } from "./memory.ts";
 import { notifyServiceManager } from "./notify.ts";
 import { adjustableLog, type LiveConfig, reloadConfig } from "./reload.ts";
 
@@ -44,6 +45,7 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
     const reloaded = reloadConfig(flags, config, { log, setLevel });
     if (reloaded) engine.announce("reload", reloaded);
   });
+  stack.use(giveBackMemory());
   const signal = await stopped;
   log.info("Processing signal", { signal });
   notifyServiceManager("STOPPING=1");
