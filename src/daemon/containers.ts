@@ -17,7 +17,7 @@ import type { VolumeStore } from "../core/volume/volume.ts";
 import type { ContainerContext, ContainerDefaults, ContainerHooks } from "../engine/containers/context.ts";
 import { LiveTable } from "../engine/containers/live.ts";
 import type { ContainerRecord } from "../engine/containers/record.ts";
-import type { SecretSource } from "../engine/containers/start/secrets.ts";
+import type { SecretSource } from "../engine/containers/secret-source.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
 import type { EventPublisher } from "../engine/events/event.ts";
 import { ExecService } from "../engine/exec/service.ts";

@@ -12,7 +12,7 @@ import type { VolumeStore } from "../../core/volume/volume.ts";
 import type { EventPublisher } from "../events/event.ts";
 import type { LiveTable } from "./live.ts";
 import type { ContainerRecord } from "./record.ts";
-import type { SecretSource } from "./start/secrets.ts";
+import type { SecretSource } from "./secret-source.ts";
 import type { ContainerStore } from "./store.ts";
 
 /** What every operation on containers works with; the daemon composes it once. */

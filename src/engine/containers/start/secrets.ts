@@ -6,12 +6,7 @@ import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
 import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ContainerContext } from "../context.ts";
 import type { ContainerRecord } from "../record.ts";
-
-/** What containers need of the secret service. */
-export interface SecretSource {
-  resolve(reference: string): { readonly id: string; readonly name: string };
-  reveal(id: string): Uint8Array;
-}
+import type { SecretSource } from "../secret-source.ts";
 
 const defaultMode = 0o400;
 const directory = "/run/secrets";
