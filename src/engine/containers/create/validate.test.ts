@@ -14,7 +14,7 @@ test("a config that cannot work is refused before anything is made", () => {
     [{ Env: ["=x"] }, "invalid environment variable: =x"],
     [{ Env: ["A=\0"] }, "invalid environment variable"],
     [{ StopSignal: "NOSUCH" }, "invalid signal: NOSUCH"],
-    [{ Hostname: "x".repeat(64) }, "invalid hostname format"],
+    [{ Hostname: "x".repeat(65) }, "hostname"],
     [{ Healthcheck: { Interval: 5 } }, "Interval in Healthcheck cannot be less than 1ms"],
     [{ Healthcheck: { Retries: -1 } }, "Retries in Healthcheck cannot be negative"],
   ];
