@@ -149,6 +149,29 @@ test("what does not fit is said so, and the container goes on", async () => {
   expect(await sh("cc", "rm /mem/big; echo more >/mem/x; cat /mem/x")).toBe("more");
 });
 
+test("copies that fail or are given up leave no descriptor, process or complaint in the daemon", async () => {
+  await sleeper("cc", "--tmpfs", "/mem:size=100k");
+  const body = Buffer.alloc(4 << 20, "not a tar ");
+  const before = daemon.fdCount();
+  for (let round = 0; round < 10; round++) {
+    const put = await fetch("http://tug/containers/cc/archive?path=/", {
+      unix: daemon.socket,
+      method: "PUT",
+      body,
+    });
+    expect(put.status).toBe(500);
+    const abort = new AbortController();
+    const get = await fetch("http://tug/containers/cc/archive?path=/", {
+      unix: daemon.socket,
+      signal: abort.signal,
+    });
+    await get.body?.getReader().read();
+    abort.abort();
+  }
+  await eventually("descriptors are back", () => daemon.fdCount() <= before + 2);
+  expect(daemon.log).not.toContain("unhandled");
+});
+
 test("no program of the image is run to unpack or look something up", async () => {
   await sleeper("cc");
   const evil = "#!/bin/sh\\ntouch /ran; cat";

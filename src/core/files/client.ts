@@ -1,4 +1,5 @@
 import { internal, TugError } from "../../base/lib/errors.ts";
+import { errnoOf } from "../../base/lib/storage-error.ts";
 import type { SnapshotLayout } from "../snapshot/snapshotter.ts";
 import { type FramePart, frameHeader, jsonFrame, readFrames } from "./frames.ts";
 import {
@@ -127,9 +128,14 @@ class Run implements AsyncDisposable {
     this.#kill = () => this.#child.kill("SIGKILL");
     signal?.addEventListener("abort", this.#kill, { once: true });
     const bytes = Buffer.from(JSON.stringify(request));
-    this.#child.stdin.write(Buffer.concat([frameHeader(jsonFrame, bytes.length), bytes]));
-    this.#child.stdin.flush();
-    if (request.op !== "put") this.#child.stdin.end();
+    const { stdin } = this.#child;
+    for (const work of [
+      stdin.write(Buffer.concat([frameHeader(jsonFrame, bytes.length), bytes])),
+      request.op === "put" ? stdin.flush() : stdin.end(),
+    ]) {
+      // A helper that died before it read this is noticed by its silence.
+      Promise.resolve(work).catch(() => undefined);
+    }
   }
 
   /** Sends the tar while the helper takes it; stops quietly when the helper takes no more, whose reply then says why. */
@@ -142,16 +148,16 @@ class Run implements AsyncDisposable {
     const exit = this.#child.exited.then(end);
     // A broken pipe is the helper's end as well.
     const settled = (work: unknown) => Promise.race([exit, Promise.resolve(work).then(() => undefined, end)]);
-    let flushed: Promise<void> = Promise.resolve();
+    let flushed: Promise<unknown> = Promise.resolve();
     let written = 0;
     for await (const chunk of tar) {
       if (ended) return;
-      stdin.write(chunk);
+      const work = settled(stdin.write(chunk));
       written += chunk.length;
       if (written < batch) continue;
       // One batch goes out while the next comes in.
       await flushed;
-      flushed = settled(stdin.flush());
+      flushed = Promise.all([work, settled(stdin.flush())]);
       written = 0;
     }
     await flushed;
@@ -230,5 +236,18 @@ class Run implements AsyncDisposable {
     this.#signal?.removeEventListener("abort", this.#kill);
     if (this.#child.exitCode === null && this.#child.signalCode === null && !this.#done) this.#kill();
     await this.#child.exited;
+    // Both ends of the conversation hold a descriptor until they are closed, read to the end or not.
+    await this.#close(() => this.#child.stdin.end());
+    await this.#close(() => this.#frames.return());
+    await this.#complaint;
+  }
+
+  async #close(end: () => unknown): Promise<void> {
+    try {
+      await end();
+    } catch (error) {
+      // A broken pipe of a helper that is gone; its reply was what counted.
+      if (errnoOf(error) !== "EPIPE") throw error;
+    }
   }
 }

@@ -13,14 +13,14 @@ import { confineWritesTo } from "../../base/sys/landlock.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import { walkTree } from "../../base/sys/walk.ts";
 import { lookupUser } from "../runtime/user.ts";
-import { listChanges, snapshotChanges } from "../snapshot/changes.ts";
+import { listChanges } from "../snapshot/changes.ts";
 import { diffTar } from "../snapshot/diff.ts";
 import { TarNodes } from "../snapshot/tar-node.ts";
 import { archiveOf, statView } from "./archive.ts";
 import { Extractor } from "./extract.ts";
 import { dataFrame, frameHead, frameHeader, jsonFrame } from "./frames.ts";
 import { absolutePath, evaluateLinks } from "./paths.ts";
-import type { FilesReply, FilesRequest, ListedChange } from "./protocol.ts";
+import type { FilesReply, FilesRequest } from "./protocol.ts";
 import { ContainerEnded, type OpenView, openView } from "./view.ts";
 
 /**
@@ -48,7 +48,10 @@ async function serve(
 ): Promise<{ readonly diffId?: string }> {
   switch (request.op) {
     case "changes":
-      out.reply({ kind: "changes", changes: listChanges(request.layout, { ignored: new Set(request.ignored) }) });
+      out.reply({
+        kind: "changes",
+        changes: listChanges(request.layout, { ignored: new Set(request.ignored) }),
+      });
       return {};
     case "layer":
       return { diffId: await writeLayer(request, out) };
