@@ -79,9 +79,3 @@ export interface ContainerDefaults {
   /** What `host-gateway` in --add-host stands for; also host.docker.internal. */
   hostGateway(): string | undefined;
 }
-
-/** What containers need of the secret service. */
-export interface SecretSource {
-  resolve(reference: string): { readonly id: string; readonly name: string };
-  reveal(id: string): Uint8Array;
-}

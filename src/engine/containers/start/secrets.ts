@@ -4,7 +4,7 @@ import { invalid, isCode, messageOf } from "../../../base/lib/errors.ts";
 import type { SecretReference, TugHostConfig } from "../../../base/spec/docker/extensions.ts";
 import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
 import type { SpecMount } from "../../../core/runtime/spec.ts";
-import type { ContainerContext, SecretSource } from "../context.ts";
+import type { ContainerContext } from "../context.ts";
 import type { ContainerRecord } from "../record.ts";
 import type { SecretSource } from "../secret-source.ts";
 
