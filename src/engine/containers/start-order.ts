@@ -1,25 +1,18 @@
 import { messageOf } from "../../base/lib/errors.ts";
 import type { ContainerId } from "../../base/lib/ids.ts";
-import type { Dependency, TugHostConfig } from "../../base/spec/docker/extensions.ts";
 import { healthCheckOf } from "../health/config.ts";
 import type { ContainerContext } from "./context.ts";
+import { type Needed, needsOf } from "./dependencies.ts";
 import { scheduleRestart } from "./lifecycle/exit.ts";
-import { containerOfMode } from "./network-mode.ts";
 import { type ContainerRecord, isAlive, isRunning } from "./record.ts";
 import { startContainer } from "./start/start.ts";
-
-interface Needed {
-  readonly id: ContainerId;
-  readonly condition: NonNullable<Dependency["Condition"]>;
-}
 
 /** Longer than this nobody is waited for at boot: the dependant starts anyway, as it did before it had a dependency. */
 const patienceMs = 5 * 60_000;
 const retryMs = 1000;
 
 /**
- * Starts containers at boot, each after those it needs: the ones whose namespaces it joins, those it links to, and those
- * that --depends-on names with their condition. Containers that need nothing of each other start side by side.
+ * Starts containers at boot, each after those it needs: see `needsOf`. Containers that need nothing of each other start side by side.
  */
 export async function startInOrder(
   context: ContainerContext,
@@ -31,7 +24,7 @@ export async function startInOrder(
     const under = started.get(record.id);
     if (under) return under;
     const path = new Set([...above, record.id]);
-    const needs = needsOf(context, record);
+    const needs = needsOf(context.store, record.definition.host, record.id);
     const work = (async () => {
       for (const need of needs) {
         const other = wanted.get(need.id);
@@ -46,21 +39,6 @@ export async function startInOrder(
     return work;
   };
   await Promise.all(records.map((record) => start(record, new Set())));
-}
-
-function needsOf(context: ContainerContext, record: ContainerRecord): readonly Needed[] {
-  const host: TugHostConfig = record.definition.host;
-  const needs: Needed[] = [];
-  const add = (reference: string | undefined, condition: Needed["condition"]) => {
-    if (!reference) return;
-    const name = reference.replace(/^\//, "");
-    const found = context.store.get(name as ContainerId) ?? context.store.byName(name);
-    if (found && found.id !== record.id) needs.push({ id: found.id, condition });
-  };
-  for (const mode of [host.NetworkMode, host.IpcMode, host.PidMode]) add(containerOfMode(mode), "started");
-  for (const link of host.Links ?? []) add(link.split(":")[0], "started");
-  for (const [name, { Condition }] of Object.entries(host.DependsOn ?? {})) add(name, Condition ?? "started");
-  return needs;
 }
 
 /** Waits until the condition holds, cannot hold any more, or patience ends. */

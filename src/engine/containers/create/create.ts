@@ -17,6 +17,7 @@ import type { Image } from "../../../core/image/image.ts";
 import type { Network } from "../../../core/network/network.ts";
 import { validateResources } from "../../../core/runtime/spec/validate-resources.ts";
 import type { ContainerContext } from "../context.ts";
+import { refuseCircle } from "../dependencies.ts";
 import { emitContainer } from "../events.ts";
 import { parseContainerName, randomName } from "../names.ts";
 import { containerOfMode, parseNetworkMode } from "../network-mode.ts";
@@ -24,9 +25,11 @@ import { type ContainerDefinition, type ContainerRecord, freshState, type MountR
 import { planSecrets } from "../start/secrets.ts";
 import { checkEndpointSettings } from "./endpoint-settings.ts";
 import { normalizeHost } from "./host-defaults.ts";
+import { resolveLinks } from "./links.ts";
 import { mergeImageConfig } from "./merge.ts";
 import { planMounts } from "./mount-plan.ts";
 import { prepareRoot } from "./prepare-root.ts";
+import { checkStorageOptions } from "./storage-options.ts";
 import { validateConfig, validateHost } from "./validate.ts";
 
 export type CreateRequest = Omit<ContainerConfig, "Healthcheck"> & {
@@ -57,6 +60,7 @@ export async function createContainer(
     ? parseContainerName(options.name)
     : randomName((candidate) => store.isTaken(candidate));
   const { definition, warnings } = decide(context, id, request, options);
+  refuseCircle(store, name, definition.host);
   using _name = store.reserve(name, id);
   await using undo = new AsyncDisposableStack();
   const directory = context.paths.dir(id);
@@ -94,13 +98,19 @@ function decide(
   validateConfig(config);
   const checked = validateResources(askedHost, context.facts, { update: false });
   const host = joinContainers(context, normalizeHost(checked.host, defaults, context.facts));
+  host.Links = [...resolveLinks(host, (reference) => findContainer(context, reference))];
+  checkStorageOptions(host.StorageOpt ?? {}, context.snapshots.name);
   const { Secrets: secrets = [] } = askedHost;
   if (secrets.length > 0) Object.assign(host, { Secrets: planSecrets(context.secrets, secrets) });
-  checkLinks(context, host);
   chooseLogDriver(context, host);
   config.Hostname ||= hostnameFor(context, id, host);
   const planned = planMounts(config, host, {
-    mountsOf: (container) => context.store.resolve(container).definition.mounts,
+    mountsOf: (container) => {
+      const found = findContainer(context, container);
+      // "Not found" would tell the client that the image is missing.
+      if (!found) throw invalid(`No such container: ${container}`);
+      return found.definition.mounts;
+    },
     exists: existsSync,
     imageId: (reference) => context.images.resolve(reference).id,
     randomVolumeName: randomId,
@@ -236,31 +246,6 @@ function findNetwork(context: ContainerContext, network: string): Network | unde
   } catch {
     // A network that does not exist yet is an error of `start`, not of `create`, as in Docker.
     return undefined;
-  }
-}
-
-/** Legacy links go to containers that are there, and that have a network of their own; by name or `name:alias`. */
-function checkLinks(context: ContainerContext, host: HostConfig): void {
-  const mode = parseNetworkMode(host.NetworkMode);
-  if (mode.kind === "network" && mode.name !== "bridge") return;
-  for (const link of host.Links ?? []) {
-    const [name = "", ...rest] = link.split(":");
-    if (link === "") throw invalid("empty string specified for links");
-    if (rest.length > 1) throw invalid(`bad format for links: ${link}`);
-    let wanted = name;
-    for (const seen = new Set<string>(); ; ) {
-      const child = findContainer(context, wanted.replace(/^\//, ""));
-      if (!child) throw invalid(`could not get container for ${wanted}: No such container: ${wanted}`);
-      const childMode = parseNetworkMode(child.definition.host.NetworkMode);
-      if (childMode.kind === "host") {
-        throw invalid(
-          "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
-        );
-      }
-      if (childMode.kind !== "container" || seen.has(child.id)) break;
-      seen.add(child.id);
-      wanted = childMode.container;
-    }
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ContainerContext } from "../context.ts";
+import { refuseCircle } from "../dependencies.ts";
 import { type StartChange, startContainer } from "../start/start.ts";
 import { removeContainer } from "./remove.ts";
 
@@ -8,7 +9,9 @@ export async function startOnRequest(
   reference: string,
   change: StartChange = {},
 ): Promise<void> {
-  const { id } = context.store.resolve(reference);
+  const { id, name, definition } = context.store.resolve(reference);
+  // A rename may have closed one since it was made.
+  refuseCircle(context.store, name, definition.host);
   await context.locks.run(id, async () => {
     try {
       await startContainer(context, id, change);
