@@ -148,6 +148,7 @@ function cpusetLists(hierarchy: CgroupHierarchy, cpus: number): { cpus: string; 
 
 const hostDevices: DeviceLookup = {
   node: (path) => deviceAt(path, true),
+  exists: existsSync,
   below(directory) {
     let root: string;
     try {

@@ -95,6 +95,7 @@ export interface HostFacts {
 export interface DeviceLookup {
   /** The node at a path, symlinks followed; undefined when there is none or it is no device. */
   node(path: string): DeviceNode | undefined;
+  exists(path: string): boolean;
   /** All nodes below a directory; undefined when it is none. */
   below(directory: string): readonly DeviceNode[] | undefined;
 }

@@ -191,6 +191,16 @@ export interface ListedChange {
   readonly path: string;
 }
 
+/** A directory with another time only: something was in it for a while, or `touch` was there. Docker says nothing of it. */
+function touched({ before, node, opaque }: Exclude<Change, { kind: "deleted" }>): boolean {
+  return (
+    !opaque &&
+    before?.kind === "directory" &&
+    node.stat.kind === "directory" &&
+    sameNode({ ...before, mtime: node.stat.mtime }, node.stat)
+  );
+}
+
 /**
  * What `docker diff` shows, sorted by path: a directory that is only the way to a change counts as changed, one that is as it
  * was and has no change in it does not count at all.
@@ -200,7 +210,7 @@ export function listChanges(layout: SnapshotLayout, options: ChangesOptions = {}
   const quiet = new Map<string, ListedChange["kind"]>();
   for (const change of snapshotChanges(layout, options)) {
     if (change.path === "") continue;
-    const into = change.kind !== "deleted" && change.quiet ? quiet : listed;
+    const into = change.kind !== "deleted" && (change.quiet || touched(change)) ? quiet : listed;
     into.set(change.path, change.kind);
   }
   for (const path of [...listed.keys()]) {

@@ -65,7 +65,7 @@ export class ExecService {
       endedAt: 0,
     });
     containers.live.of(record.id).execIds.add(id);
-    emitContainer(containers, record, `exec_create: ${request.Cmd.join(" ")}`, { execID: id });
+    emitContainer(containers, record, `exec_create: ${spelled(request)}`, { execID: id });
     return { Id: id };
   }
 
@@ -108,7 +108,7 @@ export class ExecService {
     const { containers } = this.#deps;
     const tty = exec.request.Tty ?? false;
     const process = await this.#process(record, exec, consoleSize);
-    emitContainer(containers, record, `exec_start: ${(exec.request.Cmd ?? []).join(" ")}`, {
+    emitContainer(containers, record, `exec_start: ${spelled(exec.request)}`, {
       execID: exec.id,
     });
     const running = await containers.runtime.exec({
@@ -284,6 +284,12 @@ export class ExecService {
       ...(size ? { consoleSize: size } : {}),
     });
   }
+}
+
+/** As events spell a command: with a space after the program, arguments or not. */
+function spelled(request: ExecRequest): string {
+  const [program = "", ...args] = request.Cmd ?? [];
+  return `${program} ${args.join(" ")}`;
 }
 
 /** The container's environment under the request's; HOME follows another user. */

@@ -35,9 +35,7 @@ test("every configuration instruction changes what it names and nothing else", (
 
 test("instructions that build are refused, as are unknown ones", () => {
   expect(() => applyConfigChanges({}, ["RUN true"])).toThrow("run is not a valid change command");
-  expect(() => applyConfigChanges({}, ["FROB x"])).toThrow(
-    "dockerfile parse error line 1: unknown instruction: FROB",
-  );
+  expect(() => applyConfigChanges({}, ["FROB x"])).toThrow("frob is not a valid change command");
   expect(() => applyConfigChanges({}, ["ENV A"])).toThrow("ENV must have two arguments");
   expect(() => applyConfigChanges({}, ["EXPOSE 99999"])).toThrow("invalid containerPort: 99999");
 });

@@ -110,7 +110,7 @@ function mappedDevices(
   const node = facts.devices.node(source);
   const nodes = node ? [{ node, path: target }] : nodesBelow(source, target, facts);
   if (nodes.length === 0) {
-    const why = facts.devices.below(source) === undefined ? "no such file or directory" : "not a device node";
+    const why = facts.devices.exists(source) ? "not a device node" : "no such file or directory";
     throw new TugError(
       "internal",
       `error gathering device information while adding custom device ${JSON.stringify(source)}: ${why}`,

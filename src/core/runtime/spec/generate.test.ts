@@ -58,6 +58,7 @@ const facts: HostFacts = {
   },
   devices: {
     node: (path) => nodes.find((entry) => entry.path === path),
+    exists: (path) => path === "/etc/passwd" || nodes.some((entry) => entry.path === path),
     below: (directory) =>
       directory.startsWith("/dev")
         ? nodes.filter((entry) => entry.path.startsWith(`${directory}/`))

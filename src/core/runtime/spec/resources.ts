@@ -89,7 +89,11 @@ function blockIO(host: HostConfig, facts: HostFacts): Readonly<Record<string, un
 
 function blockDevice(path: string, facts: HostFacts): { readonly major: number; readonly minor: number } {
   const node = facts.devices.node(path);
-  if (!node) throw invalid(`no such file or directory: ${path}`);
+  if (!node) {
+    throw invalid(
+      facts.devices.exists(path) ? `${path}: not a device node` : `stat ${path}: no such file or directory`,
+    );
+  }
   return { major: node.major, minor: node.minor };
 }
 

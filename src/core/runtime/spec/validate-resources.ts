@@ -100,7 +100,8 @@ function cpu({ host, facts, features, warnings }: Validation): void {
     throw invalid(
       `range of CPUs is from 0.01 to ${facts.cpus}.00, as there are only ${facts.cpus} CPUs available`,
     );
-  if ((host.CpuShares ?? 0) < 0) throw invalid("shares: invalid argument");
+  if ((host.CpuShares ?? 0) < 0 && features.cpuShares)
+    throw invalid(`invalid CPU shares (${host.CpuShares}): value must be a positive integer`);
   if ((host.CpuShares ?? 0) > 0 && !features.cpuShares) {
     warnings.push("Your kernel does not support CPU shares or the cgroup is not mounted. Shares discarded.");
     delete host.CpuShares;
@@ -116,7 +117,7 @@ function cpu({ host, facts, features, warnings }: Validation): void {
   if ((host.CpuQuota ?? 0) > 0 && (host.CpuQuota ?? 0) < 1000)
     throw invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)");
   if ((host.CpuRealtimePeriod || host.CpuRealtimeRuntime) && !features.cpuRealtime)
-    throw invalid("Your kernel does not support CPU real-time scheduler");
+    throw invalid("kernel does not support CPU real-time scheduler");
   const runtime = host.CpuRealtimeRuntime ?? 0;
   const realtimePeriod = host.CpuRealtimePeriod ?? 0;
   if (runtime !== 0 && realtimePeriod !== 0 && runtime > realtimePeriod)
@@ -160,13 +161,13 @@ export function parseCpuset(text: string): ReadonlySet<number> | undefined {
 }
 
 function blockIO({ host, features, warnings }: Validation): void {
-  const weight = host.BlkioWeight ?? 0;
   const discard = (what: string, then: string) =>
     warnings.push(`Your kernel does not support ${what} or the cgroup is not mounted. ${then}`);
-  if (weight > 0 && !features.blkioWeight) {
+  if ((host.BlkioWeight ?? 0) > 0 && !features.blkioWeight) {
     discard("Block I/O weight", "Weight discarded.");
     delete host.BlkioWeight;
   }
+  const weight = host.BlkioWeight ?? 0;
   if (weight !== 0 && (weight < 10 || weight > 1000))
     throw invalid("Range of blkio weight is from 10 to 1000");
   if (host.IOMaximumBandwidth || host.IOMaximumIOps)

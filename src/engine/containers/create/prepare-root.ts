@@ -17,13 +17,12 @@ export async function prepareRoot(context: ContainerContext, record: ContainerRe
   if (cwd === "/" && fresh.length === 0) return;
   await using undo = new AsyncDisposableStack();
   const rootfs = await mountRootfs(context, record, undo);
-  {
-    using root = RootedDir.open(rootfs);
-    makeWorkingDirectory(root, cwd);
-    for (const mount of Object.keys(config.Volumes ?? {})) refuseFile(root, rootfs, mount);
-  }
+  using root = RootedDir.open(rootfs);
+  makeWorkingDirectory(root, cwd);
+  for (const target of Object.keys(config.Volumes ?? {})) refuseFile(root, rootfs, target);
   const holder = `${record.id}-create`;
   for (const mount of fresh) {
+    if (root.tryStat(mount.target)?.kind !== "directory") continue;
     await context.volumes.mount(mount.name, holder);
     undo.defer(() => context.volumes.unmount(mount.name, holder));
     await context.volumes.populate(mount.name, rootfs, mount.target);

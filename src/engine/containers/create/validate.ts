@@ -20,8 +20,8 @@ export function validateConfig(config: ContainerConfig): void {
   for (const word of [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])]) {
     if (word.includes("\0")) throw invalid(`invalid argument: ${JSON.stringify(word)}`);
   }
-  if (Buffer.byteLength(config.Hostname ?? "") > 63) {
-    throw invalid(`invalid hostname format: ${config.Hostname}`);
+  if (Buffer.byteLength(config.Hostname ?? "") > 64) {
+    throw invalid(`hostname ${JSON.stringify(config.Hostname)} is too long (maximum 64 bytes)`);
   }
   if (/[\0\n/]/.test(`${config.Hostname ?? ""}${config.Domainname ?? ""}`)) {
     throw invalid(`invalid hostname format: ${config.Hostname}`);
@@ -64,7 +64,7 @@ export function validateHost(
     throw invalid(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`);
   }
   if (host.Isolation && host.Isolation !== "default") {
-    throw invalid(`Invalid isolation "${host.Isolation}" on linux`);
+    throw invalid(`invalid isolation (${host.Isolation}): linux only supports 'default'`);
   }
   parseSecurityOptions(host.SecurityOpt ?? []);
   for (const [name, value] of Object.entries(host.Sysctls ?? {})) checkSysctl(name, value, host);
@@ -95,7 +95,7 @@ function checkModes(host: HostConfig, config: ContainerConfig, warn: (text: stri
   }
   if (mode.kind === "container") {
     const conflicts: readonly (readonly [boolean, string])[] = [
-      [mode.container === "", "invalid container format container:<name|id>"],
+      [mode.container === "", "invalid network mode: invalid container format container:<name|id>"],
       [Boolean(config.Hostname), "conflicting options: hostname and the network mode"],
       [
         (host.Links ?? []).length > 0,

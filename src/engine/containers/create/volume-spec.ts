@@ -46,16 +46,17 @@ export function parseVolumeSpec(spec: string): VolumeSpec {
 
 /** The target must be absolute and must not be the root. */
 export function cleanTarget(target: string, spec: string, type: "bind" | "volume" | "tmpfs"): string {
+  // HostConfig.Tmpfs is no volume specification.
+  const where =
+    type === "tmpfs"
+      ? ""
+      : `invalid volume specification: '${spec}': invalid mount config for type "${type}": `;
   if (!target.startsWith("/")) {
-    throw invalid(
-      `invalid volume specification: '${spec}': invalid mount config for type "${type}": invalid mount path: '${target}' mount path must be absolute`,
-    );
+    throw invalid(`${where}invalid mount path: '${target}' mount path must be absolute`);
   }
   const clean = posix.normalize(target).replace(/(.)\/$/, "$1");
   if (clean === "/") {
-    throw invalid(
-      `invalid volume specification: '${spec}': invalid mount config for type "${type}": invalid specification: destination can't be '/'`,
-    );
+    throw invalid(`${where}invalid specification: destination can't be '/'`);
   }
   return clean;
 }

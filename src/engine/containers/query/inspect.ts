@@ -1,11 +1,13 @@
+import type { ContainerId } from "../../../base/lib/ids.ts";
 import type { ContainerInspectResponse, ContainerState } from "../../../base/spec/docker/api.gen.ts";
 import type { ContainerContext } from "../context.ts";
+import { parseLink } from "../create/links.ts";
 import { type ContainerRecord, isRunning } from "../record.ts";
 import { networkFiles } from "../start/network-files.ts";
 import { mountPoints } from "./mount-points.ts";
 import { networkSettings } from "./network-settings.ts";
 import { showConfig, showHost } from "./show-config.ts";
-import { listOrNull } from "./wire-null.ts";
+import { listOrNull, wireNull } from "./wire-null.ts";
 
 export async function inspectContainer(
   context: ContainerContext,
@@ -37,13 +39,26 @@ export async function inspectContainer(
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: listOrNull([...(live?.execIds ?? [])]) ?? null,
-    HostConfig: showHost(definition.host),
+    HostConfig: { ...showHost(definition.host), Links: showLinks(context, record) },
     GraphDriver: { Name: definition.driver, Data: { ...context.snapshots.describe(id, merged) } },
     ...(options.size ? await sizes(context, record) : {}),
     Mounts: mountPoints(record),
     Config: showConfig(definition.config),
     NetworkSettings: networkSettings(context, record),
   };
+}
+
+/** Docker shows a link as the name it would have as a child of the container. */
+function showLinks(context: ContainerContext, record: ContainerRecord): string[] | undefined {
+  const { host } = record.definition;
+  if (host.NetworkMode !== "bridge") return wireNull;
+  return listOrNull(
+    (host.Links ?? []).flatMap((link) => {
+      const { container, alias } = parseLink(link);
+      const target = context.store.get(container as ContainerId);
+      return target ? [`/${target.name}:/${record.name}/${alias}`] : [];
+    }),
+  );
 }
 
 export async function sizes(

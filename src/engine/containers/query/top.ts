@@ -1,6 +1,7 @@
 import { conflict, internal, invalid, TugError } from "../../../base/lib/errors.ts";
 import type { ContainerTopResponse } from "../../../base/spec/docker/api.gen.ts";
 import type { ContainerContext } from "../context.ts";
+import { emitContainer } from "../events.ts";
 import { isAlive } from "../record.ts";
 
 /** `docker top`: the host's ps over the pids of the container's cgroup; nothing inside the container is run or trusted. */
@@ -21,7 +22,9 @@ export async function topContainer(
   const narrowed = await runPs([...args, "-q", pids.join(",")]);
   const output = narrowed.code === 0 ? narrowed : await runPs(args);
   if (output.code !== 0) throw internal(`ps: ${firstLine(output.stderr) || `exit status ${output.code}`}`);
-  return parsePs(output.stdout, new Set(pids));
+  const processes = parsePs(output.stdout, new Set(pids));
+  emitContainer(context, record, "top");
+  return processes;
 }
 
 /** The rest of what ps says is its usage. */

@@ -1,6 +1,8 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { hostname as hostHostname } from "node:os";
 import { join } from "node:path";
+import { internal } from "../../../base/lib/errors.ts";
+import type { ContainerId } from "../../../base/lib/ids.ts";
 import {
   asksSystemdResolved,
   hostnameFile,
@@ -10,7 +12,8 @@ import {
 } from "../../../core/network/files.ts";
 import type { Endpoint, Network } from "../../../core/network/network.ts";
 import type { ContainerContext } from "../context.ts";
-import type { ContainerRecord } from "../record.ts";
+import { parseLink } from "../create/links.ts";
+import { type ContainerRecord, isAlive } from "../record.ts";
 
 /** Paths of the three files a container sees in its /etc. */
 export function networkFiles(directory: string): {
@@ -159,10 +162,15 @@ function linkHosts(
 ): readonly { readonly address: string; readonly names: readonly string[] }[] {
   if (record.definition.host.NetworkMode !== "bridge") return [];
   return (record.definition.host.Links ?? []).flatMap((link) => {
-    const [container = "", alias = container] = link.split(":");
-    const target = context.store.resolve(container);
+    const { container, alias } = parseLink(link);
+    const target = context.store.get(container as ContainerId);
+    // A link ends with the container it leads to.
+    if (!target) return [];
+    if (!isAlive(target)) {
+      throw internal(`Cannot link to a non running container: /${target.name} AS /${record.name}/${alias}`);
+    }
     const address = target.state.endpoints["bridge"]?.ipv4;
-    if (!address) return [];
+    if (!address) throw internal(`container ${target.id} not attached to default bridge network`);
     const names = new Set([alias, target.definition.config.Hostname ?? "", target.name]);
     return [{ address, names: [...names].filter(Boolean) }];
   });

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { notFound, TugError } from "../../../base/lib/errors.ts";
+import { invalid, notFound, TugError } from "../../../base/lib/errors.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
@@ -44,11 +44,23 @@ export async function mountVolumes(
       target,
       source: "tmpfs",
       readonly: false,
-      options: ["noexec", "nosuid", "nodev", ...options.split(",").filter(Boolean)],
+      options: ["noexec", "nosuid", "nodev", ...tmpfsOptions(options)],
     });
   }
   // Shorter targets first, so that nested ones land on top.
   return mounts.sort((a, b) => a.target.split("/").length - b.target.split("/").length);
+}
+
+const tmpfsFlags =
+  /^(?:defaults|r[ow]|(?:no)?(?:suid|dev|exec|mand|atime|diratime|relatime|strictatime)|a?sync|dirsync|remount|r?(?:bind|unbindable|private|shared|slave))$/;
+const tmpfsValues = /^(?:size|mode|uid|gid|nr_inodes|nr_blocks|mpol)=/;
+
+/** What the kernel would refuse with "invalid argument" alone is told by name. */
+function tmpfsOptions(text: string): readonly string[] {
+  const options = text.split(",").filter(Boolean);
+  const unknown = options.find((option) => !tmpfsFlags.test(option) && !tmpfsValues.test(option));
+  if (unknown !== undefined) throw invalid(`invalid tmpfs option [${JSON.stringify(unknown)}]`);
+  return options.filter((option) => option !== "defaults");
 }
 
 async function prepareSource(

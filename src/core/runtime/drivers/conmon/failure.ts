@@ -16,14 +16,21 @@ export function runtimeFailure(
   const message =
     context.verb === "create"
       ? `failed to create task for container: failed to create shim task: OCI runtime create failed: ` +
-        `${context.runtime} create failed: unable to start container process: ${detail}: unknown`
+        `${context.runtime} create failed: unable to start container process: ${detail}: unknown${found?.hint ?? ""}`
       : `OCI runtime exec failed: exec failed: unable to start container process: ${detail}: unknown`;
   return new TugError(found || context.verb === "exec" ? "runtime-command" : "internal", message, {
     detail: { exitCode },
   });
 }
 
-function classify(reason: string, program: string): { text: string; exitCode: number } | undefined {
+interface Classified {
+  readonly text: string;
+  readonly exitCode: number;
+  /** What Docker adds at the end. */
+  readonly hint?: string;
+}
+
+function classify(reason: string, program: string): Classified | undefined {
   const path: string = JSON.parse(program);
   const directory = /^chdir `(.*)`: (.*)$/.exec(reason);
   if (directory) {
@@ -33,8 +40,23 @@ function classify(reason: string, program: string): { text: string; exitCode: nu
       exitCode: 126,
     };
   }
+  const mounting = /^mount `(.*)` to `(.*)`: Not a directory$/.exec(reason);
+  if (mounting) {
+    const [, source = "", target = ""] = mounting;
+    return {
+      text:
+        `error during container init: error mounting ${JSON.stringify(source)} to rootfs at ` +
+        `${JSON.stringify(`/${target.replace(/^\/+/, "")}`)}: not a directory`,
+      exitCode: 127,
+      hint:
+        ": Are you trying to mount a directory onto a file (or vice-versa)? " +
+        "Check if the specified host path exists and is the expected type",
+    };
+  }
   const missing = /executable file (?:.* )?not found in \$PATH/i.test(reason);
-  if (missing && !path.includes("/"))
+  // crun looks at the directory that is left of an empty name.
+  const empty = path === "" && /permission denied|operation not permitted/i.test(reason);
+  if ((missing && !path.includes("/")) || empty)
     return { text: `exec: ${program}: executable file not found in $PATH`, exitCode: 127 };
   if (missing || /\bstat .*: no such file or directory/i.test(reason))
     return { text: `exec: ${program}: stat ${path}: no such file or directory`, exitCode: 127 };
