@@ -78,7 +78,7 @@ test("the daemon killed while a log rotates loses no line, and rotation goes on 
   const seen = numbers(await daemon.ok(["logs", "steady"]));
   expect(seen.length).toBe(40_000);
   expect(consecutive(seen)).toBe(true);
-  expect((await files("steady")).length).toBeGreaterThan(5);
+  expect((await files("steady")).length).toBeGreaterThan(1);
   await daemon.ok(["rm", "-f", "steady"]);
 });
 
