@@ -32,6 +32,22 @@ export async function runOciCommand(
   throw new TugError("internal", `${program} ${args.find((word) => !word.startsWith("-")) ?? ""}: ${reason}`);
 }
 
+/**
+ * `delete --force` of a container whose processes have ended. A program that cannot do it (it was replaced, its state is torn) is
+ * not asked again: what it is needed for by then is its own state and the cgroups, and those the caller removes itself.
+ */
+export async function deleteCommand(
+  program: string,
+  globalArgs: readonly string[],
+  id: string,
+): Promise<void> {
+  try {
+    await runOciCommand(program, [...globalArgs, "delete", "--force", id]);
+  } catch (error) {
+    if (!(error instanceof TugError)) throw error;
+  }
+}
+
 /** `checkpoint` of the common command line. Its log stays in the image's directory, as CRIU's errors point there. */
 export async function checkpointCommand(
   program: string,

@@ -106,6 +106,24 @@ export class ContainerStore {
     return this.#see({ ...record, state });
   }
 
+  /**
+   * What happened in the world cannot be refused: where it cannot be written (the disk is full), it is seen all the same, and
+   * written with the next change. `unwritten` hears why.
+   */
+  noteState(
+    id: ContainerId,
+    change: Partial<ContainerStateRecord>,
+    unwritten: (error: unknown) => void,
+  ): ContainerRecord {
+    try {
+      return this.setState(id, change);
+    } catch (error) {
+      const record = this.#mustGet(id);
+      unwritten(error);
+      return this.#see({ ...record, state: { ...record.state, ...change } });
+    }
+  }
+
   setDefinition(id: ContainerId, change: Partial<ContainerDefinition>): ContainerRecord {
     const record = this.#mustGet(id);
     const definition = { ...record.definition, ...change };

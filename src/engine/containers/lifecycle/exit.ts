@@ -6,7 +6,7 @@ import { policyAtExit } from "../../health/on-failure.ts";
 import { planRestart } from "../../restart/policy.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitContainer, emitVolume } from "../events.ts";
-import { type ContainerRecord, isAlive } from "../record.ts";
+import { type ContainerRecord, type ContainerStateRecord, isAlive } from "../record.ts";
 import { emitNetwork } from "../start/endpoints.ts";
 import { unmountAll } from "../start/rootfs.ts";
 import { startContainer } from "../start/start.ts";
@@ -29,8 +29,9 @@ export function handleOom(context: ContainerContext, id: string): void {
 }
 
 /**
- * A run is over: everything it held on the host is let go, the exit is recorded, and the restart policy or --rm decides
- * what follows. The caller holds the lock.
+ * A run is over: the exit is recorded, everything it held on the host is let go, and the restart policy or --rm decides what
+ * follows. Recorded first, because the monitor's own record goes with the rest: a daemon killed in between knows the exit, and
+ * from the endpoints that something is still to be let go. The caller holds the lock.
  */
 export async function settleExit(
   context: ContainerContext,
@@ -40,7 +41,6 @@ export async function settleExit(
   const live = context.live.of(record.id);
   live.health?.[Symbol.dispose]();
   live.health = undefined;
-  await letGo(context, record);
   const ranMs =
     live.startedMonotonic === 0n
       ? elapsedMs(record, exit.at)
@@ -55,16 +55,20 @@ export async function settleExit(
         ranMs,
         lastBackoffMs: live.backoffMs,
       });
-  const ended = context.store.setState(record.id, {
+  const unwritten = (error: unknown) =>
+    context.log.error("the exit of a container could not be written", { id: record.id, error });
+  const exited: Partial<ContainerStateRecord> = {
     status: plan.restart ? "restarting" : "exited",
     pid: 0,
     exitCode: exit.exitCode,
     oomKilled: exit.oomKilled || record.state.oomKilled,
     finishedAt: formatRfc3339Nano(exit.at),
-    endpoints: {},
     // What is not checked any more is not healthy, says Docker; clients wait for that word.
     health: record.state.health && { ...record.state.health, status: "unhealthy" },
-  });
+  };
+  context.store.noteState(record.id, exited, unwritten);
+  await letGo(context, record);
+  const ended = context.store.noteState(record.id, { endpoints: {} }, unwritten);
   if (exit.oomKilled && !record.state.oomKilled) emitContainer(context, ended, "oom");
   emitContainer(context, ended, "die", {
     execDuration: String(Math.floor(elapsedMs(record, exit.at) / 1000)),

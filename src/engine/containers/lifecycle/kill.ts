@@ -1,6 +1,7 @@
-import { conflict, isCode } from "../../../base/lib/errors.ts";
+import { conflict, internal, isCode } from "../../../base/lib/errors.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
+import type { ExitOutcome } from "../live.ts";
 import { type ContainerRecord, isAlive, isRunning } from "../record.ts";
 import { parseSignal, SIGKILL, SIGTERM } from "../signals.ts";
 import { waitFor } from "./wait.ts";
@@ -52,6 +53,9 @@ export async function signalTask(
   emitContainer(context, record, "kill", { signal: String(signal) });
 }
 
+/** Docker gives up on a container that SIGKILL does not end (a process that hangs in the kernel) after as long. */
+const killPatienceMs = 10_000;
+
 /** SIGKILL on request, then waits until the exit was handled. A waiting restart is called off. */
 export async function killAndWait(context: ContainerContext, record: ContainerRecord): Promise<void> {
   const waiting = await context.locks.run(record.id, async () => {
@@ -65,7 +69,26 @@ export async function killAndWait(context: ContainerContext, record: ContainerRe
     // In an object: a bare promise would be awaited with the lock held, which the exit needs.
     return { done };
   });
-  await waiting?.done;
+  if (waiting && !(await endsWithin(context, waiting.done, killPatienceMs)))
+    throw internal("tried to kill container, but did not receive an exit event");
+}
+
+/** False when the time was over first. */
+export async function endsWithin(
+  context: ContainerContext,
+  done: Promise<ExitOutcome>,
+  ms: number,
+): Promise<boolean> {
+  const timer = new AbortController();
+  const timedOut = context.clock.sleep(ms, timer.signal).then(
+    () => false,
+    () => false,
+  );
+  try {
+    return await Promise.race([done.then(() => true), timedOut]);
+  } finally {
+    timer.abort();
+  }
 }
 
 /** Between two runs of its restart policy a container has no process: stopping it is forgetting the next run. */

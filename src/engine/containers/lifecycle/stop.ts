@@ -1,10 +1,9 @@
 import { TugError } from "../../../base/lib/errors.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
-import type { ExitOutcome } from "../live.ts";
 import { type ContainerRecord, isRunning } from "../record.ts";
 import { parseSignal, SIGKILL } from "../signals.ts";
-import { callOffRestart, killAndWait, signalTask, stopSignalOf, thaw } from "./kill.ts";
+import { callOffRestart, endsWithin, killAndWait, signalTask, stopSignalOf, thaw } from "./kill.ts";
 import { waitFor } from "./wait.ts";
 
 export interface StopOptions {
@@ -44,32 +43,15 @@ export async function stopContainer(
     return { done };
   });
   if (!waiting) return;
-  if (await endsWithin(context, waiting.done, seconds)) return;
+  if (seconds < 0) {
+    await waiting.done;
+    return;
+  }
+  if (await endsWithin(context, waiting.done, Math.min(seconds * 1000, 2 ** 31 - 1))) return;
   context.log.info("container did not stop in time, using SIGKILL", {
     id: record.id,
     seconds,
     signal: SIGKILL,
   });
   await killAndWait(context, record);
-}
-
-async function endsWithin(
-  context: ContainerContext,
-  done: Promise<ExitOutcome>,
-  seconds: number,
-): Promise<boolean> {
-  if (seconds < 0) {
-    await done;
-    return true;
-  }
-  const timer = new AbortController();
-  const timedOut = context.clock.sleep(Math.min(seconds, 2 ** 31 / 1000 - 1) * 1000, timer.signal).then(
-    () => false,
-    () => false,
-  );
-  try {
-    return await Promise.race([done.then(() => true), timedOut]);
-  } finally {
-    timer.abort();
-  }
 }

@@ -83,7 +83,9 @@ async function openStreams(
   const dirs = context.paths.task(id);
   const waiting = await context.locks.run(id, async () => {
     const now = context.store.get(id);
-    if (!now || signal.aborted) return { streams: Promise.resolve(undefined) };
+    // One that ended while we waited for our turn has nothing more to say; its next run is another matter.
+    const over = now && isAlive(record) && !isAlive(now);
+    if (!now || over || signal.aborted) return { streams: Promise.resolve(undefined) };
     if (isAlive(now)) return { streams: Promise.resolve(await context.runtime.attach(dirs, options)) };
     const { promise, resolve } = Promise.withResolvers<TaskStreams | undefined>();
     const live = context.live.of(id);

@@ -113,7 +113,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
         stdin: task.openStdin,
         keepStdin: !record.stdinOnce,
         log: ["-l", task.logTarget, ...(task.logLimit > 0 ? ["--log-size-max", String(task.logLimit)] : [])],
-        timeoutMs: this.#deps.createTimeoutMs ?? 120_000,
+        timeoutMs: this.#deps.createTimeoutMs ?? 60_000,
         ...(task.restore ? { restore: task.restore } : {}),
       });
       if ("failure" in result) {
@@ -243,7 +243,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
         keepStdin: exec.tty,
         log: ["-l", "none"],
         exec: { processFile, ...(exec.attach ? { beforeStart } : {}) },
-        timeoutMs: this.#deps.createTimeoutMs ?? 120_000,
+        timeoutMs: this.#deps.createTimeoutMs ?? 60_000,
       });
       if ("failure" in result) {
         const program = exec.process.args[0] ?? "";

@@ -74,7 +74,11 @@ export async function startMonitor(options: MonitorOptions): Promise<MonitorResu
     await child.exited;
     if (message && message.data >= 0)
       return { pid: message.data, monitorPid: await monitorPidIn(options.directory) };
-    const failure = message?.message || (await complaint) || "the monitor ended without a word";
+    // A runtime that hangs on may hold the pipe open.
+    const failure =
+      message?.message ||
+      (await Promise.race([complaint, Bun.sleep(1000).then(() => "")])) ||
+      "the monitor ended without a word";
     return { failure: failure.trim(), status: message ? -message.data : 1 };
   } catch (error) {
     const pid = await monitorPidIn(options.directory).catch(() => 0);

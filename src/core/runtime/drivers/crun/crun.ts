@@ -11,7 +11,7 @@ import {
 import { join } from "node:path";
 import { type CgroupHierarchy, controllerPath, removeCgroup } from "../../../../base/sys/cgroup.ts";
 import type { OciRuntime, OciTask } from "../../oci.ts";
-import { checkpointCommand, runOciCommand } from "../../oci-command.ts";
+import { checkpointCommand, deleteCommand, runOciCommand } from "../../oci-command.ts";
 import type { OciResources, OciSpec } from "../../runtime.ts";
 import type { OciSeccomp } from "../../spec/seccomp.ts";
 
@@ -88,8 +88,8 @@ export class Crun implements OciRuntime {
     const exists = statSync(state, { throwIfNoEntry: false }) !== undefined;
     // A systemd scope, poststop hooks and a cgroup with survivors are crun's business.
     if (exists && (task.hooks || this.#deps.cgroupManager === "systemd"))
-      await this.#run("delete", "--force", task.id);
-    if (!removeCgroup(task.cgroups) && exists) await this.#run("delete", "--force", task.id);
+      await deleteCommand(this.path, this.globalArgs, task.id);
+    if (!removeCgroup(task.cgroups) && exists) await deleteCommand(this.path, this.globalArgs, task.id);
     rmSync(state, { recursive: true, force: true });
   }
 

@@ -2,7 +2,7 @@ import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { removeCgroup } from "../../../../base/sys/cgroup.ts";
 import type { OciRuntime, OciTask } from "../../oci.ts";
-import { checkpointCommand, runOciCommand } from "../../oci-command.ts";
+import { checkpointCommand, deleteCommand, runOciCommand } from "../../oci-command.ts";
 import type { OciResources, OciSpec } from "../../runtime.ts";
 
 export interface RuncDeps {
@@ -44,7 +44,7 @@ export class Runc implements OciRuntime {
   async delete(task: OciTask): Promise<void> {
     const state = join(this.#root, task.id);
     if (statSync(state, { throwIfNoEntry: false }) !== undefined)
-      await this.#run("delete", "--force", task.id);
+      await deleteCommand(this.path, this.globalArgs, task.id);
     removeCgroup(task.cgroups);
     rmSync(state, { recursive: true, force: true });
   }
