@@ -57,8 +57,8 @@ export const differences: readonly Difference[] = [
   since(
     "memory refusals",
     "run --rm --cpu-shares -1 busybox sh -c true",
-    "Docker leaves it to the runtime, which refuses at start; nothing is made that cannot start",
-    { stderr: daemon("shares: invalid argument") + help },
+    "since 28 it is refused before the container is made",
+    { stderr: daemon("invalid CPU shares (-1): value must be a positive integer") + help },
   ),
   since(
     "volume refusals",
@@ -170,4 +170,113 @@ export const differences: readonly Difference[] = [
     stderr:
       "Error response from daemon: invalid endpoint settings:\nno configured subnet contains IP address 10.9.9.9",
   }),
+  newer("cp", "cp pp:/d/f/x /tmp", {
+    stderr: "Error response from daemon: lstat /d/f/x: not a directory",
+  }),
+  newer("rename, restart, update, attach", "update --restart nosuch pp", {
+    stderr:
+      "Error response from daemon: invalid restart policy: unknown policy 'nosuch'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+  }),
+  newer("rename, restart, update, attach", "rm pp", {
+    stderr:
+      'Error response from daemon: cannot remove container "/pp": container is paused and must be unpaused first',
+  }),
+  newer("more of images", "images -q -f dangling=nosuch", {
+    stderr: "Error response from daemon: invalid filter 'dangling=[nosuch]'",
+  }),
+  newer("more of images", "images -q -f nosuch=1", {
+    stderr: "Error response from daemon: invalid filter 'nosuch'",
+  }),
+  since("more of images", "load -i /etc/passwd", "there is no untar program whose status could be told", {
+    stderr: "archive/tar: invalid tar header",
+  }),
+  since(
+    "more of images",
+    "import /etc/passwd bad:1",
+    "there is no untar program whose status could be told",
+    {
+      stderr: "Error response from daemon: archive/tar: invalid tar header",
+    },
+  ),
+  newer(
+    "names and addresses inside",
+    "run --rm -h a-name-that-is-very-much-longer-than-sixty-three-characters-which-is-allowed busybox sh -c true",
+    {
+      stderr:
+        daemon(
+          'hostname "a-name-that-is-very-much-longer-than-sixty-three-characters-which-is-allowed" is too long (maximum 64 bytes)',
+        ) + help,
+    },
+  ),
+  newer("privileges", "run --rm --runtime nosuch busybox sh -c true", {
+    stderr: daemon("unknown or invalid runtime name: nosuch") + help,
+  }),
+  newer("privileges", "run --rm --isolation hyperv busybox sh -c true", {
+    stderr: daemon("invalid isolation (hyperv): linux only supports 'default'") + help,
+  }),
+  newer("resources inside", "run --rm --cpus -1 busybox sh -c true", {
+    stderr:
+      daemon(
+        `range of CPUs is from 0.01 to ${navigator.hardwareConcurrency}.00, as there are only ${navigator.hardwareConcurrency} CPUs available`,
+      ) + help,
+  }),
+  since(
+    "resources inside",
+    "run --rm --kernel-memory 32m busybox sh -c true",
+    "since API 1.42 there is no such limit, and the kernel has none",
+    { stderr: "" },
+  ),
+  since(
+    "resources inside",
+    "run --rm --sysctl net.core.somaxconn=9 --network host busybox sh -c true",
+    "Docker leaves it to the runtime; nothing is made that cannot start",
+    {
+      stderr:
+        daemon("sysctl 'net.core.somaxconn' is not allowed as conflicting host network namespace") + help,
+    },
+  ),
+  since(
+    "resources inside",
+    "run --rm --sysctl kernel.msgmax=9 --ipc host busybox sh -c true",
+    "Docker leaves it to the runtime; nothing is made that cannot start",
+    { stderr: daemon("sysctl 'kernel.msgmax' is not allowed as conflicting host ipc namespace") + help },
+  ),
+  ...[
+    ["/etc/passwd", "/etc"],
+    ["/etc", "/etc/passwd"],
+  ].map(([source = "", target = ""]) =>
+    newer("files inside", `run --rm -v ${source}:${target} busybox sh -c true`, {
+      stderr: daemon(
+        `${shim}error during container init: error mounting "${source}" to rootfs at "${target}": not a directory: unknown: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type`,
+      ),
+    }),
+  ),
+  newer("processes", "exec -w rel pp pwd", {
+    stdout: "the working directory 'rel' is invalid, it needs to be an absolute path",
+  }),
+  since(
+    "processes",
+    "exec pp ",
+    "since 25 the exec says 127 for a command that is not found, as `run` does",
+    {
+      code: 127,
+    },
+  ),
+  newer("processes", "run --rm --stop-signal NOSUCH busybox true", {
+    stderr: daemon("invalid signal: NOSUCH") + help,
+  }),
+  since(
+    "processes",
+    "run --rm --detach-keys nonsense busybox true",
+    "since 23 it is refused before the stream",
+    {
+      stderr: "unable to upgrade to tcp, received 400",
+    },
+  ),
+  since(
+    "links",
+    `run --rm --link srv:db busybox sh -c grep -E 'db|srv' /etc/hosts | awk '{$1=""; print}' | sed 's/[0-9a-f]\\{12\\}/<short>/'; env | grep -E '^DB_PORT' | sort`,
+    "since 29 links give no environment variables",
+    { stdout: " db <short> srv" },
+  ),
 ];

@@ -21,6 +21,9 @@ export function normal(text: string): string {
       )
       .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [+-]\d{4} \w+/g, "<time>")
       .replace(/\b02:42(?::[0-9a-f]{2}){4}\b/g, "<mac>")
+      .replace(/^\d+ +\?$/gm, "<pid> ?")
+      // How long it ran is told since 23.
+      .replace(/"execDuration":"\d+",/g, "")
       .replace(/^Total reclaimed space: .*$/gm, "Total reclaimed space: <size>")
       .replace(/[ \t]+$/gm, "")
       .trimEnd()

@@ -36,7 +36,9 @@ async function tell(
       env: { DOCKER_HOST: host },
       ...(input === undefined ? {} : { input }),
     });
-    results.push({ code: result.code, stdout: normal(result.stdout), stderr: normal(result.stderr) });
+    // Docker lists changes as it meets them.
+    const stdout = step[0] === "diff" ? result.stdout.split("\n").sort().join("\n") : result.stdout;
+    results.push({ code: result.code, stdout: normal(stdout), stderr: normal(result.stderr) });
   }
   return results;
 }
