@@ -1,0 +1,113 @@
+import { dlopen, FFIType as T } from "bun:ffi";
+import { readFileSync, writeFileSync } from "node:fs";
+import { AT_FDCWD, closeFd, cpath, O, openat2 } from "./at.ts";
+import { errno, SystemError } from "./libc.ts";
+import { SYS } from "./syscalls.ts";
+
+const { symbols: tree } = dlopen("libc.so.6", {
+  syscall: { args: [T.i64, T.i64, T.ptr, T.u64], returns: T.i64_fast },
+});
+const { symbols: setattr } = dlopen("libc.so.6", {
+  syscall: { args: [T.i64, T.i64, T.ptr, T.u64, T.ptr, T.u64], returns: T.i64_fast },
+});
+const { symbols: move } = dlopen("libc.so.6", {
+  syscall: { args: [T.i64, T.i64, T.ptr, T.i64, T.ptr, T.u64], returns: T.i64_fast },
+});
+
+const AT_EMPTY_PATH = 0x1000;
+const OPEN_TREE_CLONE = 1;
+const OPEN_TREE_CLOEXEC = 0o2000000;
+const MOVE_MOUNT_F_EMPTY_PATH = 4;
+const MOUNT_ATTR_IDMAP = 0x100000n;
+
+/** As in a user namespace's uid_map and gid_map: `size` ids from `containerID` on are those from `hostID` on outside. */
+export interface IdRange {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
+}
+
+export interface IdMaps {
+  readonly uid: readonly IdRange[];
+  readonly gid: readonly IdRange[];
+}
+
+/** A user namespace that is there for its mapping alone: no process lives in it. */
+export interface MappingNamespace extends Disposable {
+  readonly fd: number;
+}
+
+/**
+ * Makes a user namespace with these maps. It takes a single-threaded process to make one (user_namespaces(7)): unshare(1) does, and
+ * is let go once the descriptor is open.
+ */
+export async function openMappingNamespace(maps: IdMaps): Promise<MappingNamespace> {
+  const child = Bun.spawn(["unshare", "--user", "--", "sh", "-c", "echo ready; read -r end"], {
+    stdio: ["pipe", "pipe", "pipe"],
+    cwd: "/",
+  });
+  const complaint = child.stderr.text();
+  try {
+    const reader = child.stdout.getReader();
+    const { done } = await reader.read();
+    if (done) throw new Error(`no user namespace could be made: ${(await complaint).trim()}`);
+    await reader.cancel();
+    const base = `/proc/${child.pid}`;
+    writeFileSync(`${base}/uid_map`, mapText(maps.uid));
+    writeFileSync(`${base}/gid_map`, mapText(maps.gid));
+    const fd = openat2(AT_FDCWD, `${base}/ns/user`, O.RDONLY | O.CLOEXEC, 0);
+    return { fd, [Symbol.dispose]: () => closeFd(fd) };
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+    await complaint;
+  }
+}
+
+/**
+ * On the disk of a mapped mount this id stands for the host's root, who would else have none there and could make nothing: overlay
+ * makes its work files and whiteouts as the one who mounted it, not as the one who writes.
+ */
+const mounterOnDisk = 4_294_900_000;
+
+/** The maps for mounts of what containers with these maps see. */
+export function mountMaps(maps: IdMaps): IdMaps {
+  const mounter = { containerID: mounterOnDisk, hostID: 0, size: 1 };
+  return { uid: [...maps.uid, mounter], gid: [...maps.gid, mounter] };
+}
+
+function mapText(ranges: readonly IdRange[]): string {
+  return ranges.map((one) => `${one.containerID} ${one.hostID} ${one.size}\n`).join("");
+}
+
+/**
+ * Mounts what lies at `source` on `target` with its ids mapped (mount_setattr(2), MOUNT_ATTR_IDMAP): what belongs to id 0 on the disk
+ * belongs there to the first id of the mapping, and the other way round for what is made through it. What is mounted below `source`
+ * is left out. Throws EINVAL where the file system cannot.
+ */
+export function bindMapped(source: string, target: string, namespace: MappingNamespace): void {
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+  const copy = Number(tree.syscall(SYS.open_tree, AT_FDCWD, cpath(source), flags));
+  if (copy < 0) throw new SystemError(errno(), "open_tree", source);
+  try {
+    const attributes = Buffer.alloc(32);
+    attributes.writeBigUInt64LE(MOUNT_ATTR_IDMAP, 0);
+    attributes.writeBigUInt64LE(BigInt(namespace.fd), 24);
+    const set = setattr.syscall(
+      ...([SYS.mount_setattr, copy, cpath(""), AT_EMPTY_PATH, attributes, attributes.length] as const),
+    );
+    if (Number(set) < 0) throw new SystemError(errno(), "mount_setattr", source);
+    const moved = move.syscall(
+      ...([SYS.move_mount, copy, cpath(""), AT_FDCWD, cpath(target), MOVE_MOUNT_F_EMPTY_PATH] as const),
+    );
+    if (Number(moved) < 0) throw new SystemError(errno(), "move_mount", target);
+  } finally {
+    closeFd(copy);
+  }
+}
+
+/** True when a process lives in another user namespace than this one. */
+export function inOtherUserNamespace(pid: number): boolean {
+  const map = (path: string) => readFileSync(path, "latin1").replaceAll(/\s+/g, " ");
+  return map(`/proc/${pid}/uid_map`) !== map("/proc/self/uid_map");
+}
