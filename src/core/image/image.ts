@@ -67,6 +67,8 @@ export interface Unpacker {
     parent: ChainId | undefined,
     options: { readonly signal?: AbortSignal; readonly onProgress?: (done: number, total: number) => void },
   ): Promise<ChainId>;
+  /** Checks a blob that is new against the diffID of a layer that is unpacked already. Throws data-loss. */
+  verify(layer: LayerSource, signal?: AbortSignal): Promise<void>;
 }
 
 /** Archives in and out. Both directions stream. */

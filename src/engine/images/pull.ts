@@ -150,6 +150,11 @@ async function fetchLayers(
   await unpackUpTo(first - 1);
   for (const [offset, layer] of needed.entries()) {
     await arrivals[offset];
+    const diffId = diffIds[first + offset];
+    const name = chain[first + offset];
+    // Unpacked already, from another blob: this one would be recorded for it unseen.
+    if (diffId && name && deps.snapshots.stat(name))
+      await deps.unpacker.verify({ descriptor: layer, diffId }, remote.signal);
     await unpackUpTo(first + offset);
     show(layer, "Pull complete");
   }

@@ -72,6 +72,9 @@ export class ArchiveFiles implements Disposable {
     try {
       for await (const { chunk } of member.pieces) await ingest.write(chunk);
       const blob = await ingest.commit();
+      const hex = /^blobs\/sha256\/([a-f0-9]{64})$/.exec(name)?.[1];
+      if (hex && blob.digest !== `sha256:${hex}`)
+        throw new TugError("data-loss", `blob sha256:${hex} of the archive hashes to ${blob.digest}`);
       this.#lease.add(blob.digest);
       return blob;
     } catch (error) {
@@ -100,7 +103,7 @@ export class ArchiveFiles implements Disposable {
   byDigest(digest: Digest): BlobInfo | undefined {
     const [algorithm, hex] = digest.split(":");
     const blob = this.blob(`blobs/${algorithm}/${hex}`);
-    // Held under its path but with other bytes: the archive is damaged.
+    // A link under its path may lead to other bytes.
     if (blob && blob.digest !== digest) {
       throw new TugError("data-loss", `blob ${digest} of the archive hashes to ${blob.digest}`);
     }

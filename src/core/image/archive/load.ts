@@ -18,7 +18,6 @@ import type { LayerRecords } from "../layers.ts";
 import { ArchiveFiles } from "./archive-files.ts";
 import { parseDockerManifest } from "./docker-manifest.ts";
 import { ProgressRelay } from "./progress-relay.ts";
-import { verifyLayer } from "./verify-layer.ts";
 
 export interface LoadDeps {
   readonly content: ContentStore;
@@ -82,7 +81,7 @@ async function* unpackAll(
   let parent: ChainId | undefined;
   for (const layer of layers) {
     const name = chainId(parent, layer.diffId);
-    if (deps.snapshots.stat(name)) await verifyLayer(deps.content, layer, signal);
+    if (deps.snapshots.stat(name)) await deps.unpacker.verify(layer, signal);
     else unpacked.push(name);
     const relay = new ProgressRelay<LoadEvent>();
     const work = deps.unpacker.unpack(layer, parent, {

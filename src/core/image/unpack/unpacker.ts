@@ -9,6 +9,7 @@ import type { LayerSource, Unpacker } from "../image.ts";
 import type { LayerRecords } from "../layers.ts";
 import type { LayerTarget } from "./apply-layer.ts";
 import { type UnpackReport, type UnpackRequest, unpackHelper } from "./protocol.ts";
+import { verifyLayer } from "./verify-layer.ts";
 
 export interface UnpackerDeps {
   /** Command that a helper's name is appended to, e.g. ["/usr/bin/tug", "__helper"]. */
@@ -50,6 +51,10 @@ export class ProcessUnpacker implements Unpacker {
       await this.#fill(layer.descriptor, layer.diffId, parent, options);
       return name;
     });
+  }
+
+  async verify(layer: LayerSource, signal?: AbortSignal): Promise<void> {
+    await verifyLayer(this.#deps.content, layer, signal);
   }
 
   /** Unpacks a layer whose diffID nobody told: the root file system of an import. */
