@@ -155,5 +155,7 @@ function hostAddresses(request: PortPublication, input: PortPlanInput): readonly
   const address = parseIp(request.hostIp.replace(/^\[(.*)\]$/, "$1"));
   if (!address) throw invalid(`invalid IP address: ${request.hostIp}`);
   if (address.family === 4 ? !input.ipv4 : !input.ipv6) return [];
+  // Nothing can be published there (see firewall.ts), so nothing shall be shown.
+  if (formatIp(address) === "::1") return [];
   return [isUnspecified(address) ? (address.family === 4 ? "0.0.0.0" : "::") : formatIp(address)];
 }

@@ -1,4 +1,5 @@
 import { invalid } from "../../base/lib/errors.ts";
+import { formatIp, parseIp } from "../../base/lib/ip.ts";
 import type { ContainerConfig, HostConfig, PortMap } from "../../base/spec/docker/api.gen.ts";
 import type { Endpoint, PortPublication } from "../../core/network/network.ts";
 
@@ -55,6 +56,25 @@ export function planPublications(
     }
   }
   return publications;
+}
+
+/** What of the bindings cannot be published, for people to know before they wonder; `ipv6`: a network of the container has it. */
+export function portWarnings(bindings: PortMap, ipv6: boolean): readonly string[] {
+  const warnings = Object.entries(bindings).flatMap(([key, list]) =>
+    (list ?? []).flatMap(({ HostIp = "" }) => {
+      const address = parseIp(HostIp.replace(/^\[(.*)\]$/, "$1"));
+      if (address?.family !== 6) return [];
+      const shown = formatIp(address);
+      if (shown === "::1")
+        return [
+          `Port ${key} is not published on [::1]: the kernel forwards nothing from there. Use 127.0.0.1.`,
+        ];
+      return ipv6
+        ? []
+        : [`Port ${key} is not published on [${shown}]: the container has no network with IPv6.`];
+    }),
+  );
+  return [...new Set(warnings)];
 }
 
 function checkHostIp(ip: string): string {

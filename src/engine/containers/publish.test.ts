@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { portWarnings } from "./ports.ts";
 import { changePortBindings, parsePublish } from "./publish.ts";
 
 test("a publication reads as -p does", () => {
@@ -48,4 +49,18 @@ test("a lone number to remove is the container's port, or else the host's", () =
   expect(without("81")).toEqual(["80/tcp", "53/udp"]);
   expect(without("5353/udp")).toEqual(["80/tcp", "8080/tcp"]);
   expect(() => without("5353")).toThrow("port 5353 is not published");
+});
+
+test("what IPv6 addresses of the host cannot do is said", () => {
+  const bindings = (...ips: readonly string[]) => ({
+    "80/tcp": ips.map((HostIp) => ({ HostIp, HostPort: "8080" })),
+  });
+  expect(portWarnings(bindings("", "127.0.0.1", "0.0.0.0"), false)).toEqual([]);
+  expect(portWarnings(bindings("::", "fd00::1"), true)).toEqual([]);
+  expect(portWarnings(bindings("::"), false)).toEqual([
+    "Port 80/tcp is not published on [::]: the container has no network with IPv6.",
+  ]);
+  expect(portWarnings(bindings("0:0::1", "::1"), true)).toEqual([
+    "Port 80/tcp is not published on [::1]: the kernel forwards nothing from there. Use 127.0.0.1.",
+  ]);
 });

@@ -1,7 +1,7 @@
-import { conflict, invalid } from "../../base/lib/errors.ts";
+import { conflict, invalid, isCode } from "../../base/lib/errors.ts";
 import type { HostConfig, PortMap } from "../../base/spec/docker/api.gen.ts";
 import type { ContainerContext } from "./context.ts";
-import { parsePortKeys, planPublications } from "./ports.ts";
+import { parsePortKeys, planPublications, portWarnings } from "./ports.ts";
 import { type ContainerRecord, isAlive } from "./record.ts";
 import { currentEndpoints } from "./start/endpoints.ts";
 
@@ -114,4 +114,21 @@ export async function republish(
     planPublications(record.definition.config, host, context.defaults.publishIp),
   );
   context.store.setState(record.id, { endpoints: currentEndpoints(context, record) });
+}
+
+/** Warnings about published ports of a container on these networks; one that is not there yet may be anything. */
+export function publishWarnings(
+  context: ContainerContext,
+  host: HostConfig,
+  networks: Iterable<string>,
+): readonly string[] {
+  const hasIPv6 = (name: string): boolean => {
+    try {
+      return context.networks.resolve(name).enableIPv6;
+    } catch (error) {
+      if (isCode(error, "not-found")) return true;
+      throw error;
+    }
+  };
+  return portWarnings(host.PortBindings ?? {}, [...networks].some(hasIPv6));
 }

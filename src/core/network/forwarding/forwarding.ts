@@ -37,6 +37,8 @@ export class Forwarding {
   /** Bridges in firewalld's trusted zone that this daemon put there. */
   readonly #trusted = new Set<string>();
   readonly #warned = new Set<string>();
+  /** The iptables over nf_tables for a family, once found. */
+  readonly #tools = new Map<string, Iptables>();
 
   constructor(deps: ForwardingDeps) {
     this.#deps = deps;
@@ -96,11 +98,17 @@ export class Forwarding {
   /** The iptables over nf_tables, when the chain is its FORWARD. */
   async #toolOf(chain: ForwardChain): Promise<Iptables | undefined> {
     if (chain.family === "inet" || chain.table !== "filter" || chain.name !== "FORWARD") return undefined;
-    const name = chain.family === "ip" ? "iptables" : "ip6tables";
-    const nft = await this.#deps.run([`${name}-nft`, "--version"]);
-    if (nft?.ok) return { list: `${name}-nft`, restore: `${name}-nft-restore` };
-    const plain = await this.#deps.run([name, "--version"]);
-    return plain?.output.includes("nf_tables") ? { list: name, restore: `${name}-restore` } : undefined;
+    const known = this.#tools.get(chain.family);
+    if (known) return known;
+    const plain = chain.family === "ip" ? "iptables" : "ip6tables";
+    for (const name of [`${plain}-nft`, plain]) {
+      const version = await this.#deps.run([name, "--version"]);
+      if (!version?.ok || !version.output.includes("nf_tables")) continue;
+      const tool = { list: name, restore: `${name}-restore` };
+      this.#tools.set(chain.family, tool);
+      return tool;
+    }
+    return undefined;
   }
 
   /** False when the tool is missing or cannot read the table. */

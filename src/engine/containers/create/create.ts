@@ -21,7 +21,9 @@ import { refuseCircle } from "../dependencies.ts";
 import { emitContainer } from "../events.ts";
 import { parseContainerName, randomName } from "../names.ts";
 import { containerOfMode, parseNetworkMode } from "../network-mode.ts";
+import { publishWarnings } from "../publish.ts";
 import { type ContainerDefinition, type ContainerRecord, freshState, type MountRecord } from "../record.ts";
+import { checkRemap } from "../start/remap.ts";
 import { planSecrets } from "../start/secrets.ts";
 import { checkEndpointSettings } from "./endpoint-settings.ts";
 import { normalizeHost } from "./host-defaults.ts";
@@ -102,6 +104,7 @@ function decide(
   checkStorageOptions(host.StorageOpt ?? {}, context.snapshots.name);
   const { Secrets: secrets = [] } = askedHost;
   if (secrets.length > 0) Object.assign(host, { Secrets: planSecrets(context.secrets, secrets) });
+  checkRemap(context, host);
   chooseLogDriver(context, host);
   config.Hostname ||= hostnameFor(context, id, host);
   const planned = planMounts(config, host, {
@@ -117,8 +120,9 @@ function decide(
     daemonRoot: dirname(context.paths.root),
   });
   const mounts = options.readOnlyNonRecursive ? planned.map(shallowReadonly) : planned;
+  const networks = planNetworks(context, host, networking);
   return {
-    warnings: [...warnings, ...checked.warnings],
+    warnings: [...warnings, ...checked.warnings, ...publishWarnings(context, host, Object.keys(networks))],
     definition: {
       created: formatRfc3339Nano(BigInt(context.clock.now()) * 1_000_000n),
       imageId: image?.id ?? "",
@@ -135,7 +139,7 @@ function decide(
       config,
       host,
       mounts,
-      networks: planNetworks(context, host, networking),
+      networks,
       logPath: "",
       driver: context.snapshots.name,
     },
