@@ -1,4 +1,8 @@
-import type { ContainerInspectResponse, ContainerSummary } from "../../base/spec/docker/api.gen.ts";
+import type {
+  ContainerConfig,
+  ContainerInspectResponse,
+  ContainerSummary,
+} from "../../base/spec/docker/api.gen.ts";
 import type { ApiVersion } from "../version.ts";
 
 /** A line of GET /containers/json for the client's version. */
@@ -13,14 +17,19 @@ export function summaryReply(version: ApiVersion, summary: ContainerSummary): un
   return reply;
 }
 
+/** What the engine tells for old clients: the address somebody asked for, which newer ones find at the endpoint. */
+type OldConfig = ContainerConfig & { readonly MacAddress?: string };
+
 /** GET /containers/{id}/json for the client's version. */
 export function inspectReply(version: ApiVersion, container: ContainerInspectResponse): unknown {
-  if (version >= 52) return container;
+  if (version >= 52) {
+    if (!container.Config) return container;
+    const { MacAddress: _, ...config }: OldConfig = container.Config;
+    return { ...container, Config: config };
+  }
   const reply: Record<string, unknown> = { ...container };
   if (version < 48) delete reply["ImageManifestDescriptor"];
   reply["NetworkSettings"] = networkSettings(version, container);
-  const mac = mainMacAddress(container);
-  if (mac !== undefined) reply["Config"] = { ...container.Config, MacAddress: mac };
   if (!container.GraphDriver && container.Storage?.RootFS?.Snapshot) {
     reply["GraphDriver"] = { Name: container.Storage.RootFS.Snapshot.Name ?? "", Data: null };
     delete reply["Storage"];
@@ -62,11 +71,4 @@ function networkSettings(version: ApiVersion, container: ContainerInspectRespons
     MacAddress: bridge?.MacAddress ?? "",
     Networks: networks,
   };
-}
-
-/** The address that Config.MacAddress showed until 1.52: the main network's. */
-function mainMacAddress(container: ContainerInspectResponse): string | undefined {
-  const mode = container.HostConfig?.NetworkMode ?? "";
-  const name = mode === "default" ? "bridge" : mode;
-  return container.NetworkSettings?.Networks?.[name]?.MacAddress || undefined;
 }

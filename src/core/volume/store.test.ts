@@ -63,7 +63,7 @@ test("creating twice gives the first one; another driver is a conflict", () =>
     const one = await store.create({ name: "same", labels: { a: "1" } });
     expect(await store.create({ name: "same", labels: { b: "2" } })).toEqual(one);
     await expect(store.create({ name: "same", driver: "other" })).rejects.toThrow(
-      'create same: a volume named "same" already exists with the "local" driver. Choose a different volume name',
+      "create same: driver 'local' already has volume 'same': volume name must be unique",
     );
     await expect(store.create({ name: "new", driver: "other" })).rejects.toThrow(
       'create new: error looking up volume plugin other: plugin "other" not found',

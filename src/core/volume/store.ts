@@ -76,7 +76,7 @@ export class SqliteVolumeStore implements VolumeStore {
         // Docker takes a second create for the first one unless another driver is asked for; its options are not compared.
         if (known.driver === driverName || wanted.driver === undefined || wanted.driver === "") return known;
         throw conflict(
-          `create ${name}: a volume named "${name}" already exists with the "${known.driver}" driver. Choose a different volume name`,
+          `create ${name}: driver '${known.driver}' already has volume '${name}': volume name must be unique`,
         );
       }
       const options = wanted.options ?? {};

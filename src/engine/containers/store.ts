@@ -64,6 +64,7 @@ export class ContainerStore {
 
   /** By full id, name (with or without slash), or unique id prefix, in this order as Docker does. */
   resolve(reference: string): ContainerRecord {
+    if (reference === "") throw invalid('invalid name or ID supplied: ""');
     const exact = this.#records.get(reference as ContainerId);
     if (exact) return exact;
     const named = this.byName(reference.startsWith("/") ? reference.slice(1) : reference);

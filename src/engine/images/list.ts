@@ -65,7 +65,7 @@ export async function listImages(
       Containers: options.sharedSize ? deps.users.usersOf(image.id).length : -1,
       Created: Number(created / 1_000_000_000n),
       Id: image.id,
-      Labels: { ...labels },
+      Labels: Object.keys(labels).length > 0 ? { ...labels } : (null as never),
       ParentId: image.parent ?? "",
       RepoDigests: [...digests],
       RepoTags: [...tags],

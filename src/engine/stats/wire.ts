@@ -55,7 +55,8 @@ export function statsResponse(
       current: pids.current,
       limit: Number.isFinite(pids.limit) ? pids.limit : unlimited,
     },
-    blkio_stats: blkio(io.bytes, io.operations),
+    // Only cgroup v1 counts failures; there Docker sends empty lists where v2 has null.
+    blkio_stats: blkio(io.bytes, io.operations, memory.failures === undefined ? null : []),
     num_procs: 0,
     storage_stats: {},
     cpu_stats: cpu(sample),
@@ -64,7 +65,7 @@ export function statsResponse(
       usage: memory.usage,
       ...(memory.peak === undefined ? {} : { max_usage: memory.peak }),
       stats: { ...memory.stat },
-      ...(memory.failures === undefined ? {} : { failcnt: memory.failures }),
+      ...(memory.failures ? { failcnt: memory.failures } : {}),
       limit: Math.min(memory.limit, totalmem()),
     },
     ...(sample.networks ? { networks: { ...sample.networks } } : {}),
@@ -90,17 +91,21 @@ function cpu({ cgroup, host }: StatsSample): ContainerCPUStats {
   };
 }
 
-function blkio(bytes: readonly BlkioEntry[], operations: readonly BlkioEntry[]) {
+function blkio(
+  bytes: readonly BlkioEntry[],
+  operations: readonly BlkioEntry[],
+  none: ContainerBlkioStatEntry[] | null = null,
+) {
   const entries = (list: readonly BlkioEntry[]): ContainerBlkioStatEntry[] | null =>
-    list.length > 0 ? list.map(({ major, minor, op, value }) => ({ major, minor, op, value })) : null;
+    list.length > 0 ? list.map(({ major, minor, op, value }) => ({ major, minor, op, value })) : none;
   return {
     io_service_bytes_recursive: entries(bytes) as ContainerBlkioStatEntry[],
     io_serviced_recursive: entries(operations),
-    io_queue_recursive: null,
-    io_service_time_recursive: null,
-    io_wait_time_recursive: null,
-    io_merged_recursive: null,
-    io_time_recursive: null,
-    sectors_recursive: null,
+    io_queue_recursive: none,
+    io_service_time_recursive: none,
+    io_wait_time_recursive: none,
+    io_merged_recursive: none,
+    io_time_recursive: none,
+    sectors_recursive: none,
   };
 }

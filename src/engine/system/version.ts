@@ -21,7 +21,7 @@ export async function systemVersion(deps: SystemServiceDeps): Promise<SystemVers
     deps.components.map(async (component) => ({
       Name: component.name,
       Version: await component.version(),
-      Details: { ...component.details },
+      ...(component.details ? { Details: { ...component.details } } : {}),
     })),
   );
   return {

@@ -79,7 +79,7 @@ test("prune takes unnamed volumes nobody uses, and all of them when asked", asyn
   const used = await service.create({});
   store.reference(used.Name, "c1");
   expect(await service.prune({})).toEqual({ VolumesDeleted: [anonymous.Name], SpaceReclaimed: 100 });
-  expect(await service.prune({})).toEqual({ VolumesDeleted: null, SpaceReclaimed: 0 });
+  expect(await service.prune({})).toEqual({ VolumesDeleted: [], SpaceReclaimed: 0 });
   expect(await service.prune({ all: ["true"] })).toEqual({ VolumesDeleted: ["named"], SpaceReclaimed: 100 });
   expect(events.at(-1)).toEqual({
     type: "volume",

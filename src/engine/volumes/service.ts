@@ -69,7 +69,7 @@ export class VolumeService {
   /** Unused volumes: those nobody named, or all of them with the filter all=true. */
   async prune(
     wire: WireFilters,
-  ): Promise<{ readonly VolumesDeleted: readonly string[] | null; readonly SpaceReclaimed: number }> {
+  ): Promise<{ readonly VolumesDeleted: readonly string[]; readonly SpaceReclaimed: number }> {
     const filters = Filters.parse(wire, ["label", "label!", "all"]);
     const all = filters.bool("all", false);
     const deleted: string[] = [];
@@ -95,7 +95,7 @@ export class VolumeService {
       id: "",
       attributes: { reclaimed: String(reclaimed) },
     });
-    return { VolumesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed };
+    return { VolumesDeleted: deleted, SpaceReclaimed: reclaimed };
   }
 
   #unused(volume: Volume): boolean {

@@ -293,7 +293,8 @@ describe("looking", () => {
       Bridge: "",
       Networks: { mine: { Aliases: ["web", "cccccccccccc", "host"] } },
     });
-    expect(old["Config"]).toMatchObject({ MacAddress: "02:42:ac:11:00:02" });
+    // What the container got is not what somebody asked for: who makes it anew from this would pin it.
+    expect(old["Config"]).not.toHaveProperty("MacAddress");
     expect(old["GraphDriver"]).toEqual({ Name: "overlay2", Data: null });
     expect((await at("1.47"))["NetworkSettings"]).toMatchObject({ Networks: { mine: { Aliases: ["web"] } } });
   });

@@ -170,8 +170,8 @@ function blockIO({ host, features, warnings }: Validation): void {
   const weight = host.BlkioWeight ?? 0;
   if (weight !== 0 && (weight < 10 || weight > 1000))
     throw invalid("Range of blkio weight is from 10 to 1000");
-  if (host.IOMaximumBandwidth || host.IOMaximumIOps)
-    throw invalid("Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps");
+  const alien = (host.IOMaximumBandwidth && "bandwidth") || (host.IOMaximumIOps && "IOPs");
+  if (alien) throw invalid(`invalid option: QoS maximum ${alien} configuration is not supported on linux`);
   for (const device of host.BlkioWeightDevice ?? [])
     if ((device.Weight ?? 0) !== 0 && ((device.Weight ?? 0) < 10 || (device.Weight ?? 0) > 1000))
       throw invalid("Range of blkio weight is from 10 to 1000");

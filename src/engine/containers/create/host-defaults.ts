@@ -23,6 +23,9 @@ export function normalizeHost(asked: HostConfig, defaults: ContainerDefaults, fa
     IpcMode: asked.IpcMode || defaults.ipcMode,
     CgroupnsMode: asked.CgroupnsMode || (asked.Privileged ? "host" : defaults.cgroupnsMode),
     PidMode: asked.PidMode ?? "",
+    OomKillDisable: asked.OomKillDisable ?? false,
+    // No limit, however it is said.
+    ...((asked.PidsLimit ?? 0) > 0 ? {} : { PidsLimit: wireNull }),
     // As much swap again as memory, unless said otherwise.
     ...(asked.Memory && !asked.MemorySwap ? { MemorySwap: asked.Memory * 2 } : {}),
     ShmSize: asked.ShmSize || defaults.shmSize,

@@ -76,8 +76,10 @@ function volume(
 }
 
 function inheritMounts(entry: string, sources: MountPlanSources): readonly MountRecord[] {
-  const [container = "", mode = "", ...rest] = entry.split(":");
-  if (container === "" || rest.length > 0) throw invalid(`invalid volumes-from specification: ${entry}`);
+  if (entry === "") throw invalid("volumes-from specification cannot be an empty string");
+  const at = entry.indexOf(":");
+  const container = at < 0 ? entry : entry.slice(0, at);
+  const mode = at < 0 ? "" : entry.slice(at + 1);
   if (mode !== "" && !mode.split(",").every((flag) => ["ro", "rw", "z", "Z"].includes(flag))) {
     throw invalid(`invalid mode: ${mode}`);
   }

@@ -2,6 +2,7 @@ import type { ContainerId } from "../../../base/lib/ids.ts";
 import type { ContainerInspectResponse, ContainerState } from "../../../base/spec/docker/api.gen.ts";
 import type { ContainerContext } from "../context.ts";
 import { parseLink } from "../create/links.ts";
+import { parseNetworkMode } from "../network-mode.ts";
 import { type ContainerRecord, isRunning } from "../record.ts";
 import { networkFiles } from "../start/network-files.ts";
 import { mountPoints } from "./mount-points.ts";
@@ -43,9 +44,19 @@ export async function inspectContainer(
     GraphDriver: { Name: definition.driver, Data: { ...context.snapshots.describe(id, merged) } },
     ...(options.size ? await sizes(context, record) : {}),
     Mounts: mountPoints(record),
-    Config: showConfig(definition.config),
+    Config: { ...showConfig(definition.config), ...wantedMac(record) },
     NetworkSettings: networkSettings(context, record),
   };
+}
+
+/**
+ * Config.MacAddress is the address that was asked for on the main network, for clients before 1.52; never one that the
+ * container got, which whoever makes it anew from this would pin.
+ */
+function wantedMac({ definition }: ContainerRecord): { readonly MacAddress?: string } {
+  const mode = parseNetworkMode(definition.host.NetworkMode);
+  const mac = mode.kind === "network" ? definition.networks[mode.name]?.MacAddress : undefined;
+  return mac ? { MacAddress: mac } : {};
 }
 
 /** Docker shows a link as the name it would have as a child of the container. */
