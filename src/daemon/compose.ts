@@ -42,6 +42,7 @@ import { helperCommand } from "./executable.ts";
 import { findProgram } from "./find-program.ts";
 import { composeImages } from "./images.ts";
 import { networkConfig } from "./network-config.ts";
+import { openRemap } from "./remap.ts";
 import { seccompProfile } from "./seccomp-profile.ts";
 import { components, daemonFacts, daemonId } from "./system.ts";
 
@@ -60,6 +61,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
   for (const name of ["containers", "seccomp"])
     mkdirSync(join(config.dataRoot, name), { recursive: true, mode: 0o700 });
   mkdirSync(join(config.execRoot, "containers"), { recursive: true, mode: 0o700 });
+  const remap = stack.use(await openRemap(config.usernsRemap, { ...config, log }));
   const databases = stack.use(openDatabases(config.dataRoot));
   const hierarchy = probeCgroups();
   await loadApparmorProfile(log);
@@ -128,6 +130,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     volumes,
     networks,
     secrets,
+    remap,
     runtime,
     runtimes: [...runtimes.keys()],
     logDrivers: logDrivers({ clock, log }),
@@ -161,6 +164,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     facts: daemonFacts({
       config,
       host: facts,
+      remapped: remap !== undefined,
       defaultRuntime,
       runtimes,
       initPath: context.defaults.initPath,

@@ -17,6 +17,7 @@ import type { VolumeStore } from "../core/volume/volume.ts";
 import type { ContainerContext, ContainerDefaults, ContainerHooks } from "../engine/containers/context.ts";
 import { LiveTable } from "../engine/containers/live.ts";
 import type { ContainerRecord } from "../engine/containers/record.ts";
+import type { Remap } from "../engine/containers/remap.ts";
 import type { SecretSource } from "../engine/containers/secret-source.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
 import type { EventPublisher } from "../engine/events/event.ts";
@@ -34,6 +35,7 @@ export interface ContainerParts {
   readonly volumes: VolumeStore;
   readonly networks: NetworkService;
   readonly secrets: SecretSource;
+  readonly remap: Remap | undefined;
   readonly runtime: TaskRuntime;
   readonly runtimes: readonly string[];
   readonly logDrivers: ReadonlyMap<string, LogDriver>;
@@ -58,6 +60,7 @@ export function containerContext(parts: ContainerParts): ContainerContext {
     volumes: parts.volumes,
     networks: parts.networks,
     secrets: parts.secrets,
+    remap: parts.remap,
     runtime: parts.runtime,
     logDrivers: parts.logDrivers,
     events: parts.events,

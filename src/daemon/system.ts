@@ -18,6 +18,7 @@ export function daemonFacts(parts: {
   readonly logDrivers: readonly string[];
   readonly volumeDrivers: readonly string[];
   readonly networkDrivers: readonly string[];
+  readonly remapped: boolean;
 }): DaemonFacts {
   const { config, host } = parts;
   return {
@@ -58,7 +59,11 @@ export function daemonFacts(parts: {
     },
     firewall: { Driver: "nftables", Info: [] },
     nri: null as never,
-    securityOptions: securityOptions(config, host),
+    securityOptions: [
+      ...securityOptions(config, host),
+      // Where Docker has it: after no-new-privileges come none of the others.
+      ...(parts.remapped ? ["name=userns"] : []),
+    ],
     cgroupDriver: "cgroupfs",
     cdiSpecDirs: ["/etc/cdi", "/var/run/cdi"],
     warnings: [],

@@ -95,8 +95,15 @@ export class FilesClient {
   }
 
   #run(request: FilesRequest, signal?: AbortSignal): Run {
-    return new Run(this.#deps.helperCommand, request, signal);
+    return new Run([...entering(request), ...this.#deps.helperCommand], request, signal);
   }
+}
+
+/** A user namespace is entered from outside: only a process of one thread can (setns(2)), and the helper never is one. */
+function entering(request: FilesRequest): readonly string[] {
+  if (!("view" in request) || request.view.kind === "stopped") return [];
+  const { userOf } = request.view;
+  return userOf === undefined ? [] : ["nsenter", `--user=/proc/${userOf}/ns/user`, "--"];
 }
 
 /** Bytes of a tar handed over at a time: clients send pieces of a few kilobytes. */

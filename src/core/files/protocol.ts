@@ -22,6 +22,7 @@ export type FilesView =
       readonly startTime: string;
       /** Mount points that are entered from above; the kernel's own file systems are not. */
       readonly entered: readonly string[];
+      readonly userOf?: number | undefined;
     }
   | {
       /** A container without processes: its layers and its volumes, put together in the helper's own mount namespace. */
@@ -34,6 +35,8 @@ export type FilesView =
   | {
       /** A directory of the host's, without what is mounted below it. */ readonly kind: "directory";
       readonly path: string;
+      /** The helper enters this process's user namespace, and so speaks of ids as its container does. */
+      readonly userOf?: number | undefined;
     };
 
 export type StoppedRoot =

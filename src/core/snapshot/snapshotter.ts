@@ -16,13 +16,18 @@ import type { ChainId } from "../../base/lib/ids.ts";
 export interface Snapshotter {
   /** Driver name as `info` shows it, e.g. "overlay2". */
   readonly name: string;
+  /** The driver's directory: all that it mounts lies below. */
+  readonly root: string;
   /** Status lines for `info` (DriverStatus), e.g. ["Backing Filesystem", "extfs"]. */
   status(): readonly (readonly [string, string])[];
   stat(name: string): SnapshotInfo | undefined;
   /** Makes an active snapshot. Throws conflict when the key exists, not-found when the parent does not. */
   prepare(key: string, parent: ChainId | undefined, options?: PrepareOptions): Promise<readonly Mount[]>;
-  /** Mounts of an existing active snapshot, or a read-only view of a committed one. */
-  mounts(name: string): readonly Mount[];
+  /**
+   * Mounts of an existing active snapshot, or a read-only view of a committed one. With `view` they are told as if the driver's
+   * directory lay there: where it is mounted in some other way (with mapped ids).
+   */
+  mounts(name: string, view?: string): readonly Mount[];
   /** Turns an active snapshot into a committed one; its data is on disk (syncfs) before its record is. */
   commit(name: ChainId, key: string): Promise<void>;
   /** Throws conflict while children exist. Idempotent. */

@@ -12,6 +12,7 @@ import type { VolumeStore } from "../../core/volume/volume.ts";
 import type { EventPublisher } from "../events/event.ts";
 import type { LiveTable } from "./live.ts";
 import type { ContainerRecord } from "./record.ts";
+import type { Remap } from "./remap.ts";
 import type { SecretSource } from "./secret-source.ts";
 import type { ContainerStore } from "./store.ts";
 
@@ -28,6 +29,8 @@ export interface ContainerContext {
   readonly volumes: VolumeStore;
   readonly networks: NetworkService;
   readonly secrets: SecretSource;
+  /** Containers get a user namespace with these maps, unless they say otherwise; undefined: none does. */
+  readonly remap: Remap | undefined;
   readonly runtime: TaskRuntime;
   readonly logDrivers: ReadonlyMap<string, LogDriver>;
   readonly events: EventPublisher;

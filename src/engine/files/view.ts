@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { notFound } from "../../base/lib/errors.ts";
 import { type ContainerId, randomId } from "../../base/lib/ids.ts";
+import { errnoOf } from "../../base/lib/storage-error.ts";
+import { inOtherUserNamespace } from "../../base/sys/idmap.ts";
 import { processStat } from "../../base/sys/pidfd.ts";
 import { ViewEnded } from "../../core/files/client.ts";
 import type { BindView, FilesView } from "../../core/files/protocol.ts";
@@ -34,12 +36,24 @@ function runningView(record: ContainerRecord): FilesView {
   if (startTime === undefined) throw new ViewEnded(`process ${pid} is gone`);
   const { mounts, host } = record.definition;
   const entered = [...mounts.map((mount) => mount.target), ...Object.keys(host.Tmpfs ?? {})];
-  return { kind: "running", pid, startTime, entered };
+  return { kind: "running", pid, startTime, entered, userOf: userOf(pid) };
+}
+
+/** The process itself where it has a user namespace of its own. */
+function userOf(pid: number): number | undefined {
+  try {
+    return inOtherUserNamespace(pid) ? pid : undefined;
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes(errnoOf(error) ?? "")) throw new ViewEnded(`process ${pid} is gone`);
+    throw error;
+  }
 }
 
 /** What `export` writes: the root file system without volumes. */
 export function exportView(context: ContainerContext, record: ContainerRecord): FilesView {
-  if (isAlive(record)) return { kind: "directory", path: context.paths.rootfs(record.id) };
+  if (isAlive(record)) {
+    return { kind: "directory", path: context.paths.rootfs(record.id), userOf: userOf(record.state.pid) };
+  }
   return {
     kind: "stopped",
     scratch: context.paths.dir(record.id),

@@ -49,7 +49,7 @@ function defaultMounts(input: SpecInput, privileged: boolean): OciMount[] {
   const shmSize = host.ShmSize ? host.ShmSize : DEFAULT_SHM_SIZE;
   if (shmSize < 0) throw invalid("SHM size can not be less than 0");
   // A user namespace cannot change the flags of the host's cgroup and sysfs mounts.
-  const writable = privileged || namespaces.user === "private";
+  const writable = privileged || namespaces.user !== "host";
   const mount = (destination: string, type: string, source: string, ...options: string[]): OciMount => ({
     destination,
     type,
@@ -68,7 +68,7 @@ function defaultMounts(input: SpecInput, privileged: boolean): OciMount[] {
       ...(ttyGroupMapped(input) ? ["gid=5"] : []),
     ),
     // sysfs shows the network namespace it was mounted in; without one of its own a user namespace may only bind it.
-    namespaces.user === "private" && namespaces.network === "host"
+    namespaces.user !== "host" && namespaces.network === "host"
       ? mount("/sys", "bind", "/sys", "rbind", ...locked, "ro")
       : mount("/sys", "sysfs", "sysfs", ...locked, ...(privileged ? [] : ["ro"])),
     mount("/sys/fs/cgroup", "cgroup", "cgroup", ...(writable ? [] : ["ro"]), ...locked),
@@ -87,7 +87,7 @@ function defaultMounts(input: SpecInput, privileged: boolean): OciMount[] {
 
 /** devpts refuses a group that the user namespace does not map. */
 function ttyGroupMapped(input: SpecInput): boolean {
-  if (input.namespaces.user !== "private") return true;
+  if (input.namespaces.user === "host") return true;
   return (input.idMappings?.gid ?? []).some((map) => map.containerID <= 5 && 5 < map.containerID + map.size);
 }
 

@@ -26,8 +26,9 @@ export function containerSysctls(
   namespaces: SpecInput["namespaces"],
   defaults: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-  const sysctls: Record<string, string> =
-    namespaces.network === "private" && namespaces.user !== "private" ? { ...defaults } : {};
+  const sysctls: Record<string, string> = namespaces.network === "private" ? { ...defaults } : {};
+  // A range of groups that the user namespace does not map is refused by the kernel.
+  if (namespaces.user !== "host") delete sysctls["net.ipv4.ping_group_range"];
   for (const [name, value] of Object.entries(asked)) {
     checkSysctl(name, value, namespaces);
     sysctls[name.replaceAll("/", ".")] = value;

@@ -14,6 +14,7 @@ import type { Endpoint, Network } from "../../../core/network/network.ts";
 import type { ContainerContext } from "../context.ts";
 import { parseLink } from "../create/links.ts";
 import { type ContainerRecord, isAlive } from "../record.ts";
+import { giveTo, remapOf } from "./remap.ts";
 
 /** Paths of the three files a container sees in its /etc. */
 export function networkFiles(directory: string): {
@@ -53,6 +54,8 @@ export async function writeNetworkFiles(
     writeFile(files.hosts, hosts, { mode: 0o644 }),
     writeFile(files.resolvConf, resolv, { mode: 0o644 }),
   ]);
+  const remap = remapOf(context, record.definition.host);
+  for (const path of Object.values(files)) giveTo(remap, path);
 }
 
 /** What a container wrote itself into a file larger than this is not read. */

@@ -9,6 +9,7 @@ import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitVolume } from "../events.ts";
 import type { ContainerRecord, MountRecord } from "../record.ts";
+import { makeMountpoint, mapVolume, mountMapped, remapOf } from "./remap.ts";
 import { secretsPath } from "./secrets.ts";
 import { sharedMemoryPath } from "./shared-memory.ts";
 
@@ -69,6 +70,7 @@ async function prepareSource(
   mount: MountRecord,
   undo: AsyncDisposableStack,
 ): Promise<string> {
+  const remap = remapOf(context, record.definition.host);
   switch (mount.type) {
     case "tmpfs":
       return "tmpfs";
@@ -79,26 +81,26 @@ async function prepareSource(
       const path = await context.volumes.mount(mount.name, record.id);
       undo.defer(() => context.volumes.unmount(mount.name, record.id));
       emitVolume(context, record, mount, "mount");
-      return subpathOf(path, mount.subpath);
+      if (!remap) return subpathOf(path, mount.subpath);
+      const mapped = mountpoint(context, record, mount);
+      undo.defer(() => void unmountIfMounted(mapped));
+      return subpathOf(mapVolume(remap, path, mapped), mount.subpath);
     }
     case "image": {
-      const target = imageMountpoint(context, record, mount);
+      const target = mountpoint(context, record, mount);
       const image = context.images.get(mount.imageId);
       if (!image?.chainId) throw notFound(`No such image: ${mount.source}`);
-      await mkdir(target, { recursive: true, mode: 0o700 });
-      unmountIfMounted(target);
-      for (const part of context.snapshots.mounts(image.chainId)) mountSpec(part, target);
+      makeMountpoint(remap, target);
+      if (remap) mountMapped(context, remap, image.chainId, target);
+      else for (const part of context.snapshots.mounts(image.chainId)) mountSpec(part, target);
       undo.defer(() => void unmountIfMounted(target));
       return subpathOf(target, mount.subpath);
     }
   }
 }
 
-function imageMountpoint(
-  context: ContainerContext,
-  record: ContainerRecord,
-  mount: MountRecord & { readonly type: "image" },
-): string {
+/** Where an image, or a volume with mapped ids, is mounted for the container to take it from. */
+function mountpoint(context: ContainerContext, record: ContainerRecord, mount: MountRecord): string {
   const index = record.definition.mounts.indexOf(mount);
   return join(context.paths.dir(record.id), "images", String(index));
 }
@@ -164,8 +166,8 @@ export async function unmountAll(context: ContainerContext, record: ContainerRec
   unmountIfMounted(secretsPath(context, record));
   for (const mount of record.definition.mounts) {
     if (mount.type === "volume") await context.volumes.unmount(mount.name, record.id);
-    if (mount.type === "image") {
-      const target = imageMountpoint(context, record, mount);
+    if (mount.type === "image" || mount.type === "volume") {
+      const target = mountpoint(context, record, mount);
       unmountIfMounted(target);
       await rmdir(target).catch(() => undefined);
     }

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { invalid, isCode, messageOf } from "../../../base/lib/errors.ts";
 import type { SecretReference, TugHostConfig } from "../../../base/spec/docker/extensions.ts";
@@ -7,6 +7,7 @@ import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ContainerContext } from "../context.ts";
 import type { ContainerRecord } from "../record.ts";
 import type { SecretSource } from "../secret-source.ts";
+import { giveTo, remapOf } from "./remap.ts";
 
 const defaultMode = 0o400;
 const directory = "/run/secrets";
@@ -68,6 +69,8 @@ export function mountSecrets(
   unmountIfMounted(root);
   mountSpec({ type: "tmpfs", source: "secrets", options: ["nosuid", "noexec", "nodev", "mode=0700"] }, root);
   undo.defer(() => void unmountIfMounted(root));
+  const remap = remapOf(context, record.definition.host);
+  giveTo(remap, root);
   const shared = join(root, "run");
   mkdirSync(shared, { mode: 0o755 });
   const mounts: SpecMount[] = [];
@@ -82,7 +85,7 @@ export function mountSecrets(
     const path = below ? join(shared, target.slice(directory.length)) : join(root, `file-${index}`);
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
     writeFileSync(path, context.secrets.reveal(reference.Source), { mode: 0o400 });
-    chownSync(path, Number(reference.UID ?? "0"), Number(reference.GID ?? "0"));
+    giveTo(remap, path, Number(reference.UID ?? "0"), Number(reference.GID ?? "0"));
     chmodSync(path, reference.Mode ?? defaultMode);
     if (!below) mounts.push({ ...readonly, target, source: path });
   }

@@ -7,6 +7,7 @@ import type { ContainerContext } from "../context.ts";
 import { makeWorkingDirectory, workingDirectory } from "../create/prepare-root.ts";
 import { containerOfMode } from "../network-mode.ts";
 import { type ContainerRecord, isAlive } from "../record.ts";
+import { remapOf, userNamespace } from "./remap.ts";
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -22,6 +23,7 @@ export function specInput(
   const user = lookupUser(root, config.User ?? "", host.GroupAdd ?? []);
   const cwd = workingDirectory(config.WorkingDir ?? "");
   makeWorkingDirectory(root, cwd);
+  const remap = remapOf(context, host);
   const useInit = host.Init ?? context.defaults.init;
   if (useInit && context.defaults.initPath === undefined) {
     throw invalid("no init program (docker-init, tini or catatonit) was found on this host");
@@ -42,6 +44,7 @@ export function specInput(
     namespaces: namespaces(context, record),
     cgroupsPath: posix.join("/", host.CgroupParent || context.defaults.cgroupParent, record.id),
     init: useInit && context.defaults.initPath ? { path: context.defaults.initPath } : undefined,
+    ...(remap ? { idMappings: remap.maps } : {}),
     annotations: host.Annotations ?? {},
     kernel: context.facts,
   };
@@ -80,7 +83,7 @@ function namespaces(context: ContainerContext, record: ContainerRecord): SpecInp
     pid: join(host.PidMode, "pid"),
     uts: host.UTSMode === "host" ? "host" : "private",
     cgroup: host.CgroupnsMode === "host" ? "host" : "private",
-    user: "host",
+    user: userNamespace(context, host, (other) => context.store.resolve(other).state.pid),
   };
 }
 

@@ -11,6 +11,7 @@ import type { ContainerRecord } from "../record.ts";
 import { allocateEndpoints, attachEndpoints } from "./endpoints.ts";
 import { makeMountTargets } from "./mount-targets.ts";
 import { networkFiles, writeNetworkFiles } from "./network-files.ts";
+import { mountMappedRootfs } from "./remap.ts";
 import { mountRootfs, mountVolumes } from "./rootfs.ts";
 import { mountSecrets } from "./secrets.ts";
 import { mountSharedMemory } from "./shared-memory.ts";
@@ -97,6 +98,7 @@ async function bringUp(
   const input = specInput(context, record, root.rootfs, mounts);
   const { spec } = context.spec.generate(input);
   await mkdir(dirs.state, { recursive: true, mode: 0o700 });
+  mountMappedRootfs(context, record);
   undo.defer(() => rm(dirs.state, { recursive: true, force: true }));
   const task = await context.runtime.create({
     id,

@@ -38,6 +38,7 @@ const plain = ["index=off", "metacopy=off", "redirect_dir=nofollow"];
  */
 class Overlay2 implements Snapshotter {
   readonly name = "overlay2";
+  readonly root: string;
   readonly #deps: Overlay2Deps;
   readonly #records: SnapshotRecords;
   readonly #directories: SnapshotDirectories;
@@ -45,6 +46,7 @@ class Overlay2 implements Snapshotter {
 
   constructor(deps: Overlay2Deps) {
     this.#deps = deps;
+    this.root = deps.root;
     this.#records = new SnapshotRecords(deps.db, this.name);
     this.#directories = new SnapshotDirectories(deps.root, this.#records);
     this.#sync = deps.sync ?? syncByProcess;
@@ -106,17 +108,17 @@ class Overlay2 implements Snapshotter {
     mkdirSync(this.#directories.path({ directory }, "work"), { mode: 0o700 });
   }
 
-  mounts(name: string): readonly Mount[] {
+  mounts(name: string, view = this.root): readonly Mount[] {
     const record = this.#records.get(name);
-    const diff = this.#diff(record);
-    const lowers = this.#records.parents(record).map((parent) => this.#diff(parent));
+    const diff = join(view, record.directory, "diff");
+    const lowers = this.#records.parents(record).map((parent) => join(view, parent.directory, "diff"));
     if (record.kind === "committed") {
       const all = [diff, ...lowers];
       if (all.length === 1) return [{ type: "bind", source: diff, options: ["ro"] }];
       return [{ type: "overlay", source: "overlay", options: ["ro", lowerdir(all), ...plain] }];
     }
     if (lowers.length === 0) return [{ type: "bind", source: diff, options: ["rw"] }];
-    const work = this.#directories.path(record, "work");
+    const work = join(view, record.directory, "work");
     const options = [lowerdir(lowers), `upperdir=${escaped(diff)}`, `workdir=${escaped(work)}`, ...plain];
     if (record.volatile) {
       // The kernel refuses a second volatile mount until its mark of the first is gone (overlayfs.rst, "Volatile mount").

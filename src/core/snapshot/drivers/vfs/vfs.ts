@@ -1,4 +1,5 @@
 import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import type { Clock } from "../../../../base/lib/clock.ts";
 import { conflict, internal, TugError } from "../../../../base/lib/errors.ts";
 import type { ChainId } from "../../../../base/lib/ids.ts";
@@ -24,6 +25,7 @@ export interface VfsDeps {
  */
 class Vfs implements Snapshotter {
   readonly name = "vfs";
+  readonly root: string;
   readonly #deps: VfsDeps;
   readonly #records: SnapshotRecords;
   readonly #directories: SnapshotDirectories;
@@ -32,6 +34,7 @@ class Vfs implements Snapshotter {
 
   constructor(deps: VfsDeps) {
     this.#deps = deps;
+    this.root = deps.root;
     this.#records = new SnapshotRecords(deps.db, this.name);
     this.#directories = new SnapshotDirectories(deps.root, this.#records);
   }
@@ -74,10 +77,10 @@ class Vfs implements Snapshotter {
     return this.mounts(key);
   }
 
-  mounts(name: string): readonly Mount[] {
+  mounts(name: string, view = this.root): readonly Mount[] {
     const record = this.#records.get(name);
     const mode = record.kind === "committed" ? "ro" : "rw";
-    return [{ type: "bind", source: this.#tree(record), options: [mode] }];
+    return [{ type: "bind", source: join(view, record.directory, "tree"), options: [mode] }];
   }
 
   async commit(name: ChainId, key: string): Promise<void> {
