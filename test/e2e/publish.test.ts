@@ -153,3 +153,32 @@ test("a thousand ports are published as fast as one, without a process or memory
     "0.0.0.0:24000-25000->24000-25000/tcp",
   );
 });
+
+test("what is shown is what is published: IPv4 alone without IPv6, and localhost falls back to it at once", async () => {
+  const [port, six] = [freePort(), freePort()];
+  await web("web", "-p", `${port}:80`);
+  await answers(port, "web");
+  expect(await daemon.ok(["ps", "--format", "{{.Ports}}"])).toBe(`0.0.0.0:${port}->80/tcp`);
+  const start = performance.now();
+  expect(await (await fetch(`http://localhost:${port}/`)).text()).toBe("from web\n");
+  expect(performance.now() - start).toBeLessThan(1000);
+  const said = await daemon.tug([
+    "create",
+    "--name",
+    "six",
+    "-p",
+    `[::1]:${six}:80`,
+    "-p",
+    `[::]:${six}:80`,
+    "busybox",
+  ]);
+  expect(said.stderr).toContain(
+    "Port 80/tcp is not published on [::1]: the kernel forwards nothing from there",
+  );
+  expect(said.stderr).toContain(
+    "Port 80/tcp is not published on [::]: the container has no network with IPv6.",
+  );
+  await daemon.ok(["network", "create", "--ipv6", "dual"]);
+  await web("both", "--network", "dual", "-p", `${six}:80`);
+  expect(await daemon.ok(["port", "both"])).toBe(`80/tcp -> 0.0.0.0:${six}\n80/tcp -> [::]:${six}`);
+});

@@ -46,6 +46,8 @@ test("addresses are brought into one form, and wrong ones refused", () => {
   expect(plan([tcp(80, 8080, { hostIp: "[2001:DB8:0::1]" })], ipv6)).toEqual(["2001:db8::1 8080->80/tcp"]);
   expect(plan([tcp(80, 8080, { hostIp: "0:0::0" })], ipv6)).toEqual([":: 8080->80/tcp"]);
   expect(plan([tcp(80, 8080, { hostIp: "::1" })])).toEqual([]);
+  // Nothing is published on the loopback address of IPv6: nothing is shown.
+  expect(plan([tcp(80, 8080, { hostIp: "::1" })], ipv6)).toEqual([]);
   expect(() => plan([tcp(80, 8080, { hostIp: "localhost" })])).toThrow("invalid IP address: localhost");
 });
 
