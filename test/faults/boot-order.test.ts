@@ -60,3 +60,74 @@ test("a container that joins another's network starts after it, and is in the ne
   const netns = (name: string) => daemon.ok(["exec", name, "readlink", "/proc/self/ns/net"]);
   expect(await netns("guest")).toBe(await netns("owner"));
 });
+
+test("containers stopped or restarted by one command go down after what depends on them and come up before it", async () => {
+  const script = "trap 'sleep 0.2; exit 0' TERM; while :; do sleep 0.05; done";
+  const health = ["--health-cmd", "test -e /tmp/ready", "--health-interval", "50ms"];
+  const ready = `rm -f /tmp/ready; (sleep 0.3; touch /tmp/ready) & ${script}`;
+  await daemon.ok(["run", "-d", "--name", "db", ...health, "busybox", "sh", "-c", ready]);
+  await daemon.ok([
+    "run",
+    "-d",
+    "--name",
+    "web",
+    "--depends-on",
+    "db:healthy",
+    "busybox",
+    "sh",
+    "-c",
+    script,
+  ]);
+  await daemon.ok([
+    "run",
+    "-d",
+    "--name",
+    "side",
+    "--network",
+    "container:web",
+    "busybox",
+    "sh",
+    "-c",
+    script,
+  ]);
+  const time = async (name: string, which: "StartedAt" | "FinishedAt") =>
+    Date.parse(await daemon.ok(["inspect", "-f", `{{.State.${which}}}`, name]));
+  await daemon.ok(["restart", "db", "web", "side"]);
+  const downs = [
+    await time("side", "FinishedAt"),
+    await time("web", "FinishedAt"),
+    await time("db", "FinishedAt"),
+  ];
+  const ups = [
+    await time("db", "StartedAt"),
+    await time("web", "StartedAt"),
+    await time("side", "StartedAt"),
+  ];
+  const moments = [...downs, ...ups];
+  expect(moments).toEqual([...moments].sort((a, b) => a - b));
+  expect((ups[1] ?? 0) - (ups[0] ?? 0)).toBeGreaterThan(250);
+  await daemon.ok(["stop", "db", "side", "web"]);
+  const ends = [
+    await time("side", "FinishedAt"),
+    await time("web", "FinishedAt"),
+    await time("db", "FinishedAt"),
+  ];
+  expect(ends).toEqual([...ends].sort((a, b) => a - b));
+  await daemon.ok(["start", "db", "web"]);
+  await daemon.ok(["stop", "db"]);
+  expect(await daemon.ok(["inspect", "-f", "{{.State.Running}}", "web"])).toBe("true");
+});
+
+test("a circle of dependencies is refused where it is closed, by create and by rename and start", async () => {
+  await daemon.ok(["create", "--name", "one", "--depends-on", "two", "busybox", "true"]);
+  const closing = await daemon.tug(["create", "--name", "two", "--depends-on", "one", "busybox", "true"]);
+  expect([closing.code, closing.stderr]).toEqual([
+    1,
+    expect.stringContaining("dependency cycle detected: two -> one -> two"),
+  ]);
+  await daemon.ok(["create", "--name", "three", "--depends-on", "one", "busybox", "true"]);
+  await daemon.ok(["rename", "three", "two"]);
+  expect((await daemon.tug(["start", "one"])).stderr).toContain(
+    "dependency cycle detected: one -> two -> one",
+  );
+});

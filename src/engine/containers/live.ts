@@ -39,6 +39,10 @@ export class LiveContainer {
   startedMonotonic = 0n;
   /** Set while a manual restart stops the container, so that the policy and --rm leave the exit alone. */
   restarting = false;
+  /** A stop on request is under way; settles, whatever becomes of it, when it is over. */
+  goingDown: Promise<void> | undefined;
+  /** The same of a restart. */
+  comingBack: Promise<void> | undefined;
   /** `stop` and `kill` of this run: the exit is wanted. */
   stopRequested = false;
 }

@@ -1,14 +1,12 @@
 import { messageOf } from "../../base/lib/errors.ts";
 import type { ContainerId } from "../../base/lib/ids.ts";
-import { healthCheckOf } from "../health/config.ts";
+import { holds } from "./condition.ts";
 import type { ContainerContext } from "./context.ts";
-import { type Needed, needsOf } from "./dependencies.ts";
+import { needsOf } from "./dependencies.ts";
 import { scheduleRestart } from "./lifecycle/exit.ts";
-import { type ContainerRecord, isAlive, isRunning } from "./record.ts";
+import { type ContainerRecord, isAlive } from "./record.ts";
 import { startContainer } from "./start/start.ts";
 
-/** Longer than this nobody is waited for at boot: the dependant starts anyway, as it did before it had a dependency. */
-const patienceMs = 5 * 60_000;
 const retryMs = 1000;
 
 /**
@@ -39,40 +37,6 @@ export async function startInOrder(
     return work;
   };
   await Promise.all(records.map((record) => start(record, new Set())));
-}
-
-/** Waits until the condition holds, cannot hold any more, or patience ends. */
-async function holds(context: ContainerContext, need: Needed): Promise<void> {
-  const patience = AbortSignal.timeout(patienceMs);
-  for (;;) {
-    const seen = context.store.changed.version;
-    const record = context.store.get(need.id);
-    if (!record || settled(record, need.condition)) return;
-    if (patience.aborted) {
-      context.log.warn(
-        "a container that others depend on is not ready; they start all the same",
-        need as never,
-      );
-      return;
-    }
-    await context.store.changed.wait(seen, patience);
-  }
-}
-
-/** The condition is met, or waiting is of no use. */
-function settled(record: ContainerRecord, condition: Needed["condition"]): boolean {
-  switch (condition) {
-    case "started":
-      return isAlive(record) || !isRunning(record);
-    case "healthy":
-      return (
-        !isRunning(record) ||
-        healthCheckOf(record.definition.config) === undefined ||
-        record.state.health?.status === "healthy"
-      );
-    case "completed":
-      return !isRunning(record);
-  }
 }
 
 async function startOne(context: ContainerContext, { id }: ContainerRecord): Promise<void> {

@@ -3,6 +3,7 @@ import { emitContainer } from "../events.ts";
 import { type ContainerRecord, isRunning } from "../record.ts";
 import { startContainer } from "../start/start.ts";
 import { type StopOptions, stopContainer } from "./stop.ts";
+import { inTurn, neededAreBack } from "./turn.ts";
 
 /** `docker restart`: stops when it runs, then starts; neither --rm nor the restart policy acts on the exit in between. */
 export async function restartOnRequest(
@@ -10,7 +11,16 @@ export async function restartOnRequest(
   reference: string,
   options: StopOptions,
 ): Promise<void> {
-  await restartContainer(context, context.store.resolve(reference), options);
+  const record = context.store.resolve(reference);
+  const work = restartContainer(context, record, options);
+  const live = context.live.of(record.id);
+  const settled = work.catch(() => undefined);
+  live.comingBack = settled;
+  try {
+    await work;
+  } finally {
+    if (live.comingBack === settled) live.comingBack = undefined;
+  }
 }
 
 export async function restartContainer(
@@ -22,9 +32,10 @@ export async function restartContainer(
   live.restarting = true;
   try {
     if (isRunning(record)) {
-      await stopContainer(context, record, options);
+      await inTurn(context, record, () => stopContainer(context, record, options));
       emitContainer(context, context.store.get(record.id) ?? record, "stop");
     }
+    await neededAreBack(context, record);
     const started = await context.locks.run(record.id, () => startContainer(context, record.id));
     live.backoffMs = 0;
     emitContainer(context, started, "restart");

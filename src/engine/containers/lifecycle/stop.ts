@@ -4,6 +4,7 @@ import { emitContainer } from "../events.ts";
 import { type ContainerRecord, isRunning } from "../record.ts";
 import { parseSignal, SIGKILL } from "../signals.ts";
 import { callOffRestart, endsWithin, killAndWait, signalTask, stopSignalOf, thaw } from "./kill.ts";
+import { inTurn } from "./turn.ts";
 import { waitFor } from "./wait.ts";
 
 export interface StopOptions {
@@ -20,7 +21,7 @@ export async function stopOnRequest(
 ): Promise<void> {
   const record = context.store.resolve(reference);
   if (!isRunning(record)) throw new TugError("not-modified", "container is already stopped");
-  await stopContainer(context, record, options);
+  await inTurn(context, record, () => stopContainer(context, record, options));
   emitContainer(context, context.store.get(record.id) ?? record, "stop");
 }
 
