@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { TestDaemon } from "../harness/daemon.ts";
+import { eventually, TestDaemon } from "../harness/daemon.ts";
+import { mountPoints } from "../harness/machine.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -70,6 +71,54 @@ test("an unknown secret is an error of the request, not a missing image", async 
   const result = await daemon.tug(["run", "--rm", "--secret", "nosuch", "busybox", "true"]);
   expect([result.code, result.stderr]).toEqual([125, expect.stringContaining("secret nosuch not found")]);
   expect(result.stderr).not.toContain("Unable to find image");
+});
+
+test("no layer, export or commit has it; it goes with the run and is made again by the next, also after a crash", async () => {
+  await daemon.ok(["secret", "create", "kept", "-"], { input: text });
+  await daemon.ok([
+    ...["run", "-d", "--name", "holder", "--restart", "always", "--secret", "kept"],
+    ...["--secret", "source=kept,target=/etc/app/pass", "busybox", "sleep", "1000"],
+  ]);
+  const id = await daemon.ok(["inspect", "-f", "{{.Id}}", "holder"]);
+  const state = join(daemon.execRoot, "containers", id, "secrets");
+  const seen = () => daemon.ok(["exec", "holder", "cat", "/run/secrets/kept", "/etc/app/pass"]);
+  expect(await seen()).toBe(text + text);
+  await daemon.ok(["commit", "holder", "copy"]);
+  const exported = await daemon.ok(["export", "holder"]);
+  expect(exported).not.toContain(text);
+  expect(await daemon.ok(["diff", "holder"])).not.toContain("kept");
+  expect(await daemon.ok(["run", "--rm", "copy", "sh", "-c", "ls /run/secrets; cat /etc/app/pass"])).toBe("");
+  await daemon.ok(["stop", "-t", "0", "holder"]);
+  expect(mountPoints().filter((point) => point.startsWith(state))).toEqual([]);
+  expect(await daemon.ok(["cp", "holder:/etc/app/pass", "-"])).not.toContain(text);
+  await daemon.ok(["start", "holder"]);
+  const pid = Number(await daemon.ok(["inspect", "-f", "{{.State.Pid}}", "holder"]));
+  await daemon.crash();
+  process.kill(pid, "SIGKILL");
+  await daemon.up();
+  await eventually("it runs again", async () => (await daemon.tug(["exec", "holder", "true"])).code === 0);
+  expect(await seen()).toBe(text + text);
+  // Not a byte of it on any disk: layers, databases with their journals, logs.
+  const found = Bun.spawnSync(["grep", "-rlaF", text, daemon.dataRoot]).stdout.toString();
+  expect(found.split("\n").filter((path) => path !== "" && !path.includes("/rootfs/"))).toEqual([]);
+  await daemon.ok(["rm", "-f", "holder"]);
+  await daemon.ok(["rmi", "copy"]);
+  await daemon.ok(["secret", "rm", "kept"]);
+});
+
+test("bad secrets and references are refused", async () => {
+  const create = (name: string, input: string | Uint8Array) =>
+    daemon.tug(["secret", "create", name, "-"], { input });
+  expect((await create("bad-", "x")).stderr).toContain("only 64 [a-zA-Z0-9-_.] characters allowed");
+  expect((await create("empty", "")).stderr).toContain("secret data must be larger than 0");
+  expect((await create("big", new Uint8Array(512_001))).stderr).toContain("less than 512000 bytes");
+  await daemon.ok(["secret", "create", "twice", "-"], { input: "x" });
+  expect((await create("twice", "x")).stderr).toContain("secret twice already exists");
+  const run = async (reference: string) =>
+    (await daemon.tug(["create", "--secret", reference, "busybox", "true"])).stderr;
+  expect(await run("source=twice,target=../../etc/passwd")).toContain("invalid secret target");
+  expect(await run("source=twice,uid=-1")).toContain("invalid");
+  await daemon.ok(["secret", "rm", "twice"]);
 });
 
 function filesBelow(directory: string): string[] {
