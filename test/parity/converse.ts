@@ -6,6 +6,23 @@ export interface Reply {
   readonly body: string;
 }
 
+/**
+ * Whether two replies say the same. Of refusals the first letter of a message may differ, as Docker has made them all small since,
+ * and 400 is as good as 500: it has come to tell a bad request from a failure since 23.
+ */
+export function agree(request: Request, theirs: Reply, ours: Reply): boolean {
+  if (request.now) {
+    return (
+      theirs.status >= 400 &&
+      ours.status === request.now.status &&
+      ours.body === JSON.stringify({ message: request.now.message }, null, 1)
+    );
+  }
+  if (theirs.status < 400) return theirs.status === ours.status && theirs.body === ours.body;
+  const status = theirs.status === ours.status || (theirs.status === 500 && ours.status < 500);
+  return status && theirs.body.toLowerCase() === ours.body.toLowerCase();
+}
+
 /** Holds a conversation with the engine behind a unix socket. */
 export async function converse(socket: string, conversation: Conversation): Promise<Reply[]> {
   const replies: Reply[] = [];
@@ -41,23 +58,67 @@ function shown(text: string, shapeOnly: boolean): string {
   return normal(JSON.stringify(value, replacer, 1));
 }
 
-/** Members in order of their names, and what differs in any two runs left out. */
+/** Members of which one engine is older: gone since, or not there yet. */
+const dated = new Set([
+  "KernelMemory",
+  "KernelMemoryTCP",
+  "OnBuild",
+  "DNSNames",
+  "GwPriority",
+  "VirtualSize",
+  "os_type",
+  "ContainerConfig",
+  "Gateway",
+  "RepoDigests",
+  "Warnings",
+  "NRI",
+  "CDISpecDirs",
+  "DefaultAddressPools",
+  "ProductLicense",
+  "RegistryConfig",
+  "Runtime",
+  "Runtimes",
+  "Authorization",
+]);
+
+/** Members in order of their names, without what differs in any two runs. */
 function replacer(key: string, value: unknown): unknown {
   if (/^(?:Created|Pid|SizeRw|SizeRootFs|Size|SpaceReclaimed)$/.test(key)) return typeof value;
   if (/^(?:GraphDriver|MaskedPaths)$/.test(key)) return "<differs>";
   if (/(?:Path|Mountpoint|SandboxKey)$/.test(key) && typeof value === "string" && value.includes("/tug-"))
     return "<path>";
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+  // What Docker fills in since: the network's name, the policy's, a map for the ports.
+  if (key === "HostConfig") {
+    const host: Record<string, unknown> = { ...value };
+    if (host["NetworkMode"] === "default") host["NetworkMode"] = "bridge";
+    if ("PortBindings" in host) host["PortBindings"] ??= {};
+    const policy = host["RestartPolicy"] as { Name?: string } | undefined;
+    if (policy?.Name === "") host["RestartPolicy"] = { ...policy, Name: "no" };
+    return sorted(host);
+  }
+  return sorted(value);
+}
+
+function sorted(value: object): unknown {
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key, each]) => !dated.has(key) && !(key === "Error" && each === null))
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
 }
 
 /** "NetworkSettings.Ports: object" for every member; those of maps by `*`. */
 function members(value: unknown, path: string): string[] {
-  if (value === null) return [`${path}: null`];
+  if (value === null) return [`${path}: {}`];
   if (Array.isArray(value)) {
-    return value.length === 0 ? [`${path}: []`] : value.flatMap((each) => members(each, `${path}[]`));
+    return value.length === 0 ? [`${path}: {}`] : value.flatMap((each) => members(each, `${path}[]`));
   }
   if (typeof value !== "object") return [`${path}: ${typeof value}`];
-  const own = Object.entries(value).flatMap(([key, each]) => members(each, `${path}.${key}`));
+  // An empty map that somebody gave and none at all are one to every client; cgroup statistics are the kernel's own.
+  const shown = Object.entries(value).filter(
+    ([key]) => !dated.has(key) && !path.endsWith(".memory_stats.stats"),
+  );
+  const own = shown.flatMap(([key, each]) => members(each, `${path}.${key}`));
   return own.length === 0 ? [`${path}: {}`] : own;
 }

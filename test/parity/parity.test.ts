@@ -2,10 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { type Result, run, TestDaemon } from "../harness/daemon.ts";
 import { RealDocker } from "../harness/real-docker.ts";
+import { agree, converse } from "./converse.ts";
 import { differences } from "./differences.ts";
 import { normal } from "./normal.ts";
 import { operations } from "./operations.ts";
 import { options } from "./options.ts";
+import { conversations } from "./requests.ts";
 import { scenarios } from "./scenarios.ts";
 import { shapes } from "./shapes.ts";
 
@@ -57,6 +59,20 @@ describe.skipIf(missing !== undefined || !existsSync(client))("parity with the r
       expect(commands.map((command, index) => ({ command, ...ours[index] }))).toEqual(
         commands.map((command, index) => ({ command, ...theirs[index], ...known(command) })),
       );
+      await tug.assertClean();
+    });
+  }
+  for (const conversation of conversations) {
+    test(`requests: ${conversation.name}`, async () => {
+      const [theirs, ours] = await Promise.all([
+        converse(`${docker.root}/docker.sock`, conversation),
+        converse(tug.socket, conversation),
+      ]);
+      for (const [index, request] of conversation.requests.entries()) {
+        const [their, our] = [theirs[index], ours[index]];
+        if (!their || !our || agree(request, their, our)) continue;
+        expect({ request, ...our }).toEqual({ request, ...their });
+      }
       await tug.assertClean();
     });
   }

@@ -53,7 +53,7 @@ export function statsResponse(
     preread: before?.read ?? zeroTime,
     pids_stats: {
       current: pids.current,
-      limit: Number.isFinite(pids.limit) ? pids.limit : unlimited,
+      ...pidsLimit(pids.limit, memory.failures !== undefined),
     },
     // Only cgroup v1 counts failures; there Docker sends empty lists where v2 has null.
     blkio_stats: blkio(io.bytes, io.operations, memory.failures === undefined ? null : []),
@@ -70,6 +70,12 @@ export function statsResponse(
     },
     ...(sample.networks ? { networks: { ...sample.networks } } : {}),
   };
+}
+
+/** Of cgroup v1's "max" Docker says nothing. */
+function pidsLimit(limit: number, v1: boolean): { readonly limit?: number } {
+  if (Number.isFinite(limit)) return { limit };
+  return v1 ? {} : { limit: unlimited };
 }
 
 function cpu({ cgroup, host }: StatsSample): ContainerCPUStats {

@@ -8,7 +8,7 @@ import { isAlive } from "../record.ts";
 import { planUpdate } from "./plan-update.ts";
 
 export type UpdateRequest = Resources & {
-  readonly RestartPolicy?: RestartPolicy;
+  readonly RestartPolicy?: RestartPolicy | undefined;
   readonly PublishAdd?: readonly string[];
   readonly PublishRm?: readonly string[];
 };
@@ -29,15 +29,16 @@ export async function updateContainer(
       );
     }
     const before = record.definition.host;
-    const planned = planUpdate(id, before, change);
-    const { host, warnings } = validateResources(planned.host, context.facts, { update: true });
+    // What is asked for must make sense by itself before it is laid over what was there.
+    const { host: asked, warnings } = validateResources(change, context.facts, { update: true });
+    const { host, limits } = planUpdate(id, before, asked);
     const add = change.PublishAdd ?? [];
     const remove = change.PublishRm ?? [];
     if (add.length > 0 || remove.length > 0) {
       host.PortBindings = changePortBindings(host.PortBindings ?? {}, add, remove);
       await republish(context, record, host);
     }
-    if (planned.limits && isAlive(record)) {
+    if (limits && isAlive(record)) {
       try {
         await context.runtime.update(id, context.spec.resources(host, context.facts));
       } catch (error) {
