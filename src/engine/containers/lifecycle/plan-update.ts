@@ -1,7 +1,13 @@
 import { conflict } from "../../../base/lib/errors.ts";
-import type { HostConfig, Resources } from "../../../base/spec/docker/api.gen.ts";
+import type { HostConfig, Resources, RestartPolicy } from "../../../base/spec/docker/api.gen.ts";
 import { checkRestartPolicy } from "../../restart/policy.ts";
-import type { UpdateRequest } from "./update.ts";
+
+/** Body of POST /containers/{id}/update, with the published ports that go beyond Docker. */
+export type UpdateRequest = Resources & {
+  readonly RestartPolicy?: RestartPolicy | undefined;
+  readonly PublishAdd?: readonly string[];
+  readonly PublishRm?: readonly string[];
+};
 
 /** Limits that a live container takes: those with a value change. */
 const values = [

@@ -1,17 +1,11 @@
 import { TugError } from "../../../base/lib/errors.ts";
-import type { ContainerUpdateResponse, Resources, RestartPolicy } from "../../../base/spec/docker/api.gen.ts";
+import type { ContainerUpdateResponse } from "../../../base/spec/docker/api.gen.ts";
 import { validateResources } from "../../../core/runtime/spec/validate-resources.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { changePortBindings, publishWarnings, republish } from "../publish.ts";
 import { isAlive } from "../record.ts";
-import { planUpdate } from "./plan-update.ts";
-
-export type UpdateRequest = Resources & {
-  readonly RestartPolicy?: RestartPolicy | undefined;
-  readonly PublishAdd?: readonly string[];
-  readonly PublishRm?: readonly string[];
-};
+import { planUpdate, type UpdateRequest } from "./plan-update.ts";
 
 /** `docker update`: only members with a value change; the record follows the kernel. */
 export async function updateContainer(
