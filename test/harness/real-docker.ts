@@ -95,9 +95,19 @@ export class RealDocker {
     return result.stdout.replace(/\n$/, "");
   }
 
+  /** Removes what a test made, but images. */
+  async clean(): Promise<void> {
+    const removeAll = async (list: readonly string[], remove: readonly string[]) => {
+      const found = (await this.ok(list)).split("\n").filter(Boolean);
+      if (found.length > 0) await this.ok([...remove, ...found]);
+    };
+    await removeAll(["ps", "-aq"], ["rm", "-f", "-v"]);
+    await removeAll(["network", "ls", "-q", "--filter", "type=custom"], ["network", "rm"]);
+    await removeAll(["volume", "ls", "-q"], ["volume", "rm"]);
+  }
+
   async close(): Promise<void> {
-    const ids = (await this.ok(["ps", "-aq"])).split("\n").filter(Boolean);
-    if (ids.length > 0) await this.ok(["rm", "-f", "-v", ...ids]);
+    await this.clean();
     this.#child.kill("SIGTERM");
     await this.#child.exited;
     for (const controller of readdirSync("/sys/fs/cgroup")) {

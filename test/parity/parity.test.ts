@@ -59,7 +59,7 @@ describe.skipIf(missing !== undefined || !existsSync(client))("parity with the r
       expect(commands.map((command, index) => ({ command, ...ours[index] }))).toEqual(
         commands.map((command, index) => ({ command, ...theirs[index], ...known(command) })),
       );
-      await tug.assertClean();
+      await Promise.all([tug.assertClean(), docker.clean()]);
     });
   }
   for (const conversation of conversations) {
@@ -73,7 +73,7 @@ describe.skipIf(missing !== undefined || !existsSync(client))("parity with the r
         if (!their || !our || agree(request, their, our)) continue;
         expect({ request, ...our }).toEqual({ request, ...their });
       }
-      await tug.assertClean();
+      await Promise.all([tug.assertClean(), docker.clean()]);
     });
   }
 });
