@@ -8,7 +8,7 @@ export const options: readonly Scenario[] = [
     name: "names and addresses inside",
     steps: [
       sh("grep -v -e ip6 -e localhost -e host.docker.internal /etc/hosts | awk '{print NF}'"),
-      sh("grep -E 'aa|bb' /etc/hosts", "--add-host", "aa:1.2.3.4", "--add-host", "bb:::1"),
+      sh("grep -wE 'aa|bb' /etc/hosts", "--add-host", "aa:1.2.3.4", "--add-host", "bb:::1"),
       sh("true", "--add-host", "aa"),
       sh("true", "--add-host", "aa:nonsense"),
       sh(
@@ -188,7 +188,7 @@ export const options: readonly Scenario[] = [
     steps: [
       ["run", "-d", "--name", "srv", "-e", "SECRET=1", "--expose", "80", "busybox", "sleep", "100"],
       sh(
-        "grep -E 'db|srv' /etc/hosts | awk '{$1=\"\"; print}' | sed 's/[0-9a-f]\\{12\\}/<short>/'; env | grep -E '^DB_PORT' | sort",
+        "grep -wE 'db|srv' /etc/hosts | awk '{$1=\"\"; print}' | sed 's/[0-9a-f]\\{12\\}/<short>/'; env | grep -E '^DB_PORT' | sort",
         "--link",
         "srv:db",
       ),
