@@ -275,7 +275,7 @@ export const differences: readonly Difference[] = [
   ),
   since(
     "links",
-    `run --rm --link srv:db busybox sh -c grep -E 'db|srv' /etc/hosts | awk '{$1=""; print}' | sed 's/[0-9a-f]\\{12\\}/<short>/'; env | grep -E '^DB_PORT' | sort`,
+    `run --rm --link srv:db busybox sh -c grep -wE 'db|srv' /etc/hosts | awk '{$1=""; print}' | sed 's/[0-9a-f]\\{12\\}/<short>/'; env | grep -E '^DB_PORT' | sort`,
     "since 29 links give no environment variables",
     { stdout: " db <short> srv" },
   ),
