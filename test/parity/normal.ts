@@ -11,6 +11,8 @@ export function normal(text: string): string {
       .replace(/^time="[^"]*" level=error msg="error waiting for container: [^"]*"\n?/gm, "")
       .replace(/^time="[^"]*" /gm, "")
       .replace(/\/tmp\/tug-[\w-]+/g, "<root>")
+      // Docker prints labels in the random order of a Go map.
+      .replaceAll("bb=2,a=1", "a=1,bb=2")
       .replaceAll("crun create failed", "runc create failed")
       .replaceAll('"Runtime":"crun"', '"Runtime":"runc"')
       // In whole HostConfigs: Docker masks more paths since, and calls the default network by its name.
