@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { run, TestDaemon, tugBinary } from "../test/harness/daemon.ts";
 import { RealDocker } from "../test/harness/real-docker.ts";
 
@@ -9,6 +9,8 @@ export interface Engine {
   /** Prefix of every command, e.g. ["docker"]. */
   readonly cli: readonly string[];
   readonly env: Record<string, string>;
+  /** A folder of the host's on the same disk as the engine's data. */
+  readonly scratch: string;
   /** Process id of the daemon; undefined for an engine without one. */
   readonly daemonPid: number | undefined;
   /** Ids of all processes that belong to the engine (daemon, monitors, proxies), without the containers' own. */
@@ -39,6 +41,7 @@ export async function startTug(root: string): Promise<Engine> {
     name: "tug",
     cli: [tugBinary],
     env: { DOCKER_HOST: daemon.host },
+    scratch: dirname(root),
     daemonPid: daemon.pid,
     pids: () => pidsMatching(new RegExp(`(tug|conmon|bun).*${quoted(root)}`)),
     close: () => daemon.close(),
@@ -51,6 +54,7 @@ export async function startDocker(root: string): Promise<Engine> {
     name: "docker",
     cli: ["/usr/bin/docker"],
     env: { DOCKER_HOST: docker.host },
+    scratch: dirname(root),
     daemonPid: docker.pid,
     pids: () => pidsMatching(new RegExp(`(dockerd|containerd|docker-proxy).*${quoted(root)}`)),
     close: () => docker.close(),
@@ -88,6 +92,7 @@ export async function startPodman(root: string): Promise<Engine | undefined> {
     name: "podman",
     cli,
     env,
+    scratch: dirname(root),
     daemonPid: undefined,
     pids: () => pidsMatching(new RegExp(`conmon.*${quoted(root)}`)),
     close: async () => {

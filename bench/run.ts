@@ -6,7 +6,8 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Engine, startDocker, startPodman, startTug } from "./engines.ts";
-import { type Scenario, scenarios } from "./scenarios.ts";
+import type { Scenario } from "./measure.ts";
+import { scenarios } from "./scenarios.ts";
 
 const args = process.argv.slice(2);
 const jsonAt = args.indexOf("--json");
@@ -114,6 +115,7 @@ function print(scenario: Scenario, values: Record<string, number>): void {
   if (tug !== undefined && docker !== undefined) verdict += `  tug/docker ${(tug / docker).toFixed(2)}`;
   if (tug !== undefined && values["podman"] !== undefined)
     verdict += `  tug/podman ${(tug / values["podman"]).toFixed(2)}`;
+  verdict += growth(scenario, values);
   const goal = scenario.goal;
   if (goal && tug !== undefined && (goal.absolute || docker !== undefined)) {
     const value = goal.absolute ? tug : tug / (docker ?? 1);
@@ -121,4 +123,14 @@ function print(scenario: Scenario, values: Record<string, number>): void {
     verdict += `  goal: at ${goal.at} ${goal.value.toFixed(2)}${goal.absolute ? ` ${scenario.unit}` : ""}: ${met ? "met" : "MISSED"}`;
   }
   console.log(`${scenario.name.padEnd(28)} ${scenario.unit.padEnd(5)} ${cells}${verdict}`);
+}
+
+/** What this costs as a multiple of what an earlier scenario cost the same engine. */
+function growth({ against }: Scenario, values: Record<string, number>): string {
+  const earlier = results.find(({ scenario }) => scenario.name === against?.name);
+  if (!against || !earlier) return "";
+  const ratio = (name: string) => (values[name] ?? Number.NaN) / (earlier.values[name] ?? Number.NaN);
+  const cells = engines.map(({ name }) => `${name} ${ratio(name).toFixed(2)}`).join(" ");
+  const met = ratio("tug") <= against.atMost ? "met" : "MISSED";
+  return `  grew: ${cells}  goal: tug at most ${against.atMost}: ${met}`;
 }

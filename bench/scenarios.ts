@@ -1,57 +1,8 @@
 import { run } from "../test/harness/daemon.ts";
 import { type Engine, memory } from "./engines.ts";
-
-/** What a scenario measures. `goal` is on the ratio tug/docker, or on the plain value when `absolute`. */
-export interface Scenario {
-  readonly name: string;
-  readonly unit: "ms" | "MB/s" | "1/s" | "MB";
-  readonly goal?: { readonly at: "most" | "least"; readonly value: number; readonly absolute?: boolean };
-  /** One measurement; rounds alternate between the engines so that a noisy moment hits all of them. */
-  measure(engine: Engine): Promise<number>;
-  readonly rounds: number;
-  /** Before and after the rounds of one engine. */
-  prepare?(engine: Engine): Promise<void>;
-  finish?(engine: Engine): Promise<void>;
-}
-
-async function command(engine: Engine, args: readonly string[], input?: Uint8Array): Promise<string> {
-  const result = await run([...engine.cli, ...args], {
-    env: engine.env,
-    timeout: 180_000,
-    ...(input ? { input } : {}),
-  });
-  if (result.code !== 0)
-    throw new Error(`${engine.name} ${args.join(" ")}: exit ${result.code}: ${result.stderr}`);
-  return result.stdout;
-}
-
-/** Milliseconds of one CLI call, output thrown away. */
-async function timed(engine: Engine, args: readonly string[]): Promise<number> {
-  const started = performance.now();
-  const child = Bun.spawn([...engine.cli, ...args], {
-    stdio: ["ignore", "ignore", "pipe"],
-    env: { ...process.env, ...engine.env },
-  });
-  const [code, errors] = await Promise.all([child.exited, new Response(child.stderr).text()]);
-  if (code !== 0) throw new Error(`${engine.name} ${args.join(" ")}: exit ${code}: ${errors}`);
-  return performance.now() - started;
-}
-
-async function removeAll(engine: Engine): Promise<void> {
-  const ids = (await command(engine, ["ps", "-aq"])).split("\n").filter(Boolean);
-  if (ids.length > 0) await command(engine, ["rm", "-f", ...ids]);
-}
-
-const detached = (name: string, ...rest: string[]) => [
-  "run",
-  "-d",
-  "--name",
-  name,
-  ...rest,
-  "busybox",
-  "sleep",
-  "100000",
-];
+import { fileScenarios } from "./files.ts";
+import { command, detached, removeAll, type Scenario, timed } from "./measure.ts";
+import { scaleScenarios } from "./scale.ts";
 
 const runRm = (network: string, goal?: number): Scenario => ({
   name: `run --rm (${network})`,
@@ -221,4 +172,6 @@ export const scenarios: readonly Scenario[] = [
     rounds: 1,
     measure: (engine) => perContainer(engine, "resident"),
   },
+  ...fileScenarios,
+  ...scaleScenarios,
 ];
