@@ -8,6 +8,7 @@ import { bodyChunks } from "./body.ts";
 import type { Connections } from "./connections.ts";
 import type { Credentials } from "./credentials.ts";
 import type { FetchOptions, RemoteOptions } from "./distribution.ts";
+import type { RegistryConfig } from "./registry-config.ts";
 import { readRegistryError } from "./registry-error.ts";
 import { type Attempt, retrying } from "./retry.ts";
 import type { SessionRequest } from "./session.ts";
@@ -18,6 +19,7 @@ interface Deps {
   readonly transport: Transport;
   readonly content: ContentStore;
   readonly clock: Clock;
+  readonly config: Pick<RegistryConfig, "maxDownloadAttempts">;
   readonly systemAuthorities: string | undefined;
 }
 
@@ -54,7 +56,8 @@ export async function fetchBlob(
     }
   };
   try {
-    await retrying(deps, { signal, onRetry: options.onRetry, what: "download" }, attempt);
+    const attempts = deps.config.maxDownloadAttempts;
+    await retrying(deps, { signal, onRetry: options.onRetry, what: "download", attempts }, attempt);
   } catch (error) {
     if (signal?.aborted) throw cancelled(signal);
     throw error;

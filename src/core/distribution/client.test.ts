@@ -222,6 +222,54 @@ describe("fetching blobs", () => {
     expect(at.partials()).toEqual([]);
   });
 
+  test("a registry that limits its clients is asked again when it said, and not at all when that is too late", async () => {
+    await using at = setUp();
+    const { layers } = at.registry.addImage("app", "1", ["one"]);
+    const limited = (after: string, times: number) => {
+      at.clock.slept.length = 0;
+      let left = times;
+      at.registry.intercept = (request, url) => {
+        if (request.method !== "GET" || !/blobs|manifests/.test(url.pathname)) return undefined;
+        if (left-- <= 0) return undefined;
+        const answer = failure(429, "TOOMANYREQUESTS", "slow down");
+        answer.headers.set("Retry-After", after);
+        return answer;
+      };
+    };
+    limited("7", 3);
+    await at.client.resolve(at.registry.ref("app:1"), {});
+    expect(at.clock.slept).toEqual([7000, 7000, 7000]);
+    const [layer] = layers;
+    if (!layer) throw new Error("no layer");
+    const seconds: number[] = [];
+    limited(new Date(Date.now() + 30_000).toUTCString(), 1);
+    await at.client.fetch(at.registry.ref("app"), layer, { onRetry: (_, after) => seconds.push(after) });
+    expect(seconds[0]).toBeGreaterThan(20);
+    expect(at.clock.slept).toEqual(seconds.map((each) => each * 1000));
+    // Zero is no invitation to hammer it; an hour is not waited for.
+    at.registry.addImage("other", "1", ["two"]);
+    limited("0", 2);
+    await at.client.resolve(at.registry.ref("other:1"), {});
+    expect(at.clock.slept).toEqual([1000, 2000]);
+    at.registry.addImage("third", "1", ["three"]);
+    limited("3600", 1);
+    expect((await failed(at.client.resolve(at.registry.ref("third:1"), {}))).message).toContain(
+      "toomanyrequests: slow down (the registry asks to come back in 3600 seconds)",
+    );
+    expect(at.clock.slept).toEqual([]);
+  });
+
+  test("a blob is tried as often as the configuration says", async () => {
+    await using at = setUp({ maxDownloadAttempts: 2 });
+    const blob = at.registry.addBlob("never");
+    at.registry.intercept = (_, url) =>
+      url.pathname.includes("blobs") ? new Response("", { status: 500 }) : undefined;
+    expect((await failed(at.client.fetch(at.registry.ref("app"), blob, {}))).message).toContain(
+      "download failed after attempts=2: ",
+    );
+    expect(at.registry.lines(/blobs/)).toHaveLength(2);
+  });
+
   test("an empty blob arrives", async () => {
     await using at = setUp();
     const blob = at.registry.addBlob("");

@@ -24,6 +24,7 @@ import { pushBlob, pushDocument } from "./push.ts";
 import type { RegistryConfig } from "./registry-config.ts";
 import { pullError } from "./registry-error.ts";
 import { resolveImage } from "./resolve.ts";
+import { whenAsked } from "./retry.ts";
 import type { Session } from "./session.ts";
 import { listTags } from "./tags.ts";
 import { Transport } from "./transport.ts";
@@ -124,7 +125,9 @@ export class HttpRegistryClient implements RegistryClient, Pusher {
   ): Promise<T> {
     try {
       const use = { push: false, signal: options.signal };
-      return await this.#parts.connections.use(ref, credentialsOf(options.auth), use, work);
+      return await whenAsked(this.#parts, options.signal, () =>
+        this.#parts.connections.use(ref, credentialsOf(options.auth), use, work),
+      );
     } catch (error) {
       throw pullError(error, ref);
     }

@@ -9,7 +9,7 @@ import type { Connections } from "./connections.ts";
 import type { Credentials } from "./credentials.ts";
 import type { PushOptions, RemoteOptions } from "./distribution.ts";
 import { RegistryError } from "./registry-error.ts";
-import { retrying } from "./retry.ts";
+import { retrying, whenAsked } from "./retry.ts";
 import { repositoryScope, type Session } from "./session.ts";
 import { cancelled, type Exchange } from "./transport.ts";
 import { Upload } from "./upload.ts";
@@ -69,7 +69,7 @@ export async function pushDocument(
   const descriptor: Descriptor = { mediaType, digest: digestOf(document), size: document.byteLength };
   const { signal } = options;
   try {
-    await deps.connections.use(ref, credentials, { push: true, signal }, async (session) => {
+    const put = async (session: Session) => {
       using exchange = await session.send({
         method: "PUT",
         path: `/v2/${ref.path}/manifests/${ref.tag ?? descriptor.digest}`,
@@ -82,7 +82,8 @@ export async function pushDocument(
       if (stored !== null && stored !== descriptor.digest) {
         throw new TugError("data-loss", `the registry stored ${stored} instead of ${descriptor.digest}`);
       }
-    });
+    };
+    await whenAsked(deps, signal, () => deps.connections.use(ref, credentials, { push: true, signal }, put));
   } catch (error) {
     if (signal?.aborted) throw cancelled(signal);
     throw pushError(error);

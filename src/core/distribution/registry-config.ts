@@ -9,6 +9,8 @@ export interface RegistryConfig {
   /** Directories holding `<host:port>/{*.crt,*.cert,*.key}`, e.g. /etc/docker/certs.d. */
   readonly certificateDirectories: readonly string[];
   readonly proxy: ProxyConfig;
+  /** `--max-download-attempts`: how often a blob's download is tried before it is given up; 5 unless told. */
+  readonly maxDownloadAttempts?: number;
   /** "tug/<version>". */
   readonly userAgent: string;
 }

@@ -8,10 +8,13 @@ import type { Exchange } from "./transport.ts";
 export class RegistryError extends TugError {
   readonly status: number;
   readonly kind: string;
-  constructor(status: number, kind: string, message: string) {
+  /** The Retry-After header of a refusal that ends by itself (429, 503), as it was sent. */
+  readonly retryAfter: string | undefined;
+  constructor(status: number, kind: string, message: string, retryAfter?: string) {
     super(codeFor(status, kind), message);
     this.status = status;
     this.kind = kind;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -41,6 +44,13 @@ const bodyLimit = 64 * 1024;
 
 /** Reads an error response into the sentence dockerd would print. Never throws for a bad body. */
 export async function readRegistryError(exchange: Exchange): Promise<RegistryError> {
+  const { status, headers } = exchange.response;
+  const after = status === 429 || status === 503 ? headers.get("retry-after") : null;
+  const error = await interpret(exchange);
+  return after === null ? error : new RegistryError(error.status, error.kind, error.message, after);
+}
+
+async function interpret(exchange: Exchange): Promise<RegistryError> {
   const { status, headers } = exchange.response;
   const text = await bodyStart(exchange);
   if (status < 400 || status >= 500) {
