@@ -68,6 +68,7 @@ export function containerContext(parts: ContainerParts): ContainerContext {
     facts: parts.facts,
     paths: {
       root,
+      states,
       dir: (id) => join(root, id),
       rootfs: (id) => join(root, id, "rootfs"),
       task: (id) => ({ bundle: join(root, id), state: join(states, id) }),

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { eventually, TestDaemon } from "../harness/daemon.ts";
 
 /** Repeat a failure with the number it printed. */
@@ -10,8 +12,8 @@ let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
 }, 30_000);
-afterEach(() => daemon.assertClean());
-afterAll(() => daemon.close());
+afterEach(() => daemon.assertClean(), 60_000);
+afterAll(() => daemon.close(), 60_000);
 
 /** A small generator of our own, so that a seed says everything (mulberry32). */
 function randomFrom(start: number): (limit: number) => number {
@@ -79,3 +81,14 @@ test(`${containers} short containers, ${atOnce} at a time, with everything done 
   expect(daemon.log).not.toContain("uncaught exception");
   expect(daemon.log).not.toContain("unhandled rejection");
 }, 600_000);
+
+test("containers removed while execs run in them take the execs' files along", async () => {
+  const live = async (name: string) => {
+    await daemon.ok(["run", "-d", "--name", name, "busybox", "sleep", "1000"]);
+    await Promise.all([1, 2, 3, 4].map(() => daemon.ok(["exec", "-d", name, "sleep", "1000"])));
+    await daemon.ok(["rm", "-f", name]);
+  };
+  for (let round = 0; round < 15; round++) await Promise.all([live(`left-${round}`), live(`right-${round}`)]);
+  const left = () => readdirSync(join(daemon.execRoot, "containers"));
+  expect(left()).toEqual([]);
+}, 120_000);

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
+import { removeLeftovers } from "./leftovers.ts";
 import { mountPoints, processes } from "./machine.ts";
 
 export interface Result {
@@ -301,27 +302,42 @@ export class TestDaemon {
     return `tug${this.instance.slice(4)}`;
   }
 
-  /** Ends the daemon and asserts that nothing of this instance is left on the machine; removes its root. */
+  /**
+   * Ends the daemon and asserts that nothing of this instance is left on the machine; removes its root. When something is, it is
+   * removed all the same before this fails: one failure must not be the next test's as well.
+   */
   async close(): Promise<void> {
-    try {
-      if (this.#child && this.#child.exitCode === null) {
-        await this.assertClean();
-        const code = await this.stop();
+    const problems: unknown[] = [];
+    const attempt = (step: () => Promise<void>) => step().catch((error: unknown) => problems.push(error));
+    if (this.#child && this.#child.exitCode === null) {
+      await attempt(() => this.assertClean());
+      await attempt(async () => {
+        const late = Bun.sleep(20_000).then(() => "no exit code in 20 s");
+        const code = await Promise.race([this.stop(), late]);
         if (code !== 0) throw new Error(`the daemon ended with ${code}:\n${this.#log.slice(-3000)}`);
-      }
-      const left = this.#left();
-      const tables = Bun.spawnSync(["nft", "list", "tables"]).stdout.toString();
-      for (const line of tables.split("\n")) if (line.includes(this.instance)) left.push(`nft ${line}`);
-      if (Bun.spawnSync(["ip", "link", "show", this.#bridge]).exitCode === 0)
-        left.push(`bridge ${this.#bridge}`);
-      for (const one of processes()) {
-        if (one.command.includes(`${this.root}/`)) left.push(`process ${one.pid} ${one.command}`);
-      }
-      if (left.length > 0) throw new Error(`left behind after the daemon:\n  ${left.join("\n  ")}`);
-    } finally {
-      if (this.#child) await this.crash();
-      rmSync(this.root, { recursive: true, force: true });
+      });
     }
+    await attempt(async () => {
+      const left = this.#leftAfterwards();
+      if (left.length > 0) throw new Error(`left behind after the daemon:\n  ${left.join("\n  ")}`);
+    });
+    if (this.#child) await this.crash();
+    if (problems.length > 0)
+      await removeLeftovers({ root: this.root, name: this.instance, bridge: this.#bridge });
+    rmSync(this.root, { recursive: true, force: true });
+    if (problems.length > 0) throw new Error(problems.map(String).join("\n"), { cause: problems[0] });
+  }
+
+  #leftAfterwards(): string[] {
+    const left = this.#left();
+    const tables = Bun.spawnSync(["nft", "list", "tables"]).stdout.toString();
+    for (const line of tables.split("\n")) if (line.includes(this.instance)) left.push(`nft ${line}`);
+    if (Bun.spawnSync(["ip", "link", "show", this.#bridge]).exitCode === 0)
+      left.push(`bridge ${this.#bridge}`);
+    for (const one of processes()) {
+      if (one.command.includes(`${this.root}/`)) left.push(`process ${one.pid} ${one.command}`);
+    }
+    return left;
   }
 }
 

@@ -1,4 +1,5 @@
-import { closeFd, O, openat2, RESOLVE, renameat, rmdirat, unlinkat } from "./at.ts";
+import { basename, dirname } from "node:path";
+import { AT_FDCWD, closeFd, O, openat, openat2, RESOLVE, renameat, rmdirat, unlinkat } from "./at.ts";
 import { SystemError } from "./libc.ts";
 import { type FileKind, readDirectory } from "./stat.ts";
 
@@ -23,6 +24,27 @@ export async function removeTree(dir: number, name: string): Promise<void> {
   }
 }
 
+/**
+ * The same for a directory's path; nothing there is what was wanted. Several may remove one tree, or parts of it, at once and each
+ * returns with its tree gone: `fs.rm` with `force` takes an entry that somebody else removed under it for its whole work done.
+ */
+export async function removeDirectory(path: string): Promise<void> {
+  let parent: number;
+  try {
+    parent = openat(AT_FDCWD, dirname(path), O.PATH | O.DIRECTORY);
+  } catch (error) {
+    if (isGone(error)) return;
+    throw error;
+  }
+  try {
+    await removeTree(parent, basename(path));
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  } finally {
+    closeFd(parent);
+  }
+}
+
 function* removal(dir: number, name: string): Generator<void, void, undefined> {
   if (removedAsFile(dir, name, "unknown")) return;
   const top = openBelow(dir, name);
@@ -42,30 +64,50 @@ function* removal(dir: number, name: string): Generator<void, void, undefined> {
         renameat(parent, entry, top, `.deep-${moved++}-${stamp}`);
         return;
       }
-      const fd = openBelow(parent, entry);
+      const fd = unlessGone(() => openBelow(parent, entry));
+      if (fd === undefined) return;
       try {
-        for (const inner of readDirectory(fd)) yield* remove(fd, inner.name, inner.kind, depth + 1);
+        for (const inner of entriesOf(fd)) yield* remove(fd, inner.name, inner.kind, depth + 1);
       } finally {
         closeFd(fd);
       }
-      rmdirat(parent, entry);
+      unlessGone(() => rmdirat(parent, entry));
     };
-    for (let entries = readDirectory(top); entries.length > 0; entries = rereadDirectory(dir, name)) {
+    for (let entries = entriesOf(top); entries.length > 0; entries = rereadDirectory(dir, name)) {
       for (const entry of entries) yield* remove(top, entry.name, entry.kind, 1);
       if (moved === 0) break;
     }
   } finally {
     closeFd(top);
   }
-  rmdirat(dir, name);
+  unlessGone(() => rmdirat(dir, name));
 }
 
 function rereadDirectory(dir: number, name: string) {
-  const fd = openBelow(dir, name);
+  const fd = unlessGone(() => openBelow(dir, name));
+  if (fd === undefined) return [];
   try {
-    return readDirectory(fd);
+    return entriesOf(fd);
   } finally {
     closeFd(fd);
+  }
+}
+
+/** Reading a directory that was removed meanwhile is ENOENT too (getdents(2)). */
+function entriesOf(fd: number) {
+  return unlessGone(() => readDirectory(fd)) ?? [];
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof SystemError && error.code === "ENOENT";
+}
+
+function unlessGone<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
   }
 }
 
@@ -83,7 +125,7 @@ function removedAsFile(dir: number, name: string, kind: FileKind): boolean {
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     if (error.code === "EISDIR") return false;
-    if (error.code === "ENOENT" && kind !== "unknown") return true;
+    if (isGone(error) && kind !== "unknown") return true;
     throw error;
   }
 }

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AT_FDCWD, closeFd, mkdirat, O, openat } from "./at.ts";
 import { mountSpec, unmountIfMounted } from "./mount.ts";
-import { removeTree, removeTreeAt } from "./remove-tree.ts";
+import { removeDirectory, removeTree, removeTreeAt } from "./remove-tree.ts";
 import { walkTree } from "./walk.ts";
 
 let base = "";
@@ -72,4 +73,18 @@ test("a removal follows no link and refuses to cross a mount", () => {
   expect(() => removeTreeAt(fd, "tree")).toThrow("no such file");
   closeFd(fd);
   expect(readdirSync(at("outside"))).toEqual(["canary"]);
+});
+
+test("a tree whose parts others remove at the same time is gone afterwards", async () => {
+  for (let round = 0; round < 400; round++) {
+    const parts = [0, 1, 2].map((i) => at("tree", "exec", String(i)));
+    for (const part of parts) mkdirSync(part, { recursive: true });
+    for (let i = 0; i < round % 4; i++) writeFileSync(at("tree", "exec", "0", String(i)), "");
+    // Node's way runs in threads of its own.
+    const others = parts.map((part) => rm(part, { recursive: true, force: true }));
+    await Promise.all([...others, removeDirectory(at("tree"))]);
+    expect([round, existsSync(at("tree"))]).toEqual([round, false]);
+  }
+  await removeDirectory(at("tree"));
+  await removeDirectory(at("no", "such", "parent"));
 });

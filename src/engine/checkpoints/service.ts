@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { conflict, invalid, notFound, TugError } from "../../base/lib/errors.ts";
+import { removeDirectory } from "../../base/sys/remove-tree.ts";
 import type { ContainerContext } from "../containers/context.ts";
 import { emitContainer } from "../containers/events.ts";
 import type { ContainerRecord } from "../containers/record.ts";
@@ -60,7 +61,7 @@ export class CheckpointService {
       try {
         await context.runtime.checkpoint(id, { image: path, leaveRunning: !options.exit });
       } catch (error) {
-        await rm(path, { recursive: true, force: true });
+        await removeDirectory(path);
         context.store.setState(id, { stoppedByUser: record.state.stoppedByUser });
         throw error;
       }
@@ -81,6 +82,6 @@ export class CheckpointService {
   async remove(reference: string, name: string, directory: string | undefined): Promise<void> {
     const path = checkpointPath(this.#context, this.#context.store.resolve(reference), name, directory);
     if (!existsSync(path)) throw notFound(`checkpoint ${name} does not exist for container ${reference}`);
-    await rm(path, { recursive: true });
+    await removeDirectory(path);
   }
 }

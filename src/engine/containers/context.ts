@@ -50,6 +50,8 @@ export interface ContainerHooks {
 export interface ContainerPaths {
   /** Parent of all containers' directories. */
   readonly root: string;
+  /** Parent of all tasks' directories. */
+  readonly states: string;
   /** Durable directory of one container. */
   dir(id: ContainerId): string;
   /** Where its root file system is mounted. */

@@ -1,7 +1,8 @@
-import { readdir, rm } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContainerId } from "../../base/lib/ids.ts";
 import { unmountIfMounted } from "../../base/sys/mount.ts";
+import { removeDirectory } from "../../base/sys/remove-tree.ts";
 import type { Sandbox } from "../../core/network/network.ts";
 import { restartsAtBoot } from "../restart/policy.ts";
 import type { ContainerContext } from "./context.ts";
@@ -126,7 +127,8 @@ async function releaseStaleEndpoints(context: ContainerContext): Promise<void> {
 async function removeOrphans(context: ContainerContext): Promise<void> {
   const { store, paths, log } = context;
   const isOrphan = (name: string) => /^[0-9a-f]{64}$/.test(name) && !store.get(name as ContainerId);
-  for (const name of await readdir(paths.root).catch(() => [])) {
+  const names = await Promise.all([paths.root, paths.states].map((path) => readdir(path).catch(() => [])));
+  for (const name of new Set(names.flat())) {
     if (!isOrphan(name)) continue;
     const id = name as ContainerId;
     log.info("removing what a crash left of a container", { id });
@@ -136,8 +138,8 @@ async function removeOrphans(context: ContainerContext): Promise<void> {
     for (const name of ["shm", "secrets"]) unmountIfMounted(join(paths.task(id).state, name));
     const images = join(paths.dir(id), "images");
     for (const one of await readdir(images).catch(() => [])) unmountIfMounted(join(images, one));
-    await rm(paths.dir(id), { recursive: true, force: true });
-    await rm(paths.task(id).state, { recursive: true, force: true });
+    await removeDirectory(paths.dir(id));
+    await removeDirectory(paths.task(id).state);
   }
   for (const snapshot of [...context.snapshots.list()]) {
     if (snapshot.kind === "active" && isOrphan(snapshot.name)) await context.snapshots.remove(snapshot.name);

@@ -1,8 +1,8 @@
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseDetachKeys } from "../../base/lib/detach-keys.ts";
 import { conflict, invalid, messageOf, notFound, TugError } from "../../base/lib/errors.ts";
 import { type ExecId, randomId } from "../../base/lib/ids.ts";
+import { removeDirectory } from "../../base/sys/remove-tree.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
 import type { OciSpec, TaskExit } from "../../core/runtime/runtime.ts";
 import type { GenerateExecProcess } from "../../core/runtime/spec.ts";
@@ -230,7 +230,7 @@ export class ExecService {
     containers.live.peek(exec.containerId)?.execIds.delete(exec.id);
     containers.runtime
       .delete(exec.id, { force: true })
-      .then(() => rm(exec.dirs.state, { recursive: true, force: true }))
+      .then(() => removeDirectory(exec.dirs.state))
       .catch((error: unknown) =>
         containers.log.warn("cleaning up after an exec", { id: exec.id, error: messageOf(error) }),
       );

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { hostname as hostHostname } from "node:os";
 import { dirname } from "node:path";
 import { conflict, invalid, isCode, messageOf, notFound } from "../../../base/lib/errors.ts";
@@ -13,6 +13,7 @@ import type {
   NetworkingConfig,
 } from "../../../base/spec/docker/api.gen.ts";
 import type { TugHealthConfig, TugHostConfig } from "../../../base/spec/docker/extensions.ts";
+import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import type { Image } from "../../../core/image/image.ts";
 import type { Network } from "../../../core/network/network.ts";
 import { validateResources } from "../../../core/runtime/spec/validate-resources.ts";
@@ -67,7 +68,7 @@ export async function createContainer(
   await using undo = new AsyncDisposableStack();
   const directory = context.paths.dir(id);
   await mkdir(directory, { recursive: true, mode: 0o710 });
-  undo.defer(() => rm(directory, { recursive: true, force: true }));
+  undo.defer(() => removeDirectory(directory));
   const mounts = await makeVolumes(context, id, definition.mounts, undo);
   const image = definition.imageId === "" ? undefined : context.images.get(definition.imageId);
   await context.snapshots.prepare(id, image?.chainId, { volatile: definition.host.AutoRemove ?? false });

@@ -1,5 +1,5 @@
-import { rm } from "node:fs/promises";
 import { conflict, isCode, messageOf, TugError } from "../../../base/lib/errors.ts";
+import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
 import { openLog } from "../log-handle.ts";
@@ -66,8 +66,8 @@ export async function removeContainer(
     await log?.remove();
     await Promise.all([
       context.snapshots.remove(id),
-      rm(context.paths.dir(id), { recursive: true, force: true }),
-      rm(dirs.state, { recursive: true, force: true }),
+      removeDirectory(context.paths.dir(id)),
+      removeDirectory(dirs.state),
     ]);
     await releaseVolumes(context, record, options.volumes);
   } catch (error) {

@@ -1,7 +1,8 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { conflict, messageOf, TugError } from "../../../base/lib/errors.ts";
 import type { ContainerId } from "../../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../../base/lib/timestamp.ts";
+import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
@@ -99,7 +100,7 @@ async function bringUp(
   const { spec } = context.spec.generate(input);
   await mkdir(dirs.state, { recursive: true, mode: 0o700 });
   mountMappedRootfs(context, record);
-  undo.defer(() => rm(dirs.state, { recursive: true, force: true }));
+  undo.defer(() => removeDirectory(dirs.state));
   const task = await context.runtime.create({
     id,
     dirs,
