@@ -27,7 +27,7 @@ const stages: readonly Stage[] = [
   { name: "e2e", paths: ["./test/e2e"], parallel: 2, timeout: 60_000 },
   { name: "faults", paths: ["./test/faults"], parallel: 2, timeout: 120_000 },
   { name: "clients", paths: ["./test/clients"], timeout: 180_000 },
-  { name: "parity", paths: ["./test/parity"], timeout: 120_000 },
+  { name: "parity", paths: ["./test/parity"], parallel: 2, timeout: 120_000 },
   { name: "vm", paths: ["./test/vm"], timeout: 60_000 },
 ];
 

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { type Result, type RunOptions, run } from "./daemon.ts";
+import { eventually, type Result, type RunOptions, run } from "./daemon.ts";
 
 /**
  * Debian's dockerd, the judge of how Docker behaves: in network and mount namespaces of its own, so that its bridge, its
@@ -34,7 +34,9 @@ export class RealDocker {
     return undefined;
   }
 
-  static async start(options: { readonly root?: string } = {}): Promise<RealDocker> {
+  static async start(
+    options: { readonly root?: string; readonly flags?: readonly string[] } = {},
+  ): Promise<RealDocker> {
     const root = options.root ?? mkdtempSync("/tmp/tug-real-docker-");
     mkdirSync(root, { recursive: true });
     const parent = `real-docker-${process.pid}`;
@@ -42,6 +44,7 @@ export class RealDocker {
       "exec dockerd",
       `--data-root ${root}/data --exec-root ${root}/exec --pidfile ${root}/pid`,
       `-H unix://${root}/docker.sock --cgroup-parent /${parent} --insecure-registry 127.0.0.0/8`,
+      ...(options.flags ?? []),
     ].join(" ");
     const child = Bun.spawn(
       [
@@ -97,13 +100,38 @@ export class RealDocker {
 
   /** Removes what a test made, but images. */
   async clean(): Promise<void> {
-    const removeAll = async (list: readonly string[], remove: readonly string[]) => {
-      const found = (await this.ok(list)).split("\n").filter(Boolean);
-      if (found.length > 0) await this.ok([...remove, ...found]);
-    };
-    await removeAll(["ps", "-aq"], ["rm", "-f", "-v"]);
-    await removeAll(["network", "ls", "-q", "--filter", "type=custom"], ["network", "rm"]);
-    await removeAll(["volume", "ls", "-q"], ["volume", "rm"]);
+    const custom = encodeURIComponent(JSON.stringify({ type: ["custom"] }));
+    for (const { Id } of await this.#list<{ Id: string }>("/containers/json?all=1"))
+      await this.#remove(`/containers/${Id}?force=1&v=1`);
+    for (const { Id } of await this.#list<{ Id: string }>(`/networks?filters=${custom}`))
+      await this.#remove(`/networks/${Id}`);
+    const volumes = (await this.#list<{ Volumes: readonly { Name: string }[] | null }>("/volumes"))[0];
+    for (const { Name } of volumes?.Volumes ?? []) await this.#remove(`/volumes/${Name}`);
+  }
+
+  async #list<T>(path: string): Promise<readonly T[]> {
+    const response = await this.#request("GET", path);
+    const body: unknown = await response.json();
+    return (Array.isArray(body) ? body : [body]) as T[];
+  }
+
+  async #remove(path: string): Promise<void> {
+    const response = await this.#request("DELETE", path);
+    // A container with --rm may be on its way out by itself.
+    if (response.status === 409 && (await response.text()).includes("already in progress")) {
+      await eventually(
+        `${path} is gone`,
+        async () => (await this.#request("GET", path.replace(/\?.*/, "/json"))).status === 404,
+      );
+      return;
+    }
+    if (response.ok || response.status === 404) return;
+    throw new Error(`dockerd: DELETE ${path}: ${response.status}`);
+  }
+
+  #request(method: string, path: string): Promise<Response> {
+    const unix = join(this.root, "docker.sock");
+    return fetch(`http://docker/v1.41${path}`, { unix, method, signal: AbortSignal.timeout(60_000) });
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 import { normal } from "./normal.ts";
-import type { Conversation, Request } from "./requests.ts";
+import type { Conversation, Request } from "./story.ts";
 
 export interface Reply {
   readonly status: number;

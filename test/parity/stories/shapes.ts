@@ -1,9 +1,9 @@
-import type { Scenario } from "./scenarios.ts";
+import type { Story } from "../story.ts";
 
 const inspect = (format: string, name = "pp") => ["inspect", "-f", format, name];
 
 /** What the engine tells of its objects: whole members of inspect, listings and their formats and filters. */
-export const shapes: readonly Scenario[] = [
+export const shapes: readonly Story[] = [
   {
     name: "all of a plain container",
     steps: [

@@ -1,10 +1,10 @@
-import type { Scenario } from "./scenarios.ts";
+import type { Story } from "../story.ts";
 
 const inspect = (format: string, name = "pp") => ["inspect", "-f", format, name];
 const exec = (script: string) => ["exec", "pp", "sh", "-c", script];
 
 /** What is done to containers and images after they are made. */
-export const operations: readonly Scenario[] = [
+export const operations: readonly Story[] = [
   {
     name: "diff, commit, export, import, history",
     steps: [

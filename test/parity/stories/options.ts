@@ -1,9 +1,9 @@
-import type { Scenario } from "./scenarios.ts";
+import type { Story } from "../story.ts";
 
 const sh = (script: string, ...flags: string[]) => ["run", "--rm", ...flags, "busybox", "sh", "-c", script];
 
 /** What the options of `run` do inside the container, and how they are refused. */
-export const options: readonly Scenario[] = [
+export const options: readonly Story[] = [
   {
     name: "names and addresses inside",
     steps: [
@@ -61,7 +61,7 @@ export const options: readonly Scenario[] = [
     ],
   },
   {
-    name: "devices",
+    name: "device options",
     steps: [
       sh(
         "ls -l /dev/nn | awk '{print $1, $5, $6}'; echo x >/dev/nn && echo written",
@@ -115,7 +115,7 @@ export const options: readonly Scenario[] = [
     steps: [
       sh("ls /x/passwd; touch /x/new", "-v", "/etc:/x:ro"),
       sh("cat /x | head -c 4", "-v", "/etc/passwd:/x"),
-      sh("stat -c '%a %U' /new", "-v", "/tmp/tug-parity-made:/new"),
+      sh("stat -c '%a %U' /new", "-v", "<scratch>/made:/new"),
       sh("true", "-v", "/etc/passwd:/etc"),
       sh("true", "-v", "/etc:/etc/passwd"),
       sh("true", "-v", "/etc/passwd:/deep/er/file"),

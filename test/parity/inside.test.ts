@@ -1,0 +1,4 @@
+import { options } from "./stories/options.ts";
+import { parity } from "./suite.ts";
+
+parity(options);

@@ -1,0 +1,5 @@
+import { operations } from "./stories/operations.ts";
+import { shapes } from "./stories/shapes.ts";
+import { parity } from "./suite.ts";
+
+parity([...shapes, ...operations]);

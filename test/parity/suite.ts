@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Result, run, TestDaemon } from "../harness/daemon.ts";
+import { RealDocker } from "../harness/real-docker.ts";
+import { agree, converse, type Reply } from "./converse.ts";
+import { differences } from "./differences.ts";
+import { normal } from "./normal.ts";
+import { type Conversation, commandOf, type Engine, type Story } from "./story.ts";
+
+/**
+ * The same client tells the same stories to Tug and to Debian's dockerd, side by side; outputs and exit codes must agree.
+ * Each test file has a pair of engines of its own, so that files run beside each other.
+ */
+export function parity(
+  stories: readonly Story[],
+  conversations: readonly Conversation[] = [],
+  flags: readonly string[] = [],
+): void {
+  const missing = RealDocker.missing();
+  if (missing) console.log(`skipped: parity with the real Docker: ${missing}`);
+  let tug: TestDaemon;
+  let docker: RealDocker;
+  const both = <T>(ask: (engine: Engine) => Promise<T>): Promise<[theirs: T, ours: T]> =>
+    Promise.all([
+      ask({ host: docker.host, socket: join(docker.root, "docker.sock"), root: docker.root }),
+      ask(tug),
+    ]);
+  const clean = () => Promise.all([tug?.assertClean(), docker?.clean()]);
+  // Promises of what is told aside; a rejection is the test's that awaits it.
+  const asideStories = new Map<Story, Promise<[Result[], Result[]]>>();
+  const asideTalks = new Map<Conversation, Promise<[Reply[], Reply[]]>>();
+
+  beforeAll(async () => {
+    if (missing) return;
+    [tug, docker] = await Promise.all([TestDaemon.start({ flags }), RealDocker.start({ flags: [...flags] })]);
+    for (const story of stories)
+      if (story.aside) asideStories.set(story, told(both((engine) => tellAtOnce(engine, story))));
+    for (const one of conversations)
+      if (one.aside) asideTalks.set(one, told(both((engine) => converse(engine.socket, one))));
+  }, 60_000);
+  afterAll(async () => {
+    await tug?.close();
+    await docker?.close();
+  }, 60_000);
+
+  const last = (one: { aside?: true }, other: { aside?: true }) =>
+    Number(one.aside ?? false) - Number(other.aside ?? false);
+  describe.skipIf(missing !== undefined)("parity with the real Docker", () => {
+    for (const conversation of conversations.toSorted(last)) {
+      test(`requests: ${conversation.name}`, async () => {
+        const [theirs, ours] = await (asideTalks.get(conversation) ??
+          both((engine) => converse(engine.socket, conversation)));
+        for (const [index, request] of conversation.requests.entries()) {
+          const [their, our] = [theirs[index], ours[index]];
+          if (!their || !our || agree(request, their, our)) continue;
+          expect({ request, ...our }).toEqual({ request, ...their });
+        }
+        if (!conversation.aside) await clean();
+      });
+    }
+    for (const story of stories.toSorted(last)) {
+      test(story.name, async () => {
+        const [theirs, ours] = await (asideStories.get(story) ?? both((engine) => tell(engine, story)));
+        compare(story, theirs, ours);
+        if (!story.aside) await clean();
+      });
+    }
+  });
+}
+
+/** Keeps a rejection from being an unhandled one until its test comes. */
+function told<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}
+
+/** All steps in one comparison: the report shows every difference of a story at once. */
+function compare(story: Story, theirs: readonly Result[], ours: readonly Result[]): void {
+  const expected = story.steps.map((step, index) => {
+    const command = commandOf(step);
+    const known = differences.find((one) => one.scenario === story.name && one.command === command)?.tug;
+    return { command, ...theirs[index], ...known };
+  });
+  expect(story.steps.map((step, index) => ({ command: commandOf(step), ...ours[index] }))).toEqual(expected);
+  for (const [index, step] of story.steps.entries()) {
+    const { command, ...result } = expected[index] ?? { command: commandOf(step) };
+    const known = differences.some((one) => one.scenario === story.name && one.command === command);
+    // A recorded difference that is none any more hides what comes later.
+    if (known) expect({ command, ...theirs[index] }).not.toEqual({ command, ...result });
+  }
+}
+
+async function tell(engine: Engine, story: Story): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const step of story.steps) results.push(await tellStep(engine, story, step));
+  return results;
+}
+
+const tellAtOnce = (engine: Engine, story: Story): Promise<Result[]> =>
+  Promise.all(story.steps.map((step) => tellStep(engine, story, step)));
+
+async function tellStep(engine: Engine, story: Story, step: readonly string[]): Promise<Result> {
+  const scratch = join(engine.root, "scratch");
+  const client = join(engine.root, "client");
+  mkdirSync(scratch, { recursive: true });
+  mkdirSync(client, { recursive: true });
+  const words = step.map((word) => word.replaceAll("<scratch>", scratch).replaceAll("<client>", client));
+  const result = await run(["/usr/bin/docker", ...words], {
+    env: { DOCKER_HOST: engine.host },
+    cwd: client,
+    timeout: 60_000,
+    ...(story.input === undefined ? {} : { input: story.input }),
+  });
+  // Docker lists changes as it meets them.
+  const stdout = step[0] === "diff" ? result.stdout.split("\n").sort().join("\n") : result.stdout;
+  return { code: result.code, stdout: normal(stdout), stderr: normal(result.stderr) };
+}
