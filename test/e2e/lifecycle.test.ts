@@ -8,6 +8,9 @@ beforeAll(async () => {
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
+/** Until its trap stands, pid 1 of a container drops the signal (pid_namespaces(7)): it says when it does. */
+const ready = (name: string) =>
+  eventually(`${name} traps`, async () => (await daemon.ok(["logs", name])).endsWith("ready"), 30_000);
 const state = (name: string, field = "Status") => daemon.ok(["inspect", "-f", `{{.State.${field}}}`, name]);
 
 test("create, start, stop, start, restart, kill, rm: each does what it says and prints the name", async () => {
@@ -18,12 +21,13 @@ test("create, start, stop, start, restart, kill, rm: each does what it says and 
     "busybox",
     "sh",
     "-c",
-    "trap 'exit 7' TERM; while :; do sleep 0.05; done",
+    "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done",
   ]);
   expect(id).toMatch(/^[0-9a-f]{64}$/);
   expect(await state("cc")).toBe("created");
   expect(await daemon.ok(["start", "cc"])).toBe("cc");
   expect(await state("cc")).toBe("running");
+  await ready("cc");
   expect(await daemon.ok(["stop", "cc"])).toBe("cc");
   expect(await state("cc")).toBe("exited");
   expect(await state("cc", "ExitCode")).toBe("7");
@@ -65,8 +69,9 @@ test("stop sends the image's or the given signal, waits, then kills", async () =
     "busybox",
     "sh",
     "-c",
-    "trap 'exit 3' USR1; while :; do sleep 0.05; done",
+    "trap 'exit 3' USR1; echo ready; while :; do sleep 0.05; done",
   ]);
+  await ready("usr");
   await daemon.ok(["stop", "usr"]);
   expect(await state("usr", "ExitCode")).toBe("3");
 });

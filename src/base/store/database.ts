@@ -11,9 +11,10 @@ export type Migration = string;
  */
 export function openDatabase(path: string, options: { readonly durable?: boolean } = {}): Database {
   const db = new Database(path, { create: true, strict: true });
+  // First: the next one needs a lock, which a connection that is just being closed elsewhere may hold.
+  db.run("PRAGMA busy_timeout = 5000");
   db.run("PRAGMA journal_mode = WAL");
   db.run(`PRAGMA synchronous = ${options.durable === false ? "NORMAL" : "FULL"}`);
-  db.run("PRAGMA busy_timeout = 5000");
   db.run("PRAGMA foreign_keys = ON");
   db.run("CREATE TABLE IF NOT EXISTS migration (scope TEXT PRIMARY KEY, version INTEGER NOT NULL)");
   return db;

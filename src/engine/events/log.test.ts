@@ -149,3 +149,34 @@ test(
     database.close();
   }),
 );
+
+test(
+  "`until` ends a reader in its time although the clock is set back or forward meanwhile",
+  inTemp(async (path) => {
+    let jump = 0;
+    const clock: Clock = { ...systemClock, now: () => Date.now() + jump };
+    const { database, events } = open(path, clock);
+    events.publish(container("create"));
+    for (const step of [-3_600_000, 3_600_000]) {
+      jump = 0;
+      const until = BigInt(clock.now() + 50) * 1_000_000n;
+      const reader = events
+        .read({ since: until - 1_000_000n, until }, none, new AbortController().signal)
+        [Symbol.asyncIterator]();
+      const end = reader.next();
+      jump = step;
+      expect((await end).done).toBe(true);
+    }
+    // What was already announced up to then is all that there will ever be: the clock is not asked.
+    jump = -3_600_000;
+    const last = await take(
+      events.read({ since: 0n, until: undefined }, none, new AbortController().signal),
+      1,
+    );
+    const until = BigInt(String(last[0]?.timeNano));
+    let count = 0;
+    for await (const _ of events.read({ since: 0n, until }, none, new AbortController().signal)) count++;
+    expect(count).toBe(1);
+    database.close();
+  }),
+);

@@ -133,6 +133,12 @@ export class EventLog implements EventPublisher {
     signal: AbortSignal,
   ): AsyncGenerator<EventMessage> {
     let cursor = start;
+    // Measured once, as Docker does: a clock that is set back meanwhile must not hold the reader for as long.
+    const { clock } = this.#deps;
+    const end =
+      until === undefined
+        ? undefined
+        : clock.monotonic() + until - BigInt(Math.trunc(clock.now())) * 1_000_000n;
     this.#listeners++;
     try {
       for (;;) {
@@ -146,7 +152,9 @@ export class EventLog implements EventPublisher {
           // A filter that matches nothing of a long past must not hold up the daemon.
           await new Promise((resolve) => setImmediate(resolve));
         }
-        if (signal.aborted || !(await this.#grown(cursor, until, signal))) return;
+        // Times only increase: when one this late was given already, no earlier one will come.
+        if (signal.aborted || (until !== undefined && until <= this.#lastTime)) return;
+        if (!(await this.#grown(cursor, end, signal))) return;
       }
     } finally {
       this.#listeners--;
@@ -164,8 +172,8 @@ export class EventLog implements EventPublisher {
     }));
   }
 
-  /** Waits for an event after `cursor`; false when `until` has passed or the reader went away. */
-  #grown(cursor: number, until: bigint | undefined, signal: AbortSignal): Promise<boolean> {
+  /** Waits for an event after `cursor`; false at monotonic time `end`, or when the reader went away. */
+  #grown(cursor: number, end: bigint | undefined, signal: AbortSignal): Promise<boolean> {
     if (this.#lastSeq > cursor) return Promise.resolve(true);
     return new Promise((resolve) => {
       let timer: ReturnType<typeof setTimeout> | undefined;
@@ -178,10 +186,10 @@ export class EventLog implements EventPublisher {
       const wake = () => settle(true);
       const gone = () => settle(false);
       const arm = () => {
-        if (until === undefined) return;
-        const left = Number(until / 1_000_000n) - this.#deps.clock.now();
+        if (end === undefined) return;
+        const left = Number((end - this.#deps.clock.monotonic()) / 1_000_000n);
         if (left < 0) return settle(false);
-        // setTimeout holds 31 bits; a far `until` is waited for in steps.
+        // setTimeout holds 31 bits; a far end is waited for in steps.
         timer = setTimeout(arm, Math.min(left + 1, 2_000_000_000));
       };
       this.#wakers.add(wake);
