@@ -36,25 +36,30 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const AT_NO_AUTOMOUNT = 0x800;
 const STATX_BASIC_STATS = 0x7ff;
+const ENOENT = 2;
+const ENOTDIR = 20;
 
 /** Status of `name` below `dir` (of the descriptor itself when `name` is ""), never following a last symbolic link. */
 export function lstatat(dir: number, name = ""): FileStat {
-  const buffer = Buffer.allocUnsafe(256);
-  const flags = AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW | (name === "" ? AT_EMPTY_PATH : 0);
-  if (c.statx(dir, cpath(name), flags, STATX_BASIC_STATS, buffer) < 0)
-    throw new SystemError(errno(), "statx", name === "" ? String(dir) : name);
-  return parseStatx(buffer);
+  const found = statx(dir, name);
+  if (typeof found === "number") throw new SystemError(found, "statx", name === "" ? String(dir) : name);
+  return found;
 }
 
 /** Like `lstatat`, or undefined when there is nothing of that name. */
 export function tryLstatat(dir: number, name: string): FileStat | undefined {
-  try {
-    return lstatat(dir, name);
-  } catch (error) {
-    if (error instanceof SystemError && (error.code === "ENOENT" || error.code === "ENOTDIR"))
-      return undefined;
-    throw error;
-  }
+  const found = statx(dir, name);
+  if (typeof found !== "number") return found;
+  if (found === ENOENT || found === ENOTDIR) return undefined;
+  throw new SystemError(found, "statx", name);
+}
+
+/** The status, or the number of the error: of thousands of names most may be missing, and an exception costs more than the call. */
+function statx(dir: number, name: string): FileStat | number {
+  const buffer = Buffer.allocUnsafe(256);
+  const flags = AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW | (name === "" ? AT_EMPTY_PATH : 0);
+  if (c.statx(dir, cpath(name), flags, STATX_BASIC_STATS, buffer) < 0) return errno();
+  return parseStatx(buffer);
 }
 
 function parseStatx(b: Buffer): FileStat {

@@ -13,10 +13,13 @@ export async function* packTree(path: string, base: string): AsyncGenerator<Uint
   let size = 0;
   const links = new Map<string, string>();
   for (const piece of members(path, base, links)) {
-    gathered.push(piece);
-    size += piece.length;
-    if (size < block) continue;
-    yield Buffer.concat(gathered);
+    if (piece.length < block) {
+      gathered.push(piece);
+      size += piece.length;
+      if (size < block) continue;
+    }
+    if (size > 0) yield Buffer.concat(gathered);
+    if (piece.length >= block) yield piece;
     gathered = [];
     size = 0;
   }

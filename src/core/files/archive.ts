@@ -80,7 +80,7 @@ function describe(view: OpenView, found: Found): PathStat {
 export function archiveOf(
   view: OpenView,
   path: string,
-): Disposable & { readonly stat: PathStat; tar(): AsyncGenerator<Uint8Array, void, undefined> } {
+): Disposable & { readonly stat: PathStat; tar(): Generator<Uint8Array, void, undefined> } {
   const found = find(view, path);
   return {
     stat: describe(view, found),
@@ -89,7 +89,7 @@ export function archiveOf(
   };
 }
 
-async function* archive(view: OpenView, found: Found): AsyncGenerator<Uint8Array, void, undefined> {
+function* archive(view: OpenView, found: Found): Generator<Uint8Array, void, undefined> {
   const nodes = new TarNodes({ wholeSeconds: true });
   const base = baseName(found.absolute);
   if (found.stat.kind !== "directory") {

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { read, writeSync } from "node:fs";
-import { promisify } from "node:util";
+import { readSync, writeSync, writevSync } from "node:fs";
 import { CompressionError, decompress } from "../../base/lib/compression/compression.ts";
 import { gzipMember } from "../../base/lib/compression/gzip-member.ts";
 import { type ErrorCode, invalid, messageOf, TugError } from "../../base/lib/errors.ts";
@@ -31,7 +30,7 @@ export async function serveFiles(input: number, output: number): Promise<number>
   const out = new FrameWriter(output);
   const inbound = new Inbound(input);
   try {
-    const request = await inbound.request();
+    const request = inbound.request();
     const done = await serve(request, inbound, out);
     out.reply({ kind: "done", ...done });
     return 0;
@@ -54,7 +53,7 @@ async function serve(
       });
       return {};
     case "layer":
-      return { diffId: await writeLayer(request, out) };
+      return { diffId: writeLayer(request, out) };
     default: {
       using view = openView(request.view);
       await serveView(request, view, inbound, out);
@@ -76,11 +75,11 @@ async function serveView(
     case "get": {
       using archive = archiveOf(view, request.path);
       out.reply({ kind: "stat", stat: archive.stat });
-      for await (const chunk of archive.tar()) out.data(chunk);
+      for (const chunk of archive.tar()) out.data(chunk);
       break;
     }
     case "export":
-      for await (const chunk of wholeTree(view)) out.data(chunk);
+      for (const chunk of wholeTree(view)) out.data(chunk);
       break;
     case "put":
       await put(request, view, inbound, out);
@@ -88,7 +87,7 @@ async function serveView(
   }
 }
 
-async function* wholeTree(view: OpenView): AsyncGenerator<Uint8Array, void, undefined> {
+function* wholeTree(view: OpenView): Generator<Uint8Array, void, undefined> {
   const nodes = new TarNodes({ wholeSeconds: true });
   const fd = view.root.open("/", O.RDONLY | O.DIRECTORY);
   try {
@@ -138,27 +137,28 @@ function refuseReadOnly(request: FilesRequest & { readonly op: "put" }, target: 
 }
 
 /** The changes as a gzip'd layer; returns the hash of the plain tar. */
-async function writeLayer(
-  request: FilesRequest & { readonly op: "layer" },
-  out: FrameWriter,
-): Promise<string> {
+function writeLayer(request: FilesRequest & { readonly op: "layer" }, out: FrameWriter): string {
   const hash = createHash("sha256");
-  for await (const chunk of gathered(diffTar(request.layout, { ignored: new Set(request.ignored) }))) {
+  for (const chunk of gathered(diffTar(request.layout, { ignored: new Set(request.ignored) }))) {
     hash.update(chunk);
-    out.data(gzipMember(chunk));
+    out.data(...gzipMember(chunk));
   }
   return `sha256:${hash.digest("hex")}`;
 }
 
-/** Small files and headers as larger pieces. */
-async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+/** Small files and headers as larger pieces; large ones as they are. */
+function* gathered(source: Iterable<Uint8Array>): Generator<Uint8Array, void, undefined> {
   let parts: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of source) {
-    parts.push(chunk);
-    length += chunk.length;
-    if (length < 1 << 20) continue;
-    yield Buffer.concat(parts);
+  for (const chunk of source) {
+    const large = chunk.length >= 1 << 19;
+    if (!large) {
+      parts.push(chunk);
+      length += chunk.length;
+      if (length < 1 << 20) continue;
+    }
+    if (length > 0) yield Buffer.concat(parts);
+    if (large) yield chunk;
     parts = [];
     length = 0;
   }
@@ -194,10 +194,10 @@ class Inbound {
     this.#fd = fd;
   }
 
-  async request(): Promise<FilesRequest> {
-    await this.#fill(frameHead);
+  request(): FilesRequest {
+    this.#fill(frameHead);
     const length = this.#held.readUInt32LE(0);
-    await this.#fill(frameHead + length);
+    this.#fill(frameHead + length);
     const text = this.#held.toString("utf8", frameHead, frameHead + length);
     this.#held = this.#held.subarray(frameHead + length);
     // Only the daemon writes here.
@@ -207,30 +207,28 @@ class Inbound {
   async *rest(): AsyncGenerator<Uint8Array, void, undefined> {
     if (this.#held.length > 0) yield this.#held;
     for (;;) {
-      const chunk = await this.#read();
+      const chunk = this.#read();
       if (!chunk) return;
       yield chunk;
     }
   }
 
-  async #fill(length: number): Promise<void> {
+  #fill(length: number): void {
     while (this.#held.length < length) {
-      const chunk = await this.#read();
+      const chunk = this.#read();
       if (!chunk) throw new Error("the request ends early");
       this.#held = Buffer.concat([this.#held, chunk]);
     }
   }
 
-  async #read(): Promise<Buffer | undefined> {
+  #read(): Buffer | undefined {
     const buffer = Buffer.allocUnsafe(1 << 18);
-    const { bytesRead } = await readAsync(this.#fd, buffer, 0, buffer.length, null);
+    const bytesRead = readSync(this.#fd, buffer, 0, buffer.length, null);
     return bytesRead === 0 ? undefined : buffer.subarray(0, bytesRead);
   }
 }
 
-const readAsync = promisify(read);
-
-/** Writes frames with blocking calls; small pieces of data are gathered into one. */
+/** Writes frames with blocking calls; small pieces of data are gathered, and leave together with a large one. */
 class FrameWriter {
   readonly #fd: number;
   #parts: Uint8Array[] = [];
@@ -240,17 +238,19 @@ class FrameWriter {
     this.#fd = fd;
   }
 
-  data(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    // The giver may use its buffer again.
-    this.#parts.push(bytes.length < 65536 ? Buffer.from(bytes) : bytes);
-    this.#length += bytes.length;
+  /** The pieces are kept until there is enough to write, so they must stay as they are. */
+  data(...pieces: readonly Uint8Array[]): void {
+    for (const bytes of pieces) {
+      if (bytes.length === 0) continue;
+      this.#parts.push(bytes);
+      this.#length += bytes.length;
+    }
     if (this.#length >= 1 << 18) this.flush();
   }
 
   flush(): void {
     if (this.#length === 0) return;
-    this.#write(Buffer.concat([frameHeader(dataFrame, this.#length), ...this.#parts]));
+    this.#write([frameHeader(dataFrame, this.#length), ...this.#parts]);
     this.#parts = [];
     this.#length = 0;
   }
@@ -258,10 +258,18 @@ class FrameWriter {
   reply(reply: FilesReply): void {
     this.flush();
     const bytes = Buffer.from(JSON.stringify(reply));
-    this.#write(Buffer.concat([frameHeader(jsonFrame, bytes.length), bytes]));
+    this.#write([frameHeader(jsonFrame, bytes.length), bytes]);
   }
 
-  #write(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+  #write(parts: readonly Uint8Array[]): void {
+    // To copy many small parts costs less than to tell the kernel of each.
+    const pieces = parts.length > gatherLimit ? [Buffer.concat(parts)] : parts;
+    let taken = writevSync(this.#fd, pieces);
+    for (const piece of pieces) {
+      for (let at = Math.min(taken, piece.length); at < piece.length; ) at += writeSync(this.#fd, piece, at);
+      taken = Math.max(taken - piece.length, 0);
+    }
   }
 }
+
+const gatherLimit = 64;

@@ -72,6 +72,8 @@ function* overlayChanges(upper: string, lowers: readonly string[]): Generator<Ra
   const root = openat(AT_FDCWD, upper, O.PATH | O.DIRECTORY);
   /** Directories of the upper one that nothing shines through: opaque ones, and new ones where nothing was. */
   const own = new Set<string>();
+  /** New directories: nothing below them was there before, so that need not be looked for. */
+  const fresh = new Set<string>();
   const insideOwn = (path: string) => own.size > 0 && ancestors(path).some((above) => own.has(above));
   try {
     yield {
@@ -83,13 +85,15 @@ function* overlayChanges(upper: string, lowers: readonly string[]): Generator<Ra
     };
     for (const { dir, name, path, stat } of walkTree(root)) {
       const hidden = insideOwn(path);
-      const once = below.empty ? undefined : below.stat(path.split("/"));
+      const parent = path.slice(0, Math.max(path.lastIndexOf("/"), 0));
+      const once = below.empty || fresh.has(parent) ? undefined : below.stat(path.split("/"));
       const before = hidden ? undefined : once;
       if (isWhiteout(stat)) {
         if (before) yield { kind: "deleted", path, implied: false };
         continue;
       }
       const directory = stat.kind === "directory";
+      if (directory && once?.kind !== "directory") fresh.add(path);
       const opaque = directory && !hidden && before?.kind === "directory" && isOpaque(dir, name);
       if (directory && (opaque || before?.kind !== "directory")) own.add(path);
       yield { kind: once ? "changed" : "added", path, node: { dir, name, stat }, before, opaque };

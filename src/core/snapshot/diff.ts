@@ -12,15 +12,15 @@ const whiteoutPrefix = ".wh.";
  * A snapshot's changes as a layer tar (image-spec v1.1, layer.md): what was added or changed as it is, what was removed as
  * ".wh." files, a directory that was replaced with an opaque marker. The same tree gives the same bytes.
  */
-export async function* diffTar(
+export function* diffTar(
   layout: SnapshotLayout,
   options: ChangesOptions = {},
-): AsyncGenerator<Uint8Array, void, undefined> {
+): Generator<Uint8Array, void, undefined> {
   const nodes = new TarNodes({ wholeSeconds: true });
   /** Directories that count only if something in them does. */
   let pending: {
     readonly path: string;
-    readonly write: () => AsyncGenerator<Uint8Array, void, undefined>;
+    readonly write: () => Iterable<Uint8Array>;
   }[] = [];
   for (const change of snapshotChanges(layout, options)) {
     if (change.kind === "deleted") {
@@ -35,14 +35,10 @@ export async function* diffTar(
     if (node.stat.kind === "directory" && (change.quiet || path === "")) {
       // The descriptor is good only now, so the member is made now and written later. A directory has no content to hold.
       if (path === "" && sameMetadata(before ?? plainRoot, node.stat)) continue;
-      const bytes: Uint8Array[] = [];
-      for await (const part of write()) bytes.push(part);
-      const kept = async function* () {
-        yield* bytes;
-      };
+      const bytes = [...write()];
       pending = pending.filter((parent) => isWithin(path, parent.path));
       if (path === "") yield* bytes;
-      else pending.push({ path, write: kept });
+      else pending.push({ path, write: () => bytes });
       continue;
     }
     for (const parent of pending) if (isWithin(path, parent.path)) yield* parent.write();
@@ -80,7 +76,7 @@ function marker(path: string): Uint8Array {
  * A whole directory tree as a tar, for `export`: its root as "./" is left out, as Docker leaves it out; what is mounted in it
  * shows as an empty directory.
  */
-export async function* treeTar(root: string): AsyncGenerator<Uint8Array, void, undefined> {
+export function* treeTar(root: string): Generator<Uint8Array, void, undefined> {
   const nodes = new TarNodes();
   const fd = openat(AT_FDCWD, root, O.PATH | O.DIRECTORY);
   try {

@@ -1,7 +1,6 @@
 import { decodePath } from "../../base/lib/path-bytes.ts";
 import { AT_FDCWD, closeFd, O, openat, openat2, RESOLVE, readlinkat } from "../../base/sys/at.ts";
-import { SystemError } from "../../base/sys/libc.ts";
-import { type FileStat, lstatat, readDirectory } from "../../base/sys/stat.ts";
+import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../base/sys/stat.ts";
 import { getXattr } from "../../base/sys/xattr.ts";
 
 /** A node of the layers below: what it is, and where, as (directory descriptor, name) of the layer that shows it. */
@@ -88,7 +87,7 @@ export class LowerView implements Disposable {
     if (components.length === 0) return { value: use({ stat: lstatat(root), dir: root, name: "." }) };
     try {
       for (const [index, name] of components.entries()) {
-        const stat = tryStat(dir, name);
+        const stat = tryLstatat(dir, name);
         if (!stat) return opaque ? "hidden" : "absent";
         if (isWhiteout(stat)) return "hidden";
         if (index === components.length - 1) return { value: use({ stat, dir, name }) };
@@ -106,15 +105,6 @@ export class LowerView implements Disposable {
 
   [Symbol.dispose](): void {
     for (const root of this.#roots) closeFd(root);
-  }
-}
-
-function tryStat(dir: number, name: string): FileStat | undefined {
-  try {
-    return lstatat(dir, name);
-  } catch (error) {
-    if (error instanceof SystemError && error.code === "ENOENT") return undefined;
-    throw error;
   }
 }
 
