@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { processStat } from "./pidfd.ts";
 
 /** Key of a hybrid host's v2 tree, in which the runtimes make a cgroup too although it controls nothing. */
-const UNIFIED = "unified";
+export const UNIFIED = "unified";
 
 /**
  * Where the host's cgroup controllers are mounted. v1 has a tree a controller (or a few co-mounted ones), v2 one tree for
@@ -132,6 +132,16 @@ export function killCgroup(paths: CgroupPaths, signal: number): number {
     }
   }
   return hit;
+}
+
+/**
+ * The v1 files to which a single thread writes "0" to go into the cgroup by itself; none on v2, where a lone thread cannot.
+ * The v2 tree of a hybrid host is not among them: see `CgroupMoves.joinUnified`.
+ */
+export function threadFiles(paths: CgroupPaths): readonly string[] {
+  if (paths[""] !== undefined) return [];
+  const v1 = Object.entries(paths).filter(([name]) => name !== UNIFIED);
+  return [...new Set(v1.map(([, path]) => join(path, "tasks")))].filter((path) => existsSync(path));
 }
 
 /** Removes the cgroup and those below it from every tree. False while a process is still in one of them. */

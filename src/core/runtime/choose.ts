@@ -61,7 +61,8 @@ async function tryOut(
 /** The created init holds on to its output, so that goes to files and not to pipes that would never end. */
 async function createProbe(runtime: OciRuntime, bundle: string, id: string): Promise<void> {
   const complaint = Bun.file(join(bundle, "stderr"));
-  const child = Bun.spawn([runtime.path, ...runtime.globalArgs, "create", "--bundle", bundle, id], {
+  const { program, args } = runtime.command();
+  const child = Bun.spawn([program, ...args, "create", "--bundle", bundle, id], {
     stdio: ["ignore", "ignore", complaint],
     env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
     timeout: 20_000,

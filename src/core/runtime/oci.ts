@@ -12,6 +12,10 @@ export interface OciRuntime {
   readonly path: string;
   /** Arguments that come before the command: --root, --cgroup-manager ... */
   readonly globalArgs: readonly string[];
+  /** What the monitor starts for `create`: the program itself, or another way to the same one. */
+  command(): OciCommand;
+  /** What the monitor starts for `exec` in a running container. */
+  execCommand(task: OciTask): OciCommand;
   /** What is written to config.json: the spec, or an equivalent one that this program starts faster. */
   prepare(spec: OciSpec): Promise<OciSpec>;
   /** Lets the created container's init run its program. */
@@ -25,6 +29,14 @@ export interface OciRuntime {
   ): Promise<void>;
   /** Throws not-implemented when it cannot run containers on this host. */
   probe(): Promise<void>;
+}
+
+/** A program and the arguments before the command's own. */
+export interface OciCommand {
+  readonly program: string;
+  readonly args: readonly string[];
+  /** It will move a process into the container's cgroup from outside, for which the kernel can be readied; else it goes there by itself. */
+  readonly moves: boolean;
 }
 
 /** What an `OciRuntime` needs to know of a container. */

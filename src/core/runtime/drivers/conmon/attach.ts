@@ -1,6 +1,6 @@
 import { conflict } from "../../../../base/lib/errors.ts";
 import { adoptSocket } from "../../../../base/sys/fd-socket.ts";
-import { connectSeqpacket } from "../../../../base/sys/seqpacket.ts";
+import { allPacketsRead, connectSeqpacket, sendEmptyPacket } from "../../../../base/sys/seqpacket.ts";
 import type { OutputPacket, TaskStreams } from "../../runtime.ts";
 
 /** conmon reads stdin packets into a buffer of this size; what is longer would be cut off (CONN_SOCK_BUF_SIZE). */
@@ -13,6 +13,12 @@ const STDERR = 3;
  * that the exit is recorded however slow the client is.
  */
 const HIGH_WATER = 1 << 20;
+
+/** How long a client that leaves is waited for at most; conmon answers at once unless it is stopped or held up. */
+const LEAVING_MS = 1000;
+/** Between looks whether conmon has noticed that we leave: doubled each time, up to the longest. */
+const LOOK_MS = 1;
+const LONGEST_LOOK_MS = 2000;
 
 export interface AttachOptions {
   /** Whether the container's process still runs. */
@@ -43,6 +49,11 @@ class AttachedStreams implements TaskStreams {
   #controller: ReadableStreamDefaultController<OutputPacket> | undefined;
   #socket: Bun.Socket | undefined;
   #ended = false;
+  #fd = -1;
+  readonly #closed = Promise.withResolvers<void>();
+  #leaving: Promise<void> | undefined;
+  /** conmon was told that no input comes any more. */
+  #told = false;
   #paused = false;
   #drain: (() => void) | undefined;
   #watchdog: ReturnType<typeof setInterval> | undefined;
@@ -62,12 +73,13 @@ class AttachedStreams implements TaskStreams {
   }
 
   async open(fd: number): Promise<void> {
+    this.#fd = fd;
     this.#socket = await adoptSocket(fd, {
       binaryType: "uint8array",
       data: (_socket, packet) => this.#take(packet),
       drain: () => this.#drained(),
       end: () => this.#end(),
-      close: () => this.#end(),
+      close: () => this.#gone(),
       error: () => this.#end(),
     });
   }
@@ -85,11 +97,12 @@ class AttachedStreams implements TaskStreams {
   }
 
   async closeStdin(): Promise<void> {
-    if (!this.#ended) this.#socket?.shutdown();
+    while (!this.#ended && !this.#tell()) await Bun.sleep(LONGEST_LOOK_MS / 100);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#close();
+    if (this.#leaving) await Promise.race([this.#leaving, Bun.sleep(LEAVING_MS)]);
   }
 
   #take(packet: Uint8Array): void {
@@ -124,8 +137,34 @@ class AttachedStreams implements TaskStreams {
 
   #close(): void {
     this.#end();
-    if (this.#options.linger) this.#socket?.resume();
-    else this.#socket?.terminate();
+    this.#socket?.resume();
+    if (!this.#options.linger) this.#leaving ??= this.#leave();
+  }
+
+  /**
+   * Tells conmon first, reads on until it has noticed, and hangs up then. conmon (2.1.6 and others) uses memory that it has freed
+   * when it notices the end of a client's input only after writing to that client has failed, and may take the container with
+   * it: so a write must never fail before.
+   */
+  async #leave(): Promise<void> {
+    for (let wait = LOOK_MS; this.#fd >= 0; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
+      if (this.#tell() && allPacketsRead(this.#fd)) break;
+      await Promise.race([this.#closed.promise, Bun.sleep(wait)]);
+    }
+    this.#socket?.terminate();
+  }
+
+  /** False when there is no room for telling yet. */
+  #tell(): boolean {
+    if (!this.#told && this.#fd >= 0) this.#told = sendEmptyPacket(this.#fd) !== "full";
+    return this.#told;
+  }
+
+  /** The descriptor is no longer ours. */
+  #gone(): void {
+    this.#fd = -1;
+    this.#closed.resolve();
+    this.#end();
   }
 
   #end(): void {

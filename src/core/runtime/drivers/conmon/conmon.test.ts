@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { processStat } from "../../../../base/sys/pidfd.ts";
 import { collect, Sandbox } from "../../testdata/busybox.ts";
@@ -115,4 +115,35 @@ test("a container is deleted while execs run, start and end in it: each is told 
     await Promise.all(execs);
     expect(existsSync(task.dirs.state)).toBe(false);
   }
+});
+
+test("an exec is in every cgroup of its container from its first instruction, and in the one of a hybrid host's v2 tree soon", async () => {
+  const id = "c-cgroups";
+  const task = box.task(id, ["sleep", "1000"]);
+  const { pid } = await box.runtime.create(task);
+  await box.runtime.start(id);
+  const exec = await box.runtime.exec({
+    id: "e-cgroups",
+    containerId: id,
+    dirs: box.dirs("e-cgroups"),
+    process: { ...task.spec.process, args: ["sh", "-c", "cat /proc/self/cgroup; exec sleep 1000"] } as never,
+    tty: false,
+    openStdin: false,
+    attach: true,
+  });
+  const cgroups = (text: string) => text.trim().split("\n").sort();
+  const wanted = cgroups(readFileSync(`/proc/${pid}/cgroup`, "latin1"));
+  const isUnified = (line: string) => line.startsWith("0::");
+  const controlled = (lines: string[]) =>
+    lines.length > 1 ? lines.filter((line) => !isUnified(line)) : lines;
+  let said = "";
+  for await (const { bytes } of exec.streams?.output ?? []) {
+    said += Buffer.from(bytes).toString("latin1");
+    if (cgroups(said).length === wanted.length && said.endsWith("\n")) break;
+  }
+  expect(controlled(cgroups(said))).toEqual(controlled(wanted));
+  while (cgroups(readFileSync(`/proc/${exec.pid}/cgroup`, "latin1")).join() !== wanted.join())
+    await Bun.sleep(20);
+  await box.runtime.delete(id, { force: true });
+  expect(existsSync(join(box.root, "oci-exec", id))).toBe(false);
 });

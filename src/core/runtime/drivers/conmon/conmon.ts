@@ -14,6 +14,7 @@ import {
   removeCgroup,
   setFrozen,
 } from "../../../../base/sys/cgroup.ts";
+import { CgroupMoves } from "../../../../base/sys/cgroup-moves.ts";
 import { isAlive, signalProcess } from "../../../../base/sys/pidfd.ts";
 import type { OciRuntime, OciTask } from "../../oci.ts";
 import type {
@@ -67,10 +68,12 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
   readonly #deps: TaskRuntimeDeps;
   readonly #boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
   readonly #tasks: TaskTable;
+  readonly #moves: CgroupMoves;
 
   constructor(deps: TaskRuntimeDeps) {
     this.#deps = deps;
     this.name = deps.defaultRuntime;
+    this.#moves = new CgroupMoves(deps.hierarchy);
     this.#tasks = new TaskTable({
       onError: (error) => deps.log.error("watching over containers", { error }),
       onOrphan: (task) => {
@@ -97,6 +100,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     mkdirSync(dirs.state, { recursive: true, mode: 0o700 });
     removeStale(dirs.state);
     const known = new Task(id, dirs, record);
+    this.#moves.ready();
     // Recorded before anything is started: a daemon killed in between finds what to clean up.
     writeRecord(dirs.state, record);
     this.#tasks.add(known);
@@ -105,7 +109,8 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
       await writeFile(join(dirs.state, "config.json"), stringifySpec(spec), { mode: 0o600 });
       const result = await startMonitor({
         conmon: this.#deps.conmon,
-        runtime,
+        runtime: runtime.name,
+        command: runtime.command(),
         container: id,
         task: id,
         directory: dirs.state,
@@ -174,7 +179,13 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     await this.#discard(task);
   }
 
-  async observe(id: string, dirs: TaskDirs): Promise<TaskObservation> {
+  async observe(id: string, dirs: TaskDirs): Promise<TaskObservation & { readonly note?: string }> {
+    const seen = this.#observe(id, dirs);
+    const note = this.#tasks.find(id)?.record.note;
+    return note === undefined ? seen : { ...seen, note };
+  }
+
+  #observe(id: string, dirs: TaskDirs): TaskObservation {
     let task = this.#tasks.find(id);
     if (!task) {
       const found = readRecord(dirs.state);
@@ -222,8 +233,11 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
       hooks: false,
       stdinOnce: !exec.tty,
       started: true,
+      ...(exec.note === undefined ? {} : { note: exec.note }),
     };
     const known = new Task(id, dirs, record);
+    // Before anything is started, as for a container.
+    writeRecord(dirs.state, record);
     this.#tasks.add(known);
     let streams: TaskStreams | undefined;
     const beforeStart = async () => {
@@ -231,10 +245,14 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     };
     try {
       const processFile = join(dirs.state, "process.json");
+      const command = runtime.execCommand(this.#ociTask(container));
+      if (command.moves) this.#moves.ready();
+      else this.#moves.joinUnified(container.record.cgroups);
       await writeFile(processFile, stringifySpec(exec.process), { mode: 0o600 });
       const result = await startMonitor({
         conmon: this.#deps.conmon,
-        runtime,
+        runtime: runtime.name,
+        command,
         container: exec.containerId,
         task: id,
         directory: dirs.state,

@@ -1,13 +1,16 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TugError } from "../../../../base/lib/errors.ts";
-import type { OciRuntime } from "../../oci.ts";
+import { criuEnvironment } from "../../criu-environment.ts";
+import type { OciCommand } from "../../oci.ts";
 import { SyncPipe } from "./sync-pipe.ts";
 
 /** What one conmon watches over. */
 export interface MonitorOptions {
   readonly conmon: string;
-  readonly runtime: OciRuntime;
+  /** The runtime's name, for errors, and how it is started. */
+  readonly runtime: string;
+  readonly command: OciCommand;
   /** The container that the runtime is asked about. */
   readonly container: string;
   /** The monitor's own name: the container's id, or the exec's. */
@@ -49,6 +52,7 @@ export async function startMonitor(options: MonitorOptions): Promise<MonitorResu
       // The console socket's place: not /tmp, where conmon leaves it behind when the runtime fails. Relative, because a unix
       // socket's path is short; conmon and the runtime both work in this directory.
       TMPDIR: ".",
+      ...(options.restore ? criuEnvironment(options.directory) : {}),
       _OCI_SYNCPIPE: "3",
       ...(attached ? { _OCI_ATTACHPIPE: "4", _OCI_STARTPIPE: "5" } : {}),
     },
@@ -59,7 +63,7 @@ export async function startMonitor(options: MonitorOptions): Promise<MonitorResu
 
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
-    () => reject(new TugError("internal", `OCI runtime ${options.runtime.name} did not answer in time`)),
+    () => reject(new TugError("internal", `OCI runtime ${options.runtime} did not answer in time`)),
     options.timeoutMs,
   );
   try {
@@ -96,11 +100,11 @@ async function monitorPidIn(directory: string): Promise<number> {
 }
 
 function conmonArgs(options: MonitorOptions): string[] {
-  const { directory, runtime, exec, restore } = options;
+  const { directory, command, exec, restore } = options;
   return [
     ...["--api-version", "1", "-c", options.container, "-u", options.task, "-n", options.task],
-    ...["-b", directory, "--full-attach", "-r", runtime.path],
-    ...runtime.globalArgs.flatMap((argument) => ["--runtime-arg", argument]),
+    ...["-b", directory, "--full-attach", "-r", command.program],
+    ...command.args.flatMap((argument) => ["--runtime-arg", argument]),
     ...["-p", join(directory, "pid"), "-P", join(directory, "monitor.pid"), "--persist-dir", directory],
     ...options.log,
     "--no-sync-log",

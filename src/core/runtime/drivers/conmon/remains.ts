@@ -1,7 +1,13 @@
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { freezeState, killCgroup, setFrozen } from "../../../../base/sys/cgroup.ts";
-import { identify, isAlive, type ProcessIdentity, signalProcess } from "../../../../base/sys/pidfd.ts";
+import {
+  identify,
+  isAlive,
+  type ProcessIdentity,
+  processStat,
+  signalProcess,
+} from "../../../../base/sys/pidfd.ts";
 import type { Task } from "./task-table.ts";
 
 const SIGKILL = 9;
@@ -20,6 +26,9 @@ export function identities(
 /** Ends every process of a task, its monitor last, whether or not the creation got as far as recording them. */
 export async function endProcesses(task: Task): Promise<void> {
   const { record, dirs } = task;
+  // Its daemon died while it was being set up: the monitor has not said yet who it is.
+  if (!record.monitor && !existsSync(join(dirs.state, "monitor.pid")))
+    for (const one of processesOf(dirs.state)) signalProcess(one, SIGKILL);
   const init = record.init ?? pidIn(join(dirs.state, "pid"));
   const monitor = record.monitor ?? pidIn(join(dirs.state, "monitor.pid"));
   if (record.kind === "container") {
@@ -33,6 +42,29 @@ export async function endProcesses(task: Task): Promise<void> {
     signalProcess(monitor, SIGKILL);
     await gone(monitor, 2_000);
   }
+}
+
+/** The monitor that works in a task's directory, its runtime, and what they have started so far. */
+function processesOf(state: string): readonly ProcessIdentity[] {
+  const parents = new Map<number, number>();
+  const found = new Set<number>();
+  for (const name of readdirSync("/proc")) {
+    const pid = Number(name);
+    const parent = Number.isInteger(pid) ? processStat(pid)?.parent : undefined;
+    if (parent === undefined) continue;
+    parents.set(pid, parent);
+    try {
+      if (readlinkSync(`/proc/${pid}/cwd`) === state) found.add(pid);
+    } catch (error) {
+      // A kernel thread has none, and one that ended meanwhile neither.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+  const descends = (pid: number): boolean => {
+    const parent = parents.get(pid);
+    return found.has(pid) || (parent !== undefined && parent > 1 && descends(parent));
+  };
+  return [...parents.keys()].filter(descends).flatMap((pid) => identify(pid) ?? []);
 }
 
 /** Removes what an earlier run of the same task recorded. */

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, renameSync, rmdirSync, unlinkSync, writeFile
 import { join } from "node:path";
 import type { CgroupPaths } from "../../../../base/sys/cgroup.ts";
 import type { ProcessIdentity } from "../../../../base/sys/pidfd.ts";
+import { removeCriuEnvironment } from "../../criu-environment.ts";
 
 /**
  * What the runtime must know of a task to find it again, as a file of its own in `TaskDirs.state`. The boot id makes a
@@ -20,6 +21,8 @@ export interface TaskRecord {
   /** Stdin ends with the first client that closes it. */
   readonly stdinOnce: boolean;
   readonly started: boolean;
+  /** The engine's own words about an exec. */
+  readonly note?: string;
 }
 
 const FILE = "task.json";
@@ -69,6 +72,7 @@ export function readRecord(state: string): TaskRecord | undefined {
 /** Removes the task's files, and the directory when nothing else lies in it. */
 export function removeTaskFiles(state: string): void {
   try {
+    removeCriuEnvironment(state);
     for (const name of readdirSync(state))
       if (FILES.has(name) || name.startsWith(CONSOLE)) unlinkSync(join(state, name));
     rmdirSync(state);

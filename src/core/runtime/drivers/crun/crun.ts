@@ -10,16 +10,19 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type CgroupHierarchy, controllerPath, removeCgroup } from "../../../../base/sys/cgroup.ts";
-import type { OciRuntime, OciTask } from "../../oci.ts";
+import { type SealedProgram, sealProgram } from "../../../../base/sys/sealed-program.ts";
+import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
 import { checkpointCommand, deleteCommand, runOciCommand } from "../../oci-command.ts";
 import type { OciResources, OciSpec } from "../../runtime.ts";
 import type { OciSeccomp } from "../../spec/seccomp.ts";
+import { JoinedExec } from "./joined-exec.ts";
 
 interface Linux {
   readonly seccomp?: OciSeccomp;
   readonly resources?: OciResources;
 }
 
+const SEALED_LINGER_MS = 60_000;
 const BPF_ANNOTATION = "run.oci.seccomp_bpf_data";
 
 export interface CrunDeps {
@@ -39,12 +42,38 @@ export class Crun implements OciRuntime {
   readonly path: string;
   readonly globalArgs: readonly string[];
   readonly #deps: CrunDeps;
+  readonly #joined: JoinedExec | undefined;
+  #sealed: { readonly of: string; readonly program: SealedProgram | undefined } | undefined;
 
   constructor(deps: CrunDeps) {
     this.#deps = deps;
     this.name = deps.name ?? "crun";
     this.path = deps.path;
-    this.globalArgs = [`--root=${deps.root}`, `--cgroup-manager=${deps.cgroupManager}`];
+    const manager = `--cgroup-manager=${deps.cgroupManager}`;
+    this.globalArgs = [`--root=${deps.root}`, manager];
+    if (deps.hierarchy.version === "v1" && deps.cgroupManager === "cgroupfs")
+      this.#joined = new JoinedExec({ stateRoot: deps.root, args: [manager] });
+  }
+
+  command(): OciCommand {
+    return { program: this.#program(), args: this.globalArgs, moves: true };
+  }
+
+  execCommand(task: OciTask): OciCommand {
+    return this.#joined?.command(this.#program(), task) ?? this.command();
+  }
+
+  /** A sealed copy that is started instead of the file, made anew when the file was replaced (an upgrade). */
+  #program(): string {
+    const { mtimeNs, ino, size } = statSync(this.path, { bigint: true });
+    const of = `${ino} ${mtimeNs} ${size}`;
+    if (this.#sealed?.of !== of) {
+      // A monitor that was started a moment ago may still be about to execute the old one.
+      const old = this.#sealed?.program;
+      if (old) setTimeout(() => old[Symbol.dispose](), SEALED_LINGER_MS).unref();
+      this.#sealed = { of, program: sealProgram(this.path) };
+    }
+    return this.#sealed.program?.path ?? this.path;
   }
 
   /**
@@ -91,6 +120,7 @@ export class Crun implements OciRuntime {
       await deleteCommand(this.path, this.globalArgs, task.id);
     if (!removeCgroup(task.cgroups) && exists) await deleteCommand(this.path, this.globalArgs, task.id);
     rmSync(state, { recursive: true, force: true });
+    this.#joined?.forget(task.id);
   }
 
   async update(task: OciTask, resources: OciResources): Promise<void> {
@@ -113,7 +143,7 @@ export class Crun implements OciRuntime {
     task: OciTask,
     options: { readonly image: string; readonly leaveRunning: boolean },
   ): Promise<void> {
-    await checkpointCommand(this.path, this.globalArgs, task.id, options);
+    await checkpointCommand(this.path, this.globalArgs, task, options);
   }
 
   async probe(): Promise<void> {

@@ -1,7 +1,7 @@
 import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { removeCgroup } from "../../../../base/sys/cgroup.ts";
-import type { OciRuntime, OciTask } from "../../oci.ts";
+import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
 import { checkpointCommand, deleteCommand, runOciCommand } from "../../oci-command.ts";
 import type { OciResources, OciSpec } from "../../runtime.ts";
 
@@ -33,6 +33,14 @@ export class Runc implements OciRuntime {
     ];
   }
 
+  command(): OciCommand {
+    return { program: this.path, args: this.globalArgs, moves: true };
+  }
+
+  execCommand(): OciCommand {
+    return this.command();
+  }
+
   async prepare(spec: OciSpec): Promise<OciSpec> {
     return spec;
   }
@@ -61,7 +69,7 @@ export class Runc implements OciRuntime {
     task: OciTask,
     options: { readonly image: string; readonly leaveRunning: boolean },
   ): Promise<void> {
-    await checkpointCommand(this.path, this.globalArgs, task.id, options);
+    await checkpointCommand(this.path, this.globalArgs, task, options);
   }
 
   async probe(): Promise<void> {
