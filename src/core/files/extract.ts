@@ -1,37 +1,24 @@
-import { writeSync } from "node:fs";
 import { posix } from "node:path";
 import { invalid } from "../../base/lib/errors.ts";
 import { storageError } from "../../base/lib/storage-error.ts";
 import type { TarEntry } from "../../base/lib/tar/entry.ts";
 import type { TarHandler } from "../../base/lib/tar/parser.ts";
-import {
-  chmodFd,
-  closeFd,
-  fchmod,
-  fchown,
-  ftruncate,
-  futimes,
-  lchownat,
-  linkat,
-  lutimesat,
-  makedev,
-  mkdirat,
-  mknodat,
-  O,
-  openat,
-  S_IFBLK,
-  S_IFCHR,
-  S_IFIFO,
-  symlinkat,
-  type Times,
-} from "../../base/sys/at.ts";
+import { closeFd, linkat, mkdirat, O, openat, symlinkat, type Times } from "../../base/sys/at.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import { mountIdAt } from "../../base/sys/mount-tree.ts";
 import { removeTreeAt } from "../../base/sys/remove-tree.ts";
 import type { RootedDir } from "../../base/sys/rooted-dir.ts";
 import { tryLstatat } from "../../base/sys/stat.ts";
 import { walkTree } from "../../base/sys/walk.ts";
-import { setXattr } from "../../base/sys/xattr.ts";
+import {
+  type Dress,
+  dressDirectory,
+  dressFile,
+  dressNode,
+  makeNode,
+  timesOf,
+  writeContent,
+} from "../snapshot/apply/dress.ts";
 
 export interface ExtractOptions {
   /** A directory is not replaced by anything else, nor anything else by a directory. */
@@ -105,17 +92,14 @@ export class Extractor implements TarHandler, Disposable {
         break;
       case "symlink":
         this.#replacing(dir, path, () => symlinkat(entry.linkPath, dir, this.#name));
-        this.#dressNode(dir, entry);
+        dressNode(dir, this.#name, entry, this.#dress(entry));
         break;
       case "char":
       case "block":
-      case "fifo": {
-        const type = entry.kind === "char" ? S_IFCHR : entry.kind === "block" ? S_IFBLK : S_IFIFO;
-        const device = entry.kind === "fifo" ? 0n : makedev(entry.deviceMajor, entry.deviceMinor);
-        this.#replacing(dir, path, () => mknodat(dir, this.#name, type | 0o600, device));
-        this.#dressNode(dir, entry);
+      case "fifo":
+        this.#replacing(dir, path, () => makeNode(dir, this.#name, entry, 0o600));
+        dressNode(dir, this.#name, entry, this.#dress(entry));
         break;
-      }
       default:
         throw invalid(`unhandled tar header type ${entry.typeflag.charCodeAt(0)}`);
     }
@@ -123,11 +107,8 @@ export class Extractor implements TarHandler, Disposable {
 
   data(chunk: Uint8Array, offset: number): void {
     if (this.#file < 0) return;
-    const sparse = this.#entry?.sparse !== undefined;
     try {
-      for (let at = 0; at < chunk.length; ) {
-        at += writeSync(this.#file, chunk, at, chunk.length - at, sparse ? offset + at : null);
-      }
+      writeContent(this.#file, chunk, offset, this.#entry?.sparse !== undefined);
     } catch (error) {
       throw storageError(error, "write", this.#path);
     }
@@ -139,13 +120,7 @@ export class Extractor implements TarHandler, Disposable {
     if (fd < 0 || !entry) return;
     this.#file = -1;
     try {
-      if (entry.sparse) ftruncate(fd, entry.size);
-      // chown clears set-id bits and capabilities, so it comes first.
-      const { uid, gid } = this.#ownerOf(entry);
-      fchown(fd, uid, gid);
-      this.#attributes(this.#dir, this.#name, entry);
-      fchmod(fd, entry.mode & 0o7777);
-      futimes(fd, timesOf(entry));
+      dressFile(fd, this.#dir, this.#name, entry, this.#dress(entry));
     } finally {
       closeFd(fd);
     }
@@ -247,37 +222,19 @@ export class Extractor implements TarHandler, Disposable {
     }
   }
 
-  #ownerOf(entry: TarEntry): { readonly uid: number; readonly gid: number } {
-    return this.#options.owner ?? entry;
+  /** Nodes are made for root alone and opened to others when they are complete. */
+  #dress(entry: TarEntry): Dress {
+    return { owner: this.#options.owner ?? entry, chmod: () => true };
   }
 
   #dressDirectory(dir: number, path: string, entry: TarEntry): void {
     const fd = openat(dir, this.#name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
     try {
-      const { uid, gid } = this.#ownerOf(entry);
-      fchown(fd, uid, gid);
-      this.#attributes(fd, "", entry);
-      fchmod(fd, entry.mode & 0o7777);
+      dressDirectory(fd, entry, this.#options.owner ?? entry);
     } finally {
       closeFd(fd);
     }
     this.#directories.push({ path, times: timesOf(entry) });
-  }
-
-  /** Metadata of links, devices and fifos. */
-  #dressNode(dir: number, entry: TarEntry): void {
-    const { uid, gid } = this.#ownerOf(entry);
-    lchownat(dir, this.#name, uid, gid);
-    this.#attributes(dir, this.#name, entry);
-    if (entry.kind !== "symlink") {
-      const fd = openat(dir, this.#name, O.PATH | O.NOFOLLOW);
-      try {
-        chmodFd(fd, entry.mode & 0o7777);
-      } finally {
-        closeFd(fd);
-      }
-    }
-    lutimesat(dir, this.#name, timesOf(entry));
   }
 
   /** The other end of a hard link is named from the directory that is extracted to. */
@@ -296,20 +253,6 @@ export class Extractor implements TarHandler, Disposable {
       closeFd(from);
     }
   }
-
-  #attributes(dir: number, name: string, entry: TarEntry): void {
-    for (const [key, value] of entry.xattrs) {
-      // These steer overlay itself.
-      if (key.startsWith("trusted.overlay.") || key.startsWith("user.overlay.")) continue;
-      try {
-        setXattr(dir, name, key, value);
-      } catch (error) {
-        const code = error instanceof SystemError ? error.code : "";
-        // The file system cannot hold it, or user.* on something that is neither file nor directory: Docker goes on as well.
-        if (code !== "EOPNOTSUPP" && !(code === "EPERM" && key.startsWith("user."))) throw error;
-      }
-    }
-  }
 }
 
 /** True when the name is there already; gives up when somebody keeps putting something there. */
@@ -321,8 +264,4 @@ function taken(make: () => void, attempt: number): boolean {
     if (!(error instanceof SystemError) || error.code !== "EEXIST" || attempt >= replaceAttempts) throw error;
     return true;
   }
-}
-
-function timesOf(entry: TarEntry): Times {
-  return { atime: entry.atime ?? entry.mtime, mtime: entry.mtime };
 }

@@ -20,7 +20,7 @@ import { openDatabase } from "../../base/store/database.ts";
 import { makedev, S_IFCHR } from "../../base/sys/at.ts";
 import { mountSpec, unmountIfMounted } from "../../base/sys/mount.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
-import { LayerApplier } from "../image/unpack/apply-layer.ts";
+import { LayerApplier } from "./apply/apply-layer.ts";
 import { listChanges } from "./changes.ts";
 import { diffTar, treeTar } from "./diff.ts";
 import { openOverlay2 } from "./drivers/overlay2/overlay2.ts";

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../../../base/lib/errors.ts";
 import type { DiffId } from "../../../base/lib/ids.ts";
-import type { LayerTarget } from "./apply-layer.ts";
+import type { LayerTarget } from "../../snapshot/apply/apply-layer.ts";
 
 /** Name of the helper program that unpacks. */
 export const unpackHelper = "unpack";

@@ -6,7 +6,7 @@ import { errnoOf } from "../../../base/lib/storage-error.ts";
 import { TarError } from "../../../base/lib/tar/entry.ts";
 import { TarParser } from "../../../base/lib/tar/parser.ts";
 import { Digester } from "../../../base/spec/oci/digest.ts";
-import { LayerApplier } from "./apply-layer.ts";
+import { LayerApplier } from "../../snapshot/apply/apply-layer.ts";
 import type { UnpackRequest } from "./protocol.ts";
 
 export interface UnpackedLayer {

@@ -4,10 +4,10 @@ import { KeyedMutex } from "../../../base/lib/mutex.ts";
 import { chainId } from "../../../base/spec/oci/chain.ts";
 import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
 import type { ContentStore } from "../../content/content.ts";
+import type { LayerTarget } from "../../snapshot/apply/apply-layer.ts";
 import type { Snapshotter } from "../../snapshot/snapshotter.ts";
 import type { LayerSource, Unpacker } from "../image.ts";
 import type { LayerRecords } from "../layers.ts";
-import type { LayerTarget } from "./apply-layer.ts";
 import { type UnpackReport, type UnpackRequest, unpackHelper } from "./protocol.ts";
 import { verifyLayer } from "./verify-layer.ts";
 

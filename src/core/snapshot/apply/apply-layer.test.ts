@@ -19,9 +19,9 @@ import type { NewTarEntry } from "../../../base/lib/tar/writer.ts";
 import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { walkTree } from "../../../base/sys/walk.ts";
-import { tarOf } from "../testdata/fixture.ts";
+import { tarOf } from "../../image/testdata/fixture.ts";
+import { layerError } from "../../image/unpack/unpack-layer.ts";
 import { LayerApplier } from "./apply-layer.ts";
-import { layerError } from "./unpack-layer.ts";
 
 let base = "";
 let umask = 0;

@@ -1,33 +1,31 @@
-import { writeSync } from "node:fs";
 import type { TarEntry } from "../../../base/lib/tar/entry.ts";
 import { TarError } from "../../../base/lib/tar/entry.ts";
 import type { TarHandler } from "../../../base/lib/tar/parser.ts";
 import {
   AT_FDCWD,
-  chmodFd,
   closeFd,
-  fchmod,
-  fchown,
-  ftruncate,
-  futimes,
-  lchownat,
   linkat,
   lutimesat,
-  makedev,
   mkdirat,
   mknodat,
   O,
   openat,
-  S_IFBLK,
   S_IFCHR,
-  S_IFIFO,
   symlinkat,
   type Times,
 } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
-import { setXattr } from "../../../base/sys/xattr.ts";
-import { isWhiteout } from "../../snapshot/lower-view.ts";
+import { isWhiteout } from "../lower-view.ts";
+import {
+  type Dress,
+  dressDirectory,
+  dressFile,
+  dressNode,
+  makeNode,
+  timesOf,
+  writeContent,
+} from "./dress.ts";
 import { aufsPrefix, layerComponents, opaqueMarker, outside, whiteoutPrefix } from "./layer-path.ts";
 import { LayerTree, type Place } from "./layer-tree.ts";
 
@@ -95,17 +93,14 @@ export class LayerApplier implements TarHandler, Disposable {
         break;
       case "symlink":
         this.#replacing(place, () => symlinkat(entry.linkPath, place.dir, place.name));
-        this.#dressNode(place, entry);
+        dressNode(place.dir, place.name, entry, this.#dress(entry));
         break;
       case "char":
       case "block":
-      case "fifo": {
-        const type = entry.kind === "char" ? S_IFCHR : entry.kind === "block" ? S_IFBLK : S_IFIFO;
-        const device = entry.kind === "fifo" ? 0n : makedev(entry.deviceMajor, entry.deviceMinor);
-        this.#replacing(place, () => mknodat(place.dir, place.name, type | (entry.mode & 0o777), device));
-        this.#dressNode(place, entry);
+      case "fifo":
+        this.#replacing(place, () => makeNode(place.dir, place.name, entry, entry.mode & 0o777));
+        dressNode(place.dir, place.name, entry, this.#dress(entry));
         break;
-      }
       default:
         throw new TarError(`unhandled tar header type ${entry.typeflag.charCodeAt(0)}`);
     }
@@ -113,10 +108,7 @@ export class LayerApplier implements TarHandler, Disposable {
 
   data(chunk: Uint8Array, offset: number): void {
     if (this.#file < 0) return;
-    const sparse = this.#entry?.sparse !== undefined;
-    for (let at = 0; at < chunk.length; ) {
-      at += writeSync(this.#file, chunk, at, chunk.length - at, sparse ? offset + at : null);
-    }
+    writeContent(this.#file, chunk, offset, this.#entry?.sparse !== undefined);
   }
 
   end(): void {
@@ -126,12 +118,7 @@ export class LayerApplier implements TarHandler, Disposable {
     if (fd < 0 || !entry || !place) return;
     this.#file = -1;
     try {
-      if (entry.sparse) ftruncate(fd, entry.size);
-      // chown clears set-id bits and capabilities, so it comes first.
-      fchown(fd, entry.uid, entry.gid);
-      const acl = this.#attributes(place.dir, place.name, entry);
-      if ((entry.mode & 0o7000) !== 0 || acl || this.#aclSeen) fchmod(fd, entry.mode);
-      futimes(fd, timesOf(entry));
+      dressFile(fd, place.dir, place.name, entry, this.#dress(entry));
     } finally {
       closeFd(fd);
     }
@@ -191,25 +178,8 @@ export class LayerApplier implements TarHandler, Disposable {
 
   #dressDirectory(components: readonly string[], entry: TarEntry): void {
     const fd = this.#tree.directory(components);
-    fchown(fd, entry.uid, entry.gid);
-    this.#attributes(fd, "", entry);
-    fchmod(fd, entry.mode);
+    if (dressDirectory(fd, entry, entry)) this.#aclSeen = true;
     this.#directories.set(components.join("/"), timesOf(entry));
-  }
-
-  /** Metadata of links, devices and fifos. */
-  #dressNode(place: Place, entry: TarEntry): void {
-    lchownat(place.dir, place.name, entry.uid, entry.gid);
-    const acl = this.#attributes(place.dir, place.name, entry);
-    if (entry.kind !== "symlink" && ((entry.mode & 0o7000) !== 0 || acl || this.#aclSeen)) {
-      const fd = openat(place.dir, place.name, O.PATH | O.NOFOLLOW);
-      try {
-        chmodFd(fd, entry.mode);
-      } finally {
-        closeFd(fd);
-      }
-    }
-    lutimesat(place.dir, place.name, timesOf(entry));
   }
 
   #hardLink(place: Place, entry: TarEntry): void {
@@ -228,27 +198,19 @@ export class LayerApplier implements TarHandler, Disposable {
     this.#replacing({ ...place, dir }, () => linkat(from, target.name, dir, place.name));
   }
 
+  /** Nodes are made with their mode, which set-id bits and access lists still change. */
+  #dress(entry: TarEntry): Dress {
+    return {
+      owner: entry,
+      chmod: (acl) => {
+        this.#aclSeen ||= acl;
+        return (entry.mode & 0o7000) !== 0 || this.#aclSeen;
+      },
+    };
+  }
+
   /** A default ACL of a directory changes the modes of what is made in it. */
   #aclSeen = false;
-
-  /** Sets extended attributes; true when an ACL was among them. */
-  #attributes(dir: number, name: string, entry: TarEntry): boolean {
-    let acl = false;
-    for (const [key, value] of entry.xattrs) {
-      // They steer overlay itself, and only we do that (CVE class: layer content becoming control data).
-      if (key.startsWith("trusted.overlay.") || key.startsWith("user.overlay.")) continue;
-      try {
-        setXattr(dir, name, key, value);
-      } catch (error) {
-        const code = error instanceof SystemError ? error.code : "";
-        // The file system cannot hold it, or user.* on something that is neither file nor directory: Docker goes on as well.
-        if (code !== "EOPNOTSUPP" && !(code === "EPERM" && key.startsWith("user."))) throw error;
-      }
-      if (key.startsWith("system.posix_acl_")) acl = true;
-    }
-    this.#aclSeen ||= acl;
-    return acl;
-  }
 
   #whiteout(components: readonly string[], name: string, entry: TarEntry): void {
     const parent = components.slice(0, -1);
@@ -296,8 +258,4 @@ export class LayerApplier implements TarHandler, Disposable {
       else if (stat.kind === "directory") this.#removeOthers(components);
     }
   }
-}
-
-function timesOf(entry: TarEntry): Times {
-  return { atime: entry.atime ?? entry.mtime, mtime: entry.mtime };
 }

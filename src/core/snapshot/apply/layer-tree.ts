@@ -21,7 +21,7 @@ import { SystemError } from "../../../base/sys/libc.ts";
 import { removeTreeAt } from "../../../base/sys/remove-tree.ts";
 import { type FileStat, tryLstatat } from "../../../base/sys/stat.ts";
 import { getXattr, listXattrs, setXattr } from "../../../base/sys/xattr.ts";
-import { isWhiteout, type LowerNode, LowerView, openLowerFile } from "../../snapshot/lower-view.ts";
+import { isWhiteout, type LowerNode, LowerView, openLowerFile } from "../lower-view.ts";
 import { targetComponents } from "./layer-path.ts";
 
 /** A place for a node: its parent directory, and its own name and path without links. */
