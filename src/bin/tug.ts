@@ -3,6 +3,8 @@ async function start(argv: readonly string[]): Promise<number> {
   switch (argv[0]) {
     case "daemon":
       return (await import("../daemon/main.ts")).main(argv.slice(1));
+    case "registry":
+      return (await import("../daemon/registry/main.ts")).main(argv.slice(1));
     case "__helper":
       return (await import("../helper/main.ts")).runHelper(argv.slice(1));
     default:

@@ -16,6 +16,7 @@ const finMilliseconds = 1000;
 const discardLimit = 256 * 1024;
 /** Pipelined requests wait behind the current one; past this size the socket is paused. */
 const pipelineLimit = 64 * 1024;
+const tlsHandshake = 0x16;
 const none = new Uint8Array(0);
 
 export interface ConnectionDeps {
@@ -198,6 +199,11 @@ export class Connection implements Channel {
     let start = 0;
     while (bytes[start] === 13 || bytes[start] === 10) start++;
     if (start > 0) bytes = bytes.subarray(start);
+    // A TLS handshake begins with this byte (RFC 8446, 5.1): clients that try HTTPS first would wait for a line that never ends.
+    if (bytes[0] === tlsHandshake) {
+      this.#refuse(400, "Client sent an HTTPS request to an HTTP server.");
+      return;
+    }
     const end = bytes.indexOf("\r\n\r\n");
     if (end > maxHeadBytes || (end < 0 && bytes.length > maxHeadBytes)) {
       this.#refuse(431, "request header is too large");

@@ -59,8 +59,11 @@ export interface Ingest extends AsyncDisposable {
   write(chunk: Uint8Array): Promise<void>;
   /** Throws away what was received, to start again at 0. */
   reset(): Promise<void>;
-  /** Checks digest and size, syncs, renames into place. Idempotent when the blob exists already. */
-  commit(): Promise<BlobInfo>;
+  /**
+   * Checks digest and size, syncs, renames into place. Idempotent when the blob exists already. `digest` is for a writer that learns it
+   * only at the end: when its algorithm is not the one that was hashed along (sha256), the bytes are read once more.
+   */
+  commit(digest?: Digest): Promise<BlobInfo>;
   /** Removes the partial bytes. Disposal without commit keeps them for resuming. */
   abort(): Promise<void>;
 }

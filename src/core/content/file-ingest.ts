@@ -88,12 +88,17 @@ export class FileIngest implements Ingest {
     this.#state = "open";
   }
 
-  async commit(): Promise<BlobInfo> {
+  async commit(digest?: Digest): Promise<BlobInfo> {
     this.#check();
     try {
       await this.#flush();
+      if (digest !== undefined && splitDigest(digest).algorithm !== this.#digester.algorithm) {
+        this.#digester = new Digester(splitDigest(digest).algorithm);
+        await this.#hashFrom(0);
+      }
       const blob: BlobInfo = { digest: this.#digester.digest(), size: this.#written };
       this.#verify(blob);
+      if (digest !== undefined && blob.digest !== digest) throw wrongContent(digest, `it hashes to ${blob.digest}`);
       if (this.#deps.exists(blob)) {
         await unlink(this.#deps.partial);
       } else {
@@ -153,11 +158,16 @@ export class FileIngest implements Ingest {
     const { size } = await this.#file.stat();
     const wanted = this.#deps.expected?.size;
     if (wanted !== undefined && size > wanted) return await this.#file.truncate(0);
-    while (this.#written < size) {
-      const { bytesRead } = await this.#file.read(this.#buffer, 0, bufferSize, this.#written);
-      if (bytesRead === 0) break;
+    this.#written = await this.#hashFrom(0);
+  }
+
+  /** Hashes what the file holds from `at` on; returns where it ends. */
+  async #hashFrom(at: number): Promise<number> {
+    for (;;) {
+      const { bytesRead } = await this.#file.read(this.#buffer, 0, bufferSize, at);
+      if (bytesRead === 0) return at;
       this.#digester.update(this.#buffer.subarray(0, bytesRead));
-      this.#written += bytesRead;
+      at += bytesRead;
     }
   }
 

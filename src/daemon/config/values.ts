@@ -6,12 +6,17 @@ export type OptionValue = string | boolean | number | readonly string[] | Readon
 export type OptionValues = ReadonlyMap<string, OptionValue>;
 
 const byFlag = new Map(daemonOptions.map((option) => [option.flag, option]));
-const byShort = new Map(
-  daemonOptions.flatMap((option) => (option.short ? [[option.short, option] as const] : [])),
-);
 
-/** Parses the command line after `daemon`; pflag's grammar and error texts. */
-export function parseFlags(args: readonly string[]): OptionValues {
+/** Parses the command line after `daemon`, or after another `command` with `options` of its own; pflag's grammar and error texts. */
+export function parseFlags(
+  args: readonly string[],
+  options: readonly DaemonOption[] = daemonOptions,
+  command = "tug daemon",
+): OptionValues {
+  const byFlag = new Map(options.map((option) => [option.flag, option]));
+  const byShort = new Map(
+    options.flatMap((option) => (option.short ? [[option.short, option] as const] : [])),
+  );
   const values = new Map<string, OptionValue>();
   const rest = [...args];
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
@@ -22,14 +27,19 @@ export function parseFlags(args: readonly string[]): OptionValues {
       if (!option || name === "runtimes") throw invalid(`unknown flag: --${name}`);
       take(values, option, inline, rest, `--${name}`);
     } else if (word.startsWith("-") && word.length > 1) {
-      takeShort(values, word, rest);
-    } else throw invalid(`"tug daemon" accepts no arguments, got ${JSON.stringify(word)}`);
+      takeShort(values, word, rest, byShort);
+    } else throw invalid(`"${command}" accepts no arguments, got ${JSON.stringify(word)}`);
   }
-  if (rest.length > 0) throw invalid(`"tug daemon" accepts no arguments, got ${JSON.stringify(rest[0])}`);
+  if (rest.length > 0) throw invalid(`"${command}" accepts no arguments, got ${JSON.stringify(rest[0])}`);
   return values;
 }
 
-function takeShort(values: Map<string, OptionValue>, word: string, rest: string[]): void {
+function takeShort(
+  values: Map<string, OptionValue>,
+  word: string,
+  rest: string[],
+  byShort: ReadonlyMap<string, DaemonOption>,
+): void {
   for (let at = 1; at < word.length; at++) {
     const letter = word[at] ?? "";
     const option = byShort.get(letter);

@@ -8,6 +8,8 @@ export interface Manifest {
   readonly artifactType?: string;
   readonly config: Descriptor;
   readonly layers: readonly Descriptor[];
+  /** The manifest this one is about (v1.1, "subject"). */
+  readonly subject?: Descriptor;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
@@ -15,7 +17,9 @@ export interface Manifest {
 export interface Index {
   readonly schemaVersion: 2;
   readonly mediaType?: string;
+  readonly artifactType?: string;
   readonly manifests: readonly Descriptor[];
+  readonly subject?: Descriptor;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 

@@ -116,6 +116,7 @@ function readManifest(from: Fields, mediaType: string | undefined): Manifest {
     parseDescriptor(each, `manifest.layers[${index}]`),
   );
   const artifactType = optionalString(from, "artifactType", "manifest");
+  const subject = readSubject(from, "manifest");
   const annotations = optionalStringMap(from, "annotations", "manifest");
   return {
     schemaVersion: 2,
@@ -123,6 +124,7 @@ function readManifest(from: Fields, mediaType: string | undefined): Manifest {
     layers,
     ...(mediaType && { mediaType }),
     ...(artifactType && { artifactType }),
+    ...(subject && { subject }),
     ...(annotations && { annotations }),
   };
 }
@@ -131,13 +133,22 @@ function readIndex(from: Fields, mediaType: string | undefined): Index {
   const manifests = (optionalArray(from, "manifests", "index") ?? []).map((each, index) =>
     parseDescriptor(each, `index.manifests[${index}]`),
   );
+  const artifactType = optionalString(from, "artifactType", "index");
+  const subject = readSubject(from, "index");
   const annotations = optionalStringMap(from, "annotations", "index");
   return {
     schemaVersion: 2,
     manifests,
     ...(mediaType && { mediaType }),
+    ...(artifactType && { artifactType }),
+    ...(subject && { subject }),
     ...(annotations && { annotations }),
   };
+}
+
+function readSubject(from: Fields, where: string): Descriptor | undefined {
+  const subject = from["subject"] ?? undefined;
+  return subject === undefined ? undefined : parseDescriptor(subject, `${where}.subject`);
 }
 
 /** Content types that say nothing about the document. */
