@@ -7,6 +7,8 @@ const lib = dlopen("libc.so.6", {
   socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   connect: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
   socketpair: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
+  send: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i64_fast },
+  ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
   setsockopt: {
     args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32],
     returns: FFIType.i32,
@@ -19,6 +21,10 @@ const SOCK_SEQPACKET = 5;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+const SIOCOUTQ = 0x5411;
+const EAGAIN = 11;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 /** sizeof(sun_path), the final NUL included (unix(7)). */
@@ -60,6 +66,22 @@ function setBuffers(fd: number, bytes: number): void {
   value.writeInt32LE(bytes);
   lib.symbols.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, ptr(value), 4);
   lib.symbols.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, ptr(value), 4);
+}
+
+/**
+ * Sends a packet without bytes, which its reader takes for the end of the stream while we can still read. "full": try again
+ * later; "gone": the peer reads no more.
+ */
+export function sendEmptyPacket(fd: number): "sent" | "full" | "gone" {
+  if (Number(lib.symbols.send(fd, ptr(Buffer.alloc(1)), 0, MSG_DONTWAIT | MSG_NOSIGNAL)) === 0) return "sent";
+  return errno() === EAGAIN ? "full" : "gone";
+}
+
+/** True when the peer has read all packets sent to it (unix(7), SIOCOUTQ). */
+export function allPacketsRead(fd: number): boolean {
+  const waiting = Buffer.alloc(4);
+  if (lib.symbols.ioctl(fd, SIOCOUTQ, ptr(waiting)) !== 0) throw new SystemError(errno(), "ioctl");
+  return waiting.readInt32LE() === 0;
 }
 
 /** A connected pair of stream sockets, both close-on-exec: one end for a child, one for us. */
