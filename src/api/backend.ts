@@ -1,4 +1,5 @@
 import type {
+  AttestationStatement,
   ContainerConfig,
   ContainerCreateResponse,
   ContainerInspectResponse,
@@ -266,6 +267,8 @@ export interface ImageBackend {
     readonly sharedSize: boolean;
     readonly digests: boolean;
     readonly manifests: boolean;
+    /** With `manifests`: where they came from (API 1.54). */
+    readonly identity?: boolean;
   }): Promise<readonly ImageSummary[]>;
   inspect(
     reference: string,
@@ -275,6 +278,15 @@ export interface ImageBackend {
     reference: string,
     options?: { readonly platform: string | undefined },
   ): Promise<readonly ImageHistoryResponseItem[]>;
+  /** In-toto statements that came with the image; of these predicate types, or all. */
+  attestations(
+    reference: string,
+    options: {
+      readonly platform: string | undefined;
+      readonly types: readonly string[];
+      readonly statement: boolean;
+    },
+  ): Promise<readonly AttestationStatement[]>;
   tag(source: string, repo: string, tag: string): Promise<void>;
   remove(
     reference: string,

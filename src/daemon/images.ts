@@ -56,7 +56,6 @@ export function composeImages(deps: {
     unpacker,
     snapshots,
     layers,
-    platform,
     collect: () => store.collect(),
   });
   const environment = proxyFromEnvironment(process.env);
@@ -77,13 +76,16 @@ export function composeImages(deps: {
         https: config.proxy.https || environment.https,
         no: config.proxy.no || environment.no,
       },
+      get maxDownloadAttempts() {
+        return config.maxDownloadAttempts;
+      },
       userAgent: `tug/${tugVersion}`,
     },
   });
   const fetcher = new ParallelImageFetcher({
     client: registry,
     content,
-    maxConcurrent: config.maxConcurrentDownloads,
+    maxConcurrent: () => config.maxConcurrentDownloads,
   });
   const locks = new KeyedMutex();
   return {
@@ -107,6 +109,7 @@ export function composeImages(deps: {
       clock,
       platform,
       locks,
+      collect: () => store.collect(),
     }),
   };
 }

@@ -363,6 +363,10 @@ export class FakeBackends {
         this.#log("history", reference, options);
         return [];
       },
+      attestations: async (reference, options) => {
+        this.#log("attestations", reference, options);
+        return [];
+      },
       tag: async (source, repo, tag) => this.#log("tag", source, repo, tag),
       remove: async (reference, options) => {
         this.#log("imageRemove", reference, options);

@@ -17,7 +17,7 @@ import type {
   RemoteOptions,
   ResolvedImage,
 } from "./distribution.ts";
-import { fetchNamed } from "./documents.ts";
+import { fetchDigest, fetchNamed } from "./documents.ts";
 import { login } from "./login.ts";
 import { systemNames } from "./names.ts";
 import { pushBlob, pushDocument } from "./push.ts";
@@ -70,6 +70,13 @@ export class HttpRegistryClient implements RegistryClient, Pusher {
     } catch (error) {
       throw pullError(error, ref);
     }
+  }
+
+  async document(ref: Reference, document: Descriptor, options: RemoteOptions): Promise<Descriptor> {
+    const { descriptor } = await this.#pulling(ref, options, (session) =>
+      fetchDigest(this.#context(session, ref, options), document.digest, document.mediaType),
+    );
+    return descriptor;
   }
 
   async listTags(ref: Reference, options: RemoteOptions): Promise<readonly string[]> {

@@ -19,6 +19,8 @@ export interface RegistryClient {
   resolve(ref: Reference, options: RemoteOptions): Promise<ResolvedImage>;
   /** Fetches one blob into content, resuming and retrying; `onProgress` gets bytes so far and in all. */
   fetch(ref: Reference, blob: Descriptor, options: RemoteOptions & FetchOptions): Promise<void>;
+  /** Makes a manifest or index exist in content by its digest; gives what it is. */
+  document(ref: Reference, document: Descriptor, options: RemoteOptions): Promise<Descriptor>;
   /** All tags of a repository, in the registry's order. */
   listTags(ref: Reference, options: RemoteOptions): Promise<readonly string[]>;
   /** What a name points at, and for which platforms (GET /distribution/{name}/json). */

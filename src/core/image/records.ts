@@ -1,11 +1,14 @@
 import { TugError } from "../../base/lib/errors.ts";
 import type { ChainId, DiffId, Digest, ImageId } from "../../base/lib/ids.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
-import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
+import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
+import type { ImageConfig } from "../../base/spec/oci/image.ts";
 import { parseImageConfig } from "../../base/spec/oci/parse-config.ts";
+import { choosePlatform } from "../../base/spec/oci/platform.ts";
 import { type Database, migrate } from "../../base/store/database.ts";
 import { tellingFullDisk } from "../../base/store/full-disk.ts";
-import type { Image } from "./image.ts";
+import type { Image, ImageIndex, NewIndex } from "./image.ts";
+import { platformOf } from "./platform-of.ts";
 
 const migrations = [
   `CREATE TABLE image (
@@ -27,6 +30,35 @@ const migrations = [
      digest TEXT NOT NULL,
      PRIMARY KEY (image, digest)
    ) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE image_manifest (
+     digest TEXT PRIMARY KEY,
+     descriptor TEXT NOT NULL,
+     image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX image_manifest_image ON image_manifest (image);
+   CREATE TABLE image_manifest_blob (
+     manifest TEXT NOT NULL REFERENCES image_manifest (digest) ON DELETE CASCADE,
+     digest TEXT NOT NULL,
+     PRIMARY KEY (manifest, digest)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE image_index (
+     digest TEXT PRIMARY KEY,
+     descriptor TEXT NOT NULL,
+     manifests TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE image_index_blob (
+     image_index TEXT NOT NULL REFERENCES image_index (digest) ON DELETE CASCADE,
+     digest TEXT NOT NULL,
+     PRIMARY KEY (image_index, digest)
+   ) STRICT, WITHOUT ROWID;
+   ALTER TABLE image ADD COLUMN image_index TEXT;
+   ALTER TABLE image_reference ADD COLUMN target TEXT;
+   INSERT OR IGNORE INTO image_manifest
+     SELECT json_extract(manifest, '$.digest'), manifest, id FROM image WHERE manifest IS NOT NULL;
+   INSERT OR IGNORE INTO image_manifest_blob
+     SELECT image_manifest.digest, image_blob.digest FROM image_blob JOIN image_manifest USING (image);
+   UPDATE image_reference SET target = (SELECT json_extract(manifest, '$.digest') FROM image WHERE id = image);
+   DROP TABLE image_blob;`,
 ];
 
 /** A name of an image: "name:tag", or "name@digest" with the digest apart. */
@@ -35,11 +67,18 @@ export interface ReferenceRow {
   readonly digest: Digest | undefined;
 }
 
+/** What a name means: the image, and the index or manifest that it was given to. */
+export interface Named {
+  readonly image: ImageId;
+  readonly target: Digest | undefined;
+}
+
 export interface NewRow {
   readonly id: ImageId;
   /** The config's text, whose digest the id is. */
   readonly config: string;
   readonly manifest: Descriptor | undefined;
+  readonly index: NewIndex | undefined;
   readonly parent: ImageId | undefined;
   readonly size: number;
   readonly blobs: readonly Digest[];
@@ -52,6 +91,7 @@ interface ImageRow {
   parent: string | null;
   size: number;
   last_tagged: number;
+  image_index: string | null;
 }
 
 /** An image and the chain ids of all its layers, bottom first. */
@@ -59,116 +99,218 @@ export interface ImageRecord extends Image {
   readonly chain: readonly ChainId[];
 }
 
+/** Everything the tables say. */
+export interface ImageTables {
+  readonly images: ReadonlyMap<ImageId, ImageRecord>;
+  readonly names: ReadonlyMap<string, Named>;
+  readonly indexes: ReadonlyMap<Digest, ImageIndex>;
+  /** Manifests whose image is here. */
+  readonly manifests: ReadonlyMap<Digest, { readonly descriptor: Descriptor; readonly image: ImageId }>;
+}
+
 /** The tables of images, read whole once and then kept in memory: one process writes them, and every list reads them all. */
 export class ImageRecords {
   readonly #db: Database;
-  #cache:
-    | { readonly images: ReadonlyMap<ImageId, ImageRecord>; readonly names: ReadonlyMap<string, ImageId> }
-    | undefined;
+  readonly #platform: Platform;
+  #cache: ImageTables | undefined;
 
-  constructor(db: Database) {
+  constructor(db: Database, platform: Platform) {
     this.#db = db;
+    this.#platform = platform;
     migrate(db, "image", migrations);
   }
 
-  get images(): ReadonlyMap<ImageId, ImageRecord> {
-    return this.#load().images;
+  get tables(): ImageTables {
+    this.#cache ??= this.#load();
+    return this.#cache;
   }
 
-  /** Name -> image. */
-  get names(): ReadonlyMap<string, ImageId> {
-    return this.#load().names;
-  }
-
-  /** Several writes as one. */
+  /** Several writes as one. Names of an index are moved to the image that it means now, and what nothing names goes. */
   write(change: () => void): void {
+    const all = () => {
+      change();
+      this.#settle();
+    };
     try {
-      tellingFullDisk(() => this.#db.transaction(change).immediate());
+      tellingFullDisk(() => this.#db.transaction(all).immediate());
     } finally {
       this.#cache = undefined;
     }
   }
 
-  /** Inserts, or brings up to date the manifest and blobs of an image that is there. */
+  /** Inserts, or brings up to date the manifest and index of an image that is there. */
   put(row: NewRow, now: number): void {
+    const { id, manifest, index } = row;
     this.#db
       .query(
-        `INSERT INTO image (id, config, manifest, parent, size, last_tagged) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (id) DO UPDATE SET manifest = coalesce(?3, manifest), parent = coalesce(?4, parent), size = ?5`,
+        `INSERT INTO image (id, config, manifest, parent, size, last_tagged, image_index)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (id) DO UPDATE SET manifest = coalesce(?3, manifest), parent = coalesce(?4, parent), size = ?5,
+           image_index = coalesce(?7, image_index)`,
       )
       .run(
-        row.id,
+        id,
         row.config,
-        row.manifest ? JSON.stringify(row.manifest) : null,
+        manifest ? JSON.stringify(manifest) : null,
         row.parent ?? null,
         row.size,
         now,
+        index?.descriptor.digest ?? null,
       );
-    if (row.manifest) this.#db.query("DELETE FROM image_blob WHERE image = ?1").run(row.id);
-    const insert = this.#db.query("INSERT OR IGNORE INTO image_blob (image, digest) VALUES (?1, ?2)");
-    for (const digest of row.blobs) insert.run(row.id, digest);
+    if (manifest) {
+      this.#db
+        .query("INSERT OR IGNORE INTO image_manifest (digest, descriptor, image) VALUES (?1, ?2, ?3)")
+        .run(manifest.digest, JSON.stringify(manifest), id);
+      const insert = this.#db.query("INSERT OR IGNORE INTO image_manifest_blob VALUES (?1, ?2)");
+      for (const digest of row.blobs) insert.run(manifest.digest, digest);
+    }
+    if (!index) return;
+    const { descriptor, manifests, blobs } = index;
+    this.#db
+      .query("INSERT OR IGNORE INTO image_index (digest, descriptor, manifests) VALUES (?1, ?2, ?3)")
+      .run(descriptor.digest, JSON.stringify(descriptor), JSON.stringify(manifests));
+    const insert = this.#db.query("INSERT OR IGNORE INTO image_index_blob VALUES (?1, ?2)");
+    for (const digest of blobs) insert.run(descriptor.digest, digest);
   }
 
-  setReference(reference: ReferenceRow, image: ImageId, now: number): void {
+  setReference(reference: ReferenceRow, named: Named, now: number): void {
     this.#db
       .query(
-        `INSERT INTO image_reference (name, image, digest) VALUES (?1, ?2, ?3)
-         ON CONFLICT (name) DO UPDATE SET image = ?2`,
+        `INSERT INTO image_reference (name, image, digest, target) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (name) DO UPDATE SET image = ?2, target = ?4`,
       )
-      .run(reference.name, image, reference.digest ?? null);
-    this.#db.query("UPDATE image SET last_tagged = ?2 WHERE id = ?1").run(image, now);
+      .run(reference.name, named.image, reference.digest ?? null, named.target ?? null);
+    this.#db.query("UPDATE image SET last_tagged = ?2 WHERE id = ?1").run(named.image, now);
   }
 
   dropReference(name: string): void {
     this.#db.query("DELETE FROM image_reference WHERE name = ?1").run(name);
   }
 
+  /** Names of an index that has other platforms here stay, as theirs. */
   drop(id: ImageId): void {
+    for (const { descriptor, present } of this.#load().indexes.values()) {
+      const other = [...present.values()].find((image) => image !== id);
+      if (other === undefined) continue;
+      this.#db
+        .query("UPDATE image_reference SET image = ?3 WHERE image = ?1 AND target = ?2")
+        .run(id, descriptor.digest, other);
+    }
     this.#db.query("DELETE FROM image WHERE id = ?1").run(id);
   }
 
   /** Digests of every blob that some image is made of or was pulled by. */
   *blobs(): Iterable<Digest> {
-    const query = `SELECT digest FROM image_blob UNION SELECT digest FROM image_reference WHERE digest IS NOT NULL
-                   UNION SELECT id FROM image`;
+    const query = `SELECT digest FROM image_manifest_blob UNION SELECT digest FROM image_manifest
+                   UNION SELECT digest FROM image_index_blob UNION SELECT digest FROM image_index
+                   UNION SELECT digest FROM image_reference WHERE digest IS NOT NULL UNION SELECT id FROM image`;
     for (const row of this.#db.query<{ digest: string }, []>(query).all()) yield row.digest as Digest;
   }
 
-  #load() {
-    if (this.#cache) return this.#cache;
-    const names = new Map<string, ImageId>();
+  #settle(): void {
+    for (const { descriptor, chosen } of this.#load().indexes.values()) {
+      if (chosen === undefined) continue;
+      this.#db
+        .query("UPDATE image_reference SET image = ?2 WHERE target = ?1 AND image <> ?2")
+        .run(descriptor.digest, chosen);
+    }
+    this.#db.run(
+      `DELETE FROM image_index WHERE digest NOT IN (SELECT target FROM image_reference WHERE target IS NOT NULL)
+         AND digest NOT IN (SELECT image_index FROM image WHERE image_index IS NOT NULL)`,
+    );
+    this.#db.run(
+      `DELETE FROM image_manifest WHERE digest NOT IN (SELECT target FROM image_reference WHERE target IS NOT NULL)
+         AND digest NOT IN (SELECT json_extract(manifest, '$.digest') FROM image WHERE manifest IS NOT NULL)
+         AND digest NOT IN (SELECT json_extract(value, '$.digest') FROM image_index, json_each(image_index.manifests))`,
+    );
+  }
+
+  #load(): ImageTables {
+    const names = new Map<string, Named>();
     const tags = new Map<string, string[]>();
     const digests = new Map<string, string[]>();
     const references = this.#db
-      .query<{ name: string; image: string; digest: string | null }, []>(
+      .query<{ name: string; image: string; digest: string | null; target: string | null }, []>(
         "SELECT * FROM image_reference ORDER BY name",
       )
       .all();
-    for (const { name, image, digest } of references) {
-      names.set(name, image as ImageId);
+    for (const { name, image, digest, target } of references) {
+      names.set(name, { image: image as ImageId, target: (target ?? undefined) as Digest | undefined });
       const lists = digest === null ? tags : digests;
       const list = lists.get(image);
       if (list) list.push(name);
       else lists.set(image, [name]);
     }
+    const rows = this.#db.query<ImageRow, []>("SELECT * FROM image ORDER BY id").all();
+    const configs = new Map(rows.map((row) => [row.id, parseImageConfig(Buffer.from(row.config))]));
+    const manifests = new Map<Digest, { readonly descriptor: Descriptor; readonly image: ImageId }>();
+    for (const row of this.#db
+      .query<{ digest: string; descriptor: string; image: string }, []>("SELECT * FROM image_manifest")
+      .all()) {
+      const image = row.image as ImageId;
+      manifests.set(row.digest as Digest, { descriptor: parseWritten(row.descriptor), image });
+    }
+    const indexes = new Map<Digest, ImageIndex>();
+    for (const row of this.#db
+      .query<{ digest: string; descriptor: string; manifests: string }, []>("SELECT * FROM image_index")
+      .all()) {
+      const listed: readonly Descriptor[] = parseWritten(row.manifests);
+      const index = this.#index(parseWritten(row.descriptor), listed, manifests, configs);
+      indexes.set(index.descriptor.digest, index);
+    }
     const images = new Map<ImageId, ImageRecord>();
-    for (const row of this.#db.query<ImageRow, []>("SELECT * FROM image ORDER BY id").all()) {
-      const image = imageOf(row, tags.get(row.id) ?? [], digests.get(row.id) ?? []);
+    for (const row of rows) {
+      const config = configs.get(row.id);
+      if (!config) continue;
+      const own = { tags: tags.get(row.id) ?? [], digests: digests.get(row.id) ?? [] };
+      const image = imageOf(row, config, own, { names, indexes });
       images.set(image.id, image);
     }
-    this.#cache = { images, names };
-    return this.#cache;
+    return { images, names, indexes, manifests };
+  }
+
+  #index(
+    descriptor: Descriptor,
+    listed: readonly Descriptor[],
+    manifests: ImageTables["manifests"],
+    configs: ReadonlyMap<string, ImageConfig>,
+  ): ImageIndex {
+    const present = new Map<Digest, ImageId>();
+    const here: Descriptor[] = [];
+    for (const each of listed) {
+      const image = manifests.get(each.digest)?.image;
+      const config = image && configs.get(image);
+      if (!image || !config) continue;
+      present.set(each.digest, image);
+      here.push(each.platform ? each : { ...each, platform: platformOf(config) });
+    }
+    const best = choosePlatform(here, this.#platform) ?? here[0];
+    return { descriptor, manifests: listed, present, chosen: best && present.get(best.digest) };
   }
 }
 
-function imageOf(row: ImageRow, tags: readonly string[], digests: readonly string[]): ImageRecord {
-  const config = parseImageConfig(Buffer.from(row.config));
+function imageOf(
+  row: ImageRow,
+  config: ImageConfig,
+  { tags, digests }: Pick<Image, "tags" | "digests">,
+  known: Pick<ImageTables, "names" | "indexes">,
+): ImageRecord {
   const layers: readonly DiffId[] = config.rootfs.diff_ids;
   const chain = chainIds(layers);
+  const targets = [...tags, ...digests].map((name) => known.names.get(name)?.target);
+  const cameBy = [...targets, row.image_index as Digest | null].flatMap((digest) => {
+    const index = digest ? known.indexes.get(digest) : undefined;
+    return index ? [index] : [];
+  });
+  const id = row.id as ImageId;
+  const others = new Set(cameBy.flatMap((index) => [...index.present.values()]));
+  others.delete(id);
   return {
-    id: row.id as ImageId,
+    id,
     config,
-    manifest: row.manifest === null ? undefined : parseDescriptor(row.manifest),
+    manifest: row.manifest === null ? undefined : parseWritten(row.manifest),
+    index: cameBy[0]?.descriptor.digest,
+    siblings: [...others],
     tags,
     digests,
     layers,
@@ -181,9 +323,9 @@ function imageOf(row: ImageRow, tags: readonly string[], digests: readonly strin
 }
 
 /** Only what `put` wrote. */
-function parseDescriptor(text: string): Descriptor {
+function parseWritten<T extends Descriptor | readonly Descriptor[]>(text: string): T {
   try {
-    return JSON.parse(text) as Descriptor;
+    return JSON.parse(text) as T;
   } catch (cause) {
     throw new TugError("data-loss", "image record with a broken manifest descriptor", { cause });
   }

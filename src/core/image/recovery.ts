@@ -22,7 +22,7 @@ export interface RecoverDeps {
  */
 export async function recoverImages(deps: RecoverDeps): Promise<void> {
   await deps.unpacker.recover();
-  for (const image of deps.images.list()) {
+  for (const image of deps.images.all()) {
     try {
       await restoreLayers(deps, image);
     } catch (error) {

@@ -10,14 +10,17 @@ import {
   withDefaultTag,
 } from "../../base/spec/docker/reference.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
+import type { Platform } from "../../base/spec/oci/descriptor.ts";
 import type { Manifest } from "../../base/spec/oci/image.ts";
 import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
 import { configLimit, parseImageConfig } from "../../base/spec/oci/parse-config.ts";
+import { choosePlatform, formatPlatform, hostPlatform } from "../../base/spec/oci/platform.ts";
 import type { Database } from "../../base/store/database.ts";
 import type { ContentCollector, ContentStore } from "../content/content.ts";
 import type { Snapshotter } from "../snapshot/snapshotter.ts";
-import type { Image, ImageRoots, ImageStore, NewImage } from "./image.ts";
+import type { Found, Image, ImageRoots, ImageStore, NewImage } from "./image.ts";
 import type { LayerRecords } from "./layers.ts";
+import { platformOf } from "./platform-of.ts";
 import { ImageRecords, type ReferenceRow } from "./records.ts";
 
 export interface ImageStoreDeps {
@@ -26,6 +29,8 @@ export interface ImageStoreDeps {
   readonly snapshots: Snapshotter;
   readonly layers: LayerRecords;
   readonly clock: Clock;
+  /** What names of an index mean by default; this host's unless a test has another. */
+  readonly platform?: Platform;
   /** What others (a build cache) keep in the same stores. */
   readonly otherBlobs?: () => Iterable<Digest>;
   readonly otherLayers?: () => Iterable<string>;
@@ -38,51 +43,103 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
 
   constructor(deps: ImageStoreDeps) {
     this.#deps = deps;
-    this.#records = new ImageRecords(deps.db);
+    this.#records = new ImageRecords(deps.db, deps.platform ?? hostPlatform());
   }
 
   list(): readonly Image[] {
-    return [...this.#records.images.values()];
+    const { indexes } = this.#records.tables;
+    return this.all().filter((image) => {
+      if (image.tags.length + image.digests.length > 0 || image.index === undefined) return true;
+      const chosen = indexes.get(image.index)?.chosen;
+      return chosen === undefined || chosen === image.id;
+    });
+  }
+
+  all(): readonly Image[] {
+    return [...this.#records.tables.images.values()];
   }
 
   get(id: ImageId): Image | undefined {
-    return this.#records.images.get(id);
+    return this.#records.tables.images.get(id);
   }
 
-  resolve(reference: string): Image {
+  resolve(reference: string, platform?: Platform): Image {
+    return this.find(reference, platform).image;
+  }
+
+  find(reference: string, platform?: Platform): Found {
+    const found = this.#find(reference);
+    return platform ? ofPlatform(found, reference, platform, (id) => this.get(id)) : found;
+  }
+
+  #find(reference: string): Found {
     // An id of 64 digits is no reference by the grammar, and the text of Docker's error names it as an id.
     const id = /^(?:sha256:)?([a-f0-9]{64})$/.exec(reference)?.[1];
-    if (id !== undefined) return this.get(`sha256:${id}` as ImageId) ?? missing(`sha256:${id}`);
+    if (id !== undefined) return this.#byDigest(`sha256:${id}`) ?? missing(`sha256:${id}`);
     const named = parseReference(reference);
-    const known = this.#records.names.get(keyOf(named).name);
-    const found = known && this.get(known);
-    return found ?? this.#byPrefix(reference) ?? missing(familiarString(withDefaultTag(named)));
+    const known = this.#records.tables.names.get(keyOf(named).name);
+    const image = known && this.get(known.image);
+    if (image) return this.#found(image, known.target);
+    const listed = named.digest === undefined ? undefined : this.#ofRepository(named, named.digest);
+    return listed ?? this.#byPrefix(reference) ?? missing(familiarString(withDefaultTag(named)));
   }
 
-  #byPrefix(text: string): Image | undefined {
+  #found(image: Image, target: Digest | undefined): Found {
+    const { indexes, manifests } = this.#records.tables;
+    const index = target === undefined ? undefined : indexes.get(target);
+    const manifest = target === undefined ? undefined : manifests.get(target);
+    return { image, target: index?.descriptor ?? manifest?.descriptor ?? image.manifest, index };
+  }
+
+  /** An id names the whole image, its other platforms too; a manifest's digest that platform alone. */
+  #byDigest(digest: string): Found | undefined {
+    const { images, indexes, manifests } = this.#records.tables;
+    const image = images.get(digest as ImageId);
+    if (image) return this.#found(image, image.index ?? image.manifest?.digest);
+    const id = indexes.get(digest as Digest)?.chosen ?? manifests.get(digest as Digest)?.image;
+    const found = id && this.get(id);
+    return found && this.#found(found, digest as Digest);
+  }
+
+  /** A manifest that an index of this repository's images lists. */
+  #ofRepository(named: Reference, digest: Digest): Found | undefined {
+    const found = this.#byDigest(digest);
+    if (!found || found.image.id === (digest as string)) return undefined;
+    const repository = familiarName(named);
+    const family = [found.image, ...found.image.siblings.flatMap((id) => this.get(id) ?? [])];
+    const names = family.flatMap((image) => [...image.tags, ...image.digests]);
+    return names.some((name) => familiarName(parseReference(name)) === repository) ? found : undefined;
+  }
+
+  #byPrefix(text: string): Found | undefined {
     const prefix = text.startsWith("sha256:") ? text.slice("sha256:".length) : text;
     if (!/^[a-f0-9]+$/.test(prefix)) return undefined;
-    const found = this.list().filter((image) => image.id.startsWith(`sha256:${prefix}`));
-    if (found.length > 1) throw invalid(`Multiple IDs found with provided prefix: ${text}`);
-    return found[0];
+    const { images, indexes, manifests } = this.#records.tables;
+    for (const digests of [images.keys(), [...indexes.keys(), ...manifests.keys()]]) {
+      const found = [...digests].filter((digest) => digest.startsWith(`sha256:${prefix}`));
+      if (found.length > 1) throw invalid(`Multiple IDs found with provided prefix: ${text}`);
+      if (found[0] !== undefined) return this.#byDigest(found[0]);
+    }
+    return undefined;
   }
 
-  tag(id: ImageId, reference: string): ImageId | undefined {
-    if (!this.get(id)) throw missing(id);
+  tag(id: ImageId, reference: string, target?: Digest): ImageId | undefined {
+    const image = this.get(id) ?? missing(id);
     const named = parseReference(reference);
     const row = keyOf(named);
     if (row.digest === undefined && familiarName(named) === "sha256") {
       throw invalid("refusing to create an ambiguous tag using digest algorithm as name");
     }
-    const before = this.#records.names.get(row.name);
-    this.#records.write(() => this.#records.setReference(row, id, this.#deps.clock.now()));
+    const before = this.#records.tables.names.get(row.name)?.image;
+    const given = { image: id, target: target ?? image.index ?? image.manifest?.digest };
+    this.#records.write(() => this.#records.setReference(row, given, this.#deps.clock.now()));
     return before === id ? undefined : before;
   }
 
   untag(reference: string): ImageId {
     const named = parseReference(reference);
     const { name } = keyOf(named);
-    const id = this.#records.names.get(name) ?? missing(familiarString(withDefaultTag(named)));
+    const id = this.#records.tables.names.get(name)?.image ?? missing(familiarString(withDefaultTag(named)));
     this.#records.write(() => this.#records.dropReference(name));
     return id;
   }
@@ -104,32 +161,22 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
     const size = chain.reduce((sum, chainId, index) => {
       return sum + (layers.size(chainId) ?? manifest?.layers[index]?.size ?? 0);
     }, 0);
-    const blobs = [
-      record.id as string as Digest,
-      ...(record.manifest ? [record.manifest.digest] : []),
-      ...(manifest?.layers.map((layer) => layer.digest) ?? []),
-    ];
+    const blobs = [record.id as string as Digest, ...(manifest?.layers.map((layer) => layer.digest) ?? [])];
     const references = record.references.map((reference) => keyOf(parseReference(reference)));
+    const { id, index, parent } = record;
+    const text = Buffer.from(bytes).toString("utf8");
+    const named = { image: id, target: index?.descriptor.digest ?? record.manifest?.digest };
     this.#records.write(() => {
-      this.#records.put(
-        {
-          id: record.id,
-          config: Buffer.from(bytes).toString("utf8"),
-          manifest: record.manifest,
-          parent: record.parent,
-          size,
-          blobs,
-        },
-        clock.now(),
-      );
-      for (const reference of references) this.#records.setReference(reference, record.id, clock.now());
+      const row = { id, config: text, manifest: record.manifest, index, parent, size, blobs };
+      this.#records.put(row, clock.now());
+      for (const reference of references) this.#records.setReference(reference, named, clock.now());
     });
     layers.unpin(chain);
     return this.get(record.id) ?? missing(record.id);
   }
 
   async delete(id: ImageId): Promise<readonly ChainId[]> {
-    const image = this.#records.images.get(id);
+    const image = this.#records.tables.images.get(id);
     if (!image) throw missing(id);
     this.#records.write(() => this.#records.drop(id));
     const gone: ChainId[] = [];
@@ -161,7 +208,8 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
 
   #wantedLayers(): Set<string> {
     const wanted = new Set<string>(this.#deps.otherLayers?.() ?? []);
-    for (const image of this.#records.images.values()) for (const chainId of image.chain) wanted.add(chainId);
+    for (const image of this.#records.tables.images.values())
+      for (const chainId of image.chain) wanted.add(chainId);
     return wanted;
   }
 
@@ -200,6 +248,38 @@ function keyOf(named: Reference): ReferenceRow {
   if (named.digest === undefined) return { name: familiarString(withDefaultTag(named)), digest: undefined };
   return { name: familiarString({ ...named, tag: undefined }), digest: named.digest };
 }
+
+/** That platform of what was found, in Docker's words when it is not here. */
+function ofPlatform(
+  found: Found,
+  reference: string,
+  platform: Platform,
+  get: (id: ImageId) => Image | undefined,
+): Found {
+  const { image, index } = found;
+  const wanted = formatPlatform(platform);
+  if (!index) {
+    const own = platformOf(image.config);
+    if (choosePlatform([{ ...noDescriptor, platform: own }], platform)) return found;
+    throw notFound(
+      `image with reference ${reference} was found but its platform (${formatPlatform(own)}) does not match the specified platform (${wanted})`,
+    );
+  }
+  const here = index.manifests.flatMap((each) => {
+    const member = index.present.get(each.digest);
+    const its = member && get(member);
+    return its ? [{ ...each, platform: each.platform ?? platformOf(its.config) }] : [];
+  });
+  const chosen = choosePlatform(here, platform);
+  const id = chosen && index.present.get(chosen.digest);
+  const its = id && get(id);
+  if (its) return { image: its, target: chosen, index: undefined };
+  throw notFound(
+    `image with reference ${reference} was found but does not provide the specified platform (${wanted})`,
+  );
+}
+
+const noDescriptor = { mediaType: "", digest: "" as Digest, size: 0 };
 
 function missing(reference: string): never {
   throw notFound(`No such image: ${reference}`);

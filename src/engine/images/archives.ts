@@ -3,6 +3,7 @@ import { shortId } from "../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import { applyConfigChanges } from "../../base/spec/docker/config-changes.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
+import type { Platform } from "../../base/spec/oci/descriptor.ts";
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
 import { parsePlatform } from "../../base/spec/oci/platform.ts";
 import type { ImageServiceDeps } from "./deps.ts";
@@ -13,10 +14,13 @@ import type { ProgressMessage } from "./progress.ts";
 export async function* loadImages(
   deps: ImageServiceDeps,
   tar: ReadableStream<Uint8Array>,
-  options: { readonly quiet: boolean },
+  options: { readonly quiet: boolean; readonly platforms: readonly string[] },
   signal: AbortSignal,
 ): AsyncGenerator<ProgressMessage> {
-  for await (const event of deps.archives.load(tar, signal)) {
+  for await (const event of deps.archives.load(tar, {
+    platforms: platformsOf(deps, options.platforms),
+    signal,
+  })) {
     if (event.kind === "progress") {
       if (options.quiet) continue;
       const progressDetail = { current: event.done, total: event.total };
@@ -37,10 +41,16 @@ export async function* loadImages(
 export async function saveImages(
   deps: ImageServiceDeps,
   references: readonly string[],
+  options: { readonly platforms: readonly string[] },
 ): Promise<ReadableStream<Uint8Array>> {
   const images = references.map((reference) => deps.images.resolve(reference));
+  const tar = deps.archives.save(references, { platforms: platformsOf(deps, options.platforms) });
   for (const image of images) publishImage(deps, "save", image, image.id);
-  return deps.archives.save(references);
+  return tar;
+}
+
+function platformsOf(deps: ImageServiceDeps, texts: readonly string[]): readonly Platform[] {
+  return texts.map((text) => parsePlatform(text, deps.platform));
 }
 
 export interface ImportOptions {
@@ -75,7 +85,8 @@ export async function* importImage(
   };
   signal.throwIfAborted();
   const id = await deps.archives.import(source, config, name, message);
-  publishImage(deps, "import", deps.images.get(id), name ?? id);
+  if (name !== undefined) publishImage(deps, "tag", deps.images.get(id), name);
+  publishImage(deps, "import", deps.images.get(id), id);
   yield { status: id };
 }
 

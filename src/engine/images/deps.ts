@@ -37,4 +37,6 @@ export interface ImageServiceDeps {
   readonly platform: Platform;
   /** One lock for what adds and removes names and records, keyed by image; and one a layer being unpacked. */
   readonly locks: KeyedMutex;
+  /** Removes blobs and layers that nothing reaches any more. */
+  readonly collect: () => Promise<void>;
 }

@@ -1,15 +1,39 @@
 import { formatRfc3339Nano, parseRfc3339 } from "../../base/lib/timestamp.ts";
 import type { ImageHistoryResponseItem, ImageInspect } from "../../base/spec/docker/api.gen.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
+import type { Platform } from "../../base/spec/oci/descriptor.ts";
+import { parsePlatform } from "../../base/spec/oci/platform.ts";
 import type { Image } from "../../core/image/image.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { wireDescriptor } from "./descriptor.ts";
+import { imageIdentity, manifestSummaries } from "./manifests.ts";
 
 /** Go's zero time: what Docker shows for "never". */
 const never = "0001-01-01T00:00:00Z";
 
-export function inspectImage(deps: ImageServiceDeps, image: Image): ImageInspect {
+export interface InspectOptions {
+  /** Tell of every platform of its index. */
+  readonly manifests: boolean;
+  readonly platform: string | undefined;
+}
+
+/** A platform as the API's users write it; undefined for none. */
+export function platformOption(
+  deps: Pick<ImageServiceDeps, "platform">,
+  text: string | undefined,
+): Platform | undefined {
+  return text === undefined || text === "" ? undefined : parsePlatform(text, deps.platform);
+}
+
+export async function inspectImage(
+  deps: ImageServiceDeps,
+  reference: string,
+  options: InspectOptions = { manifests: false, platform: undefined },
+): Promise<ImageInspect> {
+  const found = deps.images.find(reference, platformOption(deps, options.platform));
+  const { image, target } = found;
   const { config } = image;
+  const identity = imageIdentity([image, ...image.siblings.flatMap((id) => deps.images.get(id) ?? [])]);
   return {
     Id: image.id,
     RepoTags: [...image.tags],
@@ -32,7 +56,9 @@ export function inspectImage(deps: ImageServiceDeps, image: Image): ImageInspect
       LastTagTime:
         image.lastTagged === 0 ? never : formatRfc3339Nano(BigInt(Math.trunc(image.lastTagged)) * 1_000_000n),
     },
-    ...(image.manifest ? { Descriptor: wireDescriptor(image.manifest) } : {}),
+    ...(target ? { Descriptor: wireDescriptor(target) } : {}),
+    ...(options.manifests ? { Manifests: await manifestSummaries(deps, found) } : {}),
+    ...(identity ? { Identity: identity } : {}),
   };
 }
 

@@ -2,11 +2,11 @@ import { invalid } from "../../base/lib/errors.ts";
 import { parseRfc3339 } from "../../base/lib/timestamp.ts";
 import type { ImageSummary } from "../../base/spec/docker/api.gen.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
-import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import type { Image } from "../../core/image/image.ts";
 import { Filters, type WireFilters } from "../filters/filters.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { wireDescriptor } from "./descriptor.ts";
+import { imageIdentity, manifestSummaries } from "./manifests.ts";
 import { globPattern, referenceMatches } from "./names.ts";
 
 export interface ListOptions {
@@ -15,6 +15,8 @@ export interface ListOptions {
   readonly sharedSize: boolean;
   readonly digests: boolean;
   readonly manifests: boolean;
+  /** With `manifests`: where they came from. */
+  readonly identity?: boolean;
 }
 
 /** Images, newest first. Without `all`, those that only serve as parents of others are left out. */
@@ -61,8 +63,12 @@ export async function listImages(
     const named = tags.length + digests.length > 0;
     if (!named && parents.has(image.id) && (!options.all || dangling === true)) continue;
     if (dangling !== undefined && dangling === named) continue;
+    const found = deps.images.find(image.id);
+    const { target } = found;
+    const family = [image, ...image.siblings.flatMap((id) => deps.images.get(id) ?? [])];
+    const users = family.flatMap((one) => deps.users.usersOf(one.id));
     summaries.push({
-      Containers: options.sharedSize ? deps.users.usersOf(image.id).length : -1,
+      Containers: options.sharedSize ? users.length : -1,
       Created: Number(created / 1_000_000_000n),
       Id: image.id,
       Labels: Object.keys(labels).length > 0 ? { ...labels } : (null as never),
@@ -71,35 +77,19 @@ export async function listImages(
       RepoTags: [...tags],
       SharedSize: shared?.get(image.id) ?? -1,
       Size: image.size,
-      ...(image.manifest ? { Descriptor: wireDescriptor(image.manifest) } : {}),
-      ...(options.manifests && image.manifest
-        ? { Manifests: [manifestSummary(deps, image, image.manifest)] }
+      ...(target ? { Descriptor: wireDescriptor(target) } : {}),
+      ...(options.manifests
+        ? {
+            Manifests: await manifestSummaries(
+              deps,
+              found,
+              options.identity ? imageIdentity(family) : undefined,
+            ),
+          }
         : {}),
     });
   }
   return summaries.sort((a, b) => b.Created - a.Created);
-}
-
-/** The one platform of an image that is here: others of its index were not fetched. */
-function manifestSummary(
-  deps: ImageServiceDeps,
-  image: Image,
-  manifest: Descriptor,
-): NonNullable<ImageSummary["Manifests"]>[number] {
-  const content = deps.content.stat(manifest.digest)?.size ?? 0;
-  const { architecture, os, variant } = image.config;
-  return {
-    ID: manifest.digest,
-    Descriptor: wireDescriptor(manifest),
-    Available: true,
-    Size: { Total: content + image.size, Content: content },
-    Kind: "image",
-    ImageData: {
-      Platform: { architecture, os, ...(variant === undefined ? {} : { variant }) },
-      Containers: deps.users.usersOf(image.id).map((user) => user.id),
-      Size: { Unpacked: image.size },
-    },
-  };
 }
 
 /** Nanoseconds since the epoch; 0 for an image that does not say. */

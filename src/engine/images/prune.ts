@@ -22,11 +22,13 @@ export async function pruneImages(
   const deleted: ImageDeleteResponseItem[] = [];
   let reclaimed = 0;
   for (const image of deps.images.list()) {
-    if (!wanted(image, filters, until) || deps.users.usersOf(image.id).length > 0) continue;
+    if (!wanted(image, filters, until) || usersOf(deps, image) > 0) continue;
     if (danglingOnly && referencesOf(image).length > 0) continue;
     if (deps.images.list().some((other) => other.parent === image.id)) continue;
     const sizes = new Map<string, number>(
-      chainIds(image.layers).map((chain) => [chain, deps.layerSize(chain)]),
+      [image, ...image.siblings.flatMap((id) => deps.images.get(id) ?? [])]
+        .flatMap((one) => chainIds(one.layers))
+        .map((chain) => [chain, deps.layerSize(chain)]),
     );
     const records = await removeAll(deps, image);
     for (const record of records) reclaimed += sizes.get(record.Deleted ?? "") ?? 0;
@@ -39,6 +41,11 @@ export async function pruneImages(
     attributes: { reclaimed: String(reclaimed) },
   });
   return { ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed };
+}
+
+/** Containers of any of its platforms. */
+function usersOf(deps: ImageServiceDeps, image: Image): number {
+  return [image.id, ...image.siblings].flatMap((id) => deps.users.usersOf(id)).length;
 }
 
 function wanted(image: Image, filters: Filters, until: bigint | undefined): boolean {

@@ -1,4 +1,4 @@
-import { invalid, TugError } from "../../base/lib/errors.ts";
+import { invalid, isCode, TugError } from "../../base/lib/errors.ts";
 import type { DiffId, ImageId } from "../../base/lib/ids.ts";
 import { shortId } from "../../base/lib/ids.ts";
 import {
@@ -10,6 +10,8 @@ import {
 } from "../../base/spec/docker/reference.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
 import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
+import { isIndexType } from "../../base/spec/oci/media-types.ts";
+import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
 import { parsePlatform } from "../../base/spec/oci/platform.ts";
 import type {
   LayerEvent,
@@ -17,6 +19,8 @@ import type {
   RemoteOptions,
   ResolvedImage,
 } from "../../core/distribution/distribution.ts";
+import type { Image, NewIndex } from "../../core/image/image.ts";
+import { attestationSubject, indexBlobs, readIndexTree } from "../../core/image/index-tree.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { publishImage } from "./events.ts";
 import { type ProgressMessage, ProgressQueue, paced } from "./progress.ts";
@@ -40,21 +44,41 @@ export async function* pullImage(
       ? deps.platform
       : parsePlatform(options.platform, deps.platform);
   const remote: RemoteOptions = { auth: options.auth, platform, signal };
-  if (!options.allTags) return yield* pullOne(deps, withDefaultTag(named), remote);
+  if (!options.allTags) {
+    const ref = withDefaultTag(named);
+    return yield finished(deps, yield* pullOne(deps, ref, remote), ref);
+  }
   if (named.tag !== undefined || named.digest !== undefined) {
     throw invalid("tag can't be used with --all-tags/-a");
   }
-  for (const tag of await deps.registry.listTags(named, remote))
-    yield* pullOne(deps, { ...named, tag }, remote);
+  let all: Pulled | undefined;
+  for (const tag of await deps.registry.listTags(named, remote)) {
+    const { image, changed } = yield* pullOne(deps, { ...named, tag }, remote);
+    all = { image, changed: changed || (all?.changed ?? false) };
+  }
+  if (all) yield finished(deps, all, named);
 }
 
+interface Pulled {
+  readonly image: Image;
+  readonly changed: boolean;
+}
+
+/** One event and one last line for what was asked, be it a tag or all of them. */
+function finished(deps: ImageServiceDeps, { image, changed }: Pulled, ref: Reference): ProgressMessage {
+  publishImage(deps, "pull", image, familiarName(ref), familiarString(ref));
+  const outcome = changed ? "Downloaded newer image" : "Image is up to date";
+  return { status: `Status: ${outcome} for ${familiarString(ref)}` };
+}
+
+/** Returns the image, and whether the name meant another one before. */
 async function* pullOne(
   deps: ImageServiceDeps,
   ref: Reference,
   remote: RemoteOptions,
-): AsyncGenerator<ProgressMessage> {
+): AsyncGenerator<ProgressMessage, Pulled> {
   const resolved = await deps.registry.resolve(ref, remote);
-  using _lease = deps.content.lease([
+  using lease = deps.content.lease([
     resolved.target.digest,
     resolved.manifest.digest,
     resolved.config.digest,
@@ -68,28 +92,72 @@ async function* pullOne(
   }
   const queue = new ProgressQueue();
   yield* queue.drain(fetchLayers(deps, ref, resolved, diffIds, remote, queue));
+  const index = await keptIndex(deps, ref, resolved, { ...remote, lease });
   const name = familiarString(ref);
   const id = resolved.config.digest as string as ImageId;
-  const before = currentId(deps, name);
+  const current = upToDate(deps, name, id, resolved);
   const image = await deps.locks.run(`image ${id}`, async () =>
     deps.images.add({
       id,
       manifest: resolved.manifest,
+      ...(index ? { index } : {}),
       references: [
         ...(ref.tag === undefined || ref.digest !== undefined ? [] : [name]),
         `${familiarName(ref)}@${resolved.target.digest}`,
       ],
     }),
   );
-  publishImage(deps, "pull", image, familiarName(ref), name);
   yield { status: `Digest: ${resolved.target.digest}` };
-  yield {
-    status: `Status: ${before === id ? "Image is up to date" : "Downloaded newer image"} for ${name}`,
-  };
+  return { image, changed: !current };
 }
 
-function currentId(deps: ImageServiceDeps, name: string): ImageId | undefined {
-  return deps.images.list().find((image) => image.tags.includes(name) || image.digests.includes(name))?.id;
+/** The name means this image already, or the index that it is a platform of. */
+function upToDate(deps: ImageServiceDeps, name: string, id: ImageId, resolved: ResolvedImage): boolean {
+  if (!deps.images.get(id)) return false;
+  try {
+    const { image, target } = deps.images.find(name);
+    return image.id === id || target?.digest === resolved.target.digest;
+  } catch (error) {
+    if (isCode(error, "not-found")) return false;
+    throw error;
+  }
+}
+
+/** The index that the name was given to, with the attestations of the platform that was pulled; undefined for a manifest. */
+async function keptIndex(
+  deps: ImageServiceDeps,
+  ref: Reference,
+  resolved: ResolvedImage,
+  remote: RemoteOptions,
+): Promise<NewIndex | undefined> {
+  const { target, manifest } = resolved;
+  if (!isIndexType(target.mediaType)) return undefined;
+  const tree = await readIndexTree(deps.content, target);
+  for (const inner of tree.inner) remote.lease?.add(inner.digest);
+  for (const entry of tree.manifests) {
+    if (attestationSubject(entry) === manifest.digest) await fetchManifest(deps, ref, entry, remote);
+  }
+  return { descriptor: target, manifests: tree.manifests, blobs: await indexBlobs(deps.content, tree) };
+}
+
+/** A manifest and everything it is made of, without unpacking it. What the registry lost itself is left out. */
+async function fetchManifest(
+  deps: ImageServiceDeps,
+  ref: Reference,
+  entry: Descriptor,
+  remote: RemoteOptions,
+): Promise<void> {
+  try {
+    remote.lease?.add(entry.digest);
+    await deps.registry.document(ref, entry, remote);
+    const { config, layers } = parseManifest(await deps.content.read(entry.digest, manifestLimit));
+    for (const blob of [config, ...layers]) {
+      remote.lease?.add(blob.digest);
+      if (!deps.content.stat(blob.digest)) await deps.registry.fetch(ref, blob, remote);
+    }
+  } catch (error) {
+    if (!isCode(error, "not-found")) throw error;
+  }
 }
 
 /** Layers come in parallel and are unpacked in their order, each as soon as it and those below are there. */
@@ -113,9 +181,13 @@ async function fetchLayers(
   while (first < chain.length && present(first)) first++;
   const show = (layer: Descriptor, status: string, detail: ProgressMessage["progressDetail"] = {}) =>
     queue.push({ status, progressDetail: detail, id: shortId(layer.digest) });
-  image.layers.forEach((layer, index) => {
-    show(layer, index < first ? "Already exists" : "Pulling fs layer");
-  });
+  // Of an image that is here dockerd says nothing of layers.
+  const known = first === chain.length && deps.images.get(image.config.digest as string as ImageId);
+  if (!known) {
+    image.layers.forEach((layer, index) => {
+      show(layer, index < first ? "Already exists" : "Pulling fs layer");
+    });
+  }
   const needed = image.layers.slice(first);
   const meters = new Map(
     needed.map((layer) => [

@@ -1,4 +1,4 @@
-import { notFound, TugError } from "../../base/lib/errors.ts";
+import { isCode, notFound, TugError } from "../../base/lib/errors.ts";
 import { shortId } from "../../base/lib/ids.ts";
 import {
   familiarName,
@@ -7,13 +7,15 @@ import {
   type Reference,
   withDefaultTag,
 } from "../../base/spec/docker/reference.ts";
-import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
-import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
+import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
+import { parsePlatform } from "../../base/spec/oci/platform.ts";
 import type { RegistryAuth, RemoteOptions } from "../../core/distribution/distribution.ts";
-import type { Image } from "../../core/image/image.ts";
+import type { Found, ImageIndex } from "../../core/image/image.ts";
 import type { ImageServiceDeps } from "./deps.ts";
+import { wireDescriptor } from "./descriptor.ts";
 import { publishImage } from "./events.ts";
 import { type ProgressMessage, ProgressQueue, paced } from "./progress.ts";
+import { type DocumentPush, pushDocument, sourcesOf } from "./push-index.ts";
 
 export interface PushOptions {
   readonly tag: string | undefined;
@@ -29,71 +31,104 @@ export async function* pushImage(
   signal: AbortSignal,
 ): AsyncGenerator<ProgressMessage> {
   const named = parseReference(text);
+  const platform =
+    options.platform === undefined || options.platform === ""
+      ? undefined
+      : parsePlatform(options.platform, deps.platform);
   const tag = options.tag === undefined || options.tag === "" ? named.tag : options.tag;
   const refs = tag === undefined ? tagsOf(deps, named) : [parseReference(`${familiarName(named)}:${tag}`)];
-  if (refs.length === 0) {
+  if (tagsOf(deps, named).length === 0) {
     throw notFound(`An image does not exist locally with the tag: ${familiarName(named)}`);
   }
   yield { status: `The push refers to repository [${named.domain}/${named.path}]` };
   for (const ref of refs) {
-    const image = find(deps, ref);
+    const found = find(deps, ref, platform);
     const queue = new ProgressQueue();
-    yield* queue.drain(pushOne(deps, ref, image, { auth: options.auth, signal }, queue));
+    yield* queue.drain(pushOne(deps, ref, found, { auth: options.auth, signal }, queue));
   }
+  const [first] = refs;
+  if (!first) return;
+  const asked = tag === undefined ? familiarName(named) : familiarString(first);
+  publishImage(deps, "push", find(deps, first, platform).image, familiarName(named), asked);
 }
 
 function tagsOf(deps: ImageServiceDeps, named: Reference): readonly Reference[] {
   return deps.images
     .list()
     .flatMap((image) => image.tags)
+    .toSorted()
     .map((tag) => parseReference(tag))
     .filter((ref) => ref.domain === named.domain && ref.path === named.path);
 }
 
-function find(deps: ImageServiceDeps, ref: Reference): Image {
+function find(deps: ImageServiceDeps, ref: Reference, platform: Platform | undefined): Found {
   const name = familiarString(withDefaultTag(ref));
-  const image = deps.images.list().find((one) => one.tags.includes(name));
-  if (!image) throw notFound(`An image does not exist locally with the tag: ${familiarName(ref)}`);
-  return image;
+  if (!deps.images.list().some((one) => one.tags.includes(name))) {
+    throw notFound(`tag does not exist: ${name}`);
+  }
+  return deps.images.find(name, platform);
 }
 
 async function pushOne(
   deps: ImageServiceDeps,
   ref: Reference,
-  image: Image,
+  found: Found,
   remote: RemoteOptions,
   queue: ProgressQueue,
 ): Promise<void> {
-  if (!image.manifest)
-    throw new TugError("not-found", `image ${familiarString(ref)} has no manifest to push`);
-  const document = await deps.content.read(image.manifest.digest, manifestLimit);
-  const manifest = parseManifest(document);
-  const sources = image.digests
-    .map((digest) => parseReference(digest))
-    .filter((one) => one.domain === ref.domain);
-  for (const layer of manifest.layers) show(queue, layer, "Preparing");
-  for (const blob of [...manifest.layers, manifest.config]) {
-    const meter = paced((current, total) => {
-      if (blob !== manifest.config) show(queue, blob, "Pushing", { current, total });
-    });
-    const outcome = await deps.pusher.push(ref, blob, { ...remote, onProgress: meter, mountFrom: sources });
-    if (blob === manifest.config) continue;
-    const mounted = `Mounted from ${sources[0]?.path ?? ref.path}`;
-    show(queue, blob, { exists: "Layer already exists", mounted, uploaded: "Pushed" }[outcome]);
+  const { image, target, index } = found;
+  if (!target) throw new TugError("not-found", `image ${familiarString(ref)} has no manifest to push`);
+  const family = [image, ...image.siblings.flatMap((id) => deps.images.get(id) ?? [])];
+  const push = { ref, sources: sourcesOf(family), remote, show: shower(queue) };
+  let pushed: Descriptor;
+  try {
+    pushed = await pushDocument(deps, target, push);
+  } catch (error) {
+    if (!index || !isCode(error, "not-found")) throw error;
+    pushed = await pushPart(deps, index, push, error, queue);
+  } finally {
+    // Other platforms that were only carried through.
+    if (index && index.present.size < index.manifests.length) await deps.collect();
   }
-  const mediaType = manifest.mediaType ?? image.manifest.mediaType;
-  const pushed = await deps.pusher.pushManifest(ref, document, mediaType, remote);
-  publishImage(deps, "push", image, familiarName(ref), familiarString(ref));
   const tag = ref.tag ?? "latest";
-  queue.push({ status: `${tag}: digest: ${pushed.digest} size: ${document.length}` });
-  queue.push({ progressDetail: {}, aux: { Tag: tag, Digest: pushed.digest, Size: document.length } });
+  queue.push({ status: `${tag}: digest: ${pushed.digest} size: ${pushed.size}` });
+  queue.push({ progressDetail: {}, aux: { Tag: tag, Digest: pushed.digest, Size: pushed.size } });
 }
 
-function show(
+/** An index that nobody has whole: its only platform that is here is pushed instead, and the client is told (moby's auxprogress). */
+async function pushPart(
+  deps: ImageServiceDeps,
+  index: ImageIndex,
+  push: DocumentPush,
+  cause: unknown,
   queue: ProgressQueue,
-  layer: Descriptor,
-  status: string,
-  detail: ProgressMessage["progressDetail"] = {},
-): void {
-  queue.push({ status, progressDetail: detail, id: shortId(layer.digest) });
+): Promise<Descriptor> {
+  const here = index.manifests.filter((each) => index.present.has(each.digest));
+  const [only] = here;
+  if (here.length !== 1 || !only) {
+    queue.push({ aux: { ContentMissing: true, Desc: wireDescriptor(index.descriptor) } });
+    throw cause;
+  }
+  const pushed = await pushDocument(deps, only, push);
+  const aux = {
+    ManifestPushedInsteadOfIndex: true,
+    OriginalIndex: wireDescriptor(index.descriptor),
+    SelectedManifest: wireDescriptor(only),
+  };
+  queue.push({ aux });
+  return pushed;
+}
+
+/** Byte counts at a bearable pace for each layer. */
+function shower(queue: ProgressQueue): DocumentPush["show"] {
+  const meters = new Map<string, (current: number, total: number) => void>();
+  const put = (blob: Descriptor, status: string, progressDetail: ProgressMessage["progressDetail"] = {}) =>
+    queue.push({ status, progressDetail, id: shortId(blob.digest) });
+  return (blob, status, progress) => {
+    if (!progress) return put(blob, status);
+    const key = `${status} ${blob.digest}`;
+    const meter = meters.get(key) ?? paced((current, total) => put(blob, status, { current, total }));
+    meters.set(key, meter);
+    meter(progress.current, progress.total);
+  };
 }

@@ -2,6 +2,7 @@ import { conflict } from "../../base/lib/errors.ts";
 import { shortId } from "../../base/lib/ids.ts";
 import type { ImageDeleteResponseItem } from "../../base/spec/docker/api.gen.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
+import { parsePlatform } from "../../base/spec/oci/platform.ts";
 import type { Image } from "../../core/image/image.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { publishImage } from "./events.ts";
@@ -11,6 +12,8 @@ export interface RemoveOptions {
   readonly force: boolean;
   /** Keep parents that nothing else needs. */
   readonly noPrune: boolean;
+  /** Only these platforms of it; all otherwise. */
+  readonly platforms?: readonly string[];
 }
 
 /**
@@ -23,6 +26,8 @@ export async function removeImage(
   reference: string,
   options: RemoveOptions,
 ): Promise<readonly ImageDeleteResponseItem[]> {
+  const platforms = options.platforms ?? [];
+  if (platforms.length > 0) return await removePlatforms(deps, reference, platforms, options.force);
   const found = deps.images.resolve(reference);
   return await deps.locks.run(`image ${found.id}`, async () => {
     const image = deps.images.get(found.id) ?? deps.images.resolve(reference);
@@ -31,6 +36,31 @@ export async function removeImage(
     else await removal.byName(image, reference, familiarString(withDefaultTag(parseReference(reference))));
     return removal.records;
   });
+}
+
+/** Platforms of an index, each away without touching its names; with the last one those go too. */
+async function removePlatforms(
+  deps: ImageServiceDeps,
+  reference: string,
+  platforms: readonly string[],
+  force: boolean,
+): Promise<readonly ImageDeleteResponseItem[]> {
+  const records: ImageDeleteResponseItem[] = [];
+  const chosen = new Map(
+    platforms.map((text) => {
+      const found = deps.images.find(reference, parsePlatform(text, deps.platform));
+      return [found.image.id, found] as const;
+    }),
+  );
+  for (const { image, target } of chosen.values()) {
+    const rest = await deps.locks.run(`image ${image.id}`, async () => {
+      const removal = new Removal(deps, { force, noPrune: true });
+      await removal.platform(image, target?.digest ?? image.id);
+      return removal.records;
+    });
+    records.push(...rest);
+  }
+  return records;
 }
 
 class Removal {
@@ -45,7 +75,7 @@ class Removal {
 
   /** `typed` is what the user wrote, `name` what it stands for. */
   async byName(image: Image, typed: string, name: string): Promise<void> {
-    const [user] = this.#deps.users.usersOf(image.id);
+    const [user] = this.#family(image).flatMap((one) => this.#deps.users.usersOf(one.id));
     if (!this.#options.force && user && isSingleReference(image)) {
       throw conflict(
         `conflict: unable to remove repository reference ${JSON.stringify(typed)} (must force) - ` +
@@ -58,15 +88,26 @@ class Removal {
     const ofRepository = rest.filter((reference) => repositoryOf(reference) === repository);
     // With the last tag of a repository its digests go too.
     if (!name.includes("@") && ofRepository.every((reference) => reference.includes("@"))) {
-      for (const digest of ofRepository) this.#untag(image, digest);
+      for (const digest of ofRepository) this.#drop(digest);
       rest = rest.filter((reference) => !ofRepository.includes(reference));
     }
     if (rest.length === 0) await this.#delete(image, { quiet: true, force: this.#options.force });
   }
 
+  /** One platform of several: names that only it has keep it, as they keep any image. */
+  async platform(image: Image, digest: string): Promise<void> {
+    if (image.siblings.length === 0) return await this.byId(image);
+    const problem = this.#conflict([image], { soft: !this.#options.force, references: false });
+    if (problem) throw conflict(problem.message);
+    const layers = await this.#deps.images.delete(image.id);
+    publishImage(this.#deps, "delete", image, image.id);
+    const gone = [digest, image.id, ...layers].map((Deleted) => ({ Deleted }));
+    this.records.push(...gone);
+  }
+
   async byId(image: Image): Promise<void> {
     if (isSingleReference(image)) {
-      const problem = this.#conflict(image, { soft: !this.#options.force, references: false });
+      const problem = this.#conflict(this.#family(image), { soft: !this.#options.force, references: false });
       if (problem) throw conflict(problem.message);
       for (const reference of referencesOf(image)) this.#untag(image, reference);
     }
@@ -75,27 +116,47 @@ class Removal {
 
   /** Takes names, record and layers away. `quiet`: a name was removed already, so a conflict that is no news is none. */
   async #delete(image: Image, options: { readonly quiet: boolean; readonly force: boolean }): Promise<void> {
-    const problem = this.#conflict(image, { soft: !options.force, references: true });
+    const family = this.#family(image);
+    const problem = this.#conflict(family, { soft: !options.force, references: true });
     if (problem) {
       if (options.quiet && (this.#references(image).length > 0 || problem.used)) return;
       throw conflict(problem.message);
     }
     for (const reference of this.#references(image)) this.#untag(image, reference);
-    const layers = await this.#deps.images.delete(image.id);
-    publishImage(this.#deps, "delete", image, image.id);
-    this.records.push({ Deleted: image.id }, ...layers.map((layer) => ({ Deleted: layer })));
+    for (const one of family) {
+      const layers = await this.#deps.images.delete(one.id);
+      publishImage(this.#deps, "delete", one, one.id);
+      this.records.push({ Deleted: one.id }, ...layers.map((layer) => ({ Deleted: layer })));
+    }
     const parent = image.parent === undefined ? undefined : this.#deps.images.get(image.parent);
     if (this.#options.noPrune || !parent) return;
     // A parent goes with its last child, unless somebody named or uses it.
-    if (this.#references(parent).length > 0 || this.#conflict(parent, { soft: true, references: true }))
+    if (this.#references(parent).length > 0 || this.#conflict([parent], { soft: true, references: true }))
       return;
     await this.#delete(parent, { quiet: true, force: false });
   }
 
   #untag(image: Image, reference: string): void {
-    this.#deps.images.untag(reference);
+    this.#drop(reference);
     publishImage(this.#deps, "untag", image, image.id);
+  }
+
+  /** Digests that go with the last tag are no event to dockerd. */
+  #drop(reference: string): void {
+    this.#deps.images.untag(reference);
     this.records.push({ Untagged: reference });
+  }
+
+  /** The image and its other platforms that are part of nothing else: the first is the image itself. */
+  #family(image: Image): readonly [Image, ...Image[]] {
+    const { images } = this.#deps;
+    const others = image.siblings.flatMap((id) => images.get(id) ?? []);
+    const free = others.filter((one) => {
+      if (referencesOf(one).length > 0) return false;
+      const holders = one.siblings.flatMap((id) => images.get(id) ?? []);
+      return !holders.some((holder) => holder.id !== image.id && referencesOf(holder).length > 0);
+    });
+    return [image, ...free];
   }
 
   #references(image: Image): readonly string[] {
@@ -104,10 +165,11 @@ class Removal {
   }
 
   #conflict(
-    image: Image,
+    family: readonly [Image, ...Image[]],
     check: { readonly soft: boolean; readonly references: boolean },
   ): { readonly message: string; readonly used: boolean } | undefined {
-    const users = this.#deps.users.usersOf(image.id);
+    const [image] = family;
+    const users = family.flatMap((one) => this.#deps.users.usersOf(one.id));
     const because = (how: string, reason: string, used: boolean) => ({
       message: `conflict: unable to delete ${shortId(image.id)} (${how}) - ${reason}`,
       used,
@@ -121,7 +183,8 @@ class Removal {
       );
     }
     if (this.#deps.images.list().some((other) => other.parent === image.id)) {
-      return because("cannot be forced", "image has dependent child images", false);
+      // An image with children is not dangling: who took its name away is not told that the rest stays.
+      return because("cannot be forced", "image has dependent child images", true);
     }
     if (!check.soft) return undefined;
     const [stopped] = users;

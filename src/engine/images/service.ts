@@ -1,5 +1,6 @@
 import { invalid, TugError } from "../../base/lib/errors.ts";
 import type {
+  AttestationStatement,
   ImageDeleteResponseItem,
   ImageHistoryResponseItem,
   ImageInspect,
@@ -8,9 +9,10 @@ import type {
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { WireFilters } from "../filters/filters.ts";
 import { type ImportOptions, importImage, loadImages, saveImages } from "./archives.ts";
+import { type AttestationOptions, imageAttestations } from "./attestations.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { publishImage } from "./events.ts";
-import { imageHistory, inspectImage } from "./inspect.ts";
+import { type InspectOptions, imageHistory, inspectImage, platformOption } from "./inspect.ts";
 import { type ListOptions, listImages } from "./list.ts";
 import type { ProgressMessage } from "./progress.ts";
 import { pruneImages } from "./prune.ts";
@@ -30,21 +32,29 @@ export class ImageService {
     return listImages(this.#deps, options);
   }
 
-  async inspect(reference: string): Promise<ImageInspect> {
-    return inspectImage(this.#deps, this.#deps.images.resolve(reference));
+  inspect(reference: string, options?: InspectOptions): Promise<ImageInspect> {
+    return inspectImage(this.#deps, reference, options);
   }
 
-  async history(reference: string): Promise<readonly ImageHistoryResponseItem[]> {
-    return imageHistory(this.#deps, this.#deps.images.resolve(reference));
+  async history(
+    reference: string,
+    options: { readonly platform: string | undefined } = { platform: undefined },
+  ): Promise<readonly ImageHistoryResponseItem[]> {
+    const platform = platformOption(this.#deps, options.platform);
+    return imageHistory(this.#deps, this.#deps.images.resolve(reference, platform));
+  }
+
+  attestations(reference: string, options: AttestationOptions): Promise<readonly AttestationStatement[]> {
+    return imageAttestations(this.#deps, reference, options);
   }
 
   async tag(source: string, repo: string, tag: string): Promise<void> {
-    const image = this.#deps.images.resolve(source);
+    const { image, target } = this.#deps.images.find(source);
     const ref = parseReference(tag === "" ? repo : `${repo}:${tag}`);
     if (ref.digest !== undefined) throw invalid("refusing to create a tag with a digest reference");
     const name = familiarString(withDefaultTag(ref));
     await this.#deps.locks.run(`image ${image.id}`, async () => {
-      this.#deps.images.tag(image.id, name);
+      this.#deps.images.tag(image.id, name, target?.digest);
     });
     publishImage(this.#deps, "tag", image, name);
   }
@@ -77,8 +87,11 @@ export class ImageService {
     return loadImages(this.#deps, tar, options, signal);
   }
 
-  save(references: readonly string[]): Promise<ReadableStream<Uint8Array>> {
-    return saveImages(this.#deps, references);
+  save(
+    references: readonly string[],
+    options: { readonly platforms: readonly string[] } = { platforms: [] },
+  ): Promise<ReadableStream<Uint8Array>> {
+    return saveImages(this.#deps, references, options);
   }
 
   prune(wire: WireFilters): Promise<{

@@ -39,7 +39,7 @@ export async function diskUsage(
  * image needs.
  */
 async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
-  const all = deps.images.list();
+  const all = deps.images.all();
   const isUsed = (id: (typeof all)[number]["id"]) => deps.imageDeps.users.usersOf(id).length > 0;
   const layers = new Map<string, { readonly bytes: number; used: boolean }>();
   for (const image of all) {
@@ -75,7 +75,7 @@ async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
   });
   return {
     ActiveCount: all.filter((image) => isUsed(image.id)).length,
-    TotalCount: all.length,
+    TotalCount: deps.images.list().length,
     Reclaimable: reclaimable,
     TotalSize: total,
     Items: [...items],

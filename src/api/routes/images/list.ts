@@ -12,7 +12,8 @@ export function listRoute(backend: ImageBackend): Route {
     const pattern = query.optional("filter");
     if (version < 25 && pattern !== undefined && !filters["reference"]) filters["reference"] = [pattern];
     const manifests = version >= 47 && query.bool("manifests");
-    if (version >= 54 && query.bool("identity") && !manifests) {
+    const identity = version >= 54 && query.bool("identity");
+    if (identity && !manifests) {
       throw invalid("conflicting options: identity requires manifests=1");
     }
     const list = await backend.list({
@@ -21,6 +22,7 @@ export function listRoute(backend: ImageBackend): Route {
       sharedSize: version >= 42 && query.bool("shared-size"),
       digests: query.bool("digests"),
       manifests,
+      identity,
     });
     const replies = list.map((image) => imageSummaryReply(version, image));
     json(call, 200, replies);

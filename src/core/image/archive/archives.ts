@@ -2,8 +2,8 @@ import type { ImageId } from "../../../base/lib/ids.ts";
 import type { ImageConfig } from "../../../base/spec/oci/image.ts";
 import type { ImageArchives, LoadEvent } from "../image.ts";
 import { type ImportDeps, importArchive } from "./import.ts";
-import { type LoadDeps, loadArchive } from "./load.ts";
-import { saveArchive } from "./save.ts";
+import { type LoadDeps, type LoadOptions, loadArchive } from "./load.ts";
+import { type SaveOptions, saveArchive } from "./save.ts";
 
 export type ArchivesDeps = LoadDeps &
   ImportDeps & {
@@ -20,18 +20,18 @@ export class TarArchives implements ImageArchives {
 
   async *load(
     tar: ReadableStream<Uint8Array>,
-    signal?: AbortSignal,
+    options: LoadOptions = {},
   ): AsyncGenerator<LoadEvent, void, undefined> {
     try {
-      yield* loadArchive(this.#deps, tar, signal);
+      yield* loadArchive(this.#deps, tar, options);
     } finally {
       // Files of the archive that are part of no image, and everything of a load that failed.
       await this.#deps.collect();
     }
   }
 
-  save(references: readonly string[]): ReadableStream<Uint8Array> {
-    return streamOf(saveArchive(this.#deps, references));
+  save(references: readonly string[], options: SaveOptions = {}): ReadableStream<Uint8Array> {
+    return streamOf(saveArchive(this.#deps, references, options));
   }
 
   async import(

@@ -1,22 +1,25 @@
 import { open } from "node:fs/promises";
 import { detectCompression, magicLength } from "../../../base/lib/compression/compression.ts";
 import { invalid, TugError } from "../../../base/lib/errors.ts";
-import type { ChainId } from "../../../base/lib/ids.ts";
+import type { ChainId, Digest } from "../../../base/lib/ids.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../../base/spec/docker/reference.ts";
 import { chainId } from "../../../base/spec/oci/chain.ts";
 import type { Descriptor, Platform } from "../../../base/spec/oci/descriptor.ts";
+import { digestOf } from "../../../base/spec/oci/digest.ts";
 import type { ImageConfig } from "../../../base/spec/oci/image.ts";
 import { isIndexType, mediaTypes } from "../../../base/spec/oci/media-types.ts";
 import { manifestLimit, parseIndex, parseManifest } from "../../../base/spec/oci/parse.ts";
 import { configLimit, parseImageConfig } from "../../../base/spec/oci/parse-config.ts";
-import { choosePlatform } from "../../../base/spec/oci/platform.ts";
-import type { ContentStore } from "../../content/content.ts";
+import { choosePlatform, formatPlatform, platformDistance } from "../../../base/spec/oci/platform.ts";
+import type { BlobInfo, ContentStore } from "../../content/content.ts";
 import type { Snapshotter } from "../../snapshot/snapshotter.ts";
 import { layerDescriptor, recordImage } from "../create.ts";
-import type { Image, ImageStore, LayerSource, LoadEvent, Unpacker } from "../image.ts";
+import type { Image, ImageStore, LayerSource, LoadEvent, NewIndex, Unpacker } from "../image.ts";
+import { attestationSubject, completeManifest, indexBlobs, readIndexTree } from "../index-tree.ts";
 import type { LayerRecords } from "../layers.ts";
+import { platformOf } from "../platform-of.ts";
 import { ArchiveFiles } from "./archive-files.ts";
-import { parseDockerManifest } from "./docker-manifest.ts";
+import { type ArchivedImage, parseDockerManifest } from "./docker-manifest.ts";
 import { ProgressRelay } from "./progress-relay.ts";
 
 export interface LoadDeps {
@@ -25,49 +28,97 @@ export interface LoadDeps {
   readonly unpacker: Unpacker;
   readonly snapshots: Snapshotter;
   readonly layers: LayerRecords;
-  /** This host's, to choose from an index. */
-  readonly platform: Platform;
+}
+
+export interface LoadOptions {
+  /** Only these of an image that has several; every platform that the archive holds otherwise. */
+  readonly platforms?: readonly Platform[];
+  readonly signal?: AbortSignal;
 }
 
 /** An image found in an archive, with the names it is to get. */
 interface FoundImage {
+  /** Several for an index. */
+  readonly platforms: readonly FoundPlatform[];
+  readonly index: NewIndex | undefined;
+  readonly references: readonly string[];
+}
+
+interface FoundPlatform {
   readonly config: Uint8Array;
   readonly parsed: ImageConfig;
   readonly layers: readonly Descriptor[];
   /** The archive's own manifest, kept as it is; undefined where one has to be made. */
   readonly manifest: Descriptor | undefined;
-  readonly references: readonly string[];
 }
 
 /**
- * Loads every image of a docker-archive or OCI layout tar. With manifest.json the archive is read as Docker reads it;
- * without, by its index.json. Images of a damaged archive that were complete before the damage is found are not loaded.
+ * Loads every image of a docker-archive or OCI layout tar. An archive that is both, as Docker writes it, is read by its
+ * index.json, which keeps manifests and indexes as they were; what only its manifest.json tells is taken from there. Images
+ * of a damaged archive that were complete before the damage is found are not loaded.
  */
 export async function* loadArchive(
   deps: LoadDeps,
   stream: AsyncIterable<Uint8Array>,
-  signal?: AbortSignal,
+  options: LoadOptions = {},
 ): AsyncGenerator<LoadEvent, void, undefined> {
+  const { signal } = options;
   using files = await ArchiveFiles.read(deps.content, stream, signal);
-  for await (const found of files.has("manifest.json")
-    ? dockerImages(deps, files)
-    : layoutImages(deps, files)) {
-    const layers = found.parsed.rootfs.diff_ids.map((diffId, index): LayerSource => {
-      const descriptor = found.layers[index];
-      if (!descriptor) throw invalid("invalid manifest, layers length mismatch");
-      return { descriptor, diffId };
-    });
+  for await (const found of foundImages(deps, files, options.platforms ?? [])) {
     const unpacked: ChainId[] = [];
-    let image: Image;
+    let image: Image | undefined;
     try {
-      yield* unpackAll(deps, layers, unpacked, signal);
-      image = await record(deps, found, layers);
+      for (const platform of found.platforms) yield* unpackAll(deps, layersOf(platform), unpacked, signal);
+      for (const platform of found.platforms) image = await record(deps, found, platform);
     } catch (error) {
       deps.layers.unpin(unpacked);
       throw error;
     }
-    if (found.references.length === 0) yield { kind: "loaded", id: image.id, reference: undefined };
-    for (const reference of found.references) yield { kind: "loaded", id: image.id, reference };
+    if (!image) throw invalid("the archive's index lists no image that can be loaded");
+    const chosen = (image.index && deps.images.find(image.index).image) ?? image;
+    if (found.references.length === 0) yield { kind: "loaded", id: chosen.id, reference: undefined };
+    for (const reference of found.references) yield { kind: "loaded", id: chosen.id, reference };
+  }
+}
+
+function layersOf(platform: FoundPlatform): readonly LayerSource[] {
+  return platform.parsed.rootfs.diff_ids.map((diffId, index): LayerSource => {
+    const descriptor = platform.layers[index];
+    if (!descriptor) throw invalid("invalid manifest, layers length mismatch");
+    return { descriptor, diffId };
+  });
+}
+
+async function* foundImages(
+  deps: LoadDeps,
+  files: ArchiveFiles,
+  platforms: readonly Platform[],
+): AsyncGenerator<FoundImage, void, undefined> {
+  const manifest = files.blob("manifest.json");
+  const archived = manifest ? parseDockerManifest(await files.readBlob(manifest, manifestLimit)) : [];
+  const index = files.blob("index.json");
+  if (!index && !manifest) {
+    throw invalid("unrecognized image format: the archive has neither manifest.json nor index.json");
+  }
+  const tags = new Map<string, readonly string[]>();
+  for (const { config, repoTags } of archived) {
+    const digest = files.blob(config)?.digest ?? "";
+    tags.set(digest, [...(tags.get(digest) ?? []), ...repoTags.map(tagged)]);
+  }
+  if (!index) {
+    if (archived.length === 0) throw invalid("invalid manifest.json: it lists no image");
+    for (const image of archived) yield await dockerImage(deps, files, image, platforms);
+    return;
+  }
+  const seen = new Set<string>();
+  for await (const image of layoutImages(deps, files, index, platforms)) {
+    for (const digest of image.configs) seen.add(digest);
+    const more = image.configs.flatMap((digest) => tags.get(digest) ?? []);
+    yield { ...image, references: [...new Set([...image.references, ...more])] };
+  }
+  for (const image of archived) {
+    const digest = files.blob(image.config)?.digest ?? "";
+    if (!seen.has(digest)) yield await dockerImage(deps, files, image, platforms);
   }
 }
 
@@ -93,41 +144,37 @@ async function* unpackAll(
   }
 }
 
-async function record(deps: LoadDeps, found: FoundImage, layers: readonly LayerSource[]): Promise<Image> {
-  if (!found.manifest) return await recordImage(deps, found.config, { layers, references: found.references });
-  const config = await deps.content.put(found.config, mediaTypes.ociConfig);
-  return deps.images.add({
-    id: config.digest as string as Image["id"],
-    manifest: found.manifest,
-    references: found.references,
-  });
+async function record(deps: LoadDeps, found: FoundImage, platform: FoundPlatform): Promise<Image> {
+  const { references, index } = found;
+  const { manifest } = platform;
+  if (!manifest) return await recordImage(deps, platform.config, { layers: layersOf(platform), references });
+  const config = await deps.content.put(platform.config, mediaTypes.ociConfig);
+  const id = config.digest as string as Image["id"];
+  return deps.images.add({ id, manifest, references, ...(index ? { index } : {}) });
 }
 
-async function* dockerImages(
+async function dockerImage(
   deps: LoadDeps,
   files: ArchiveFiles,
-): AsyncGenerator<FoundImage, void, undefined> {
-  const manifest = files.blob("manifest.json");
-  if (!manifest) return;
-  const images = parseDockerManifest(await files.readBlob(manifest, manifestLimit));
-  if (images.length === 0) throw invalid("invalid manifest.json: it lists no image");
-  for (const image of images) {
-    const config = await readConfig(files, image.config);
-    const expected = config.parsed.rootfs.diff_ids.length;
-    if (expected !== image.layers.length) {
-      throw invalid(
-        `invalid manifest, layers length mismatch: expected ${expected}, got ${image.layers.length}`,
-      );
-    }
-    const layers: Descriptor[] = [];
-    for (const path of image.layers) {
-      const blob = files.blob(path);
-      if (!blob) throw invalid(`the archive lacks the layer ${JSON.stringify(path)}`);
-      layers.push(await describeLayer(deps.content, blob));
-    }
-    const references = image.repoTags.map(tagged);
-    yield { ...config, layers, manifest: undefined, references };
+  image: ArchivedImage,
+  platforms: readonly Platform[],
+): Promise<FoundImage> {
+  const config = await readConfig(files, image.config);
+  const expected = config.parsed.rootfs.diff_ids.length;
+  if (expected !== image.layers.length) {
+    throw invalid(
+      `invalid manifest, layers length mismatch: expected ${expected}, got ${image.layers.length}`,
+    );
   }
+  checkPlatform(config.parsed, platforms);
+  const layers: Descriptor[] = [];
+  for (const path of image.layers) {
+    const blob = files.blob(path);
+    if (!blob) throw invalid(`the archive lacks the layer ${JSON.stringify(path)}`);
+    layers.push(await describeLayer(deps.content, blob));
+  }
+  const references = image.repoTags.map(tagged);
+  return { platforms: [{ ...config, layers, manifest: undefined }], index: undefined, references };
 }
 
 async function readConfig(files: ArchiveFiles, path: string) {
@@ -170,11 +217,9 @@ async function describeLayer(
 async function* layoutImages(
   deps: LoadDeps,
   files: ArchiveFiles,
-): AsyncGenerator<FoundImage, void, undefined> {
-  const index = files.blob("index.json");
-  if (!index) {
-    throw invalid("unrecognized image format: the archive has neither manifest.json nor index.json");
-  }
+  index: BlobInfo,
+  platforms: readonly Platform[],
+): AsyncGenerator<FoundImage & { readonly configs: readonly Digest[] }, void, undefined> {
   const { manifests } = parseIndex(await files.readBlob(index, manifestLimit));
   // One manifest may stand there once for each of its names.
   const byDigest = new Map<string, { readonly descriptor: Descriptor; readonly references: string[] }>();
@@ -186,32 +231,62 @@ async function* layoutImages(
   }
   if (byDigest.size === 0) throw invalid("the archive's index.json lists no image");
   for (const { descriptor, references } of byDigest.values()) {
-    const manifest = await chooseManifest(deps, files, descriptor);
-    yield { ...(await layoutImage(files, manifest)), manifest, references };
+    if (isIndexType(descriptor.mediaType)) {
+      yield { ...(await layoutIndex(deps, files, descriptor, platforms)), references };
+    } else {
+      const image = await layoutImage(files, descriptor);
+      checkPlatform(image.parsed, platforms);
+      const { annotations: _, ...manifest } = descriptor;
+      const configs = [digestOf(image.config)];
+      yield { platforms: [{ ...image, manifest }], index: undefined, references, configs };
+    }
   }
 }
 
-/** Follows an index to the manifest for this host. */
-async function chooseManifest(
+/** Every platform of an index that the archive holds whole, or those asked for; `configs` tells of all that it holds. */
+async function layoutIndex(
   deps: LoadDeps,
   files: ArchiveFiles,
-  descriptor: Descriptor,
-): Promise<Descriptor> {
-  if (!isIndexType(descriptor.mediaType)) return descriptor;
-  const index = parseIndex(
-    await files.readBlob(need(files, descriptor), manifestLimit),
-    descriptor.mediaType,
-  );
-  const chosen = choosePlatform(index.manifests, deps.platform);
-  if (!chosen) {
-    const { os, architecture } = deps.platform;
-    throw new TugError(
-      "not-found",
-      `no image found in the archive's index for platform ${os}/${architecture}`,
-    );
+  { mediaType, digest, size }: Descriptor,
+  platforms: readonly Platform[],
+): Promise<Pick<FoundImage, "platforms" | "index"> & { readonly configs: readonly Digest[] }> {
+  const descriptor = { mediaType, digest, size };
+  need(files, descriptor);
+  const archived = {
+    stat: (each: Digest) => files.byDigest(each),
+    read: (each: Digest, limit: number) => deps.content.read(each, limit),
+  };
+  const tree = await readIndexTree(archived, descriptor);
+  const here: Descriptor[] = [];
+  const configs: Digest[] = [];
+  for (const entry of tree.manifests) {
+    const loadable = attestationSubject(entry) === undefined && (entry.platform?.os ?? "linux") === "linux";
+    const parts = loadable ? await completeManifest(archived, entry) : undefined;
+    if (!parts) continue;
+    here.push(entry);
+    configs.push(...parts.slice(0, 1).map((config) => config.digest));
   }
-  if (isIndexType(chosen.mediaType)) throw invalid("nested indexes are not images");
-  return chosen;
+  const chosen = platforms.length === 0 ? here : platforms.map((each) => chooseOf(here, each));
+  if (chosen.length === 0) throw invalid(`the archive holds no platform of index ${digest} whole`);
+  const found: FoundPlatform[] = [];
+  for (const manifest of new Set(chosen)) found.push({ ...(await layoutImage(files, manifest)), manifest });
+  const blobs = await indexBlobs(archived, tree);
+  return { platforms: found, index: { descriptor, manifests: tree.manifests, blobs }, configs };
+}
+
+function chooseOf(entries: readonly Descriptor[], platform: Platform): Descriptor {
+  return choosePlatform(entries, platform) ?? noPlatform(platform);
+}
+
+function checkPlatform(config: ImageConfig, wanted: readonly Platform[]): void {
+  const own = platformOf(config);
+  for (const platform of wanted) {
+    if (platformDistance(platform, own) === undefined) noPlatform(platform);
+  }
+}
+
+function noPlatform(platform: Platform): never {
+  throw new TugError("not-found", `no image found in the archive for platform ${formatPlatform(platform)}`);
 }
 
 async function layoutImage(files: ArchiveFiles, descriptor: Descriptor) {

@@ -3,10 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "bun";
 import { systemClock } from "../../../base/lib/clock.ts";
-import type { ChainId, DiffId, ImageId } from "../../../base/lib/ids.ts";
+import type { ChainId, DiffId, Digest, ImageId } from "../../../base/lib/ids.ts";
 import { type NewTarEntry, tarHeader, tarPadding, tarTrailer } from "../../../base/lib/tar/writer.ts";
+import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import type { ImageConfig } from "../../../base/spec/oci/image.ts";
+import { mediaTypes } from "../../../base/spec/oci/media-types.ts";
 import { type Database, openDatabase } from "../../../base/store/database.ts";
 import { FileContentStore } from "../../content/file-store.ts";
 import { openOverlay2 } from "../../snapshot/drivers/overlay2/overlay2.ts";
@@ -83,7 +85,12 @@ export class ImageFixture implements AsyncDisposable {
   }
 
   /** An image whose layers are these tars, gzipped. */
-  async image(references: readonly string[], ...tars: readonly Buffer[]): Promise<Image> {
+  async image(
+    references: readonly string[],
+    ...parts: readonly (Buffer | { readonly architecture: string })[]
+  ): Promise<Image> {
+    const tars = parts.filter((part) => Buffer.isBuffer(part));
+    const architecture = parts.find((part) => "architecture" in part)?.architecture ?? "amd64";
     const layers = [];
     let parent: ChainId | undefined;
     for (const tar of tars) {
@@ -93,12 +100,67 @@ export class ImageFixture implements AsyncDisposable {
       layers.push(layer);
     }
     const config: ImageConfig = {
-      architecture: "amd64",
+      architecture,
       os: "linux",
       config: { Cmd: ["/bin/sh"], Labels: { id: references.join() } },
       rootfs: { type: "layers", diff_ids: [] },
     };
     return await createImage(this, { config, layers, references });
+  }
+
+  /** A multi-platform image: an index of these, each of one layer, with an attestation for the first. */
+  async multi(
+    references: readonly string[],
+    tars: Readonly<Record<string, Buffer>>,
+  ): Promise<{ readonly index: Descriptor; readonly images: readonly Image[]; readonly attestation: Descriptor }> {
+    const made: { image: Image; entry: Descriptor }[] = [];
+    for (const [architecture, tar] of Object.entries(tars)) {
+      const image = await this.image([], { architecture }, tar);
+      if (!image.manifest) throw new Error("no manifest");
+      made.push({ image, entry: { ...image.manifest, platform: { os: "linux", architecture } } });
+    }
+    const attestation = await this.#attestation(made[0]?.entry.digest ?? "");
+    const manifests = [...made.map(({ entry }) => entry), attestation.entry];
+    const document = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests };
+    const index = await this.content.put(Buffer.from(JSON.stringify(document)), mediaTypes.ociIndex);
+    const images = made.map(({ image, entry }) =>
+      this.images.add({
+        id: image.id,
+        manifest: entry,
+        index: { descriptor: index, manifests, blobs: attestation.blobs },
+        references,
+      }),
+    );
+    return { index, images, attestation: attestation.entry };
+  }
+
+  async #attestation(subject: string): Promise<{ readonly entry: Descriptor; readonly blobs: readonly Digest[] }> {
+    const statement = await this.content.put(
+      Buffer.from(JSON.stringify({ predicateType: "https://slsa.dev/provenance/v0.2", subject })),
+      "application/vnd.in-toto+json",
+    );
+    const config = await this.content.put(Buffer.from("{}"), mediaTypes.ociConfig);
+    const annotations = { "in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2" };
+    const manifest = await this.content.put(
+      Buffer.from(
+        JSON.stringify({
+          schemaVersion: 2,
+          mediaType: mediaTypes.ociManifest,
+          config,
+          layers: [{ ...statement, annotations }],
+        }),
+      ),
+      mediaTypes.ociManifest,
+    );
+    const entry: Descriptor = {
+      ...manifest,
+      platform: { os: "unknown", architecture: "unknown" },
+      annotations: {
+        "vnd.docker.reference.type": "attestation-manifest",
+        "vnd.docker.reference.digest": subject,
+      },
+    };
+    return { entry, blobs: [manifest.digest, config.digest, statement.digest] };
   }
 
   /** Ids of what is left in the stores. */
@@ -125,12 +187,12 @@ async function openDriver(base: string, db: Database, driver: "overlay2" | "vfs"
 
 function partsOf(db: Database, content: FileContentStore, snapshots: Snapshotter) {
   const clock = systemClock;
+  const platform = { os: "linux", architecture: "amd64" };
   const layers = new LayerRecords({ db, clock });
-  const images = new SqliteImageStore({ db, content, snapshots, layers, clock });
+  const images = new SqliteImageStore({ db, content, snapshots, layers, clock, platform });
   const helperCommand = [process.execPath, join(import.meta.dir, "../../../helper/main.ts")];
   const unpacker = new ProcessUnpacker({ helperCommand, content, snapshots, layers });
-  const platform = { os: "linux", architecture: "amd64" };
   const collect = () => images.collect();
-  const archives = new TarArchives({ content, snapshots, layers, images, unpacker, platform, collect });
+  const archives = new TarArchives({ content, snapshots, layers, images, unpacker, collect });
   return { db, content, snapshots, layers, images, unpacker, archives };
 }

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { hostname as hostHostname } from "node:os";
 import { dirname } from "node:path";
-import { conflict, invalid, isCode, messageOf, notFound } from "../../../base/lib/errors.ts";
+import { conflict, invalid, isCode, messageOf } from "../../../base/lib/errors.ts";
 import { type ContainerId, randomId } from "../../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../../base/lib/timestamp.ts";
 import type {
@@ -13,6 +13,7 @@ import type {
   NetworkingConfig,
 } from "../../../base/spec/docker/api.gen.ts";
 import type { TugHealthConfig, TugHostConfig } from "../../../base/spec/docker/extensions.ts";
+import { hostPlatform, parsePlatform } from "../../../base/spec/oci/platform.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import type { Image } from "../../../core/image/image.ts";
 import type { Network } from "../../../core/network/network.ts";
@@ -154,17 +155,7 @@ function shallowReadonly(mount: MountRecord): MountRecord {
 }
 
 function findImage(context: ContainerContext, reference: string, platform: string | undefined): Image {
-  const image = context.images.resolve(reference);
-  if (platform) {
-    const [os = "linux", architecture = ""] = platform.split("/");
-    const has = image.config;
-    if (os !== has.os || (architecture !== "" && architecture !== has.architecture)) {
-      throw notFound(
-        `image with reference ${reference} was found but its platform (${has.os}/${has.architecture}) does not match the specified platform (${platform})`,
-      );
-    }
-  }
-  return image;
+  return context.images.resolve(reference, platform ? parsePlatform(platform, hostPlatform()) : undefined);
 }
 
 /** With --network host the host's name, in another container's network that one's, else the short id. */

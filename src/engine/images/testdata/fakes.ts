@@ -7,7 +7,7 @@ import { chainIds } from "../../../base/spec/oci/chain.ts";
 import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import type { ImageConfig } from "../../../base/spec/oci/image.ts";
-import type { Image, ImageStore, LoadEvent, NewImage } from "../../../core/image/image.ts";
+import type { Found, Image, ImageStore, LoadEvent, NewImage } from "../../../core/image/image.ts";
 import type { NewEvent } from "../../events/event.ts";
 import type { ImageServiceDeps, ImageUser } from "../deps.ts";
 
@@ -19,7 +19,13 @@ export class MemoryImages implements ImageStore {
   readonly configs = new Map<ImageId, ImageConfig>();
 
   list = (): readonly Image[] => [...this.records.values()];
+  all = (): readonly Image[] => this.list();
   get = (id: ImageId): Image | undefined => this.records.get(id);
+
+  find(reference: string): Found {
+    const image = this.resolve(reference);
+    return { image, target: image.manifest, index: undefined };
+  }
 
   resolve(reference: string): Image {
     const byId = this.list().filter(
@@ -69,6 +75,8 @@ export class MemoryImages implements ImageStore {
         chainId: chainIds(config.rootfs.diff_ids).at(-1),
         size: 100,
         lastTagged: 0,
+        index: undefined,
+        siblings: [],
         parent: record.parent,
       });
     }
