@@ -213,6 +213,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     recover: async () => {
       await images.recover();
       await local.recover();
+      await exec.recover();
       const { startWanted } = await recoverContainers(context);
       return startWanted;
     },

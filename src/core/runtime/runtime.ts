@@ -21,8 +21,8 @@ export interface TaskRuntime {
   update(id: string, resources: OciResources): Promise<void>;
   /** Removes the runtime's own state after the exit (crun delete); kills leftovers with force. Idempotent. */
   delete(id: string, options: { readonly force: boolean }): Promise<void>;
-  /** What became of a task, from disk and kernel: used after a daemon restart. */
-  observe(id: string, dirs: TaskDirs): Promise<TaskObservation>;
+  /** What became of a task, from disk and kernel: used after a daemon restart. An exec's `note` comes with it. */
+  observe(id: string, dirs: TaskDirs): Promise<TaskObservation & { readonly note?: string }>;
   /** Runs another process in the container under a monitor of its own; its exit comes through `onExit` by the exec's id. */
   exec(task: NewExec): Promise<RunningExec>;
   /** Writes the processes' state into `image` through CRIU; not-implemented where the runtime was built without it. */
@@ -76,6 +76,8 @@ export interface NewExec {
   readonly process: OciProcess;
   readonly tty: boolean;
   readonly openStdin: boolean;
+  /** Kept with the task's record for whoever asks for it: what the next daemon must know of the exec. */
+  readonly note?: string;
   /** Opens the streams before the process starts, so that no output is missed; they come with the result. */
   readonly attach: boolean;
 }

@@ -17,8 +17,8 @@ export interface ExecRequest {
 }
 
 /**
- * One exec. It lives in memory only: the process goes on when the daemon dies, under a monitor of its own, but who asked
- * for it has lost the connection anyway.
+ * One exec. Its process goes on when the daemon dies, under a monitor of its own; a note with the runtime's record of it lets the
+ * next daemon answer for it. One that was never started is forgotten.
  */
 export interface ExecRecord {
   readonly id: ExecId;
@@ -26,6 +26,8 @@ export interface ExecRecord {
   readonly request: ExecRequest;
   readonly detachKeys: readonly number[];
   readonly dirs: TaskDirs;
+  /** The daemon's own (a health check): nobody waits for it after a restart. */
+  readonly own: boolean;
   state: "created" | "starting" | "running" | "ended";
   pid: number;
   exitCode: number | null;

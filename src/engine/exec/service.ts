@@ -1,10 +1,11 @@
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseDetachKeys } from "../../base/lib/detach-keys.ts";
 import { conflict, invalid, messageOf, notFound, TugError } from "../../base/lib/errors.ts";
 import { type ExecId, randomId } from "../../base/lib/ids.ts";
 import { removeDirectory } from "../../base/sys/remove-tree.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
-import type { OciSpec, TaskExit } from "../../core/runtime/runtime.ts";
+import type { OciSpec, TaskDirs, TaskExit } from "../../core/runtime/runtime.ts";
 import type { GenerateExecProcess } from "../../core/runtime/spec.ts";
 import { lookupUser } from "../../core/runtime/user.ts";
 import type { ContainerContext } from "../containers/context.ts";
@@ -23,6 +24,12 @@ export interface ExecServiceDeps {
   readonly specOf: (record: ContainerRecord) => Promise<OciSpec>;
 }
 
+/** What the next daemon must know of an exec. */
+interface ExecNote {
+  readonly request: ExecRequest;
+  readonly own: boolean;
+}
+
 /** An ended exec can be inspected this long; Docker keeps them until its next sweep, five minutes. */
 const keepEndedMs = 5 * 60_000;
 
@@ -36,6 +43,10 @@ export class ExecService {
   }
 
   async createExec(reference: string, request: ExecRequest): Promise<{ readonly Id: string }> {
+    return { Id: this.#create(reference, request, { own: false }).id };
+  }
+
+  #create(reference: string, request: ExecRequest, options: { readonly own: boolean }): ExecRecord {
     const { containers } = this.#deps;
     const record = runningContainer(containers, reference);
     if (!request.Cmd || request.Cmd.length === 0) throw invalid("No exec command specified");
@@ -49,24 +60,69 @@ export class ExecService {
     }
     this.#sweep();
     const id = randomId() as ExecId;
-    const task = containers.paths.task(record.id);
+    const exec = this.#add(record, id, { request, own: options.own });
+    emitContainer(containers, record, `exec_create: ${spelled(request)}`, { execID: id });
+    return exec;
+  }
+
+  #add(record: ContainerRecord, id: ExecId, { request, own }: ExecNote): ExecRecord {
+    const { containers } = this.#deps;
     const ended = Promise.withResolvers<number>();
     ended.promise.catch(() => undefined);
-    this.#execs.set(id, {
+    const exec: ExecRecord = {
       id,
       containerId: record.id,
       request,
       detachKeys: parseDetachKeys(request.DetachKeys),
-      dirs: { bundle: task.bundle, state: join(task.state, "exec", id) },
+      dirs: execDirs(containers, record, id),
+      own,
       state: "created",
       pid: 0,
       exitCode: null,
       ended,
       endedAt: 0,
-    });
+    };
+    this.#execs.set(id, exec);
     containers.live.of(record.id).execIds.add(id);
-    emitContainer(containers, record, `exec_create: ${spelled(request)}`, { execID: id });
-    return { Id: id };
+    return exec;
+  }
+
+  /**
+   * Answers for the execs that the daemon before this one started: those that run are watched over, the exits of the others are
+   * told of and their files removed. Comes before the containers' own recovery, which takes the files along.
+   */
+  async recover(): Promise<void> {
+    const { containers } = this.#deps;
+    for (const record of [...containers.store.list()]) {
+      const directory = join(containers.paths.task(record.id).state, "exec");
+      const ids = await readdir(directory).catch(() => []);
+      for (const id of ids) {
+        await this.#adopt(record, id as ExecId).catch((error: unknown) =>
+          containers.log.error("could not recover an exec", { id, error }),
+        );
+      }
+    }
+  }
+
+  async #adopt(record: ContainerRecord, id: ExecId): Promise<void> {
+    const { runtime, clock } = this.#deps.containers;
+    const dirs = execDirs(this.#deps.containers, record, id);
+    const { note, ...seen } = await runtime.observe(id, dirs);
+    const known = note === undefined ? undefined : (JSON.parse(note) as ExecNote);
+    if (!known || known.own) {
+      await runtime.delete(id, { force: true });
+      await removeDirectory(dirs.state);
+      return;
+    }
+    const exec = this.#add(record, id, known);
+    exec.state = "running";
+    if (seen.status === "running") {
+      exec.pid = seen.pid;
+      return;
+    }
+    // As for a task whose monitor died: nobody knows how it ended.
+    const unknown = { exitCode: 255, at: BigInt(clock.now()) * 1_000_000n, oomKilled: false };
+    this.handleExit({ id, ...(seen.status === "exited" ? seen : unknown) });
   }
 
   async startExec(
@@ -118,6 +174,7 @@ export class ExecService {
       process,
       tty,
       openStdin: client !== undefined && (exec.request.AttachStdin ?? false),
+      note: JSON.stringify({ request: exec.request, own: exec.own } satisfies ExecNote),
       attach: client !== undefined,
     });
     exec.pid = running.pid;
@@ -143,12 +200,8 @@ export class ExecService {
     options: { readonly timeoutMs: number; readonly outputLimit: number; readonly signal: AbortSignal },
   ): Promise<{ readonly exitCode: number; readonly output: string; readonly timedOut: boolean }> {
     const { containers } = this.#deps;
-    const { Id } = await this.createExec(record.id, {
-      Cmd: command,
-      AttachStdout: true,
-      AttachStderr: true,
-    });
-    const exec = this.#get(Id);
+    const request = { Cmd: command, AttachStdout: true, AttachStderr: true };
+    const exec = this.#create(record.id, request, { own: true });
     const output = new CappedOutput(options.outputLimit);
     const timer = AbortSignal.any([AbortSignal.timeout(options.timeoutMs), options.signal]);
     const kill = () => {
@@ -160,11 +213,11 @@ export class ExecService {
     };
     timer.addEventListener("abort", kill, { once: true });
     try {
-      await this.startExec(Id, { detach: false, tty: false, consoleSize: undefined }, output);
+      await this.startExec(exec.id, { detach: false, tty: false, consoleSize: undefined }, output);
     } finally {
       timer.removeEventListener("abort", kill);
     }
-    this.#execs.delete(Id);
+    this.#execs.delete(exec.id);
     return { exitCode: exec.exitCode ?? -1, output: output.text(), timedOut: timer.aborted };
   }
 
@@ -284,6 +337,11 @@ export class ExecService {
       ...(size ? { consoleSize: size } : {}),
     });
   }
+}
+
+function execDirs(containers: ContainerContext, record: ContainerRecord, id: ExecId): TaskDirs {
+  const task = containers.paths.task(record.id);
+  return { bundle: task.bundle, state: join(task.state, "exec", id) };
 }
 
 /** As events spell a command: with a space after the program, arguments or not. */

@@ -56,8 +56,8 @@ function processesOf(state: string): readonly ProcessIdentity[] {
     try {
       if (readlinkSync(`/proc/${pid}/cwd`) === state) found.add(pid);
     } catch (error) {
-      // A kernel thread has none, and one that ended meanwhile neither.
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      // It ended meanwhile, is a thread of the kernel, or is none of ours: those can be looked at.
+      if (!["ENOENT", "ESRCH", "EACCES"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
     }
   }
   const descends = (pid: number): boolean => {
