@@ -3,11 +3,16 @@ import { dirname, join } from "node:path";
 import { conflict } from "../base/lib/errors.ts";
 import { tryLockFile } from "../base/sys/flock.ts";
 
-/** Nobody else serves this data root while the lock is held, however the last daemon ended. */
-export function lockDataRoot(dataRoot: string): Disposable {
-  const lock = tryLockFile(join(dataRoot, "daemon.lock"));
-  if (!lock) throw conflict(`another daemon is running with data root ${dataRoot}`);
-  return lock;
+/**
+ * Nobody else serves this data root while the lock is held, however the last daemon ended. A daemon that was killed while it
+ * started a program leaves a child that has every descriptor until its exec: so long a held lock is tried again.
+ */
+export async function lockDataRoot(dataRoot: string, patienceMs = 2000): Promise<Disposable> {
+  for (const end = performance.now() + patienceMs; ; await Bun.sleep(10)) {
+    const lock = tryLockFile(join(dataRoot, "daemon.lock"));
+    if (lock) return lock;
+    if (performance.now() > end) throw conflict(`another daemon is running with data root ${dataRoot}`);
+  }
 }
 
 /** Writes the pid file; one that names a living process is refused in dockerd's words. */

@@ -26,12 +26,13 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
   mkdirSync(config.dataRoot, { recursive: true, mode: 0o700 });
   chmodSync(config.dataRoot, 0o700);
   mkdirSync(config.execRoot, { recursive: true, mode: 0o755 });
-  stack.use(lockDataRoot(config.dataRoot));
+  stack.use(await lockDataRoot(config.dataRoot));
   stack.use(writePidFile(config.pidFile));
   const engine = stack.use(await composeEngine(config, log));
   const api = createApi({
     backends: engine.backends,
-    about: { version: tugVersion, builder: "2", experimental: config.experimental },
+    // "1" as long as no builder is given in `routes`: clients of "2" would look for BuildKit's sessions.
+    about: { version: tugVersion, builder: "1", experimental: config.experimental },
     log,
   });
   const startWanted = await engine.recover();
