@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/lib/clock.ts";
 import { conflict, invalid, notFound, TugError } from "../../base/lib/errors.ts";
 import { type NetworkId, randomId, shortId } from "../../base/lib/ids.ts";
+import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import { getLink } from "../../base/sys/netlink-route.ts";
 import type { NetworkDriver } from "./driver.ts";
 import type { IpamPool, Network, NetworkSpec } from "./network.ts";
@@ -77,7 +78,7 @@ export class NetworkCatalog {
     const draft: Network = {
       ...spec,
       id,
-      created: new Date(this.#deps.clock.now()).toISOString().replace("Z", "000000Z"),
+      created: formatRfc3339Nano(BigInt(Math.trunc(this.#deps.clock.now())) * 1_000_000n),
       scope: "local",
       predefined: false,
     };
@@ -178,7 +179,7 @@ export class NetworkCatalog {
       id: randomId() as NetworkId,
       name,
       driver,
-      created: new Date(this.#deps.clock.now()).toISOString().replace("Z", "000000Z"),
+      created: formatRfc3339Nano(BigInt(Math.trunc(this.#deps.clock.now())) * 1_000_000n),
       scope: "local",
       predefined: true,
       options,

@@ -27,7 +27,7 @@ test("the last name takes its digests, the image and its layers along, top layer
   expect(records[3]).toEqual({ Deleted: image.chainId ?? "" });
   expect(records.length).toBe(5);
   expect(world.images.list()).toEqual([]);
-  expect(world.events.map((event) => event.action)).toEqual(["untag", "untag", "delete"]);
+  expect(world.events.map((event) => event.action)).toEqual(["untag", "delete"]);
 });
 
 test("the only name of an image in use is refused, whatever state the container is in", async () => {

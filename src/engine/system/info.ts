@@ -89,7 +89,7 @@ function registryConfig(deps: SystemServiceDeps): NonNullable<SystemInfo["Regist
     .filter((name) => !isNetwork(name))
     .map((name) => [name, { Name: name, Mirrors: [], Secure: false, Official: false }] as const);
   return {
-    InsecureRegistryCIDRs: [...insecureRegistries.filter(isNetwork), "::1/128", "127.0.0.0/8"],
+    InsecureRegistryCIDRs: [...new Set([...insecureRegistries.filter(isNetwork), "::1/128", "127.0.0.0/8"])],
     IndexConfigs: {
       "docker.io": { Name: "docker.io", Mirrors: [...registryMirrors], Secure: true, Official: true },
       ...Object.fromEntries(indexes),

@@ -67,13 +67,13 @@ export async function settleExit(
     health: record.state.health && { ...record.state.health, status: "unhealthy" },
   };
   context.store.noteState(record.id, exited, unwritten);
-  await letGo(context, record);
-  const ended = context.store.noteState(record.id, { endpoints: {} }, unwritten);
-  if (exit.oomKilled && !record.state.oomKilled) emitContainer(context, ended, "oom");
-  emitContainer(context, ended, "die", {
+  if (exit.oomKilled && !record.state.oomKilled) emitContainer(context, record, "oom");
+  emitContainer(context, record, "die", {
     execDuration: String(Math.floor(elapsedMs(record, exit.at) / 1000)),
     exitCode: String(exit.exitCode),
   });
+  await letGo(context, record);
+  const ended = context.store.noteState(record.id, { endpoints: {} }, unwritten);
   context.log.debug("container exited", { id: record.id, exitCode: exit.exitCode, next: plan.cause });
   context.live.settle(record.id, "exited", outcomeOf(ended));
   if (plan.restart) {

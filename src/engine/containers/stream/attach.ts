@@ -40,11 +40,11 @@ export async function attachContainer(
   }
   client.begin({ tty });
   if (options.logs) await replay(context, record, options, client);
+  emitContainer(context, record, "attach");
   if (!options.stream) return;
   const stdin = options.stdin && (record.definition.config.OpenStdin ?? false);
   const streams = await openStreams(context, record, { stdin }, client.signal);
   if (!streams) return;
-  emitContainer(context, record, "attach");
   const { config } = record.definition;
   const outcome = await pump(streams, client, {
     stdout: options.stdout,
