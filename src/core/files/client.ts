@@ -1,5 +1,6 @@
 import { internal, TugError } from "../../base/lib/errors.ts";
 import { errnoOf } from "../../base/lib/storage-error.ts";
+import type { LayerTarget } from "../snapshot/apply/apply-layer.ts";
 import type { SnapshotLayout } from "../snapshot/snapshotter.ts";
 import { type FramePart, frameHeader, jsonFrame, readFrames } from "./frames.ts";
 import {
@@ -10,6 +11,7 @@ import {
   type ListedChange,
   type PathStat,
   type PutOptions,
+  type WrittenLayer,
 } from "./protocol.ts";
 
 export interface FilesClientDeps {
@@ -81,17 +83,21 @@ export class FilesClient {
     return reply.changes;
   }
 
-  /** Writes the changes as a gzip'd layer into `sink`; returns the diffID. */
+  /**
+   * Writes the changes as a gzip'd layer into `sink`, and in the same pass as files into `target`, an empty snapshot on the
+   * same parent.
+   */
   async layer(
     layout: SnapshotLayout,
     ignored: ReadonlySet<string>,
+    target: LayerTarget,
     sink: (chunk: Uint8Array) => Promise<void>,
     signal?: AbortSignal,
-  ): Promise<string> {
-    await using run = this.#run({ op: "layer", layout, ignored: [...ignored] }, signal);
+  ): Promise<WrittenLayer> {
+    await using run = this.#run({ op: "layer", layout, ignored: [...ignored], target }, signal);
     for await (const chunk of run.data()) await sink(chunk);
-    if (run.diffId === undefined) throw internal("the files helper named no diffID");
-    return run.diffId;
+    if (run.layer === undefined) throw internal("the files helper named no layer");
+    return run.layer;
   }
 
   #run(request: FilesRequest, signal?: AbortSignal): Run {
@@ -111,7 +117,7 @@ const batch = 1 << 18;
 
 /** One helper process and the conversation with it. */
 class Run implements AsyncDisposable {
-  diffId: string | undefined;
+  layer: WrittenLayer | undefined;
   readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
   readonly #frames: AsyncGenerator<FramePart, void, undefined>;
   readonly #complaint: Promise<string>;
@@ -234,7 +240,7 @@ class Run implements AsyncDisposable {
     }
     if (reply.kind === "done") {
       this.#done = true;
-      this.diffId = reply.diffId;
+      this.layer = reply.layer;
     }
     return reply;
   }

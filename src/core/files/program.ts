@@ -1,17 +1,19 @@
-import { createHash } from "node:crypto";
 import { readSync, writeSync, writevSync } from "node:fs";
 import { CompressionError, decompress } from "../../base/lib/compression/compression.ts";
 import { gzipMember } from "../../base/lib/compression/gzip-member.ts";
 import { type ErrorCode, invalid, messageOf, TugError } from "../../base/lib/errors.ts";
+import type { DiffId } from "../../base/lib/ids.ts";
 import { errnoOf } from "../../base/lib/storage-error.ts";
 import { TarError } from "../../base/lib/tar/entry.ts";
 import { TarParser } from "../../base/lib/tar/parser.ts";
 import { tarTrailer } from "../../base/lib/tar/writer.ts";
+import { Digester } from "../../base/spec/oci/digest.ts";
 import { closeFd, fdPath, O } from "../../base/sys/at.ts";
 import { confineWritesTo } from "../../base/sys/landlock.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import { walkTree } from "../../base/sys/walk.ts";
 import { lookupUser } from "../runtime/user.ts";
+import { LayerApplier } from "../snapshot/apply/apply-layer.ts";
 import { listChanges } from "../snapshot/changes.ts";
 import { diffTar } from "../snapshot/diff.ts";
 import { TarNodes } from "../snapshot/tar-node.ts";
@@ -19,7 +21,7 @@ import { archiveOf, statView } from "./archive.ts";
 import { Extractor } from "./extract.ts";
 import { dataFrame, frameHead, frameHeader, jsonFrame } from "./frames.ts";
 import { absolutePath, evaluateLinks } from "./paths.ts";
-import type { FilesReply, FilesRequest } from "./protocol.ts";
+import type { FilesReply, FilesRequest, WrittenLayer } from "./protocol.ts";
 import { ContainerEnded, type OpenView, openView } from "./view.ts";
 
 /**
@@ -31,8 +33,8 @@ export async function serveFiles(input: number, output: number): Promise<number>
   const inbound = new Inbound(input);
   try {
     const request = inbound.request();
-    const done = await serve(request, inbound, out);
-    out.reply({ kind: "done", ...done });
+    const layer = await serve(request, inbound, out);
+    out.reply({ kind: "done", layer });
     return 0;
   } catch (error) {
     out.reply(failure(error));
@@ -44,20 +46,20 @@ async function serve(
   request: FilesRequest,
   inbound: Inbound,
   out: FrameWriter,
-): Promise<{ readonly diffId?: string }> {
+): Promise<WrittenLayer | undefined> {
   switch (request.op) {
     case "changes":
       out.reply({
         kind: "changes",
         changes: listChanges(request.layout, { ignored: new Set(request.ignored) }),
       });
-      return {};
+      return undefined;
     case "layer":
-      return { diffId: writeLayer(request, out) };
+      return writeLayer(request, out);
     default: {
       using view = openView(request.view);
       await serveView(request, view, inbound, out);
-      return {};
+      return undefined;
     }
   }
 }
@@ -136,14 +138,21 @@ function refuseReadOnly(request: FilesRequest & { readonly op: "put" }, target: 
   if (!mount && request.readonlyRootfs) throw invalid("container rootfs is marked read-only");
 }
 
-/** The changes as a gzip'd layer; returns the hash of the plain tar. */
-function writeLayer(request: FilesRequest & { readonly op: "layer" }, out: FrameWriter): string {
-  const hash = createHash("sha256");
-  for (const chunk of gathered(diffTar(request.layout, { ignored: new Set(request.ignored) }))) {
-    hash.update(chunk);
+/** The changes as a gzip'd layer on the way out, and as files in the new snapshot: each is read once. */
+function writeLayer(request: FilesRequest & { readonly op: "layer" }, out: FrameWriter): WrittenLayer {
+  const { layout, ignored, target } = request;
+  confineWritesTo(target.kind === "overlay" ? target.upper : target.tree);
+  const digester = new Digester();
+  using applier = new LayerApplier(target);
+  const parser = new TarParser(applier);
+  for (const chunk of gathered(diffTar(layout, { ignored: new Set(ignored) }))) {
+    digester.update(chunk);
     out.data(...gzipMember(chunk));
+    parser.push(chunk);
   }
-  return `sha256:${hash.digest("hex")}`;
+  parser.finish();
+  applier.finish();
+  return { diffId: digester.digest() as string as DiffId, size: applier.size };
 }
 
 /** Small files and headers as larger pieces; large ones as they are. */

@@ -1,5 +1,7 @@
 import type { ErrorCode } from "../../base/lib/errors.ts";
+import type { DiffId } from "../../base/lib/ids.ts";
 import type { MountSpec } from "../../base/sys/mount.ts";
+import type { LayerTarget } from "../snapshot/apply/apply-layer.ts";
 import type { SnapshotLayout } from "../snapshot/snapshotter.ts";
 
 /**
@@ -58,7 +60,13 @@ export type FilesRequest =
   | ({ readonly op: "put"; readonly view: FilesView; readonly path: string } & PutOptions)
   | { readonly op: "export"; readonly view: FilesView }
   | { readonly op: "changes"; readonly layout: SnapshotLayout; readonly ignored: readonly string[] }
-  | { readonly op: "layer"; readonly layout: SnapshotLayout; readonly ignored: readonly string[] };
+  | {
+      readonly op: "layer";
+      readonly layout: SnapshotLayout;
+      readonly ignored: readonly string[];
+      /** An empty snapshot on the same parent, which gets the changes as well. */
+      readonly target: LayerTarget;
+    };
 
 export interface PutOptions {
   readonly noOverwriteDirNonDir: boolean;
@@ -78,6 +86,12 @@ export interface PathStat {
   readonly linkTarget: string;
 }
 
+export interface WrittenLayer {
+  readonly diffId: DiffId;
+  /** Bytes of the layer's regular files. */
+  readonly size: number;
+}
+
 export interface ListedChange {
   readonly kind: "added" | "changed" | "deleted";
   readonly path: string;
@@ -89,8 +103,8 @@ export type FilesReply =
   /** First reply of `put`: the target is there and may be written, now send the tar. */
   | { readonly kind: "ready" }
   | { readonly kind: "changes"; readonly changes: readonly ListedChange[] }
-  /** `diffId` of a layer's plain tar, whose gzip form was the data; undefined for the other operations. */
-  | { readonly kind: "done"; readonly diffId?: string }
+  /** `layer`: of the plain tar, whose gzip form was the data; undefined for the other operations. */
+  | { readonly kind: "done"; readonly layer?: WrittenLayer | undefined }
   | {
       readonly kind: "failed";
       readonly code: ErrorCode;

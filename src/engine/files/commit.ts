@@ -1,15 +1,16 @@
-import { conflict, invalid, TugError } from "../../base/lib/errors.ts";
-import { type DiffId, randomId } from "../../base/lib/ids.ts";
+import { conflict, internal, invalid, TugError } from "../../base/lib/errors.ts";
+import { type ChainId, randomId } from "../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import type { ContainerConfig } from "../../base/spec/docker/api.gen.ts";
 import { applyConfigChanges } from "../../base/spec/docker/config-changes.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { ImageConfig, ImageRunConfig } from "../../base/spec/oci/image.ts";
 import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
-import type { ContentStore } from "../../core/content/content.ts";
+import type { BlobInfo, ContentStore, Lease } from "../../core/content/content.ts";
 import type { FilesClient } from "../../core/files/client.ts";
 import { createImage, layerDescriptor, withLayer } from "../../core/image/create.ts";
-import type { Image, ImageStore, LayerSource, Unpacker } from "../../core/image/image.ts";
+import type { Image, ImageStore, LayerSource } from "../../core/image/image.ts";
+import type { LayerMaker } from "../../core/image/unpack/unpacker.ts";
 import type { ContainerContext } from "../containers/context.ts";
 import { mergeImageConfig } from "../containers/create/merge.ts";
 import { emitContainer } from "../containers/events.ts";
@@ -19,7 +20,7 @@ import { engineMade } from "./changes.ts";
 export interface CommitDeps {
   readonly content: ContentStore;
   readonly images: ImageStore;
-  readonly unpacker: Unpacker;
+  readonly unpacker: LayerMaker;
 }
 
 export interface CommitOptions {
@@ -49,9 +50,10 @@ export async function commitContainer(
   using lease = deps.content.lease();
   const below = base ? await layersOf(deps, base) : [];
   for (const { descriptor } of below) lease.add(descriptor.digest);
-  const layer = await frozen(context, record, options.pause, () => writeLayer(context, files, deps, record));
-  lease.add(layer.descriptor.digest);
-  await deps.unpacker.unpack(layer, base?.chainId, {});
+  const layer = await writeLayer(
+    { context, files, deps, record, pause: options.pause, lease },
+    base?.chainId,
+  );
   const created = formatRfc3339Nano(BigInt(Math.trunc(context.clock.now())) * 1_000_000n);
   const author = options.author ? { author: options.author } : {};
   const comment = options.comment ? { comment: options.comment } : {};
@@ -121,17 +123,32 @@ async function frozen<T>(
   });
 }
 
-async function writeLayer(
-  context: ContainerContext,
-  files: FilesClient,
-  deps: CommitDeps,
-  record: ContainerRecord,
-): Promise<LayerSource> {
+interface LayerWork {
+  readonly context: ContainerContext;
+  readonly files: FilesClient;
+  readonly deps: CommitDeps;
+  readonly record: ContainerRecord;
+  readonly pause: boolean;
+  readonly lease: Lease;
+}
+
+/** The layer as a blob and as a snapshot, in one pass over the files; only that pass is what the container is frozen for. */
+async function writeLayer(work: LayerWork, parent: ChainId | undefined): Promise<LayerSource> {
+  const { context, files, deps, record, lease } = work;
   await using ingest = await deps.content.ingest(`commit-${randomId()}`);
+  let blob: BlobInfo | undefined;
   try {
-    const layout = context.snapshots.layout(record.id);
-    const diffId = await files.layer(layout, engineMade, (chunk) => ingest.write(chunk));
-    return { descriptor: layerDescriptor(await ingest.commit(), "gzip"), diffId: diffId as DiffId };
+    const diffId = await deps.unpacker.make(parent, async (target) => {
+      const made = await frozen(context, record, work.pause, () => {
+        const layout = context.snapshots.layout(record.id);
+        return files.layer(layout, engineMade, target, (chunk) => ingest.write(chunk));
+      });
+      blob = await ingest.commit();
+      lease.add(blob.digest);
+      return made;
+    });
+    if (!blob) throw internal("a layer was made without its blob");
+    return { descriptor: layerDescriptor(blob, "gzip"), diffId };
   } catch (error) {
     await ingest.abort();
     throw error;

@@ -27,8 +27,23 @@ export interface UnpackOptions {
 /** Keys of snapshots being filled; those found at start belong to a daemon that died. */
 const keyPrefix = "unpack-";
 
+/** Takes in a layer that its maker writes itself, instead of unpacking it from a blob. */
+export interface LayerMaker {
+  /**
+   * Prepares a snapshot on `parent`, has `write` put the layer's files into it and commits it under the chain id that the returned
+   * diffID gives. The layer is kept from the garbage collection until an image names it. When `write` fails nothing is left.
+   */
+  make(parent: ChainId | undefined, write: (target: LayerTarget) => Promise<MadeLayer>): Promise<DiffId>;
+}
+
+export interface MadeLayer {
+  readonly diffId: DiffId;
+  /** Bytes of the layer's regular files. */
+  readonly size: number;
+}
+
 /** Unpacks each layer in a process of its own, which may use all the memory and time it needs without holding us up. */
-export class ProcessUnpacker implements Unpacker {
+export class ProcessUnpacker implements Unpacker, LayerMaker {
   readonly #deps: UnpackerDeps;
   readonly #locks = new KeyedMutex();
 
@@ -72,13 +87,20 @@ export class ProcessUnpacker implements Unpacker {
     parent: ChainId | undefined,
     options: UnpackOptions,
   ): Promise<DiffId> {
-    const { content, snapshots, layers } = this.#deps;
     options.signal?.throwIfAborted();
-    const blob = content.path(descriptor.digest);
+    const blob = this.#deps.content.path(descriptor.digest);
+    return await this.make(parent, (target) => this.#run({ blob, target, diffId }, descriptor.size, options));
+  }
+
+  async make(
+    parent: ChainId | undefined,
+    write: (target: LayerTarget) => Promise<MadeLayer>,
+  ): Promise<DiffId> {
+    const { snapshots, layers } = this.#deps;
     const key = `${keyPrefix}${randomId().slice(0, 16)}`;
     await snapshots.prepare(key, parent);
     try {
-      const done = await this.#run({ blob, target: this.#target(key), diffId }, descriptor.size, options);
+      const done = await write(this.#target(key));
       const name = chainId(parent, done.diffId);
       layers.pin(name);
       await this.#commit(name, key);
