@@ -70,11 +70,10 @@ type RawChange = Omit<Exclude<Change, { kind: "deleted" }>, "quiet"> | Extract<C
 function* overlayChanges(upper: string, lowers: readonly string[]): Generator<RawChange, void, undefined> {
   using below = new LowerView(lowers);
   const root = openat(AT_FDCWD, upper, O.PATH | O.DIRECTORY);
-  /** Directories of the upper one that nothing shines through: opaque ones, and new ones where nothing was. */
+  /** Directories of the upper one that nothing shines through: opaque ones, new ones where nothing was, and those in them. */
   const own = new Set<string>();
   /** New directories: nothing below them was there before, so that need not be looked for. */
   const fresh = new Set<string>();
-  const insideOwn = (path: string) => own.size > 0 && ancestors(path).some((above) => own.has(above));
   try {
     yield {
       kind: "changed",
@@ -84,8 +83,8 @@ function* overlayChanges(upper: string, lowers: readonly string[]): Generator<Ra
       opaque: false,
     };
     for (const { dir, name, path, stat } of walkTree(root)) {
-      const hidden = insideOwn(path);
       const parent = path.slice(0, Math.max(path.lastIndexOf("/"), 0));
+      const hidden = own.has(parent);
       const once = below.empty || fresh.has(parent) ? undefined : below.stat(path.split("/"));
       const before = hidden ? undefined : once;
       if (isWhiteout(stat)) {
