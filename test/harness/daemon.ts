@@ -67,22 +67,31 @@ export class TestDaemon {
   readonly socket: string;
   readonly host: string;
   readonly #flags: readonly string[];
+  readonly #launcher: readonly string[];
   #child: Bun.Subprocess<"ignore", "pipe", "pipe"> | undefined;
   #log = "";
   #baselineFds = 0;
 
-  private constructor(root: string, flags: readonly string[]) {
+  private constructor(root: string, flags: readonly string[], launcher: readonly string[]) {
     this.root = root;
     this.socket = join(root, "tug.sock");
     this.host = `unix://${this.socket}`;
     this.#flags = flags;
+    this.#launcher = launcher;
   }
 
   /** Starts one with a busybox image in it, unless told otherwise. */
   static async start(
-    options: { readonly flags?: readonly string[]; readonly busybox?: boolean; readonly root?: string } = {},
+    options: {
+      readonly flags?: readonly string[];
+      readonly busybox?: boolean;
+      readonly root?: string;
+      /** A command that ends in executing its arguments, which start the daemon. */
+      readonly launcher?: readonly string[];
+    } = {},
   ): Promise<TestDaemon> {
-    const daemon = new TestDaemon(options.root ?? mkdtempSync("/tmp/tug-e2e-"), options.flags ?? []);
+    const root = options.root ?? mkdtempSync("/tmp/tug-e2e-");
+    const daemon = new TestDaemon(root, options.flags ?? [], options.launcher ?? []);
     try {
       await daemon.up();
       if (options.busybox !== false) await daemon.importBusybox();
@@ -125,6 +134,7 @@ export class TestDaemon {
     if (!existsSync(configFile)) writeFileSync(configFile, "{}");
     const child = Bun.spawn(
       [
+        ...this.#launcher,
         tugBinary,
         "daemon",
         "--data-root",

@@ -2,10 +2,9 @@
  * Programs of a few machine instructions, for system calls that no tool of the test image makes: a one-segment static ELF
  * around the code.
  */
-export function elf(bits: 32 | 64, hex: string): Uint8Array {
+export function elf(bits: 32 | 64, hex: string, base = 0x400000): Uint8Array {
   const code = Buffer.from(hex.replaceAll(/\s/g, ""), "hex");
   const [header, segment] = bits === 32 ? [52, 32] : [64, 56];
-  const base = 0x400000;
   const start = header + segment;
   const file = Buffer.alloc(start + code.length);
   file.set([0x7f, 0x45, 0x4c, 0x46, bits / 32, 1, 1]);
