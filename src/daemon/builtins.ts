@@ -21,7 +21,7 @@ import { openVfs } from "../core/snapshot/drivers/vfs/vfs.ts";
 import { overlayProblem } from "../core/snapshot/probe.ts";
 import type { Snapshotter } from "../core/snapshot/snapshotter.ts";
 import { LocalVolumeDriver } from "../core/volume/drivers/local/local.ts";
-import type { VolumeDriver } from "../core/volume/volume.ts";
+import type { VolumeDriver, VolumeStore } from "../core/volume/volume.ts";
 import { findProgram } from "./find-program.ts";
 
 /**
@@ -46,9 +46,12 @@ export function logDrivers(deps: {
 export function volumeDrivers(deps: {
   readonly dataRoot: string;
   readonly lookup: (host: string) => Promise<string>;
-}): { readonly drivers: ReadonlyMap<string, VolumeDriver>; readonly recover: () => Promise<void> } {
+}): {
+  readonly drivers: ReadonlyMap<string, VolumeDriver>;
+  readonly recover: (store: VolumeStore) => Promise<void>;
+} {
   const local = new LocalVolumeDriver(deps);
-  return { drivers: new Map([[local.name, local]]), recover: () => local.recover() };
+  return { drivers: new Map([[local.name, local]]), recover: (store) => local.recover(store) };
 }
 
 /** The snapshotter of `--storage-driver`, else the best this host has for the data root. */

@@ -212,9 +212,10 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     },
     recover: async () => {
       await images.recover();
-      await local.recover();
       await exec.recover();
       const { startWanted } = await recoverContainers(context);
+      // After the containers: what they hold is in use.
+      await local.recover(volumes);
       return startWanted;
     },
     announce: (action, attributes) =>

@@ -67,8 +67,8 @@ export class SqliteVolumeStore implements VolumeStore {
   }
 
   async create(wanted: NewVolume): Promise<Volume> {
-    const anonymous = wanted.name === "";
-    const name = anonymous ? randomId() : wanted.name;
+    const anonymous = wanted.anonymous ?? wanted.name === "";
+    const name = wanted.name || randomId();
     const driverName = wanted.driver === undefined || wanted.driver === "" ? "local" : wanted.driver;
     return await this.#locks.run(name, async () => {
       const known = this.get(name);

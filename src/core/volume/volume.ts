@@ -29,6 +29,8 @@ export interface Volume {
 export interface NewVolume {
   /** Empty: a random 64-digit name, and anonymous. */
   readonly name: string;
+  /** The name was made up, too. */
+  readonly anonymous?: boolean;
   readonly driver?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly options?: Readonly<Record<string, string>>;

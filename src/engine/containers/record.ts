@@ -70,6 +70,8 @@ export interface ContainerStateRecord {
   /** Network name -> live endpoint. */
   readonly endpoints: Readonly<Record<string, Endpoint>>;
   readonly health: HealthRecord | undefined;
+  /** Of one that is being removed: its anonymous volumes go too. */
+  readonly removeVolumes?: boolean;
 }
 
 export interface HealthRecord {

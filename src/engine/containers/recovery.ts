@@ -6,6 +6,7 @@ import { removeDirectory } from "../../base/sys/remove-tree.ts";
 import type { Sandbox } from "../../core/network/network.ts";
 import { restartsAtBoot } from "../restart/policy.ts";
 import type { ContainerContext } from "./context.ts";
+import { newVolumesOf } from "./create/new-volumes.ts";
 import { letGo, settleExit } from "./lifecycle/exit.ts";
 import { removeContainer } from "./lifecycle/remove.ts";
 import { openLog } from "./log-handle.ts";
@@ -72,7 +73,8 @@ async function repairStopped(
   const { store } = context;
   const { id } = record;
   if (record.state.status === "removing" || record.state.status === "dead") {
-    await removeContainer(context, record, { volumes: record.definition.host.AutoRemove ?? false });
+    const volumes = record.state.removeVolumes ?? record.definition.host.AutoRemove ?? false;
+    await removeContainer(context, record, { volumes });
     return;
   }
   // A start that the crash interrupted may have left a task that nobody asked to keep.
@@ -138,6 +140,11 @@ async function removeOrphans(context: ContainerContext): Promise<void> {
     for (const name of ["shm", "secrets"]) unmountIfMounted(join(paths.task(id).state, name));
     const images = join(paths.dir(id), "images");
     for (const one of await readdir(images).catch(() => [])) unmountIfMounted(join(images, one));
+    for (const volume of newVolumesOf(paths.dir(id))) {
+      context.volumes.release(volume, id);
+      if (context.volumes.references(volume).length === 0)
+        await context.volumes.remove(volume, { force: true });
+    }
     await removeDirectory(paths.dir(id));
     await removeDirectory(paths.task(id).state);
   }

@@ -32,6 +32,7 @@ import { normalizeHost } from "./host-defaults.ts";
 import { resolveLinks } from "./links.ts";
 import { mergeImageConfig } from "./merge.ts";
 import { planMounts } from "./mount-plan.ts";
+import { noteNewVolumes } from "./new-volumes.ts";
 import { prepareRoot } from "./prepare-root.ts";
 import { checkStorageOptions } from "./storage-options.ts";
 import { validateConfig, validateHost } from "./validate.ts";
@@ -253,6 +254,10 @@ async function makeVolumes(
   undo: AsyncDisposableStack,
 ): Promise<readonly MountRecord[]> {
   const done: MountRecord[] = [];
+  const ownVolumes = mounts.flatMap((mount) =>
+    mount.type === "volume" && mount.anonymous && !context.volumes.get(mount.name) ? [mount.name] : [],
+  );
+  noteNewVolumes(context.paths.dir(id), ownVolumes);
   for (const mount of mounts) {
     if (mount.type !== "volume") {
       done.push(mount);
@@ -262,7 +267,8 @@ async function makeVolumes(
     const volume =
       existing ??
       (await context.volumes.create({
-        name: mount.anonymous ? "" : mount.name,
+        name: mount.name,
+        anonymous: mount.anonymous,
         driver: mount.driver,
         labels: mount.labels,
         options: mount.options,

@@ -54,7 +54,7 @@ export async function removeContainer(
   const { id } = record;
   const live = context.live.of(id);
   live.restart?.abort();
-  context.store.setState(id, { status: "removing" });
+  context.store.setState(id, { status: "removing", removeVolumes: options.volumes });
   const dirs = context.paths.task(id);
   try {
     await context.runtime.delete(id, { force: true });

@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { conflict, internal, invalid } from "../../../../base/lib/errors.ts";
 import type { Log } from "../../../../base/lib/log.ts";
+import { bootId } from "../../../../base/sys/boot-id.ts";
 import {
   type CgroupHierarchy,
   type CgroupPaths,
@@ -66,7 +67,7 @@ const SIGKILL = 9;
 class ConmonRuntime implements TaskRuntime, AsyncDisposable {
   readonly name: string;
   readonly #deps: TaskRuntimeDeps;
-  readonly #boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  readonly #boot = bootId();
   readonly #tasks: TaskTable;
   readonly #moves: CgroupMoves;
 

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readMountInfo } from "../../../../base/sys/mountinfo.ts";
 import { inTempDir } from "../../testing.ts";
+import type { Volume } from "../../volume.ts";
 import { LocalVolumeDriver } from "./local.ts";
 
 const lookup = async (host: string) =>
@@ -96,6 +97,26 @@ test("a removal that a crash cut short is ended by the next daemon", () =>
   inTempDir(async (root) => {
     const driver = open(root);
     mkdirSync(join(root, "volumes", ".removing-old", "_data"), { recursive: true });
-    await driver.recover();
-    expect(readdirSync(join(root, "volumes"))).toEqual([]);
+    for (const name of ["kept", "used", "gone"]) await driver.create(name, {});
+    rmSync(join(root, "volumes", "used"), { recursive: true });
+    rmSync(join(root, "volumes", "gone"), { recursive: true });
+    const removed: string[] = [];
+    await driver.recover({
+      list: () => ["kept", "used", "gone"].map((name) => ({ name, driver: "local" }) as Volume),
+      references: (name) => (name === "used" ? ["c1"] : []),
+      remove: async (name) => void removed.push(name),
+    });
+    expect(readdirSync(join(root, "volumes"))).toEqual(["kept"]);
+    expect(removed).toEqual(["gone"]);
+  }));
+
+test("a creation that a crash cut short is undone, but data without a record stays", () =>
+  inTempDir(async (root) => {
+    const driver = open(root);
+    await driver.create("half", {});
+    await driver.create("mounted", { type: "tmpfs", device: "tmpfs" });
+    await driver.create("full", {});
+    writeFileSync(join(driver.path("full"), "data"), "");
+    await driver.recover({ list: () => [], references: () => [], remove: async () => undefined });
+    expect(readdirSync(join(root, "volumes"))).toEqual(["full"]);
   }));

@@ -5,15 +5,17 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { internal, invalid, messageOf, TugError } from "../../../../base/lib/errors.ts";
 import { errnoOf, storageError } from "../../../../base/lib/storage-error.ts";
+import { bootId } from "../../../../base/sys/boot-id.ts";
 import { SystemError } from "../../../../base/sys/libc.ts";
 import { mountSpec, splitOptions, unmountIfMounted } from "../../../../base/sys/mount.ts";
 import { readMountInfo } from "../../../../base/sys/mountinfo.ts";
-import type { VolumeDriver } from "../../volume.ts";
+import type { VolumeDriver, VolumeStore } from "../../volume.ts";
 import { checkVolumeName } from "./name.ts";
 import { type LocalOptions, parseLocalOptions } from "./options.ts";
 
@@ -52,10 +54,20 @@ export class LocalVolumeDriver implements VolumeDriver {
     chmodSync(this.#root, 0o700);
   }
 
-  /** Ends removals that a crash cut short. */
-  async recover(): Promise<void> {
+  /**
+   * Ends what a crash cut short: removals that had got as far as the directory or the record, and creations that never came to a
+   * record. Only an empty directory is taken for such a one: data that no record names is left for the administrator to find.
+   */
+  async recover(store: Pick<VolumeStore, "list" | "references" | "remove">): Promise<void> {
+    const known = new Set(store.list().flatMap((one) => (one.driver === this.name ? [one.name] : [])));
     for (const entry of readdirSync(this.#root)) {
-      if (entry.startsWith(removing)) await rm(join(this.#root, entry));
+      const path = join(this.#root, entry);
+      if (entry.startsWith(removing)) await rm(path);
+      else if (!known.has(entry) && isHalfMade(path)) await rm(path);
+    }
+    for (const name of known) {
+      if (existsSync(join(this.#root, name)) || store.references(name).length > 0) continue;
+      await store.remove(name, { force: true });
     }
   }
 
@@ -68,7 +80,7 @@ export class LocalVolumeDriver implements VolumeDriver {
       mkdirSync(join(directory, "_data"), { recursive: true });
       chmodSync(directory, 0o700);
       chmodSync(join(directory, "_data"), 0o755);
-      if (mounted) writeJson(join(directory, "opts.json"), { options } satisfies OptionsFile);
+      if (mounted) writeJson(join(directory, optionsFile), { options } satisfies OptionsFile);
     } catch (error) {
       throw storageError(error, "error while creating volume", directory);
     }
@@ -141,23 +153,32 @@ export class LocalVolumeDriver implements VolumeDriver {
   }
 
   #options(name: string): LocalOptions | undefined {
-    const file = readJson<OptionsFile>(join(this.#root, name, "opts.json"));
+    const file = readJson<OptionsFile>(join(this.#root, name, optionsFile));
     return file ? parseLocalOptions(file.options) : undefined;
   }
 
   #holders(name: string): readonly string[] {
-    const file = readJson<HoldersFile>(join(this.#root, name, "holders.json"));
+    const file = readJson<HoldersFile>(join(this.#root, name, holdersFile));
     return file && file.boot === bootId() ? file.holders : [];
   }
 
   #setHolders(name: string, holders: readonly string[]): void {
-    const file = join(this.#root, name, "holders.json");
+    const file = join(this.#root, name, holdersFile);
     writeJson(file, { boot: bootId(), holders } satisfies HoldersFile);
   }
 }
 
+/** A volume's directory that nobody has put anything into. */
+function isHalfMade(path: string): boolean {
+  if (!statSync(path).isDirectory()) return false;
+  const names = readdirSync(path).filter((name) => !ownFiles.has(name));
+  return names.length === 0 || (names.join() === "_data" && readdirSync(join(path, "_data")).length === 0);
+}
+
 /** No volume's name begins with a dot. */
 const removing = ".removing-";
+const [optionsFile, holdersFile] = ["opts.json", "holders.json"];
+const ownFiles: ReadonlySet<string> = new Set([optionsFile, holdersFile]);
 
 /** rm(1) walks with *at calls, stays on one file system, and keeps a large removal out of the daemon's loop. */
 async function rm(path: string): Promise<void> {
@@ -169,10 +190,6 @@ async function rm(path: string): Promise<void> {
   });
   const [text, code] = await Promise.all([new Response(child.stderr).text(), child.exited]);
   if (code !== 0) throw internal(text.trim() || `rm exited with ${code}`);
-}
-
-function bootId(): string {
-  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 }
 
 function isMountpoint(path: string): boolean {
