@@ -20,7 +20,7 @@ import type {
 import { fetchDigest, fetchNamed } from "./documents.ts";
 import { login } from "./login.ts";
 import { systemNames } from "./names.ts";
-import { pushBlob, pushDocument } from "./push.ts";
+import { offerBlob, pushBlob, pushDocument } from "./push.ts";
 import type { RegistryConfig } from "./registry-config.ts";
 import { pullError } from "./registry-error.ts";
 import { resolveImage } from "./resolve.ts";
@@ -114,6 +114,14 @@ export class HttpRegistryClient implements RegistryClient, Pusher {
     options: PushOptions,
   ): Promise<"exists" | "mounted" | "uploaded"> {
     return await pushBlob(this.#parts, ref, blob, credentialsOf(options.auth), options);
+  }
+
+  async offer(
+    ref: Reference,
+    blob: Descriptor,
+    options: PushOptions,
+  ): Promise<"exists" | "mounted" | undefined> {
+    return await offerBlob(this.#parts, ref, blob, credentialsOf(options.auth), options);
   }
 
   async pushManifest(

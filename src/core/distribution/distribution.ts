@@ -40,6 +40,8 @@ export interface RegistryClient {
 export interface Pusher {
   /** Makes `blob` (which is in content) exist in the repository: by finding it there, mounting it, or sending it. */
   push(ref: Reference, blob: Descriptor, options: PushOptions): Promise<"exists" | "mounted" | "uploaded">;
+  /** The same without sending it, for a blob that may not be in content: undefined when the repository still lacks it. */
+  offer(ref: Reference, blob: Descriptor, options: PushOptions): Promise<"exists" | "mounted" | undefined>;
   /** Puts a manifest or index under the reference's tag, or under its digest when it has no tag. */
   pushManifest(
     ref: Reference,

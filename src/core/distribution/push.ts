@@ -56,6 +56,30 @@ export async function pushBlob(
   }
 }
 
+/** Finds a blob in a repository or mounts it from another; an upload that a registry opens instead is given up. */
+export async function offerBlob(
+  deps: Deps,
+  ref: Reference,
+  blob: Descriptor,
+  credentials: Credentials,
+  options: PushOptions,
+): Promise<"exists" | "mounted" | undefined> {
+  const { signal } = options;
+  try {
+    return await deps.connections.use(ref, credentials, { push: true, signal }, async (session) => {
+      if (await blobExists(session, ref, blob, signal)) return "exists";
+      if ((options.mountFrom ?? []).length === 0) return undefined;
+      const begun = await begin(session, ref, blob, options);
+      if (begun === "mounted") return begun;
+      await begun.cancel(session, signal);
+      return undefined;
+    });
+  } catch (error) {
+    if (signal?.aborted) throw cancelled(signal);
+    throw pushError(error);
+  }
+}
+
 /** Puts a manifest or index under the reference's tag, or its digest. */
 export async function pushDocument(
   deps: Deps,

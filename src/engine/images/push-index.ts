@@ -1,4 +1,4 @@
-import { isCode, notFound, TugError } from "../../base/lib/errors.ts";
+import { notFound, TugError } from "../../base/lib/errors.ts";
 import { Semaphore } from "../../base/lib/semaphore.ts";
 import { parseReference, type Reference } from "../../base/spec/docker/reference.ts";
 import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
@@ -100,25 +100,20 @@ async function pushBlob(deps: ImageServiceDeps, blob: Descriptor, push: Document
   const mountFrom = sources.filter((source) => source.domain === ref.domain && source.path !== ref.path);
   const onProgress = (current: number, total: number) => show(blob, "Pushing", { current, total });
   using lease = deps.content.lease([blob.digest]);
-  const attempt = () => deps.pusher.push(ref, blob, { ...remote, onProgress, mountFrom });
-  let outcome: "exists" | "mounted" | "uploaded";
-  if (deps.content.stat(blob.digest)) {
-    outcome = await attempt();
-  } else {
+  let outcome: "exists" | "mounted" | "uploaded" | undefined;
+  if (!deps.content.stat(blob.digest)) {
     // The registry may have it, or take it from a repository of its own; else it is brought here first.
-    try {
-      outcome = await attempt();
-    } catch (error) {
-      if (!isCode(error, "not-found") || deps.content.stat(blob.digest)) throw error;
-      const fetched = {
-        onProgress: (current: number, total: number) => show(blob, "Downloading", { current, total }),
-      };
+    outcome = await deps.pusher.offer(ref, blob, { ...remote, mountFrom });
+    const shown = {
+      onProgress: (current: number, total: number) => show(blob, "Downloading", { current, total }),
+    };
+    if (!outcome) {
       await fromSource(push, blob, (source, options) =>
-        deps.registry.fetch(source, blob, { ...options, ...fetched, lease }),
+        deps.registry.fetch(source, blob, { ...options, ...shown, lease }),
       );
-      outcome = await attempt();
     }
   }
+  outcome ??= await deps.pusher.push(ref, blob, { ...remote, onProgress, mountFrom });
   const mounted = `Mounted from ${mountFrom[0]?.path ?? ref.path}`;
   show(blob, { exists: "Layer already exists", mounted, uploaded: "Pushed" }[outcome]);
 }
