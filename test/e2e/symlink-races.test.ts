@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { TestDaemon } from "../harness/daemon.ts";
+import { flip } from "../harness/flip.ts";
 
 /**
  * A container (here: somebody who can write to its volume, and a process inside it) swaps a directory for a link to "/"
@@ -28,26 +29,8 @@ afterAll(async () => {
   await daemon.close();
 });
 
-const rounds = 100;
-const flipper = `
-  import { AT_FDCWD, RENAME_EXCHANGE, renameat } from ${JSON.stringify(join(import.meta.dir, "../../src/base/sys/at.ts"))};
-  const [a = "", b = ""] = process.argv.slice(1);
-  process.stdout.write("on");
-  for (;;) for (let i = 0; i < 1000; i++) renameat(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
-`;
-
-/** Swaps two names until disposed. */
-async function flip(a: string, b: string): Promise<AsyncDisposable> {
-  const child = Bun.spawn([process.execPath, "-e", flipper, a, b], { stdout: "pipe", stderr: "inherit" });
-  await child.stdout.getReader().read();
-  return {
-    [Symbol.asyncDispose]: async () => {
-      child.kill("SIGKILL");
-      await child.exited;
-    },
-  };
-}
-
+/** Copies of each test; TUG_RACE_ROUNDS=10000 looks harder. */
+const rounds = Number(process.env["TUG_RACE_ROUNDS"] ?? 100);
 function tarWith(name: string, text: string): Uint8Array<ArrayBuffer> {
   const dir = mkdtempSync("/tmp/tug-e2e-tar-");
   writeFileSync(join(dir, name), text);

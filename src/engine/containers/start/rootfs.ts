@@ -1,15 +1,18 @@
-import { statSync } from "node:fs";
-import { mkdir, rmdir } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdir, rm, rmdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { invalid, notFound, TugError } from "../../../base/lib/errors.ts";
+import { AT_FDCWD, closeFd, O, openat } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
+import { bindDescriptor } from "../../../base/sys/mount-tree.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
+import { lstatat } from "../../../base/sys/stat.ts";
 import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitVolume } from "../events.ts";
 import type { ContainerRecord, MountRecord } from "../record.ts";
-import { makeMountpoint, mapVolume, mountMapped, remapOf } from "./remap.ts";
+import { giveTo, makeMountpoint, mapVolume, mountMapped, remapOf } from "./remap.ts";
 import { secretsPath } from "./secrets.ts";
 import { sharedMemoryPath } from "./shared-memory.ts";
 
@@ -81,10 +84,10 @@ async function prepareSource(
       const path = await context.volumes.mount(mount.name, record.id);
       undo.defer(() => context.volumes.unmount(mount.name, record.id));
       emitVolume(context, record, mount, "mount");
-      if (!remap) return subpathOf(path, mount.subpath);
+      if (!remap) return await subpathOf(context, record, mount, path, undo);
       const mapped = mountpoint(context, record, mount);
       undo.defer(() => void unmountIfMounted(mapped));
-      return subpathOf(mapVolume(remap, path, mapped), mount.subpath);
+      return await subpathOf(context, record, mount, mapVolume(remap, path, mapped), undo);
     }
     case "image": {
       const target = mountpoint(context, record, mount);
@@ -94,7 +97,7 @@ async function prepareSource(
       if (remap) mountMapped(context, remap, image.chainId, target);
       else for (const part of context.snapshots.mounts(image.chainId)) mountSpec(part, target);
       undo.defer(() => void unmountIfMounted(target));
-      return subpathOf(target, mount.subpath);
+      return await subpathOf(context, record, mount, target, undo);
     }
   }
 }
@@ -120,17 +123,53 @@ async function makeBindSource(path: string): Promise<void> {
   }
 }
 
-/** A subpath is resolved inside the volume; the descriptor's real path is what gets mounted. */
-function subpathOf(root: string, subpath: string): string {
-  if (subpath === "") return root;
+/**
+ * A subpath is resolved inside the volume, once, and what was found is mounted by its descriptor in a place of the daemon's own for
+ * the runtime to take it from: one who writes to the volume may swap links on the way (CVE-2017-1002101).
+ */
+async function subpathOf(
+  context: ContainerContext,
+  record: ContainerRecord,
+  mount: MountRecord & { readonly subpath: string },
+  root: string,
+  undo: AsyncDisposableStack,
+): Promise<string> {
+  if (mount.subpath === "") return root;
+  const target = `${mountpoint(context, record, mount)}${subpathSuffix}`;
+  const remap = remapOf(context, record.definition.host);
   using dir = RootedDir.open(root);
+  const found = openSubpath(dir, root, mount.subpath);
   try {
-    dir.stat(subpath);
+    unmountIfMounted(target);
+    await rm(target, { force: true }).catch(() => rmdir(target));
+    if (lstatat(found).kind === "directory") makeMountpoint(remap, target);
+    else {
+      mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+      writeFileSync(target, "", { flag: "wx", mode: 0o600 });
+      giveTo(remap, dirname(target));
+    }
+    const place = openat(AT_FDCWD, target, O.PATH | O.NOFOLLOW);
+    try {
+      bindDescriptor(found, place, { readonly: false });
+    } finally {
+      closeFd(place);
+    }
+    undo.defer(() => void unmountIfMounted(target));
+    return target;
+  } finally {
+    closeFd(found);
+  }
+}
+
+const subpathSuffix = "-subpath";
+
+function openSubpath(dir: RootedDir, root: string, subpath: string): number {
+  try {
+    return dir.open(subpath, O.PATH);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     throw notFound(`cannot access path ${join(root, subpath)}: ${error.message}`, error);
   }
-  return join(root, subpath);
 }
 
 function toSpecMount(mount: MountRecord, source: string): SpecMount {
@@ -168,6 +207,7 @@ export async function unmountAll(context: ContainerContext, record: ContainerRec
     if (mount.type === "volume") await context.volumes.unmount(mount.name, record.id);
     if (mount.type === "image" || mount.type === "volume") {
       const target = mountpoint(context, record, mount);
+      unmountIfMounted(`${target}${subpathSuffix}`);
       unmountIfMounted(target);
       await rmdir(target).catch(() => undefined);
     }
