@@ -15,6 +15,11 @@ export function prunedImageLines(items: readonly ImageDeleteResponseItem[]): str
   );
 }
 
+/** Filters of an image prune. A `dangling` of the user's own stays beside what `--all` means: the daemon refuses a contradiction. */
+export function imagePruneFilters(filters: Filters, all: boolean): Filters {
+  return { ...filters, dangling: [...(filters["dangling"] ?? []), all ? "false" : "true"] };
+}
+
 /** The filters given and those of config.json's `pruneFilters`, which hold for every prune. */
 export async function withPruneFilters(context: Context, filters: Filters): Promise<Filters> {
   const merged: Record<string, readonly string[]> = { ...filters };

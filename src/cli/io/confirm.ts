@@ -1,9 +1,9 @@
 import type { Context } from "../context.ts";
 
-/** Asks before something is lost; only a "y" or "Y" at the start of the answer means yes. */
+/** Asks before something is lost; only "y" or "Y" and nothing else means yes, as for Docker. */
 export async function confirm(context: Context, warning: string): Promise<boolean> {
   await context.out.write(`${warning}\nAre you sure you want to continue? [y/N] `);
-  return /^[yY]/.test((await readLine(context)) ?? "");
+  return /^[yY]$/.test((await readLine(context)) ?? "");
 }
 
 /** One line of standard input without its end; undefined at end-of-file. */

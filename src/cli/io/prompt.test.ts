@@ -41,10 +41,11 @@ test("a secret ends at its line and takes backspaces", async () => {
   ).toBe("Password: \nalice s3cret next\n");
 });
 
-test("only a yes means yes", async () => {
+test("only a y means yes", async () => {
   for (const [input, yes] of [
     ["y\n", true],
-    ["Yes\n", true],
+    ["Y\n", true],
+    ["yes\n", false],
     ["n\n", false],
     ["\n", false],
     ["", false],

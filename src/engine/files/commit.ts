@@ -1,9 +1,10 @@
-import { conflict, internal, invalid, TugError } from "../../base/lib/errors.ts";
+import { conflict, invalid, TugError } from "../../base/lib/errors.ts";
 import { type ChainId, randomId } from "../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import type { ContainerConfig } from "../../base/spec/docker/api.gen.ts";
 import { applyConfigChanges } from "../../base/spec/docker/config-changes.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
+import { digestOf } from "../../base/spec/oci/digest.ts";
 import type { ImageConfig, ImageRunConfig } from "../../base/spec/oci/image.ts";
 import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
 import type { BlobInfo, ContentStore, Lease } from "../../core/content/content.ts";
@@ -59,13 +60,13 @@ export async function commitContainer(
   const comment = options.comment ? { comment: options.comment } : {};
   const { author: _author, comment: _comment, ...inherited } = base?.config ?? emptyConfig(record);
   const image = await createImage(deps, {
-    config: withLayer({ ...inherited, created, ...author, ...comment, config: runConfig }, layer.diffId, {
+    config: withLayer({ ...inherited, created, ...author, ...comment, config: runConfig }, layer?.diffId, {
       created,
       created_by: (record.definition.config.Cmd ?? []).join(" "),
       ...author,
       ...comment,
     }),
-    layers: [...below, layer],
+    layers: layer ? [...below, layer] : below,
     references: reference === undefined ? [] : [reference],
     ...(base ? { parent: base.id } : {}),
   });
@@ -132,23 +133,31 @@ interface LayerWork {
   readonly lease: Lease;
 }
 
-/** The layer as a blob and as a snapshot, in one pass over the files; only that pass is what the container is frozen for. */
-async function writeLayer(work: LayerWork, parent: ChainId | undefined): Promise<LayerSource> {
+/** The diffID of an archive without members: two blocks of zeros. */
+const nothing = digestOf(new Uint8Array(1024)) as string;
+
+/**
+ * The layer as a blob and as a snapshot, in one pass over the files; only that pass is what the container is frozen for.
+ * Undefined where nothing was changed: like Docker, the image then has its parent's layers and no empty one.
+ */
+async function writeLayer(work: LayerWork, parent: ChainId | undefined): Promise<LayerSource | undefined> {
   const { context, files, deps, record, lease } = work;
   await using ingest = await deps.content.ingest(`commit-${randomId()}`);
   let blob: BlobInfo | undefined;
   try {
-    const diffId = await deps.unpacker.make(parent, async (target) => {
-      const made = await frozen(context, record, work.pause, () => {
+    const made = await deps.unpacker.make(parent, async (target) => {
+      const layer = await frozen(context, record, work.pause, () => {
         const layout = context.snapshots.layout(record.id);
         return files.layer(layout, engineMade, target, (chunk) => ingest.write(chunk));
       });
+      if (layer.diffId === nothing) return undefined;
       blob = await ingest.commit();
       lease.add(blob.digest);
-      return made;
+      return layer;
     });
-    if (!blob) throw internal("a layer was made without its blob");
-    return { descriptor: layerDescriptor(blob, "gzip"), diffId };
+    if (made && blob) return { descriptor: layerDescriptor(blob, "gzip"), diffId: made.diffId };
+    await ingest.abort();
+    return undefined;
   } catch (error) {
     await ingest.abort();
     throw error;

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { notFound } from "../../base/lib/errors.ts";
 import { type ContainerId, randomId } from "../../base/lib/ids.ts";
 import { errnoOf } from "../../base/lib/storage-error.ts";
+import type { TugHostConfig } from "../../base/spec/docker/extensions.ts";
 import { inOtherUserNamespace } from "../../base/sys/idmap.ts";
 import { processStat } from "../../base/sys/pidfd.ts";
 import { ViewEnded } from "../../core/files/client.ts";
@@ -10,6 +11,7 @@ import type { ContainerContext } from "../containers/context.ts";
 import { parseNetworkMode } from "../containers/network-mode.ts";
 import { type ContainerRecord, isAlive } from "../containers/record.ts";
 import { networkFiles } from "../containers/start/network-files.ts";
+import { secretsPath } from "../containers/start/secrets.ts";
 
 /**
  * What `cp` looks at: of a running container what its processes see, of any other its layers with its volumes in place.
@@ -21,7 +23,7 @@ export async function cpView(
   purpose: "read" | "write",
   undo: AsyncDisposableStack,
 ): Promise<FilesView> {
-  if (isAlive(record)) return runningView(record);
+  if (isAlive(record)) return runningView(context, record);
   return {
     kind: "stopped",
     scratch: context.paths.dir(record.id),
@@ -30,13 +32,16 @@ export async function cpView(
   };
 }
 
-function runningView(record: ContainerRecord): FilesView {
+function runningView(context: ContainerContext, record: ContainerRecord): FilesView {
   const { pid } = record.state;
   const startTime = processStat(pid)?.startTime;
   if (startTime === undefined) throw new ViewEnded(`process ${pid} is gone`);
   const { mounts, host } = record.definition;
   const entered = [...mounts.map((mount) => mount.target), ...Object.keys(host.Tmpfs ?? {})];
-  return { kind: "running", pid, startTime, entered, userOf: userOf(pid) };
+  // Only what runs in the container reads its secrets: copies would lie about in plain, as Docker's would of a swarm's.
+  const { Secrets: secrets = [] } = host as TugHostConfig;
+  const hidden = secrets.length > 0 ? { hidden: secretsPath(context, record) } : {};
+  return { kind: "running", pid, startTime, entered, ...hidden, userOf: userOf(pid) };
 }
 
 /** The process itself where it has a user namespace of its own. */

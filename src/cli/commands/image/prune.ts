@@ -2,7 +2,7 @@ import { pruneImages } from "../../../client/images/prune.ts";
 import { defineCommand, noArgs } from "../../command.ts";
 import { filter } from "../../flags/filter.ts";
 import { bool } from "../../flags/flag.ts";
-import { prunedImageLines, pruneReport, withPruneFilters } from "../../format/prune.ts";
+import { imagePruneFilters, prunedImageLines, pruneReport, withPruneFilters } from "../../format/prune.ts";
 import { confirm } from "../../io/confirm.ts";
 
 export const command = defineCommand({
@@ -19,10 +19,7 @@ export const command = defineCommand({
       : "WARNING! This will remove all dangling images.";
     if (!values.force && !(await confirm(context, warning))) return 0;
     const client = await context.client();
-    const filters = {
-      ...(await withPruneFilters(context, values.filter)),
-      dangling: [values.all ? "false" : "true"],
-    };
+    const filters = imagePruneFilters(await withPruneFilters(context, values.filter), values.all);
     const pruned = await pruneImages(client, filters);
     await context.out.write(
       pruneReport("Deleted Images", prunedImageLines(pruned.ImagesDeleted ?? []), pruned.SpaceReclaimed),

@@ -8,7 +8,7 @@ import { defineCommand, noArgs } from "../../command.ts";
 import type { Context } from "../../context.ts";
 import { filter } from "../../flags/filter.ts";
 import { bool } from "../../flags/flag.ts";
-import { prunedImageLines, withPruneFilters } from "../../format/prune.ts";
+import { imagePruneFilters, prunedImageLines, withPruneFilters } from "../../format/prune.ts";
 import { humanSize } from "../../format/units.ts";
 import { confirm } from "../../io/confirm.ts";
 
@@ -46,7 +46,7 @@ export const command = defineCommand({
       reclaimed += volumes.SpaceReclaimed;
       await report(context, "Deleted Volumes", volumes.VolumesDeleted ?? []);
     }
-    const images = await pruneImages(client, { ...filters, dangling: [values.all ? "false" : "true"] });
+    const images = await pruneImages(client, imagePruneFilters(filters, values.all));
     reclaimed += images.SpaceReclaimed;
     await report(context, "Deleted Images", prunedImageLines(images.ImagesDeleted ?? []));
     try {
@@ -77,8 +77,9 @@ function warning(
     all ? "all images without at least one container associated to them" : "all dangling images",
     all ? "all build cache" : "unused build cache",
   ];
-  const sorted = Object.entries(filters ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-  const conditions = sorted.flatMap(([key, values]) => values.map((value) => `  - ${key}=${value}`));
+  const conditions = Object.entries(filters ?? {})
+    .flatMap(([key, values]) => values.map((value) => `  - ${key}=${value}`))
+    .sort();
   const tail =
     conditions.length > 0 ? `\n  Items to be pruned will be filtered with:\n${conditions.join("\n")}\n` : "";
   return `WARNING! This will remove:\n${lines.map((line) => `  - ${line}`).join("\n")}\n${tail}`;

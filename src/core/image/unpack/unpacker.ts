@@ -31,9 +31,13 @@ const keyPrefix = "unpack-";
 export interface LayerMaker {
   /**
    * Prepares a snapshot on `parent`, has `write` put the layer's files into it and commits it under the chain id that the returned
-   * diffID gives. The layer is kept from the garbage collection until an image names it. When `write` fails nothing is left.
+   * diffID gives. The layer is kept from the garbage collection until an image names it. When `write` fails, or makes no layer
+   * (undefined), nothing is left.
    */
-  make(parent: ChainId | undefined, write: (target: LayerTarget) => Promise<MadeLayer>): Promise<DiffId>;
+  make<Made extends MadeLayer | undefined>(
+    parent: ChainId | undefined,
+    write: (target: LayerTarget) => Promise<Made>,
+  ): Promise<Made>;
 }
 
 export interface MadeLayer {
@@ -89,23 +93,28 @@ export class ProcessUnpacker implements Unpacker, LayerMaker {
   ): Promise<DiffId> {
     options.signal?.throwIfAborted();
     const blob = this.#deps.content.path(descriptor.digest);
-    return await this.make(parent, (target) => this.#run({ blob, target, diffId }, descriptor.size, options));
+    const write = (target: LayerTarget) => this.#run({ blob, target, diffId }, descriptor.size, options);
+    return (await this.make(parent, write)).diffId;
   }
 
-  async make(
+  async make<Made extends MadeLayer | undefined>(
     parent: ChainId | undefined,
-    write: (target: LayerTarget) => Promise<MadeLayer>,
-  ): Promise<DiffId> {
+    write: (target: LayerTarget) => Promise<Made>,
+  ): Promise<Made> {
     const { snapshots, layers } = this.#deps;
     const key = `${keyPrefix}${randomId().slice(0, 16)}`;
     await snapshots.prepare(key, parent);
     try {
       const done = await write(this.#target(key));
+      if (!done) {
+        await snapshots.remove(key);
+        return done;
+      }
       const name = chainId(parent, done.diffId);
       layers.pin(name);
       await this.#commit(name, key);
       layers.add(name, done.diffId, done.size);
-      return done.diffId;
+      return done;
     } catch (error) {
       // What cannot be removed now goes at the next start; the failure itself is what matters.
       await snapshots.remove(key).catch(() => undefined);
