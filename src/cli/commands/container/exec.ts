@@ -1,3 +1,4 @@
+import { isCode, messageOf, TugError } from "../../../base/lib/errors.ts";
 import { createExec, type ExecSpec } from "../../../client/exec/create.ts";
 import { inspectExec } from "../../../client/exec/inspect.ts";
 import { resizeExec } from "../../../client/exec/resize.ts";
@@ -65,6 +66,12 @@ export const command = defineCommand({
       detachKeys: detachKeys ?? "",
     });
     if (end === "detached") return 0;
-    return (await inspectExec(client, id)).ExitCode ?? 0;
+    try {
+      return (await inspectExec(client, id)).ExitCode ?? 0;
+    } catch (error) {
+      // The daemon went while the command ran: Docker's clients end with this code.
+      if (!isCode(error, "unavailable")) throw error;
+      throw new TugError("unavailable", messageOf(error), { cause: error, detail: { exitCode: 255 } });
+    }
   },
 });

@@ -1,0 +1,89 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { eventually, run, TestDaemon, tugBinary } from "../harness/daemon.ts";
+
+let daemon: TestDaemon;
+beforeAll(async () => {
+  daemon = await TestDaemon.start();
+}, 30_000);
+afterEach(() => daemon.assertClean(), 60_000);
+afterAll(() => daemon.close(), 60_000);
+
+/** Commands that are under way when the daemon goes, and the exit codes of the docker CLI against dockerd. */
+const clients: readonly (readonly [code: number, ...args: string[]])[] = [
+  [1, "logs", "-f", "talker"],
+  [1, "attach", "--no-stdin", "talker"],
+  [1, "attach", "reader"],
+  [1, "wait", "talker"],
+  [1, "events", "--since", "1"],
+  [1, "stop", "-t", "1000", "deaf"],
+  [255, "exec", "talker", "sh", "-c", "echo begun; sleep 1000"],
+  [255, "exec", "-i", "reader", "sh", "-c", "echo begun; sleep 1000"],
+  [125, "run", "--name", "front", "busybox", "sh", "-c", "echo begun; sleep 1000"],
+  [125, "run", "-i", "--rm", "busybox", "sh", "-c", "echo begun; sleep 1000"],
+];
+
+const killed = "died of SIGKILL";
+const stopped = "was stopped";
+const dockers = ["/usr/local/bin/docker", "/usr/bin/docker"].filter((path) => existsSync(path)).slice(0, 1);
+if (dockers.length === 0) console.warn("the docker CLI is not installed: its part of the tests is left out");
+
+for (const [cli, way] of [
+  [tugBinary, killed],
+  [tugBinary, stopped],
+  ...dockers.map((path) => [path, killed] as const),
+] as const) {
+  test(`every client of ${cli === tugBinary ? "tug" : "docker"} that is connected ends with Docker's code when the daemon ${way}; containers go on`, async () => {
+    const name = "talker";
+    await daemon.ok([
+      "run",
+      "-d",
+      "--name",
+      name,
+      "busybox",
+      "sh",
+      "-c",
+      "while :; do echo tick; sleep 0.2; done",
+    ]);
+    await daemon.ok(["run", "-d", "-i", "--name", "reader", "busybox", "sh", "-c", "echo begun; cat"]);
+    await daemon.ok(["run", "-d", "--name", "deaf", "busybox", "sh", "-c", "trap '' TERM; sleep 1000"]);
+    const outcome = async (args: readonly string[]) => {
+      // Docker's own `stats` of a named container never ends then: it is left out.
+      const result = await run([cli, ...args], { env: { DOCKER_HOST: daemon.host }, timeout: 60_000 });
+      return [args.join(" "), result.code, result.stderr] as const;
+    };
+    const under = clients.map(([, ...args]) => outcome(args));
+    const stats = cli === tugBinary ? [outcome(["stats"]), outcome(["stats", name])] : [];
+    await eventually(
+      "all are connected",
+      async () => {
+        const events = await daemon.ok(["events", "--since", "1", "--until", "0s"]);
+        return (
+          (events.match(/exec_start/g) ?? []).length >= 2 &&
+          (events.match(/ attach /g) ?? []).length >= 4 &&
+          (await daemon.ok(["ps", "-q"])).split("\n").length === 5
+        );
+      },
+      30_000,
+    );
+    // What leaves no trace in the events (wait, stop, stats) had as long.
+    await Bun.sleep(500);
+    const pid = await daemon.ok(["inspect", "-f", "{{.State.Pid}}", name]);
+    const since = performance.now();
+    if (way === killed) await daemon.crash();
+    else expect(await daemon.stop()).toBe(0);
+    const ended = await Promise.all(under);
+    await Promise.all(stats);
+    expect(performance.now() - since).toBeLessThan(20_000);
+    expect(ended.map(([args, code]) => `${code} ${args}`)).toEqual(
+      clients.map(([code, ...args]) => `${code} ${args.join(" ")}`),
+    );
+    if (cli === tugBinary)
+      for (const [, , stderr] of ended) expect(stderr).toContain("the daemon closed the connection");
+    await daemon.up();
+    expect(await daemon.ok(["inspect", "-f", "{{.State.Pid}}", name])).toBe(pid);
+    const ticks = async () => (await daemon.ok(["logs", name])).split("\n").length;
+    const before = await ticks();
+    await eventually("it still talks", async () => (await ticks()) > before);
+  }, 120_000);
+}
