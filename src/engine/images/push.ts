@@ -37,10 +37,10 @@ export async function* pushImage(
       : parsePlatform(options.platform, deps.platform);
   const tag = options.tag === undefined || options.tag === "" ? named.tag : options.tag;
   const refs = tag === undefined ? tagsOf(deps, named) : [parseReference(`${familiarName(named)}:${tag}`)];
+  yield { status: `The push refers to repository [${named.domain}/${named.path}]` };
   if (tagsOf(deps, named).length === 0) {
     throw notFound(`An image does not exist locally with the tag: ${familiarName(named)}`);
   }
-  yield { status: `The push refers to repository [${named.domain}/${named.path}]` };
   for (const ref of refs) {
     const found = find(deps, ref, platform);
     const queue = new ProgressQueue();
