@@ -187,6 +187,13 @@ export class TestDaemon {
     this.#child = undefined;
   }
 
+  /** What a power cut leaves: the daemon and all its processes, mounts and interfaces are gone, and with them what is not on disk. */
+  async powerCut(): Promise<void> {
+    await this.crash();
+    await removeLeftovers({ root: this.root, name: this.instance, bridge: this.#bridge });
+    rmSync(this.execRoot, { recursive: true, force: true });
+  }
+
   /** SIGTERM, and wait for the clean end; returns the exit code. */
   async stop(): Promise<number> {
     this.#child?.kill("SIGTERM");
