@@ -52,7 +52,8 @@ export function lookupUser(root: RootedDir, user: string, groupAdd: readonly str
     for (const group of groups) if (group.members.includes(account.name)) additional.add(group.gid);
   }
   for (const name of groupAdd) additional.add(findGroup(groups, name, true));
-  checkId(String(uid));
+  // The files are the image's: what they say is no more in range than what was asked for.
+  for (const id of [uid, gid, ...additional]) checkId(String(id));
   additional.delete(gid);
   return { uid, gid, additionalGids: [gid, ...additional], home: account?.home || "/" };
 }
