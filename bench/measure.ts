@@ -8,6 +8,8 @@ export interface Scenario {
   readonly goal?: { readonly at: "most" | "least"; readonly value: number; readonly absolute?: boolean };
   /** The same engine's value of an earlier scenario, and what multiple of it this one may be at most. */
   readonly against?: { readonly name: string; readonly atMost: number };
+  /** Left out for an engine without a daemon. */
+  readonly daemonOnly?: boolean;
   /** One measurement; rounds alternate between the engines so that a noisy moment hits all of them. */
   measure(engine: Engine): Promise<number>;
   readonly rounds: number;

@@ -1,6 +1,6 @@
 /**
  * Tug beside the real Docker (and Podman where it is installed), the same scenario on each in turn, as ratios. Roots lie on
- * a loop-mounted ext4 with a journal. `bench/run [part of a scenario name ...]`; `--json FILE` writes the numbers.
+ * a loop-mounted ext4 with a journal. `bench/run [scenario's name or part of names ...]`; `--json FILE` writes the numbers.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,9 +16,10 @@ const only = args
   .filter((arg) => arg.startsWith("--only-engines="))
   .flatMap((arg) => arg.slice(15).split(","));
 const patterns = args.filter((arg) => !arg.startsWith("--"));
-const chosen = scenarios.filter(
-  (one) => patterns.length === 0 || patterns.some((text) => one.name.includes(text)),
-);
+/** A whole name means that scenario alone, anything else all that contain it. */
+const named = (one: Scenario, text: string) =>
+  scenarios.some(({ name }) => name === text) ? one.name === text : one.name.includes(text);
+const chosen = scenarios.filter((one) => patterns.length === 0 || patterns.some((text) => named(one, text)));
 
 const median = (values: readonly number[]): number => {
   const sorted = [...values].sort((a, b) => a - b);
@@ -66,6 +67,7 @@ try {
     const broken = new Set<string>();
     const attempt = async (engine: Engine, step: (() => Promise<unknown>) | undefined) => {
       if (!step || broken.has(engine.name)) return;
+      if (scenario.daemonOnly && engine.daemonPid === undefined) return;
       try {
         await step();
       } catch (error) {

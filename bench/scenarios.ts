@@ -1,5 +1,6 @@
 import { run } from "../test/harness/daemon.ts";
 import { type Engine, memory } from "./engines.ts";
+import { execScenarios } from "./exec.ts";
 import { fileScenarios } from "./files.ts";
 import { command, detached, removeAll, type Scenario, timed } from "./measure.ts";
 import { scaleScenarios } from "./scale.ts";
@@ -43,15 +44,7 @@ export const scenarios: readonly Scenario[] = [
   runRm("bridge", 0.25),
   runRm("host"),
   runRm("none"),
-  {
-    name: "exec",
-    unit: "ms",
-    rounds: 12,
-    goal: { at: "most", value: 1 / 3 },
-    prepare: async (engine) => void (await command(engine, detached("bench-exec"))),
-    measure: (engine) => timed(engine, ["exec", "bench-exec", "true"]),
-    finish: removeAll,
-  },
+  ...execScenarios,
   {
     name: "ps",
     unit: "ms",
