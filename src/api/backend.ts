@@ -27,7 +27,7 @@ import type {
   Volume,
   VolumeListResponse,
 } from "../base/spec/docker/api.gen.ts";
-import type { TugHealthConfig, TugHostConfig } from "../base/spec/docker/extensions.ts";
+import type { DistributionManifest, TugHealthConfig, TugHostConfig } from "../base/spec/docker/extensions.ts";
 
 /**
  * What the HTTP routes need from below, in the wire's own shapes of the newest API version; `compat/` bends requests and
@@ -343,8 +343,30 @@ export interface ImageBackend {
   }>;
   search(
     term: string,
-    options: { readonly limit: number | undefined; readonly filters: Filters },
+    options: {
+      readonly limit: number | undefined;
+      readonly filters: Filters;
+      readonly auth: RegistryCredentials | undefined;
+    },
+    signal: AbortSignal,
   ): Promise<readonly unknown[]>;
+  /** A registry's manifest or index as it is; `insecure`: with any certificate or none. */
+  readManifest(
+    reference: string,
+    options: { readonly auth: RegistryCredentials | undefined; readonly insecure: boolean },
+  ): Promise<DistributionManifest>;
+  /** Puts an index into a registry; what it lists is mounted or copied from the repositories `from`. */
+  writeManifest(
+    reference: string,
+    document: Uint8Array,
+    options: {
+      readonly auth: RegistryCredentials | undefined;
+      readonly insecure: boolean;
+      readonly mediaType: string;
+      readonly from: readonly string[];
+    },
+    signal: AbortSignal,
+  ): Promise<{ readonly Digest: string }>;
 }
 
 export interface VolumeBackend {

@@ -8,7 +8,7 @@ import type { Database } from "../base/store/database.ts";
 import { FileContentStore } from "../core/content/file-store.ts";
 import { HttpRegistryClient } from "../core/distribution/client.ts";
 import { ParallelImageFetcher } from "../core/distribution/image-fetcher.ts";
-import { proxyFromEnvironment } from "../core/distribution/registry-config.ts";
+import { proxyFromEnvironment, type RegistryConfig } from "../core/distribution/registry-config.ts";
 import { TarArchives } from "../core/image/archive/archives.ts";
 import { LayerRecords } from "../core/image/layers.ts";
 import { recoverImages } from "../core/image/recovery.ts";
@@ -59,28 +59,34 @@ export function composeImages(deps: {
     collect: () => store.collect(),
   });
   const environment = proxyFromEnvironment(process.env);
+  const registryConfig = (insecureRegistries: () => readonly string[]): RegistryConfig => ({
+    // Looked at anew for each request: SIGHUP changes them.
+    get insecureRegistries() {
+      return insecureRegistries();
+    },
+    get mirrors() {
+      return config.registryMirrors;
+    },
+    certificateDirectories: ["/etc/tug/certs.d", "/etc/docker/certs.d"],
+    proxy: {
+      http: config.proxy.http || environment.http,
+      https: config.proxy.https || environment.https,
+      no: config.proxy.no || environment.no,
+    },
+    get maxDownloadAttempts() {
+      return config.maxDownloadAttempts;
+    },
+    userAgent: `tug/${tugVersion}`,
+  });
   const registry = new HttpRegistryClient({
     content,
     clock,
-    config: {
-      // Looked at anew for each request: SIGHUP changes them.
-      get insecureRegistries() {
-        return config.insecureRegistries;
-      },
-      get mirrors() {
-        return config.registryMirrors;
-      },
-      certificateDirectories: ["/etc/tug/certs.d", "/etc/docker/certs.d"],
-      proxy: {
-        http: config.proxy.http || environment.http,
-        https: config.proxy.https || environment.https,
-        no: config.proxy.no || environment.no,
-      },
-      get maxDownloadAttempts() {
-        return config.maxDownloadAttempts;
-      },
-      userAgent: `tug/${tugVersion}`,
-    },
+    config: registryConfig(() => config.insecureRegistries),
+  });
+  const anyRegistry = new HttpRegistryClient({
+    content,
+    clock,
+    config: registryConfig(() => ["0.0.0.0/0", "::/0"]),
   });
   const fetcher = new ParallelImageFetcher({
     client: registry,
@@ -102,6 +108,7 @@ export function composeImages(deps: {
       unpacker,
       archives,
       registry,
+      anyRegistry,
       fetcher,
       pusher: registry,
       users,

@@ -385,6 +385,15 @@ export class FakeBackends {
         this.#log("search", term, options);
         return [];
       },
+      readManifest: async (reference, options) => {
+        this.#log("readManifest", reference, options);
+        const digest = `sha256:${"d".repeat(64)}`;
+        return { Descriptor: { mediaType: "m", digest, size: 2 }, Document: "{}" };
+      },
+      writeManifest: async (reference, document, options) => {
+        this.#log("writeManifest", reference, Buffer.from(document).toString(), options);
+        return { Digest: `sha256:${"d".repeat(64)}` };
+      },
     },
     volumes: {
       list: async () => ({ Volumes: [], Warnings: [] }),

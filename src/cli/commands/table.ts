@@ -18,6 +18,7 @@ export const groups: Readonly<Record<string, string>> = {
   checkpoint: "Work with checkpoints of containers",
   container: "Work with containers",
   image: "Work with images",
+  manifest: "Make lists of manifests and look at manifests in registries",
   network: "Work with networks",
   secret: "Work with secrets of this host",
   system: "Look after the daemon",
@@ -249,6 +250,31 @@ export const entries: readonly Entry[] = [
     load: () => import("./image/tag.ts"),
   },
   {
+    path: "manifest annotate",
+    summary: "Say what platform a manifest of a list is for",
+    load: () => import("./manifest/annotate.ts"),
+  },
+  {
+    path: "manifest create",
+    summary: "Begin a list of manifests on this machine, or add to it",
+    load: () => import("./manifest/create.ts"),
+  },
+  {
+    path: "manifest inspect",
+    summary: "Show a manifest or a list of manifests",
+    load: () => import("./manifest/inspect.ts"),
+  },
+  {
+    path: "manifest push",
+    summary: "Put a list of manifests into a registry",
+    load: () => import("./manifest/push.ts"),
+  },
+  {
+    path: "manifest rm",
+    summary: "Forget lists that are being made on this machine",
+    load: () => import("./manifest/rm.ts"),
+  },
+  {
     path: "network connect",
     summary: "Connect a container to a network",
     load: () => import("./network/connect.ts"),
@@ -405,7 +431,7 @@ export const entries: readonly Entry[] = [
   {
     path: "search",
     section: "common",
-    summary: "Look for images on Docker Hub",
+    summary: "Look for images on Docker Hub or another registry",
     load: () => import("./search.ts"),
   },
   {

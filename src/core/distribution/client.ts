@@ -10,6 +10,7 @@ import { Connections } from "./connections.ts";
 import { credentialsOf } from "./credentials.ts";
 import type {
   FetchOptions,
+  FoundRepository,
   Pusher,
   PushOptions,
   RegistryAuth,
@@ -17,7 +18,7 @@ import type {
   RemoteOptions,
   ResolvedImage,
 } from "./distribution.ts";
-import { fetchDigest, fetchNamed } from "./documents.ts";
+import { fetchNamed } from "./documents.ts";
 import { login } from "./login.ts";
 import { systemNames } from "./names.ts";
 import { offerBlob, pushBlob, pushDocument } from "./push.ts";
@@ -25,6 +26,7 @@ import type { RegistryConfig } from "./registry-config.ts";
 import { pullError } from "./registry-error.ts";
 import { resolveImage } from "./resolve.ts";
 import { whenAsked } from "./retry.ts";
+import { searchRegistry } from "./search.ts";
 import type { Session } from "./session.ts";
 import { listTags } from "./tags.ts";
 import { Transport } from "./transport.ts";
@@ -72,11 +74,28 @@ export class HttpRegistryClient implements RegistryClient, Pusher {
     }
   }
 
-  async document(ref: Reference, document: Descriptor, options: RemoteOptions): Promise<Descriptor> {
+  async document(ref: Reference, options: RemoteOptions): Promise<Descriptor> {
     const { descriptor } = await this.#pulling(ref, options, (session) =>
-      fetchDigest(this.#context(session, ref, options), document.digest, document.mediaType),
+      fetchNamed(this.#context(session, ref, options)),
     );
     return descriptor;
+  }
+
+  async search(
+    domain: string,
+    term: string,
+    limit: number,
+    options: RemoteOptions,
+  ): Promise<readonly FoundRepository[]> {
+    const { connections } = this.#parts;
+    return await searchRegistry(
+      connections,
+      domain,
+      term,
+      limit,
+      credentialsOf(options.auth),
+      options.signal,
+    );
   }
 
   async listTags(ref: Reference, options: RemoteOptions): Promise<readonly string[]> {

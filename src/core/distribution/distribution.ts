@@ -19,8 +19,8 @@ export interface RegistryClient {
   resolve(ref: Reference, options: RemoteOptions): Promise<ResolvedImage>;
   /** Fetches one blob into content, resuming and retrying; `onProgress` gets bytes so far and in all. */
   fetch(ref: Reference, blob: Descriptor, options: RemoteOptions & FetchOptions): Promise<void>;
-  /** Makes a manifest or index exist in content by its digest; gives what it is. */
-  document(ref: Reference, document: Descriptor, options: RemoteOptions): Promise<Descriptor>;
+  /** Makes the manifest or index that a tag or digest names exist in content; gives what it is. */
+  document(ref: Reference, options: RemoteOptions): Promise<Descriptor>;
   /** All tags of a repository, in the registry's order. */
   listTags(ref: Reference, options: RemoteOptions): Promise<readonly string[]>;
   /** What a name points at, and for which platforms (GET /distribution/{name}/json). */
@@ -28,12 +28,30 @@ export interface RegistryClient {
     ref: Reference,
     options: RemoteOptions,
   ): Promise<{ readonly target: Descriptor; readonly platforms: readonly Platform[] }>;
+  /**
+   * Repositories of a registry ("docker.io", "host:port") that its search finds for a term, best first, at most `limit`. One
+   * without Docker's search has its catalog looked through. Throws unavailable, unauthorized.
+   */
+  search(
+    domain: string,
+    term: string,
+    limit: number,
+    options: RemoteOptions,
+  ): Promise<readonly FoundRepository[]>;
   /** Checks credentials at a registry (POST /auth); `server` as the CLI sends it, empty for Docker Hub. Throws unauthorized. */
   login(
     server: string,
     auth: RegistryAuth,
     signal?: AbortSignal,
   ): Promise<{ readonly status: string; readonly identityToken?: string }>;
+}
+
+/** One line of a registry's answer to a search. */
+export interface FoundRepository {
+  readonly name: string;
+  readonly description: string;
+  readonly stars: number;
+  readonly official: boolean;
 }
 
 /** The way back: blobs first, then the manifest that names them. */

@@ -28,6 +28,8 @@ export interface ImageServiceDeps {
   readonly unpacker: Unpacker;
   readonly archives: ImageArchives;
   readonly registry: RegistryClient;
+  /** The same for registries with any certificate or none, where a request says so. */
+  readonly anyRegistry: RegistryClient & Pusher;
   readonly fetcher: ImageFetcher;
   readonly pusher: Pusher;
   readonly users: ImageUsers;

@@ -149,7 +149,7 @@ async function fetchManifest(
 ): Promise<void> {
   try {
     remote.lease?.add(entry.digest);
-    await deps.registry.document(ref, entry, remote);
+    await deps.registry.document({ ...ref, tag: undefined, digest: entry.digest }, remote);
     const { config, layers } = parseManifest(await deps.content.read(entry.digest, manifestLimit));
     for (const blob of [config, ...layers]) {
       remote.lease?.add(blob.digest);

@@ -66,7 +66,9 @@ async function readDocument(
 ): Promise<Uint8Array> {
   push.remote.lease?.add(target.digest);
   if (!deps.content.stat(target.digest)) {
-    await fromSource(push, target, (source, remote) => deps.registry.document(source, target, remote));
+    await fromSource(push, target, (source, remote) =>
+      deps.registry.document({ ...source, digest: target.digest }, remote),
+    );
   }
   return await deps.content.read(target.digest, manifestLimit);
 }

@@ -1,4 +1,4 @@
-import { invalid, TugError } from "../../base/lib/errors.ts";
+import { invalid } from "../../base/lib/errors.ts";
 import type {
   AttestationStatement,
   ImageDeleteResponseItem,
@@ -6,6 +6,7 @@ import type {
   ImageInspect,
   ImageSummary,
 } from "../../base/spec/docker/api.gen.ts";
+import type { DistributionManifest } from "../../base/spec/docker/extensions.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { WireFilters } from "../filters/filters.ts";
 import { type ImportOptions, importImage, loadImages, saveImages } from "./archives.ts";
@@ -14,11 +15,13 @@ import type { ImageServiceDeps } from "./deps.ts";
 import { publishImage } from "./events.ts";
 import { type InspectOptions, imageHistory, inspectImage, platformOption } from "./inspect.ts";
 import { type ListOptions, listImages } from "./list.ts";
+import { type ManifestOptions, readManifestDocument, writeManifestDocument } from "./manifest-documents.ts";
 import type { ProgressMessage } from "./progress.ts";
 import { pruneImages } from "./prune.ts";
 import { type PullOptions, pullImage } from "./pull.ts";
 import { type PushOptions, pushImage } from "./push.ts";
 import { type RemoveOptions, removeImage } from "./remove.ts";
+import { type SearchOptions, type SearchResult, searchImages } from "./search.ts";
 
 /** Images as the API has them: the table of contents of this folder, an operation a file. */
 export class ImageService {
@@ -101,11 +104,20 @@ export class ImageService {
     return pruneImages(this.#deps, wire);
   }
 
-  /** Only Docker Hub ever had this, through an API of its own that is no part of any registry specification. */
-  async search(term: string): Promise<readonly unknown[]> {
-    throw new TugError(
-      "unavailable",
-      `searching for ${JSON.stringify(term)} needs Docker Hub's own search service, which this engine does not ask: name the image and pull it`,
-    );
+  search(term: string, options: SearchOptions, signal?: AbortSignal): Promise<readonly SearchResult[]> {
+    return searchImages(this.#deps, term, options, signal);
+  }
+
+  readManifest(reference: string, options: ManifestOptions): Promise<DistributionManifest> {
+    return readManifestDocument(this.#deps, reference, options);
+  }
+
+  writeManifest(
+    reference: string,
+    document: Uint8Array,
+    options: Parameters<typeof writeManifestDocument>[3],
+    signal: AbortSignal,
+  ): Promise<{ readonly Digest: string }> {
+    return writeManifestDocument(this.#deps, reference, document, options, signal);
   }
 }

@@ -6,6 +6,7 @@ import { historyRoute } from "./history.ts";
 import { inspectRoute } from "./inspect.ts";
 import { listRoute } from "./list.ts";
 import { loadRoute } from "./load.ts";
+import { manifestRoutes } from "./manifests.ts";
 import { pushRoute } from "./push.ts";
 import { removeRoutes } from "./remove.ts";
 import { saveRoutes } from "./save.ts";
@@ -16,6 +17,7 @@ export function imageRoutes(backend: ImageBackend): readonly Route[] {
   return [
     listRoute(backend),
     searchRoute(backend),
+    ...manifestRoutes(backend),
     createRoute(backend),
     loadRoute(backend),
     ...saveRoutes(backend),

@@ -1,6 +1,7 @@
 import { invalid } from "../../../base/lib/errors.ts";
 import type { ImageBackend } from "../../backend.ts";
 import { json } from "../../call.ts";
+import { registryAuth } from "../../registry-auth.ts";
 import { get, type Route } from "../../route.ts";
 
 /** GET /images/search */
@@ -12,6 +13,7 @@ export function searchRoute(backend: ImageBackend): Route {
       throw invalid(`invalid limit specified: strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
     }
     const limit = text === "" ? undefined : Number(text);
-    json(call, 200, await backend.search(query.text("term"), { limit, filters: query.filters() }));
+    const options = { limit, filters: query.filters(), auth: registryAuth(call.exchange.headers) };
+    json(call, 200, await backend.search(query.text("term"), options, call.exchange.signal));
   });
 }

@@ -1,4 +1,4 @@
-import type { HealthConfig, HostConfig } from "./api.gen.ts";
+import type { HealthConfig, HostConfig, OCIDescriptor } from "./api.gen.ts";
 
 /** What Tug's requests can say beyond Docker's. Where these fields are absent everything is as Docker has it. */
 
@@ -29,3 +29,11 @@ export type TugHealthConfig = HealthConfig & {
   /** What happens when the container becomes unhealthy; default "none". */
   OnFailure?: "none" | "kill" | "restart" | "stop" | undefined;
 };
+
+/** Reply of GET /distribution/{name}/manifest. */
+export interface DistributionManifest {
+  /** With the platform, where it is a manifest whose config tells one. */
+  readonly Descriptor: OCIDescriptor;
+  /** The document's own text, byte for byte. */
+  readonly Document: string;
+}

@@ -218,6 +218,7 @@ export class ImageWorld {
           options.onLayer?.(layer, { kind: "complete", already: false });
         }),
     },
+    anyRegistry: {},
     pusher: {},
     users: { usersOf: (id: ImageId) => this.users.get(id) ?? [] },
     events: { publish: (event: NewEvent) => void this.events.push(event) },
