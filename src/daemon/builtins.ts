@@ -12,6 +12,7 @@ import { NoneLogDriver } from "../core/logging/drivers/none.ts";
 import { syslogDestination } from "../core/logging/drivers/syslog/syslog.ts";
 import { ForwardLogDriver } from "../core/logging/forward/driver.ts";
 import type { LogDriver } from "../core/logging/logging.ts";
+import type { CgroupDriver } from "../core/runtime/cgroup-driver.ts";
 import { Crun } from "../core/runtime/drivers/crun/crun.ts";
 import { Runc } from "../core/runtime/drivers/runc/runc.ts";
 import type { OciRuntime } from "../core/runtime/oci.ts";
@@ -22,6 +23,8 @@ import { overlayProblem } from "../core/snapshot/probe.ts";
 import type { Snapshotter } from "../core/snapshot/snapshotter.ts";
 import { LocalVolumeDriver } from "../core/volume/drivers/local/local.ts";
 import type { VolumeDriver, VolumeStore } from "../core/volume/volume.ts";
+import type { DaemonConfig } from "./config/config.ts";
+import type { RuntimeConfigs } from "./config/runtimes.ts";
 import { findProgram } from "./find-program.ts";
 
 /**
@@ -61,13 +64,18 @@ export async function openSnapshotter(deps: {
   readonly clock: Clock;
   readonly log: Log;
   readonly wanted: string | undefined;
+  readonly options: DaemonConfig["storageOptions"];
 }): Promise<Snapshotter> {
   const { db, clock, dataRoot, wanted } = deps;
   const name = wanted === "overlay" || wanted === "overlayfs" ? "overlay2" : wanted;
-  if (name === "vfs") return await openVfs({ db, clock, root: join(dataRoot, "vfs") });
+  if (name === "vfs") {
+    checkVfsOptions(deps.options);
+    return await openVfs({ db, clock, root: join(dataRoot, "vfs") });
+  }
   if (name !== undefined && name !== "overlay2") {
     throw invalid(`error initializing graphdriver: driver not supported: ${wanted}`);
   }
+  checkOverlayOptions(deps.options);
   const problem = overlayProblem(dataRoot);
   if (problem === undefined) return await openOverlay2({ db, clock, root: join(dataRoot, "overlay2") });
   if (name === "overlay2") {
@@ -77,15 +85,38 @@ export async function openSnapshotter(deps: {
   return await openVfs({ db, clock, root: join(dataRoot, "vfs") });
 }
 
-/** The OCI runtimes of this host: crun before runc, then those of the configuration. */
-export function ociRuntimes(deps: {
+/** `--storage-opt` for overlay2: nothing here sets quotas, and a limit that does not hold must not be accepted. */
+function checkOverlayOptions(options: DaemonConfig["storageOptions"]): void {
+  for (const [key, value] of options) {
+    if (key === "overlay2.override_kernel_check") {
+      if (/^(?:1|0|t|f|true|false)$/i.test(value)) continue;
+      throw invalid(`error initializing graphdriver: ${key}: true or false is needed, not ${value}`);
+    }
+    if (key === "overlay2.size") {
+      throw invalid(
+        "error initializing graphdriver: Storage option overlay2.size is only supported for backingFS XFS with project quotas, which this daemon does not set",
+      );
+    }
+    throw invalid(`error initializing graphdriver: overlay2: unknown option ${key}`);
+  }
+}
+
+function checkVfsOptions(options: DaemonConfig["storageOptions"]): void {
+  const [first] = options;
+  if (first) throw invalid(`error initializing graphdriver: unknown option ${first[0]} for vfs`);
+}
+
+export interface RuntimeDeps {
   readonly execRoot: string;
   readonly dataRoot: string;
   readonly hierarchy: CgroupHierarchy;
-  readonly configured: Readonly<Record<string, string>>;
-}): ReadonlyMap<string, OciRuntime> {
+  readonly cgroupDriver: CgroupDriver;
+  readonly log: Log;
+}
+
+/** The OCI runtimes of this host that are known by name: crun before runc. */
+export function ociRuntimes(deps: RuntimeDeps): ReadonlyMap<string, OciRuntime> {
   const runtimes = new Map<string, OciRuntime>();
-  const root = (name: string) => join(deps.execRoot, "oci", name);
   const seccomp = new SeccompCache({ directory: join(deps.dataRoot, "seccomp") });
   const crun = findProgram(["crun"]);
   if (crun) {
@@ -93,19 +124,47 @@ export function ociRuntimes(deps: {
       "crun",
       new Crun({
         path: crun,
-        root: root("crun"),
-        cgroupManager: "cgroupfs",
+        root: runtimeRoot(deps, "crun"),
+        cgroupManager: deps.cgroupDriver,
         hierarchy: deps.hierarchy,
         seccomp,
       }),
     );
   }
   const runc = findProgram(["runc"]);
-  if (runc) runtimes.set("runc", new Runc({ path: runc, root: root("runc"), systemdCgroup: false }));
-  for (const [name, program] of Object.entries(deps.configured)) {
+  if (runc) runtimes.set("runc", genericRuntime(deps, "runc", runc, []));
+  return runtimes;
+}
+
+const runtimeRoot = (deps: RuntimeDeps, name: string) => join(deps.execRoot, "oci", name);
+
+function genericRuntime(deps: RuntimeDeps, name: string, path: string, args: readonly string[]): OciRuntime {
+  return new Runc({
+    name,
+    path,
+    args,
+    root: runtimeRoot(deps, name),
+    systemdCgroup: deps.cgroupDriver === "systemd",
+  });
+}
+
+/** Those of the configuration, which may take the place of the others. */
+export function configuredRuntimes(
+  deps: RuntimeDeps,
+  configured: RuntimeConfigs,
+  builtin: ReadonlyMap<string, OciRuntime>,
+): ReadonlyMap<string, OciRuntime> {
+  const runtimes = new Map<string, OciRuntime>();
+  for (const [name, { path: program, args }] of Object.entries(configured)) {
     const path = findProgram([program]);
-    if (!path) throw invalid(`invalid runtime "${name}": program ${program} not found`);
-    runtimes.set(name, new Runc({ name, path, root: root(name), systemdCgroup: false }));
+    if (path === undefined) {
+      // Containers of the others must not suffer for it.
+      deps.log.warn("a configured runtime was not found", { runtime: name, path: program });
+      continue;
+    }
+    // The one that is known better anyway.
+    if (builtin.get(name)?.path === path && args.length === 0) continue;
+    runtimes.set(name, genericRuntime(deps, name, path, args));
   }
   return runtimes;
 }

@@ -3,16 +3,15 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Backends } from "../api/backend.ts";
 import { systemClock } from "../base/lib/clock.ts";
-import { TugError } from "../base/lib/errors.ts";
+import { invalid, messageOf, TugError } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
-import { type CgroupHierarchy, cgroupPathsFor, probeCgroups, removeCgroup } from "../base/sys/cgroup.ts";
+import { cgroupPathsFor, probeCgroups, removeCgroup } from "../base/sys/cgroup.ts";
 import { FilesClient } from "../core/files/client.ts";
+import type { LogDriver } from "../core/logging/logging.ts";
 import { createNetworkService } from "../core/network/service.ts";
 import { loadApparmorProfile } from "../core/runtime/apparmor.ts";
-import { chooseRuntime } from "../core/runtime/choose.ts";
 import { createTaskRuntime } from "../core/runtime/drivers/conmon/conmon.ts";
 import { probeHost } from "../core/runtime/host-facts.ts";
-import type { OciRuntime } from "../core/runtime/oci.ts";
 import { volumeContents } from "../core/volume/contents.ts";
 import { SqliteVolumeStore } from "../core/volume/store.ts";
 import { CheckpointService } from "../engine/checkpoints/service.ts";
@@ -20,6 +19,7 @@ import { ContainerCensus } from "../engine/containers/census.ts";
 import { ContainerConnections } from "../engine/containers/connect.ts";
 import type { ContainerContext } from "../engine/containers/context.ts";
 import { handleExit, handleOom } from "../engine/containers/lifecycle/exit.ts";
+import { stopWithDaemon } from "../engine/containers/lifecycle/stop.ts";
 import { containersWithSecret, isAlive } from "../engine/containers/record.ts";
 import { recoverContainers } from "../engine/containers/recovery.ts";
 import { ContainerLifecycle, ContainerQueries, ContainerStreams } from "../engine/containers/service.ts";
@@ -34,7 +34,7 @@ import { SecretService } from "../engine/secrets/service.ts";
 import { SystemService } from "../engine/system/service.ts";
 import { announceVolumes } from "../engine/volumes/announced.ts";
 import { VolumeService } from "../engine/volumes/service.ts";
-import { logDrivers, ociRuntimes, openSnapshotter, volumeDrivers } from "./builtins.ts";
+import { logDrivers, openSnapshotter, volumeDrivers } from "./builtins.ts";
 import type { DaemonConfig } from "./config/config.ts";
 import { containerContext, execService } from "./containers.ts";
 import { openDatabases } from "./databases.ts";
@@ -43,6 +43,7 @@ import { findProgram } from "./find-program.ts";
 import { composeImages } from "./images.ts";
 import { networkConfig } from "./network-config.ts";
 import { openRemap } from "./remap.ts";
+import { layoutOf, limitRealtime, openRuntimes } from "./runtimes.ts";
 import { seccompProfile } from "./seccomp-profile.ts";
 import { components, daemonFacts, daemonId } from "./system.ts";
 
@@ -50,6 +51,10 @@ export interface Engine extends AsyncDisposable {
   readonly backends: Backends;
   /** Makes records and world agree; returns the starts that may go on while the daemon serves. */
   recover(): Promise<() => Promise<void>>;
+  /** Stops every container as the daemon itself stops, which gives each so many seconds; negative: as long as it takes. */
+  stopContainers(seconds: number): Promise<void>;
+  /** SIGHUP changed the configuration. */
+  reload(): void;
   /** A daemon event. */
   announce(action: string, attributes: Readonly<Record<string, string>>): void;
 }
@@ -65,23 +70,32 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
   const databases = stack.use(openDatabases(config.dataRoot));
   const hierarchy = probeCgroups();
   await loadApparmorProfile(log);
-  const facts = probeHost({ hierarchy, ...seccompProfile(config.seccompProfile) });
+  const facts = probeHost({
+    hierarchy,
+    ...seccompProfile(config.seccompProfile),
+    cdiDirs: config.cdiSpecDirs,
+    selinux: config.selinux,
+  });
+  if (config.selinux && !facts.selinux) log.warn("Docker could not enable SELinux on the host system");
+  const layout = layoutOf(config, hierarchy);
+  limitRealtime(config, { facts, hierarchy, layout });
   const events = new EventLog({ database: databases.events, clock, log });
-  const runtimes = ociRuntimes({ ...config, hierarchy, configured: config.runtimes });
+  const runtimes = await openRuntimes(config, { hierarchy, layout, log });
+  const drivers = logDrivers({ clock, log });
+  checkLogOptions(config, drivers);
   const conmon = findProgram(["conmon"]);
   if (!conmon)
     throw new TugError("not-implemented", "conmon was not found: install it, it holds the containers");
-  const defaultRuntime =
-    config.defaultRuntime ?? (await workingRuntime(config, runtimes, hierarchy, log)).name;
-  if (!runtimes.has(defaultRuntime))
-    throw new TugError("not-implemented", `no OCI runtime "${defaultRuntime}" was found on this host`);
-  const runtime = stack.use(createTaskRuntime({ conmon, runtimes, defaultRuntime, hierarchy, log }));
+  const runtime = stack.use(
+    createTaskRuntime({ conmon, runtimes: runtimes.all, defaultRuntime: runtimes.default, hierarchy, log }),
+  );
   const snapshots = await openSnapshotter({
     db: databases.durable,
     dataRoot: config.dataRoot,
     clock,
     log,
     wanted: config.storageDriver,
+    options: config.storageOptions,
   });
   const local = volumeDrivers({
     dataRoot: config.dataRoot,
@@ -132,8 +146,9 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     secrets,
     remap,
     runtime,
-    runtimes: [...runtimes.keys()],
-    logDrivers: logDrivers({ clock, log }),
+    runtimes,
+    cgroups: layout,
+    logDrivers: drivers,
     events,
     facts,
     hooks: { running: (record) => watchHealth(context, record, exec) },
@@ -143,8 +158,8 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
   stack.defer(() => networks.shutdown({ everything: idle() }));
   stack.defer(() => {
     // Only the parent that is named for this daemon is its own to remove.
-    if (idle() && config.cgroupParent === undefined) {
-      removeCgroup(cgroupPathsFor(hierarchy, context.defaults.cgroupParent));
+    if (idle() && config.cgroupParent === undefined && layout.driver === "cgroupfs") {
+      removeCgroup(cgroupPathsFor(hierarchy, layout.parent));
     }
   });
   const exec: ExecService = execService(context);
@@ -165,8 +180,8 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       config,
       host: facts,
       remapped: remap !== undefined,
-      defaultRuntime,
       runtimes,
+      cgroupDriver: layout.driver,
       initPath: context.defaults.initPath,
       logDrivers: [...context.logDrivers.keys()],
       volumeDrivers: [...local.drivers.keys()],
@@ -175,7 +190,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     host: facts,
     components: components([
       { name: "conmon", path: conmon },
-      ...[...runtimes.values()].map(({ name, path }) => ({ name, path })),
+      ...[...runtimes.all.values()].map(({ name, path }) => ({ name, path })),
     ]),
     containers: census,
     images: images.store,
@@ -218,24 +233,19 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       await local.recover(volumes);
       return startWanted;
     },
+    stopContainers: (seconds) => stopWithDaemon(context, seconds),
+    reload: () => runtimes.reload(),
     announce: (action, attributes) =>
       events.publish({ type: "daemon", action, id: daemonId(config.dataRoot), attributes }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
-/** crun unless this host's cgroup layout is one that it refuses. */
-function workingRuntime(
-  config: DaemonConfig,
-  runtimes: ReadonlyMap<string, OciRuntime>,
-  hierarchy: CgroupHierarchy,
-  log: Log,
-): Promise<OciRuntime> {
-  return chooseRuntime({
-    candidates: [...runtimes.values()],
-    hierarchy,
-    directory: config.execRoot,
-    cgroupParent: `/${config.instance}`,
-    log,
-  });
+/** The daemon's own log options must be ones that its log driver takes. A driver that is missing fails where it is used, as in Docker. */
+function checkLogOptions(config: DaemonConfig, drivers: ReadonlyMap<string, LogDriver>): void {
+  try {
+    drivers.get(config.logDriver)?.validate(config.logOptions);
+  } catch (error) {
+    throw invalid(`failed to set log opts: ${messageOf(error)}`, error);
+  }
 }

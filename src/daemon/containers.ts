@@ -8,6 +8,7 @@ import type { Database } from "../base/store/database.ts";
 import type { ImageStore } from "../core/image/image.ts";
 import type { LogDriver } from "../core/logging/logging.ts";
 import type { NetworkService } from "../core/network/network.ts";
+import type { CgroupLayout } from "../core/runtime/cgroup-driver.ts";
 import type { OciSpec, TaskRuntime } from "../core/runtime/runtime.ts";
 import { generateExecProcess } from "../core/runtime/spec/exec-process.ts";
 import { generateResources, generateSpec } from "../core/runtime/spec/generate.ts";
@@ -24,6 +25,7 @@ import type { EventPublisher } from "../engine/events/event.ts";
 import { ExecService } from "../engine/exec/service.ts";
 import type { DaemonConfig } from "./config/config.ts";
 import { findProgram } from "./find-program.ts";
+import type { Runtimes } from "./runtimes.ts";
 
 export interface ContainerParts {
   readonly config: DaemonConfig;
@@ -37,7 +39,8 @@ export interface ContainerParts {
   readonly secrets: SecretSource;
   readonly remap: Remap | undefined;
   readonly runtime: TaskRuntime;
-  readonly runtimes: readonly string[];
+  readonly runtimes: Runtimes;
+  readonly cgroups: CgroupLayout;
   readonly logDrivers: ReadonlyMap<string, LogDriver>;
   readonly events: EventPublisher;
   readonly facts: HostFacts;
@@ -87,15 +90,24 @@ function containerDefaults(parts: ContainerParts): ContainerDefaults {
     dns: config.dns,
     dnsOptions: config.dnsOptions,
     dnsSearch: config.dnsSearch,
-    shmSize: config.shmSize,
+    // These are what SIGHUP changes.
+    get shmSize() {
+      return config.shmSize;
+    },
+    get ipcMode() {
+      return config.ipcMode;
+    },
     noNewPrivileges: config.noNewPrivileges,
     init: config.init,
     initPath: config.initPath ?? findProgram(["docker-init", "tini", "tini-static", "catatonit"]),
-    ipcMode: config.ipcMode,
     cgroupnsMode: config.cgroupnsMode ?? (facts.cgroup === "v2" ? "private" : "host"),
-    cgroupParent: config.cgroupParent ?? `/${config.instance}`,
-    runtime: parts.runtime.name,
-    runtimes: parts.runtimes,
+    cgroups: parts.cgroups,
+    get runtime() {
+      return parts.runtimes.default;
+    },
+    get runtimes() {
+      return [...parts.runtimes.all.keys()];
+    },
     publishIp: "",
     stopTimeout: 10,
     hostGateway: () => config.hostGatewayIps[0] ?? gatewayOfBridge(networks),

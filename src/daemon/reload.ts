@@ -1,12 +1,16 @@
 import { hostname } from "node:os";
 import { messageOf } from "../base/lib/errors.ts";
-import { createLog, type Log, type LogLevel } from "../base/lib/log.ts";
+import { createLog, type Log, type LogFormat, type LogLevel } from "../base/lib/log.ts";
 import { type DaemonConfig, loadConfig } from "./config/config.ts";
 import type { OptionValues } from "./config/values.ts";
 
 /** A log whose level can be changed while it is in use. */
-export function adjustableLog(level: LogLevel): { readonly log: Log; setLevel(level: LogLevel): void } {
-  let current = createLog(level);
+export function adjustableLog(
+  level: LogLevel,
+  format: LogFormat = "text",
+): { readonly log: Log; setLevel(level: LogLevel): void } {
+  const make = (at: LogLevel) => createLog(at, undefined, {}, format);
+  let current = make(level);
   const log = (fields: Record<string, unknown> | undefined): Log => {
     const to = () => (fields ? current.with(fields) : current);
     return {
@@ -20,7 +24,7 @@ export function adjustableLog(level: LogLevel): { readonly log: Log; setLevel(le
   return {
     log: log(undefined),
     setLevel: (next) => {
-      current = createLog(next);
+      current = make(next);
     },
   };
 }
@@ -29,7 +33,24 @@ export function adjustableLog(level: LogLevel): { readonly log: Log; setLevel(le
 export type LiveConfig = Omit<DaemonConfig, ReloadedKey> & {
   -readonly [Key in ReloadedKey]: DaemonConfig[Key];
 };
-type ReloadedKey = "debug" | "labels" | "insecureRegistries" | "registryMirrors";
+/** dockerd's, by the name that its reload event gives them. */
+const reloaded = {
+  debug: "debug",
+  labels: "labels",
+  "insecure-registries": "insecureRegistries",
+  "registry-mirrors": "registryMirrors",
+  "max-concurrent-downloads": "maxConcurrentDownloads",
+  "max-concurrent-uploads": "maxConcurrentUploads",
+  "max-download-attempts": "maxDownloadAttempts",
+  "live-restore": "liveRestore",
+  "shutdown-timeout": "shutdownTimeout",
+  "default-runtime": "defaultRuntime",
+  runtimes: "runtimes",
+  "default-shm-size": "shmSize",
+  "default-ipc-mode": "ipcMode",
+  features: "features",
+} as const satisfies Readonly<Record<string, keyof DaemonConfig>>;
+type ReloadedKey = (typeof reloaded)[keyof typeof reloaded];
 
 /** SIGHUP: reads daemon.json again. A file that is wrong changes nothing. Returns the attributes of the reload event. */
 export function reloadConfig(
@@ -45,16 +66,13 @@ export function reloadConfig(
     return undefined;
   }
   parts.setLevel(config.logLevel);
-  live.debug = config.debug;
-  live.labels = config.labels;
-  live.insecureRegistries = config.insecureRegistries;
-  live.registryMirrors = config.registryMirrors;
+  Object.assign(live, Object.fromEntries(Object.values(reloaded).map((key) => [key, config[key]])));
   parts.log.info("Reloaded configuration", { file: config.configFile });
-  return {
-    name: hostname(),
-    debug: String(config.debug),
-    labels: JSON.stringify(config.labels),
-    "insecure-registries": JSON.stringify(config.insecureRegistries),
-    "registry-mirrors": JSON.stringify(config.registryMirrors),
-  };
+  const shown = Object.entries(reloaded).map(([name, key]) => [name, show(config[key])]);
+  return { name: hostname(), ...Object.fromEntries(shown) };
+}
+
+function show(value: DaemonConfig[ReloadedKey]): string {
+  if (typeof value === "object") return JSON.stringify(value);
+  return value === undefined ? "" : String(value);
 }

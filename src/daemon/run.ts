@@ -1,6 +1,6 @@
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { createApi } from "../api/server.ts";
-import { messageOf } from "../base/lib/errors.ts";
+import { invalid, messageOf } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { tugVersion } from "../base/lib/product.ts";
 import { composeEngine } from "./compose.ts";
@@ -18,7 +18,7 @@ import { adjustableLog, type LiveConfig, reloadConfig } from "./reload.ts";
  */
 export async function runDaemon(flags: OptionValues): Promise<number> {
   const config: LiveConfig = loadConfig(flags);
-  const { log, setLevel } = adjustableLog(config.logLevel);
+  const { log, setLevel } = adjustableLog(config.logLevel, config.logFormat);
   const stopped = stopSignal(log);
   for (const flag of config.ignored) log.info("option has no effect here", { option: flag });
   await using stack = new AsyncDisposableStack();
@@ -28,6 +28,7 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
   mkdirSync(config.execRoot, { recursive: true, mode: 0o755 });
   stack.use(await lockDataRoot(config.dataRoot));
   stack.use(writePidFile(config.pidFile));
+  adjustOomScore(config.oomScoreAdjust, log);
   const engine = stack.use(await composeEngine(config, log));
   const api = createApi({
     backends: engine.backends,
@@ -44,15 +45,31 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
   startWanted().catch((error: unknown) => log.error("starting containers", { error }));
   process.on("SIGHUP", () => {
     const reloaded = reloadConfig(flags, config, { log, setLevel });
-    if (reloaded) engine.announce("reload", reloaded);
+    if (!reloaded) return;
+    engine.reload();
+    engine.announce("reload", reloaded);
   });
   stack.use(giveBackMemory());
   const signal = await stopped;
   log.info("Processing signal", { signal });
   notifyServiceManager("STOPPING=1");
+  if (!config.liveRestore) await engine.stopContainers(config.shutdownTimeout);
   await stack.disposeAsync();
   log.info("Daemon shutdown complete");
   return 0;
+}
+
+/** `--oom-score-adjust`: how gladly the kernel kills this process for want of memory. */
+function adjustOomScore(score: number | undefined, log: Log): void {
+  if (score === undefined) return;
+  try {
+    writeFileSync("/proc/self/oom_score_adj", String(score));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EACCES" && code !== "EPERM")
+      throw invalid("write /proc/self/oom_score_adj: invalid argument", error);
+    log.warn("could not lower oom_score_adj: CAP_SYS_RESOURCE is missing", { score });
+  }
 }
 
 /** Resolves at the first request to stop. What nobody caught is logged and the daemon goes on serving. */

@@ -3,17 +3,18 @@ import { join } from "node:path";
 import { maxVersion, minVersion, versionText } from "../api/version.ts";
 import { randomId } from "../base/lib/ids.ts";
 import { builtAt, commitId, tugVersion } from "../base/lib/product.ts";
-import type { OciRuntime } from "../core/runtime/oci.ts";
+import type { CgroupDriver } from "../core/runtime/cgroup-driver.ts";
 import type { HostFacts } from "../core/runtime/spec.ts";
 import type { Component, DaemonFacts } from "../engine/system/deps.ts";
 import type { DaemonConfig } from "./config/config.ts";
+import type { Runtimes } from "./runtimes.ts";
 
 /** What `info` and `version` say of this daemon. */
 export function daemonFacts(parts: {
   readonly config: DaemonConfig;
   readonly host: HostFacts;
-  readonly defaultRuntime: string;
-  readonly runtimes: ReadonlyMap<string, OciRuntime>;
+  readonly runtimes: Runtimes;
+  readonly cgroupDriver: CgroupDriver;
   readonly initPath: string | undefined;
   readonly logDrivers: readonly string[];
   readonly volumeDrivers: readonly string[];
@@ -31,7 +32,7 @@ export function daemonFacts(parts: {
     dataRoot: config.dataRoot,
     experimental: config.experimental,
     proxy: config.proxy,
-    // These four are what SIGHUP changes.
+    // These are what SIGHUP changes.
     get debug() {
       return config.debug;
     },
@@ -46,10 +47,17 @@ export function daemonFacts(parts: {
     },
     addressPools: config.addressPools ?? [],
     logDriver: config.logDriver,
-    defaultRuntime: parts.defaultRuntime,
-    runtimes: Object.fromEntries(
-      [...parts.runtimes].map(([name, runtime]) => [name, { path: runtime.path }]),
-    ),
+    get defaultRuntime() {
+      return parts.runtimes.default;
+    },
+    get runtimes() {
+      return Object.fromEntries(
+        [...parts.runtimes.all].map(([name, { path }]) => {
+          const args = config.runtimes[name]?.args ?? [];
+          return [name, { path, ...(args.length > 0 ? { runtimeArgs: [...args] } : {}) }];
+        }),
+      );
+    },
     initBinary: parts.initPath ?? "",
     plugins: {
       Volume: [...parts.volumeDrivers],
@@ -64,8 +72,8 @@ export function daemonFacts(parts: {
       // Where Docker has it: after no-new-privileges come none of the others.
       ...(parts.remapped ? ["name=userns"] : []),
     ],
-    cgroupDriver: "cgroupfs",
-    cdiSpecDirs: ["/etc/cdi", "/var/run/cdi"],
+    cgroupDriver: parts.cgroupDriver,
+    cdiSpecDirs: [...config.cdiSpecDirs],
     warnings: [],
   };
 }

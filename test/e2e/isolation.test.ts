@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { readlinkSync } from "node:fs";
 import { run, TestDaemon } from "../harness/daemon.ts";
 
 let daemon: TestDaemon;
@@ -112,6 +113,12 @@ test("no descriptor or path of the daemon leaks into a container", async () => {
     ]);
     expect(result.stdout).toBe("");
   }
+});
+
+test("--ipc host works whether or not the host has mounted its message queues", async () => {
+  const script = "readlink /proc/self/ns/ipc; grep -c ' /dev/mqueue ' /proc/mounts";
+  const seen = await daemon.ok(["run", "--rm", "--ipc", "host", "busybox", "sh", "-c", script]);
+  expect(seen.split("\n")).toEqual([readlinkSync("/proc/self/ns/ipc"), "1"]);
 });
 
 test("sharing: --pid host, --ipc container:, --uts host, --pid container:", async () => {

@@ -83,6 +83,18 @@ test("no layer, export or commit has it; it goes with the run and is made again 
   const state = join(daemon.execRoot, "containers", id, "secrets");
   const seen = () => daemon.ok(["exec", "holder", "cat", "/run/secrets/kept", "/etc/app/pass"]);
   expect(await seen()).toBe(text + text);
+  for (const path of ["/run/secrets/kept", "/etc/app/pass"]) {
+    const copied = await daemon.tug(["cp", `holder:${path}`, "-"]);
+    expect([copied.code, copied.stdout]).toEqual([1, ""]);
+    expect(copied.stderr).toContain(`Could not find the file ${path} in container holder`);
+  }
+  for (const path of ["/run", "/run/secrets", "/etc/app", "/etc"]) {
+    const copied = await daemon.ok(["cp", `holder:${path}`, "-"]);
+    expect([copied.includes(text), copied.includes(path.slice(1))]).toEqual([
+      false,
+      path.lastIndexOf("/") === 0,
+    ]);
+  }
   await daemon.ok(["commit", "holder", "copy"]);
   const exported = await daemon.ok(["export", "holder"]);
   expect(exported).not.toContain(text);

@@ -1,25 +1,26 @@
 import { abortable } from "./abort.ts";
 
-/** Lets at most `limit` sections run at once; the others wait in the order they came. */
+/**
+ * Lets at most `limit` sections run at once; the others wait in the order they came. A limit that is a function is asked each time:
+ * it may change, and a larger one is seen when the next section begins or ends.
+ */
 export class Semaphore {
-  #free: number;
+  #held = 0;
+  readonly #limit: () => number;
   readonly #waiting: ((permit: Disposable) => void)[] = [];
-  constructor(limit: number) {
-    this.#free = Math.max(1, limit);
+  constructor(limit: number | (() => number)) {
+    this.#limit = () => Math.max(1, typeof limit === "number" ? limit : limit());
   }
 
   /** True when `acquire` would not wait. */
   get available(): boolean {
-    return this.#free > 0;
+    return this.#held < this.#limit();
   }
 
   /** Waits for a permit; disposing it lets the next one in. Rejects with the signal's reason when aborted. */
   async acquire(signal?: AbortSignal): Promise<Disposable> {
     signal?.throwIfAborted();
-    if (this.#free > 0) {
-      this.#free--;
-      return this.#permit();
-    }
+    if (this.available) return this.#permit();
     const turn = new Promise<Disposable>((resolve) => {
       this.#waiting.push(resolve);
     });
@@ -28,14 +29,14 @@ export class Semaphore {
   }
 
   #permit(): Disposable {
+    this.#held++;
     let held = true;
     return {
       [Symbol.dispose]: () => {
         if (!held) return;
         held = false;
-        const next = this.#waiting.shift();
-        if (next) next(this.#permit());
-        else this.#free++;
+        this.#held--;
+        while (this.#waiting.length > 0 && this.available) this.#waiting.shift()?.(this.#permit());
       },
     };
   }

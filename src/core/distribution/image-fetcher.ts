@@ -19,7 +19,7 @@ interface Deps {
   readonly client: Pick<RegistryClient, "fetch">;
   readonly content: ContentStore;
   /** Downloads at once over all pulls (dockerd's --max-concurrent-downloads). */
-  readonly maxConcurrent: number;
+  readonly maxConcurrent: number | (() => number);
 }
 
 type LayerOptions = Parameters<ImageFetcher["layers"]>[2];

@@ -44,6 +44,9 @@ function open(view: OpenView, absolute: string): Found {
   try {
     refuseKernelFiles(dir, parent, name);
     const stat = lstatat(dir, follow ? "" : name);
+    // A directory that is a mount point is there, and empty.
+    const below = name !== "" && name !== "/" && view.hides(lstatat(dir));
+    if (below || (stat.kind !== "directory" && view.hides(stat))) throw new SystemError(2, "lstat", absolute);
     return {
       dir,
       name: follow ? "" : name,
@@ -101,10 +104,12 @@ function* archive(view: OpenView, found: Found): Generator<Uint8Array, void, und
   const prefix = base === "/" ? "" : base;
   const fd = openat(found.dir, found.name === "" ? "." : found.name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
   try {
-    yield* nodes.member(fd, "", `${prefix}/`, lstatat(fd));
-    if (!kernelMagics.has(fileSystemMagic(fd))) {
+    const own = lstatat(fd);
+    yield* nodes.member(fd, "", `${prefix}/`, own);
+    if (!kernelMagics.has(fileSystemMagic(fd)) && !view.hides(own)) {
       const crosses = (dir: number, name: string) => view.crosses(dir, name);
       for (const { dir, name, path, stat } of walkTree(fd, { crosses })) {
+        if (stat.kind !== "directory" && view.hides(stat)) continue;
         yield* nodes.member(dir, name, `${prefix}/${path}`, stat);
       }
     }

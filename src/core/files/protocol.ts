@@ -24,6 +24,8 @@ export type FilesView =
       readonly startTime: string;
       /** Mount points that are entered from above; the kernel's own file systems are not. */
       readonly entered: readonly string[];
+      /** A mount of the host whose files are not there for the view, wherever the container has them (secrets). */
+      readonly hidden?: string | undefined;
       readonly userOf?: number | undefined;
     }
   | {

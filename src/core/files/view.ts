@@ -8,13 +8,15 @@ import { bindDescriptor, enterOwnMountNamespace, mountIdAt } from "../../base/sy
 import { type MountInfo, readMountInfo } from "../../base/sys/mountinfo.ts";
 import { processStat } from "../../base/sys/pidfd.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
-import { lstatat } from "../../base/sys/stat.ts";
+import { type FileStat, lstatat } from "../../base/sys/stat.ts";
 import type { BindView, FilesView } from "./protocol.ts";
 
 /** A view's root, and which mounts below it a walk enters. */
 export interface OpenView extends Disposable {
   readonly root: RootedDir;
   crosses(dir: number, name: string): boolean;
+  /** Its file system is none that the view shows. */
+  hides(stat: FileStat): boolean;
 }
 
 /** The process that a view names is not there any more. */
@@ -31,7 +33,12 @@ export function openView(view: FilesView): OpenView {
       return openStopped(view);
     case "directory": {
       const root = RootedDir.open(view.path);
-      return { root, crosses: () => false, [Symbol.dispose]: () => root[Symbol.dispose]() };
+      return {
+        root,
+        crosses: () => false,
+        hides: () => false,
+        [Symbol.dispose]: () => root[Symbol.dispose](),
+      };
     }
   }
 }
@@ -55,6 +62,7 @@ function openRunning(view: FilesView & { readonly kind: "running" }): OpenView {
   }
   if (processStat(view.pid)?.startTime !== view.startTime)
     throw new ContainerEnded("the container ended while its files were opened");
+  const hidden = view.hidden === undefined ? undefined : deviceOf(view.hidden);
   let entered: ReadonlySet<number> | undefined;
   const owned = stack.move();
   return {
@@ -65,8 +73,24 @@ function openRunning(view: FilesView & { readonly kind: "running" }): OpenView {
       // Below a mount that the walk is in already every directory is on it.
       return entered.has(id) || id === mountIdAt(dir);
     },
+    hides: ({ device }) => device === hidden,
     [Symbol.dispose]: () => owned.dispose(),
   };
+}
+
+/** The file system at a path of the host's; undefined when there is nothing. */
+function deviceOf(path: string): string | undefined {
+  try {
+    const fd = openat2(-100, path, O.PATH | O.DIRECTORY, RESOLVE.NO_SYMLINKS);
+    try {
+      return lstatat(fd).device;
+    } finally {
+      closeFd(fd);
+    }
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 function openMagic(path: string): number {
@@ -122,7 +146,7 @@ function openStopped(view: FilesView & { readonly kind: "stopped" }): OpenView {
     root[Symbol.dispose]();
     throw error;
   }
-  return { root, crosses: () => true, [Symbol.dispose]: () => root[Symbol.dispose]() };
+  return { root, crosses: () => true, hides: () => false, [Symbol.dispose]: () => root[Symbol.dispose]() };
 }
 
 function openSource(bind: BindView, scratch: string, stack: DisposableStack): number {

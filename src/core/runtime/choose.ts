@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { TugError } from "../../base/lib/errors.ts";
 import type { Log } from "../../base/lib/log.ts";
 import { type CgroupHierarchy, cgroupPathsFor, removeCgroup } from "../../base/sys/cgroup.ts";
+import { type CgroupLayout, cgroupDirectory, cgroupsPathOf } from "./cgroup-driver.ts";
 import type { OciRuntime } from "./oci.ts";
 import { runOciCommand } from "./oci-command.ts";
 
@@ -16,8 +17,7 @@ export async function chooseRuntime(deps: {
   readonly hierarchy: CgroupHierarchy;
   /** A directory to make the probe's bundle in. */
   readonly directory: string;
-  /** The cgroup that this daemon's containers lie in. */
-  readonly cgroupParent: string;
+  readonly layout: CgroupLayout;
   readonly log: Log;
 }): Promise<OciRuntime> {
   const reasons: string[] = [];
@@ -40,12 +40,12 @@ export async function chooseRuntime(deps: {
 
 async function tryOut(
   runtime: OciRuntime,
-  deps: { readonly hierarchy: CgroupHierarchy; readonly directory: string; readonly cgroupParent: string },
+  deps: { readonly hierarchy: CgroupHierarchy; readonly directory: string; readonly layout: CgroupLayout },
 ): Promise<void> {
   const bundle = mkdtempSync(join(deps.directory, "probe-"));
   const id = `probe-${process.pid}-${bundle.slice(-6)}`;
-  const cgroupsPath = `${deps.cgroupParent}/${id}`;
-  const cgroups = cgroupPathsFor(deps.hierarchy, cgroupsPath);
+  const cgroupsPath = cgroupsPathOf(deps.layout, undefined, id);
+  const cgroups = cgroupPathsFor(deps.hierarchy, cgroupDirectory(cgroupsPath) ?? "");
   try {
     for (const name of ["proc", "dev", "sys"]) mkdirSync(join(bundle, "rootfs", name), { recursive: true });
     writeFileSync(join(bundle, "rootfs/probe"), "", { mode: 0o755 });

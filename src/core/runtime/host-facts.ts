@@ -15,6 +15,8 @@ export function probeHost(
     readonly hierarchy?: CgroupHierarchy;
     readonly seccompProfile?: SeccompProfile | "unconfined";
     readonly cdiDirs?: readonly string[];
+    /** dockerd's --selinux-enabled: labels only where the administrator wants them. */
+    readonly selinux?: boolean;
   } = {},
 ): HostFacts {
   const hierarchy = options.hierarchy ?? probeCgroups();
@@ -31,13 +33,14 @@ export function probeHost(
     kernelVersion: [Number(major), Number(minor)],
     apparmor,
     apparmorProfile: apparmor && apparmorLoaded(APPARMOR_PROFILE) ? APPARMOR_PROFILE : undefined,
-    selinux: existsSync("/sys/fs/selinux/enforce"),
+    selinux: options.selinux === true && existsSync("/sys/fs/selinux/enforce"),
     cpus,
     cpusetCpus: cpusets.cpus,
     cpusetMems: cpusets.mems,
     capabilities,
     hardLimits: capabilities.includes("CAP_SYS_RESOURCE") ? {} : hardLimits(),
     canLowerOomScore: capabilities.includes("CAP_SYS_RESOURCE"),
+    ownOomScore: Number(readText("/proc/self/oom_score_adj")?.trim() ?? 0),
     extraMaskedPaths: Array.from(
       { length: cpus },
       (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`,

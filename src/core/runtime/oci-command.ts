@@ -1,5 +1,7 @@
 import { internal, TugError } from "../../base/lib/errors.ts";
+import { criuEnvironment } from "./criu-environment.ts";
 import { criuReason } from "./criu-log.ts";
+import type { OciTask } from "./oci.ts";
 
 /** A runtime's command ends in this time or is taken for hung. */
 const TIMEOUT_MS = 60_000;
@@ -10,12 +12,13 @@ export async function runOciCommand(
   program: string,
   args: readonly string[],
   input?: string,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   const child = Bun.spawn([program, ...args], {
     stdin: input === undefined ? "ignore" : Buffer.from(input),
     stdout: "pipe",
     stderr: "pipe",
-    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+    env: { ...env, PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
     timeout: TIMEOUT_MS,
     killSignal: "SIGKILL",
   });
@@ -52,25 +55,26 @@ export async function deleteCommand(
 export async function checkpointCommand(
   program: string,
   globalArgs: readonly string[],
-  id: string,
+  task: OciTask,
   options: { readonly image: string; readonly leaveRunning: boolean },
 ): Promise<void> {
+  const { id } = task;
   const args = [
     ...[...globalArgs, "checkpoint", "--image-path", options.image, "--work-path", options.image],
     ...(options.leaveRunning ? ["--leave-running"] : []),
     id,
   ];
   try {
-    await runOciCommand(program, args);
+    await runOciCommand(program, args, undefined, criuEnvironment(task.bundle));
   } catch (error) {
     if (error instanceof TugError && /unknown command|not supported|built without/i.test(error.message)) {
-      throw new TugError(
-        "not-implemented",
-        `${program} cannot checkpoint containers on this host: ${error.message}`,
-        {
-          cause: error,
-        },
-      );
+      const way = "run the container with a runtime that has it (--runtime runc) to checkpoint it";
+      const text = `Cannot checkpoint container ${id}: ${program} was built without CRIU: ${way}`;
+      throw new TugError("not-implemented", text, { cause: error });
+    }
+    if (error instanceof TugError && /criu.*(?:not found|no such file)/i.test(error.message)) {
+      const text = `Cannot checkpoint container ${id}: CRIU is not installed on this host`;
+      throw new TugError("not-implemented", text, { cause: error });
     }
     const reason = criuReason(options.image, "dump.log");
     if (reason === "") throw error;

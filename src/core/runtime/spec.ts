@@ -79,6 +79,8 @@ export interface HostFacts {
   /** Hard limits of the daemon, by rlimit name: never raised above. Infinity where unlimited. */
   readonly hardLimits: Readonly<Record<string, number>>;
   readonly canLowerOomScore: boolean;
+  /** The daemon's own oom_score_adj, which its children inherit unless told otherwise. */
+  readonly ownOomScore: number;
   /** Default masked paths that exist on some machines only (per-CPU thermal throttling). */
   readonly extraMaskedPaths: readonly string[];
   /** Sysctls of /proc/sys that exist here, of those a container gets by default. */

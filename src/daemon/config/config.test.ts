@@ -62,6 +62,96 @@ test("unknown flags and words are refused by name", () => {
   expect(() => load("extra")).toThrow("accepts no arguments");
 });
 
+test("values that dockerd refuses are refused in its words", () => {
+  const refused: readonly (readonly [string, string])[] = [
+    ["--max-concurrent-downloads=-1", "invalid max concurrent downloads: -1"],
+    ["--max-concurrent-uploads=-2", "invalid max concurrent uploads: -2"],
+    ["--max-download-attempts=0", "invalid max download attempts: 0"],
+    [
+      "--default-ipc-mode=host",
+      'IPC mode "host" is not supported as default value; use "shareable" or "private"',
+    ],
+    ["--default-ipc-mode=foo", 'default IPC mode setting (foo) is invalid; use "shareable" or "private"'],
+    [
+      "--default-cgroupns-mode=foo",
+      'default cgroup namespace mode (foo) is invalid; use "host" or "private"',
+    ],
+    [
+      "--default-ulimit=nofile=5:3",
+      'invalid argument "nofile=5:3" for "--default-ulimit" flag: ulimit soft limit must be less than or equal to hard limit: 5 > 3',
+    ],
+    ["--default-ulimit=foo=3", "invalid ulimit type: foo"],
+    ["--exec-opt=native.cgroupdriver=foo", "native.cgroupdriver option foo not supported"],
+    ["--default-runtime=nosuch", "specified default runtime 'nosuch' does not exist"],
+    ["--add-runtime=runc=/x", "runtime name 'runc' is reserved"],
+    ["--label=foo", "bad attribute format: foo"],
+    ["--dns=foo", "foo is not an ip address"],
+    ["--registry-mirror=foo", 'invalid mirror: unsupported scheme "" in "foo"'],
+    [
+      "--registry-mirror=http://foo/path",
+      'invalid mirror: path, query, or fragment at end of the URI "http://foo/path"',
+    ],
+    ["--storage-opt=foo", "error initializing graphdriver: Unable to parse key/value option: foo"],
+    ["--authorization-plugin=x", 'failed to validate authorization plugin: plugin "x" not found'],
+    ["--firewall-backend=iptables", 'invalid firewall-backend "iptables"'],
+    ["--log-format=xml", "invalid logging format: xml"],
+  ];
+  for (const [flag, words] of refused) expect(() => load(flag)).toThrow(words);
+  expect(() => load("--label=a=1", "--label=a=2")).toThrow("conflict labels for a=2 and a=1");
+  expect(() => load("--bip=10.0.0.1/24", "--bridge=x")).toThrow("You specified -b & --bip");
+  expect(() => load("--icc=false", "--iptables=false")).toThrow(
+    "You specified --iptables=false with --icc=false",
+  );
+  // Docker's zero is no bound, and options of others' drivers are none of ours.
+  const config = load("--max-concurrent-downloads=0", "--exec-opt=isolation=process");
+  expect([config.maxConcurrentDownloads, config.cgroupDriver]).toEqual([Number.POSITIVE_INFINITY, undefined]);
+  expect(load("--exec-opt", "native.cgroupdriver=systemd").cgroupDriver).toBe("systemd");
+});
+
+test("runtimes come with arguments, or said through containerd's shim for runc", () => {
+  const own = { path: "/opt/own", runtimeArgs: ["--debug"] };
+  const shim = { runtimeType: "io.containerd.runc.v2", options: { BinaryName: "/opt/shimmed" } };
+  withFile(JSON.stringify({ runtimes: { own, shim }, "default-runtime": "own" }), (path) => {
+    const config = loadConfig(parseFlags(["--config-file", path, "--add-runtime", "flag=/opt/flag"]));
+    expect(config.runtimes).toEqual({
+      own: { path: "/opt/own", args: ["--debug"] },
+      shim: { path: "/opt/shimmed", args: [] },
+      flag: { path: "/opt/flag", args: [] },
+    });
+    expect(config.defaultRuntime).toBe("own");
+  });
+  for (const [value, words] of [
+    [{}, "either a runtimeType or a path must be configured"],
+    [{ path: "/a", runtimeType: "b" }, "cannot configure both path and runtimeType"],
+    [{ runtimeType: "io.containerd.kata.v2" }, "runtimeType io.containerd.kata.v2 needs containerd"],
+    [{ path: "/a", runtimeArgs: "-x" }, "runtimeArgs must be strings"],
+  ] as const) {
+    withFile(JSON.stringify({ runtimes: { x: value } }), (path) => {
+      expect(() => loadConfig(parseFlags(["--config-file", path]))).toThrow(words);
+    });
+  }
+});
+
+test("keys that stand in groups in the file, and values of the wrong kind", () => {
+  withFile('{"proxies": {"http-proxy": "http://p:1", "no-proxy": "a"}, "builder": {"gc": {}}}', (path) => {
+    expect(loadConfig(parseFlags(["--config-file", path])).proxy).toEqual({
+      http: "http://p:1",
+      https: "",
+      no: "a",
+    });
+  });
+  withFile('{"proxies": {"ftp-proxy": "x"}}', (path) => {
+    expect(() => loadConfig(parseFlags(["--config-file", path]))).toThrow(
+      "the following directives don't match any configuration option: proxies.ftp-proxy",
+    );
+  });
+  withFile('{"debug": "x"}', (path) => {
+    expect(() => loadConfig(parseFlags(["--config-file", path]))).toThrow(
+      "json: cannot unmarshal string into Go struct field Config.debug of type bool",
+    );
+  });
+});
+
 test("the file speaks where flags are silent, and contradiction is refused in dockerd's words", () => {
   withFile('{"debug": true, "hosts": ["tcp://127.0.0.1:1"], "log-opts": {"max-size": "5m"}}', (path) => {
     const config = loadConfig(parseFlags(["--config-file", path]));

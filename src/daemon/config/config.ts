@@ -2,9 +2,23 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { invalid, messageOf } from "../../base/lib/errors.ts";
-import type { LogLevel } from "../../base/lib/log.ts";
+import type { LogFormat, LogLevel } from "../../base/lib/log.ts";
+import type { CgroupDriver } from "../../core/runtime/cgroup-driver.ts";
+import {
+  addresses,
+  atLeast,
+  cgroupDriver,
+  cgroupnsMode,
+  features,
+  ipcMode,
+  labels,
+  mirrors,
+  storageOptions,
+} from "./checks.ts";
 import { type DaemonAddress, parseHost } from "./host.ts";
 import { daemonOptions } from "./options.ts";
+import { defaultRuntime, type RuntimeConfigs, runtimesOfFile, runtimesOfFlag } from "./runtimes.ts";
+import { type Ulimit, ulimits } from "./ulimits.ts";
 import { mergeValues, type OptionValues, parseConfigFile } from "./values.ts";
 
 export interface TlsConfig {
@@ -48,22 +62,38 @@ export interface DaemonConfig {
   readonly insecureRegistries: readonly string[];
   readonly registryMirrors: readonly string[];
   readonly storageDriver: string | undefined;
+  readonly storageOptions: readonly (readonly [key: string, value: string])[];
   readonly logDriver: string;
   readonly logOptions: Readonly<Record<string, string>>;
   readonly labels: readonly string[];
-  readonly ulimits: readonly { readonly Name: string; readonly Soft: number; readonly Hard: number }[];
+  readonly ulimits: readonly Ulimit[];
   readonly shmSize: number;
   readonly ipcMode: string;
   readonly cgroupnsMode: string | undefined;
+  /** `native.cgroupdriver` of `--exec-opt`; undefined: what suits the host. */
+  readonly cgroupDriver: CgroupDriver | undefined;
   readonly cgroupParent: string | undefined;
+  /** Microseconds of real-time scheduling of all containers together. */
+  readonly cpuRealtime: { readonly period: number | undefined; readonly runtime: number | undefined };
+  readonly cdiSpecDirs: readonly string[];
   readonly defaultRuntime: string | undefined;
-  readonly runtimes: Readonly<Record<string, string>>;
+  readonly runtimes: RuntimeConfigs;
   readonly init: boolean;
   readonly initPath: string | undefined;
   readonly seccompProfile: string | undefined;
   readonly noNewPrivileges: boolean;
   readonly experimental: boolean;
+  /** Infinity: no bound. */
   readonly maxConcurrentDownloads: number;
+  readonly maxConcurrentUploads: number;
+  readonly maxDownloadAttempts: number;
+  /** False: containers are stopped with the daemon, which gives them `shutdownTimeout` seconds (negative: no bound). */
+  readonly liveRestore: boolean;
+  readonly shutdownTimeout: number;
+  readonly features: Readonly<Record<string, boolean>>;
+  readonly selinux: boolean;
+  readonly oomScoreAdjust: number | undefined;
+  readonly logFormat: LogFormat;
   readonly proxy: { readonly http: string; readonly https: string; readonly no: string };
   readonly usernsRemap: string | undefined;
   /** Options that were given and have no effect here. */
@@ -90,7 +120,29 @@ export function loadConfig(flags: OptionValues): DaemonConfig {
     }
     file = parseConfigFile(path, text);
   }
-  return decide(path, mergeValues(path, flags, file));
+  const values = mergeValues(path, flags, file);
+  refuseContradictions(values);
+  return decide(path, values);
+}
+
+/** What dockerd refuses, and what nothing here could carry out. */
+function refuseContradictions(values: OptionValues): void {
+  const given = (flag: string) => (values.get(flag) || undefined) !== undefined;
+  if (given("bridge") && given("bip"))
+    throw invalid("You specified -b & --bip, mutually exclusive options. Please specify only one");
+  if (values.get("icc") === false && values.get("iptables") === false) {
+    throw invalid(
+      "You specified --iptables=false with --icc=false. ICC=false uses iptables to function. Please set --icc or --iptables to true",
+    );
+  }
+  const backend = values.get("firewall-backend");
+  if (backend !== undefined && backend !== "" && backend !== "nftables")
+    throw invalid(`invalid firewall-backend "${String(backend)}": this daemon writes nftables rules`);
+  const [plugin] = (values.get("authorization-plugin") as readonly string[] | undefined) ?? [];
+  if (plugin !== undefined)
+    throw invalid(`failed to validate authorization plugin: plugin ${JSON.stringify(plugin)} not found`);
+  if (values.get("rootless") === true)
+    throw invalid("rootless mode is not available: start tug daemon as root");
 }
 
 function decide(configFile: string, values: OptionValues): DaemonConfig {
@@ -121,6 +173,7 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
   const names = instanceNames(dataRoot);
   const hosts = list("host");
   const debug = truth("debug", false);
+  const runtimes = { ...runtimesOfFile(map("runtimes")), ...runtimesOfFlag(map("add-runtime")) };
   return {
     configFile,
     hosts: (hosts.length > 0 ? hosts : [`unix://${join(execRoot, "tug.sock")}`]).map((host) =>
@@ -130,6 +183,7 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
     execRoot,
     pidFile: resolve(text("pidfile") ?? join(execRoot, "tug.pid")),
     logLevel: debug ? "debug" : logLevel(text("log-level") ?? "info"),
+    logFormat: logFormat(text("log-format") ?? "text"),
     debug,
     group: text("group"),
     tls: tlsOf(text, truth("tls", false), truth("tlsverify", false)),
@@ -146,33 +200,44 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
     ipMasquerade: truth("ip-masq", true),
     ipForward: truth("ip-forward", true),
     iptables: truth("iptables", true),
-    publishIp: text("ip"),
+    publishIp: addresses(text("ip") === undefined ? [] : [text("ip") ?? ""])[0],
     addressPools: pools(list("default-address-pool")),
-    dns: list("dns"),
+    dns: addresses(list("dns")),
     dnsOptions: list("dns-opt"),
     dnsSearch: list("dns-search"),
-    hostGatewayIps: list("host-gateway-ip"),
+    hostGatewayIps: addresses(list("host-gateway-ip")),
     insecureRegistries: list("insecure-registry"),
-    registryMirrors: list("registry-mirror"),
+    registryMirrors: mirrors(list("registry-mirror")),
     storageDriver: text("storage-driver"),
+    storageOptions: storageOptions(list("storage-opt")),
     logDriver: text("log-driver") ?? "json-file",
     logOptions: Object.fromEntries(
       Object.entries(map("log-opt")).map(([key, value]) => [key, String(value)]),
     ),
-    labels: list("label"),
+    labels: labels(list("label")),
     ulimits: ulimits(map("default-ulimit")),
     shmSize: bytes(text("default-shm-size") ?? "64m", "default-shm-size"),
-    ipcMode: oneOf("default-ipc-mode", text("default-ipc-mode") ?? "private", ["private", "shareable"]),
-    cgroupnsMode: text("default-cgroupns-mode"),
+    ipcMode: ipcMode(text("default-ipc-mode") ?? "private"),
+    cgroupnsMode: cgroupnsMode(text("default-cgroupns-mode")),
+    cgroupDriver: cgroupDriver(list("exec-opt")),
     cgroupParent: text("cgroup-parent"),
-    defaultRuntime: text("default-runtime"),
-    runtimes: { ...runtimeFile(map("runtimes")), ...stringMap(map("add-runtime")) },
+    cpuRealtime: { period: number("cpu-rt-period"), runtime: number("cpu-rt-runtime") },
+    cdiSpecDirs: list("cdi-spec-dir").length > 0 ? list("cdi-spec-dir") : ["/etc/cdi", "/var/run/cdi"],
+    defaultRuntime: defaultRuntime(text("default-runtime"), runtimes),
+    runtimes,
     init: truth("init", false),
     initPath: text("init-path"),
     seccompProfile: text("seccomp-profile"),
     noNewPrivileges: truth("no-new-privileges", false),
     experimental: truth("experimental", false),
-    maxConcurrentDownloads: positive("max-concurrent-downloads", number("max-concurrent-downloads") ?? 3),
+    maxConcurrentDownloads: concurrency("max concurrent downloads", number("max-concurrent-downloads") ?? 3),
+    maxConcurrentUploads: concurrency("max concurrent uploads", number("max-concurrent-uploads") ?? 5),
+    maxDownloadAttempts: atLeast(1, "max download attempts", number("max-download-attempts") ?? 5),
+    liveRestore: truth("live-restore", true),
+    shutdownTimeout: number("shutdown-timeout") ?? 15,
+    features: features(map("feature")),
+    selinux: truth("selinux-enabled", false),
+    oomScoreAdjust: number("oom-score-adjust"),
     proxy: { http: text("http-proxy") ?? "", https: text("https-proxy") ?? "", no: text("no-proxy") ?? "" },
     usernsRemap: text("userns-remap"),
     ignored: daemonOptions.filter((one) => one.ignored && values.has(one.flag)).map((one) => one.flag),
@@ -191,14 +256,14 @@ function logLevel(text: string): LogLevel {
   throw invalid(`invalid logging level: ${text}`);
 }
 
-function oneOf(flag: string, value: string, allowed: readonly string[]): string {
-  if (!allowed.includes(value)) throw invalid(`invalid value for ${flag}: ${value}`);
-  return value;
+function logFormat(text: string): LogFormat {
+  if (text === "text" || text === "json") return text;
+  throw invalid(`invalid logging format: ${text}`);
 }
 
-function positive(flag: string, value: number): number {
-  if (value < 1) throw invalid(`invalid ${flag.replaceAll("-", " ")}: ${value}`);
-  return value;
+/** dockerd's 0 is no bound. */
+function concurrency(what: string, value: number): number {
+  return atLeast(0, what, value) || Number.POSITIVE_INFINITY;
 }
 
 function tlsOf(
@@ -230,37 +295,6 @@ function pools(entries: readonly string[]): DaemonConfig["addressPools"] {
     }
     return { base, size };
   });
-}
-
-/** Flags give "nofile=64:128"; the file gives {"nofile": {"Name": …, "Soft": …, "Hard": …}}. */
-function ulimits(map: Readonly<Record<string, unknown>>): DaemonConfig["ulimits"] {
-  return Object.entries(map).map(([name, value]) => {
-    if (typeof value === "object" && value !== null) {
-      const { Soft, Hard } = value as { Soft?: unknown; Hard?: unknown };
-      return { Name: name, Soft: Number(Soft ?? Hard ?? 0), Hard: Number(Hard ?? Soft ?? 0) };
-    }
-    const [soft = "", hard = soft] = String(value).split(":");
-    if (!/^-?\d+$/.test(soft) || !/^-?\d+$/.test(hard)) {
-      throw invalid(
-        `invalid argument "${name}=${String(value)}" for "--default-ulimit" flag: invalid ulimit`,
-      );
-    }
-    return { Name: name, Soft: Number(soft), Hard: Number(hard) };
-  });
-}
-
-function stringMap(map: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, String(value)]));
-}
-
-function runtimeFile(map: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
-  const runtimes: Record<string, string> = {};
-  for (const [name, value] of Object.entries(map)) {
-    const path = typeof value === "object" && value !== null ? (value as { path?: unknown }).path : undefined;
-    if (typeof path !== "string") throw invalid(`invalid runtime "${name}": a path is needed`);
-    runtimes[name] = path;
-  }
-  return runtimes;
 }
 
 /** "64m", "1g", "65536". */

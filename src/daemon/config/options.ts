@@ -23,16 +23,28 @@ export const daemonOptions: readonly DaemonOption[] = [
   option("allow-direct-routing", "bool", "Allow remote access to published ports on container IP addresses", {
     ignored: true,
   }),
-  option("authorization-plugin", "list", "Authorization plugins to load", {
-    key: "authorization-plugins",
+  option("allow-nondistributable-artifacts", "list", "Allow push of nondistributable artifacts to registry", {
     ignored: true,
   }),
+  option("authorization-plugin", "list", "Authorization plugins to load", { key: "authorization-plugins" }),
   option("bip", "string", "IPv4 address for the default bridge"),
   option("bridge", "string", "Attach containers to a network bridge", { short: "b" }),
   option("cgroup-parent", "string", "Set parent cgroup for all containers"),
+  option("builder", "object", "Settings of the builder, in daemon.json only", { ignored: true }),
+  option("cdi-spec-dir", "list", "CDI specification directories to use", { key: "cdi-spec-dirs" }),
   option("config-file", "string", "Daemon configuration file", { key: null }),
   option("containerd", "string", "containerd grpc address", { ignored: true }),
   option("containerd-namespace", "string", "Containerd namespace to use", { ignored: true }),
+  option("containerd-plugins-namespace", "string", "Containerd namespace to use for plugins", {
+    ignored: true,
+  }),
+  option("cpu-rt-period", "int", "Limit the CPU real-time period in microseconds of all containers together"),
+  option(
+    "cpu-rt-runtime",
+    "int",
+    "Limit the CPU real-time runtime in microseconds of all containers together",
+  ),
+  option("cri-containerd", "bool", "Start containerd with cri", { ignored: true }),
   option("data-root", "string", "Root directory of persistent state", { short: "g" }),
   option("debug", "bool", "Enable debug mode", { short: "D" }),
   option("default-address-pool", "list", "Default address pools for node specific local networks", {
@@ -61,8 +73,15 @@ export const daemonOptions: readonly DaemonOption[] = [
   option("exec-opt", "list", "Runtime execution options", { key: "exec-opts" }),
   option("exec-root", "string", "Root directory for execution state files"),
   option("experimental", "bool", "Enable experimental features"),
-  option("feature", "map", "Enable feature in the daemon", { key: "features", ignored: true }),
-  option("firewall-backend", "string", "Firewall backend to use (nftables)", { ignored: true }),
+  option(
+    "feature",
+    "map",
+    "Enable feature in the daemon (buildkit=false: clients build with the classic builder)",
+    {
+      key: "features",
+    },
+  ),
+  option("firewall-backend", "string", "Firewall backend to use (nftables)"),
   option("fixed-cidr", "string", "IPv4 subnet for the default bridge network"),
   option("fixed-cidr-v6", "string", "IPv6 subnet for the default bridge network"),
   option("group", "string", "Group for the unix socket", { short: "G" }),
@@ -88,11 +107,13 @@ export const daemonOptions: readonly DaemonOption[] = [
   option("iptables", "bool", "Tell other firewalls of this host to let containers through"),
   option("ipv6", "bool", "Enable IPv6 networking for the default bridge network"),
   option("label", "list", "Set key=value labels to the daemon", { key: "labels" }),
-  option("live-restore", "bool", "Keep containers running while the daemon is down (always so)", {
-    ignored: true,
-  }),
+  option(
+    "live-restore",
+    "bool",
+    "Keep containers running while the daemon is down (default true; false stops them with it)",
+  ),
   option("log-driver", "string", "Default driver for container logs"),
-  option("log-format", "string", 'Set the logging format ("text"|"json")', { ignored: true }),
+  option("log-format", "string", 'Set the logging format ("text"|"json")'),
   option("log-level", "string", 'Set the logging level ("debug"|"info"|"warn"|"error"|"fatal")', {
     short: "l",
   }),
@@ -104,13 +125,21 @@ export const daemonOptions: readonly DaemonOption[] = [
     ignored: true,
   }),
   option("mtu", "int", 'Set the MTU for the default "bridge" network'),
+  option("network-control-plane-mtu", "int", "Network Control plane MTU", { ignored: true }),
   option("no-new-privileges", "bool", "Set no-new-privileges by default for new containers"),
   option(
     "no-proxy",
     "string",
     "Comma-separated list of hosts or IP addresses for which the proxy is skipped",
   ),
-  option("oom-score-adjust", "int", "Set the oom_score_adj for the daemon", { ignored: true }),
+  option("node-generic-resource", "list", "Advertise user-defined resource", {
+    key: "node-generic-resources",
+    ignored: true,
+  }),
+  option("nri-opts", "object", "Settings of the node resource interface, in daemon.json only", {
+    ignored: true,
+  }),
+  option("oom-score-adjust", "int", "Set the oom_score_adj for the daemon"),
   option("pidfile", "string", "Path to use for daemon PID file", { short: "p" }),
   option("raw-logs", "bool", "Full timestamps without ANSI coloring", { ignored: true }),
   option("registry-mirror", "list", "Preferred registry mirror", { key: "registry-mirrors" }),
@@ -121,8 +150,12 @@ export const daemonOptions: readonly DaemonOption[] = [
     "string",
     'Path to seccomp profile. Set to "unconfined" to disable the default seccomp profile',
   ),
-  option("selinux-enabled", "bool", "Enable selinux support", { ignored: true }),
-  option("shutdown-timeout", "int", "Set the default shutdown timeout", { ignored: true }),
+  option("selinux-enabled", "bool", "Enable selinux support"),
+  option(
+    "shutdown-timeout",
+    "int",
+    "Seconds that containers have to stop with the daemon (live-restore=false)",
+  ),
   option("storage-driver", "string", "Storage driver to use", { short: "s" }),
   option("storage-opt", "list", "Storage driver options", { key: "storage-opts" }),
   option(

@@ -121,6 +121,10 @@ const aliases: Readonly<Record<string, string>> = {
   "host-gateway-ip": "host-gateway-ips",
   graph: "data-root",
 };
+/** Keys that stand in an object of their own in the file. */
+const groups: ReadonlyMap<string, readonly string[]> = new Map([
+  ["proxies", ["http-proxy", "https-proxy", "no-proxy"]],
+]);
 
 /** Reads daemon.json's text; dockerd's words for what it refuses. */
 export function parseConfigFile(path: string, text: string): OptionValues {
@@ -137,7 +141,7 @@ export function parseConfigFile(path: string, text: string): OptionValues {
   }
   const values = new Map<string, OptionValue>();
   const unknown: string[] = [];
-  for (const [key, value] of Object.entries(parsed)) {
+  for (const [key, value] of Object.entries(ungrouped(parsed))) {
     const option = byKey.get(aliases[key] ?? key);
     if (option) values.set(option.flag, checkKind(option, key, value, fail));
     else unknown.push(key);
@@ -148,6 +152,20 @@ export function parseConfigFile(path: string, text: string): OptionValues {
   return values;
 }
 
+function ungrouped(parsed: object): Readonly<Record<string, unknown>> {
+  const result: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(parsed)) {
+    const members = groups.get(key);
+    const isGroup = members && typeof value === "object" && value !== null && !Array.isArray(value);
+    if (!isGroup) result[key] = value;
+    // A name that the group does not have is reported like any other.
+    else
+      for (const [name, one] of Object.entries(value))
+        result[members.includes(name) ? name : `${key}.${name}`] = one;
+  }
+  return result;
+}
+
 function checkKind(
   option: DaemonOption,
   key: string,
@@ -155,7 +173,9 @@ function checkKind(
   fail: (reason: string) => Error,
 ): OptionValue {
   const wrong = () =>
-    fail(`json: cannot unmarshal ${JSON.stringify(value)} into field ${key} of type ${option.kind}`);
+    fail(
+      `json: cannot unmarshal ${jsonKind(value)} into Go struct field Config.${key} of type ${goTypes[option.kind]}`,
+    );
   switch (option.kind) {
     case "bool":
       if (typeof value !== "boolean") throw wrong();
@@ -177,6 +197,21 @@ function checkKind(
       if (typeof value !== "string") throw wrong();
       return value;
   }
+}
+
+/** As Go's decoder names what it found and what it wanted. */
+const goTypes: Readonly<Record<DaemonOption["kind"], string>> = {
+  string: "string",
+  bool: "bool",
+  int: "int",
+  list: "[]string",
+  map: "map[string]string",
+  object: "map[string]interface {}",
+};
+function jsonKind(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  return typeof value === "boolean" ? "bool" : typeof value;
 }
 
 /** default-address-pools are objects in the file and "base=…,size=…" on the command line. */

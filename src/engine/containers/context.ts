@@ -5,6 +5,7 @@ import type { KeyedMutex } from "../../base/lib/mutex.ts";
 import type { ImageStore } from "../../core/image/image.ts";
 import type { LogDriver } from "../../core/logging/logging.ts";
 import type { NetworkService } from "../../core/network/network.ts";
+import type { CgroupLayout } from "../../core/runtime/cgroup-driver.ts";
 import type { TaskDirs, TaskRuntime } from "../../core/runtime/runtime.ts";
 import type { GenerateResources, GenerateSpec, HostFacts } from "../../core/runtime/spec.ts";
 import type { Snapshotter } from "../../core/snapshot/snapshotter.ts";
@@ -74,7 +75,7 @@ export interface ContainerDefaults {
   readonly initPath: string | undefined;
   readonly ipcMode: string;
   readonly cgroupnsMode: string;
-  readonly cgroupParent: string;
+  readonly cgroups: CgroupLayout;
   readonly runtime: string;
   readonly runtimes: readonly string[];
   /** Host address that publications without one listen on. */

@@ -51,6 +51,7 @@ const facts: HostFacts = {
   capabilities: CAPABILITIES.filter((name) => name !== "CAP_SYS_RESOURCE"),
   hardLimits: { RLIMIT_NOFILE: 20_000 },
   canLowerOomScore: false,
+  ownOomScore: 0,
   extraMaskedPaths: ["/sys/devices/system/cpu/cpu0/thermal_throttle"],
   defaultSysctls: {
     "net.ipv4.ip_unprivileged_port_start": "0",

@@ -134,7 +134,9 @@ function oomScore(host: HostConfig, facts: HostFacts): Pick<OciProcess, "oomScor
   if (score < -1000 || score > 1000)
     throw invalid(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`);
   // Lowering it takes CAP_SYS_RESOURCE; a container must not fail for the lack of that.
-  if (score === 0 || (score < 0 && !facts.canLowerOomScore)) return {};
+  if (score < 0 && !facts.canLowerOomScore) return {};
+  // A daemon that is protected from the OOM killer does not protect its containers.
+  if (score === 0 && facts.ownOomScore >= 0) return {};
   return { oomScoreAdj: score };
 }
 

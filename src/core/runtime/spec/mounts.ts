@@ -72,10 +72,13 @@ function defaultMounts(input: SpecInput, privileged: boolean): OciMount[] {
       ? mount("/sys", "bind", "/sys", "rbind", ...locked, "ro")
       : mount("/sys", "sysfs", "sysfs", ...locked, ...(privileged ? [] : ["ro"])),
     mount("/sys/fs/cgroup", "cgroup", "cgroup", ...(writable ? [] : ["ro"]), ...locked),
-    hostIpc
-      ? mount("/dev/mqueue", "bind", "/dev/mqueue", "bind", ...locked)
-      : mount("/dev/mqueue", "mqueue", "mqueue", ...locked),
   ];
+  if (hostIpc && input.kernel.devices.exists("/dev/mqueue"))
+    mounts.push(mount("/dev/mqueue", "bind", "/dev/mqueue", "bind", ...locked));
+  // Where the host has not mounted its queues they are mounted here: the file system shows the namespace it is mounted in, which only
+  // that namespace's owner may do.
+  else if (!hostIpc || namespaces.user === "host")
+    mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", ...locked));
   if (host.IpcMode === "none") return mounts;
   mounts.push(
     hostIpc

@@ -24,7 +24,7 @@ export function ociResources(
   const resources: Record<string, unknown> = {
     memory: memory(host),
     cpu: cpu(host),
-    pids: pids(host),
+    pids: pids(host, devices === undefined),
     blockIO: blockIO(host, facts),
     devices,
   };
@@ -62,10 +62,11 @@ function cpu(host: HostConfig): Readonly<Record<string, unknown>> {
   });
 }
 
-function pids(host: HostConfig): Readonly<Record<string, unknown>> {
+/** Zero takes a limit away; a new container has none to begin with. */
+function pids(host: HostConfig, update: boolean): Readonly<Record<string, unknown>> {
   const limit = host.PidsLimit;
-  if (limit === undefined || limit === null || limit === 0) return {};
-  return { limit: limit < 0 ? -1 : limit };
+  if (typeof limit !== "number" || (limit === 0 && !update)) return {};
+  return { limit: limit <= 0 ? -1 : limit };
 }
 
 function blockIO(host: HostConfig, facts: HostFacts): Readonly<Record<string, unknown>> {

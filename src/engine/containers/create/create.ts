@@ -17,6 +17,7 @@ import { hostPlatform, parsePlatform } from "../../../base/spec/oci/platform.ts"
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import type { Image } from "../../../core/image/image.ts";
 import type { Network } from "../../../core/network/network.ts";
+import { checkCgroupParent } from "../../../core/runtime/cgroup-driver.ts";
 import { validateResources } from "../../../core/runtime/spec/validate-resources.ts";
 import type { ContainerContext } from "../context.ts";
 import { refuseCircle } from "../dependencies.ts";
@@ -96,6 +97,7 @@ function decide(
   const warnings: string[] = [];
   const warn = (text: string) => void warnings.push(text);
   validateHost(askedHost, askedConfig, { runtimes: defaults.runtimes, warn });
+  checkCgroupParent(defaults.cgroups.driver, askedHost.CgroupParent ?? "");
   const image = askedConfig.Image ? findImage(context, askedConfig.Image, options.platform) : undefined;
   const config = mergeImageConfig(askedConfig, image?.config.config);
   const [path, ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];

@@ -1,7 +1,7 @@
 import { TugError } from "../../../base/lib/errors.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
-import { type ContainerRecord, isRunning } from "../record.ts";
+import { type ContainerRecord, isAlive, isRunning } from "../record.ts";
 import { parseSignal, SIGKILL } from "../signals.ts";
 import { callOffRestart, endsWithin, killAndWait, signalTask, stopSignalOf, thaw } from "./kill.ts";
 import { inTurn } from "./turn.ts";
@@ -11,6 +11,8 @@ export interface StopOptions {
   readonly signal: string | undefined;
   /** Seconds; negative waits for ever. */
   readonly timeout: number | undefined;
+  /** Nobody asked for it: what the restart policy would do at boot stays as it was. */
+  readonly withDaemon?: boolean;
 }
 
 /** `docker stop`: the stop signal, then SIGKILL when the time is over. */
@@ -25,6 +27,26 @@ export async function stopOnRequest(
   emitContainer(context, context.store.get(record.id) ?? record, "stop");
 }
 
+/**
+ * Stops every container that runs, each after those that depend on it, for a daemon whose containers do not outlive it. Neither
+ * the restart policy nor --rm acts on the exits: both do so when the daemon starts again.
+ */
+export async function stopWithDaemon(context: ContainerContext, seconds: number): Promise<void> {
+  const running = [...context.store.list()].filter(isAlive);
+  for (const { id } of running) context.live.of(id).restarting = true;
+  const ended = await Promise.allSettled(
+    running.map((record) => {
+      const own = record.definition.config.StopTimeout ?? context.defaults.stopTimeout;
+      const timeout = seconds < 0 || (own >= 0 && own < seconds) ? own : seconds;
+      const options = { signal: undefined, timeout, withDaemon: true };
+      return inTurn(context, record, () => stopContainer(context, record, options));
+    }),
+  );
+  for (const result of ended) {
+    if (result.status === "rejected") context.log.error("stopping a container", { error: result.reason });
+  }
+}
+
 /** Returns when the exit was handled. */
 export async function stopContainer(
   context: ContainerContext,
@@ -37,7 +59,7 @@ export async function stopContainer(
   const waiting = await context.locks.run(record.id, async () => {
     const now = context.store.get(record.id);
     if (!now || !isRunning(now) || callOffRestart(context, now)) return undefined;
-    context.store.setState(now.id, { stoppedByUser: true });
+    if (!options.withDaemon) context.store.setState(now.id, { stoppedByUser: true });
     const { done } = waitFor(context, now, "not-running");
     await signalTask(context, now, signal);
     await thaw(context, now);
@@ -55,4 +77,5 @@ export async function stopContainer(
     signal: SIGKILL,
   });
   await killAndWait(context, record);
+  if (options.withDaemon) context.store.setState(record.id, { stoppedByUser: record.state.stoppedByUser });
 }

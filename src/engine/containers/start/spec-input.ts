@@ -1,6 +1,6 @@
-import { posix } from "node:path";
 import { conflict, invalid } from "../../../base/lib/errors.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
+import { cgroupsPathOf } from "../../../core/runtime/cgroup-driver.ts";
 import type { SpecInput, SpecMount } from "../../../core/runtime/spec.ts";
 import { lookupUser, type ProcessUser } from "../../../core/runtime/user.ts";
 import type { ContainerContext } from "../context.ts";
@@ -42,7 +42,7 @@ export function specInput(
     mounts,
     host,
     namespaces: namespaces(context, record),
-    cgroupsPath: posix.join("/", host.CgroupParent || context.defaults.cgroupParent, record.id),
+    cgroupsPath: cgroupsPathOf(context.defaults.cgroups, host.CgroupParent, record.id),
     init: useInit && context.defaults.initPath ? { path: context.defaults.initPath } : undefined,
     ...(remap ? { idMappings: remap.maps } : {}),
     annotations: host.Annotations ?? {},

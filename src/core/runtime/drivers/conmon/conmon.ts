@@ -17,6 +17,7 @@ import {
 } from "../../../../base/sys/cgroup.ts";
 import { CgroupMoves } from "../../../../base/sys/cgroup-moves.ts";
 import { isAlive, signalProcess } from "../../../../base/sys/pidfd.ts";
+import { cgroupDirectory, inScopeOf } from "../../cgroup-driver.ts";
 import type { OciRuntime, OciTask } from "../../oci.ts";
 import type {
   NewExec,
@@ -389,13 +390,16 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
   /** The cgroups that are this container's alone: a path that does not name it is never touched. */
   #cgroupsFor(id: string, spec: OciSpec): CgroupPaths {
     const path = (spec["linux"] as { cgroupsPath?: unknown } | undefined)?.cgroupsPath;
-    if (typeof path !== "string" || !path.startsWith("/") || !basename(path).includes(id)) return {};
-    return cgroupPathsFor(this.#deps.hierarchy, path);
+    const directory = typeof path === "string" ? cgroupDirectory(path) : undefined;
+    if (directory === undefined || !basename(directory).includes(id)) return {};
+    return cgroupPathsFor(this.#deps.hierarchy, directory);
   }
 
   #cgroupsOf(id: string, pid: number, planned: CgroupPaths): CgroupPaths {
-    if (Object.keys(planned).length > 0) return planned;
     const found = Object.entries(cgroupsOf(this.#deps.hierarchy, pid) ?? {});
+    const scoped = found.filter(([, path]) => inScopeOf(path, id));
+    if (scoped.length > 0) return Object.fromEntries(scoped);
+    if (Object.keys(planned).length > 0) return planned;
     return Object.fromEntries(found.filter(([, path]) => basename(path).includes(id)));
   }
 }

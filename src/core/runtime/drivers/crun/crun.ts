@@ -1,18 +1,11 @@
-import {
-  closeSync,
-  constants,
-  openSync,
-  rmSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, openSync, rmSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { type CgroupHierarchy, controllerPath, removeCgroup } from "../../../../base/sys/cgroup.ts";
+import { type CgroupHierarchy, removeCgroup } from "../../../../base/sys/cgroup.ts";
 import { type SealedProgram, sealProgram } from "../../../../base/sys/sealed-program.ts";
+import { UNBOUNDED_TASKS } from "../../cgroup-driver.ts";
 import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
 import { checkpointCommand, deleteCommand, runOciCommand } from "../../oci-command.ts";
+import { liftPidsLimit } from "../../pids-limit.ts";
 import type { OciResources, OciSpec } from "../../runtime.ts";
 import type { OciSeccomp } from "../../spec/seccomp.ts";
 import { JoinedExec } from "./joined-exec.ts";
@@ -83,11 +76,14 @@ export class Crun implements OciRuntime {
   async prepare(spec: OciSpec): Promise<OciSpec> {
     const linux = withoutUnlimitedPids(spec["linux"] as Linux | undefined);
     const profile = linux?.seccomp;
+    // Its limits are in a cgroup below the scope, which systemd leaves alone; the scope itself must have none.
+    const systemd = this.#deps.cgroupManager === "systemd" ? UNBOUNDED_TASKS : {};
+    const annotated = { ...(spec["annotations"] as object | undefined), ...systemd };
     if (!profile || !this.#deps.seccomp || profile.listenerPath || (profile.flags?.length ?? 0) > 0)
-      return { ...spec, linux };
+      return { ...spec, linux, ...(Object.keys(annotated).length > 0 ? { annotations: annotated } : {}) };
     const program = Buffer.from(this.#deps.seccomp.program(profile)).toString("base64");
     const { seccomp: _compiled, ...rest } = linux;
-    const annotations = { ...(spec["annotations"] as object | undefined), [BPF_ANNOTATION]: program };
+    const annotations = { ...annotated, [BPF_ANNOTATION]: program };
     return { ...spec, linux: rest, annotations };
   }
 
@@ -124,18 +120,12 @@ export class Crun implements OciRuntime {
   }
 
   async update(task: OciTask, resources: OciResources): Promise<void> {
-    const pids = resources["pids"] as { readonly limit?: number } | undefined;
-    if (pids?.limit !== undefined && pids.limit < 0) {
-      const directory = controllerPath(task.cgroups, "pids");
-      if (directory) writeFileSync(join(directory, "pids.max"), "max");
-      const { pids: _unlimited, ...rest } = resources;
-      if (Object.keys(rest).length === 0) return;
-      return await this.update(task, rest);
-    }
+    const rest = liftPidsLimit(task.cgroups, resources);
+    if (Object.keys(rest).length === 0) return;
     await runOciCommand(
       this.path,
       [...this.globalArgs, "update", "--resources", "-", task.id],
-      JSON.stringify(resources),
+      JSON.stringify(rest),
     );
   }
 

@@ -1,8 +1,10 @@
 import { rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { removeCgroup } from "../../../../base/sys/cgroup.ts";
+import { UNBOUNDED_TASKS } from "../../cgroup-driver.ts";
 import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
 import { checkpointCommand, deleteCommand, runOciCommand } from "../../oci-command.ts";
+import { liftPidsLimit } from "../../pids-limit.ts";
 import type { OciResources, OciSpec } from "../../runtime.ts";
 
 export interface RuncDeps {
@@ -21,15 +23,19 @@ export class Runc implements OciRuntime {
   readonly path: string;
   readonly globalArgs: readonly string[];
   readonly #root: string;
+  readonly #systemd: boolean;
 
   constructor(deps: RuncDeps) {
     this.name = deps.name ?? "runc";
     this.path = deps.path;
     this.#root = deps.root;
+    this.#systemd = deps.systemdCgroup;
     this.globalArgs = [
+      ...(deps.args ?? []),
       `--root=${deps.root}`,
       ...(deps.systemdCgroup ? ["--systemd-cgroup"] : []),
-      ...(deps.args ?? []),
+      // It warns of devices that systemd does not know, and its standard error is the container's. Errors it writes to both.
+      ...(deps.systemdCgroup && basename(deps.path) === "runc" ? ["--log=/dev/null"] : []),
     ];
   }
 
@@ -42,7 +48,14 @@ export class Runc implements OciRuntime {
   }
 
   async prepare(spec: OciSpec): Promise<OciSpec> {
-    return spec;
+    if (!this.#systemd) return spec;
+    const { resources } = (spec["linux"] ?? {}) as { readonly resources?: OciResources };
+    // A limit that was asked for is the scope's, which is the container's own cgroup here.
+    if (resources?.["pids"] !== undefined) return spec;
+    return {
+      ...spec,
+      annotations: { ...(spec["annotations"] as object | undefined), ...UNBOUNDED_TASKS },
+    };
   }
 
   async start(task: OciTask): Promise<void> {
@@ -58,10 +71,13 @@ export class Runc implements OciRuntime {
   }
 
   async update(task: OciTask, resources: OciResources): Promise<void> {
+    const rest = liftPidsLimit(task.cgroups, resources);
+    if (rest !== resources && this.#systemd) await liftTasksMax(task);
+    if (Object.keys(rest).length === 0) return;
     await runOciCommand(
       this.path,
       [...this.globalArgs, "update", "--resources", "-", task.id],
-      JSON.stringify(resources),
+      JSON.stringify(rest),
     );
   }
 
@@ -79,4 +95,11 @@ export class Runc implements OciRuntime {
   async #run(...args: string[]): Promise<void> {
     await runOciCommand(this.path, [...this.globalArgs, ...args]);
   }
+}
+
+/** systemd writes its own idea of a scope's limits again whenever it is reloaded. */
+async function liftTasksMax(task: OciTask): Promise<void> {
+  const scope = basename(task.cgroups[""] ?? Object.values(task.cgroups)[0] ?? "");
+  if (scope.endsWith(".scope"))
+    await runOciCommand("systemctl", ["set-property", "--runtime", scope, "TasksMax=infinity"]);
 }

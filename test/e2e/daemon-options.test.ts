@@ -1,0 +1,163 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { eventually, run, TestDaemon, tugBinary } from "../harness/daemon.ts";
+
+/** What daemon.json and the flags promise, seen on the containers and in the daemon itself. */
+let root: string;
+let daemon: TestDaemon;
+const write = (config: object) => writeFileSync(join(root, "daemon.json"), JSON.stringify(config));
+
+/** A runtime of one's own: runc, after writing down what it was called with. */
+function ownRuntime(name: string): { readonly path: string; readonly calls: () => string } {
+  const [path, log] = [join(root, name), join(root, `${name}.log`)];
+  writeFileSync(path, `#!/bin/sh\necho "$*" >>${log}\nshift\nexec runc "$@"\n`);
+  chmodSync(path, 0o755);
+  return { path, calls: () => (existsSync(log) ? readFileSync(log, "utf8") : "") };
+}
+
+beforeAll(async () => {
+  root = mkdtempSync("/tmp/tug-options-");
+  write({
+    "default-ulimits": { nofile: { Name: "nofile", Soft: 111, Hard: 222 } },
+    "default-shm-size": "8m",
+    "default-ipc-mode": "shareable",
+    "log-format": "json",
+    "log-opts": { "max-file": "2" },
+    runtimes: { own: { path: ownRuntime("own").path, runtimeArgs: ["--marked"] } },
+    labels: ["rack=1"],
+  });
+  daemon = await TestDaemon.start({ root, flags: ["--live-restore=false", "--shutdown-timeout=5"] });
+}, 30_000);
+afterAll(async () => {
+  await daemon.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+test("defaults for containers hold, and what a container says wins", async () => {
+  const script = "ulimit -n; ulimit -Hn; df -k /dev/shm | tail -1 | awk '{print $2}'";
+  const seen = (...more: string[]) =>
+    daemon.ok(["run", "--rm", "--network", "none", ...more, "busybox", "sh", "-c", script]);
+  expect((await seen()).split("\n")).toEqual(["111", "222", "8192"]);
+  expect((await seen("--ulimit", "nofile=50", "--shm-size", "4m")).split("\n")).toEqual(["50", "50", "4096"]);
+  await daemon.ok(["create", "--name", "plain", "busybox"]);
+  const format = "{{.HostConfig.IpcMode}} {{.HostConfig.LogConfig.Config}}";
+  expect(await daemon.ok(["inspect", "-f", format, "plain"])).toBe("shareable map[max-file:2]");
+  await daemon.ok(["rm", "plain"]);
+  expect(
+    daemon.log
+      .split("\n")
+      .filter(Boolean)
+      .every((line) => JSON.parse(line).level !== undefined),
+  ).toBe(true);
+});
+
+test("runtimes get their arguments; SIGHUP brings new ones, and what else a running daemon takes", async () => {
+  const own = ownRuntime("own");
+  await daemon.ok(["run", "--rm", "--network", "none", "--runtime", "own", "busybox", "true"]);
+  const commands = own.calls().trim().split("\n");
+  expect(commands.length).toBeGreaterThan(1);
+  expect(commands.every((line) => line.startsWith("--marked --root="))).toBe(true);
+
+  const late = ownRuntime("late");
+  const reload = async (config: object, until: string) => {
+    write(config);
+    process.kill(daemon.pid, "SIGHUP");
+    await eventually(until, async () => daemon.log.includes(until));
+  };
+  await reload({ labels: ["a=1", "a=2"] }, "conflict labels");
+  expect(await daemon.ok(["info", "-f", "{{.Labels}} {{.Debug}}"])).toBe("[rack=1] false");
+  const since = String(Date.now() / 1000 - 1);
+  await reload(
+    {
+      debug: true,
+      labels: ["rack=2"],
+      "default-shm-size": "2m",
+      runtimes: { late: { path: late.path, runtimeArgs: ["--late"] } },
+      "default-runtime": "late",
+      "insecure-registries": ["registry.test:5000"],
+      "max-concurrent-downloads": 1,
+    },
+    "Reloaded configuration",
+  );
+  expect(await daemon.ok(["info", "-f", "{{.Labels}} {{.Debug}} {{.DefaultRuntime}}"])).toBe(
+    "[rack=2] true late",
+  );
+  const known = JSON.parse(await daemon.ok(["info", "-f", "{{json .Runtimes}}"]));
+  expect(known.late).toEqual({ path: late.path, runtimeArgs: ["--late"] });
+  const shm = await daemon.ok(["run", "--rm", "--network", "none", "busybox", "df", "-k", "/dev/shm"]);
+  expect(shm).toContain(" 2048 ");
+  expect(late.calls()).toContain("--late");
+  const gone = await daemon.tug(["run", "--rm", "--runtime", "own", "busybox", "true"]);
+  expect(gone.stderr).toContain("unknown or invalid runtime name: own");
+  const until = String(Date.now() / 1000 + 1);
+  const events = await daemon.ok(["events", "--since", since, "--until", until, "--filter", "event=reload"]);
+  for (const word of [
+    "debug=true",
+    "default-runtime=late",
+    "max-concurrent-downloads=1",
+    "registry.test:5000",
+  ])
+    expect(events).toContain(word);
+});
+
+test("with live-restore off containers end with the daemon, and those whose policy says so come back with it", async () => {
+  const sleeper = ["busybox", "sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"];
+  await daemon.ok(["run", "-d", "--name", "service", "--restart", "unless-stopped", ...sleeper]);
+  await daemon.ok(["run", "-d", "--name", "task", "--network", "container:service", ...sleeper]);
+  await daemon.ok(["run", "-d", "--name", "once", "--rm", "--network", "none", ...sleeper]);
+  const pids = (await daemon.ok(["inspect", "-f", "{{.State.Pid}}", "service", "task", "once"])).split("\n");
+  await daemon.stop();
+  expect(pids.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
+  await daemon.up();
+  await eventually("the service is back", async () => {
+    return (await daemon.ok(["inspect", "-f", "{{.State.Running}}", "service"])) === "true";
+  });
+  expect(await daemon.ok(["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "task"])).toBe(
+    "exited 0",
+  );
+  expect(await daemon.ok(["ps", "-aq", "--filter", "name=once"])).toBe("");
+  await daemon.ok(["rm", "-f", "task", "service"]);
+}, 30_000);
+
+test("--validate tells a good configuration from a bad one without starting anything", async () => {
+  const validate = (...flags: string[]) =>
+    run([tugBinary, "daemon", "--validate", "--config-file", join(root, "daemon.json"), ...flags]);
+  write({ debug: true });
+  expect(await validate()).toEqual({ code: 0, stdout: "configuration OK\n", stderr: "" });
+  const bad = await validate("--default-runtime", "nosuch");
+  expect([bad.code, bad.stderr]).toEqual([1, expect.stringContaining("'nosuch' does not exist")]);
+  write({ colour: "red" });
+  expect((await validate()).stderr).toContain(
+    "the following directives don't match any configuration option: colour",
+  );
+  write({});
+});
+
+test("a daemon that cannot do what it was told does not start", async () => {
+  const start = async (...flags: string[]) => {
+    const other = mkdtempSync(join(root, "other-"));
+    const result = await run([
+      ...[tugBinary, "daemon", "--data-root", join(other, "d"), "--exec-root", join(other, "e")],
+      ...["--config-file", "/dev/null", "-H", `unix://${other}/s`, ...flags],
+    ]);
+    rmSync(other, { recursive: true });
+    return [result.code, result.stderr.trim().split("\n").at(-1)];
+  };
+  expect(await start("--storage-opt", "dm.basesize=10G")).toEqual([
+    1,
+    "error initializing graphdriver: overlay2: unknown option dm.basesize",
+  ]);
+  expect(await start("-s", "vfs", "--storage-opt", "foo=bar")).toEqual([
+    1,
+    "error initializing graphdriver: unknown option foo for vfs",
+  ]);
+  expect(await start("--log-opt", "foo=bar")).toEqual([
+    1,
+    "failed to set log opts: unknown log opt 'foo' for json-file log driver",
+  ]);
+  if (!existsSync("/run/systemd/system")) {
+    const [code, text] = await start("--exec-opt", "native.cgroupdriver=systemd");
+    expect([code, text]).toEqual([1, expect.stringContaining("systemd is not this host's init")]);
+  }
+});
