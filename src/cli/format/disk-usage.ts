@@ -45,7 +45,7 @@ export function usageRows(usage: DiskUsage): UsageRow[] {
       total: images.length,
       active: usedImages.length,
       size: layers,
-      reclaimable: Math.max(0, layers - used),
+      reclaimable: usage.ImageUsage?.Reclaimable ?? Math.max(0, layers - used),
       percent: layers > 0,
     },
     {

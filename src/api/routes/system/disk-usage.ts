@@ -13,10 +13,11 @@ export function diskUsageRoutes(backend: SystemBackend): readonly Route[] {
       const types = call.version >= 42 ? call.query.all("type") : [];
       for (const type of types) if (!kinds.includes(type)) throw invalid(`unknown object type: ${type}`);
       // Before 1.52, and for whoever does not say, the answer has every item.
-      const legacy = call.version < 52 || call.query.text("verbose") === "";
+      const asks = call.query.text("verbose") !== "";
+      const legacy = call.version < 52 || !asks;
       const verbose = legacy || call.query.bool("verbose");
       const usage = await backend.diskUsage(types.length > 0 ? types : kinds, { verbose });
-      json(call, 200, diskUsageReply(call.version, legacy, usage));
+      json(call, 200, diskUsageReply(call.version, { legacy, sums: asks }, usage));
     }),
   ];
 }

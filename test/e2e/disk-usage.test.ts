@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { eventually, TestDaemon } from "../harness/daemon.ts";
+
+let daemon: TestDaemon;
+let here = "";
+beforeAll(async () => {
+  daemon = await TestDaemon.start({ busybox: false });
+  here = mkdtempSync("/tmp/tug-e2e-usage-");
+}, 30_000);
+afterAll(async () => {
+  rmSync(here, { recursive: true, force: true });
+  await daemon.close();
+});
+
+/** The parts of the data root whose size objects account for; databases, keys and logs are the engine's own. */
+const parts = ["content", "overlay2", "volumes"] as const;
+const block = 4096;
+
+function du(path: string): number {
+  const result = Bun.spawnSync(["du", "-s", "-B1", path]);
+  if (result.exitCode !== 0) throw new Error(result.stderr.toString());
+  return Number.parseInt(result.stdout.toString(), 10);
+}
+
+const partSizes = () => Object.fromEntries(parts.map((part) => [part, du(join(daemon.dataRoot, part))]));
+
+interface Sums {
+  readonly TotalSize: number;
+  readonly Reclaimable: number;
+  readonly TotalCount: number;
+}
+
+interface Usage {
+  readonly ImageUsage: Sums;
+  readonly ContainerUsage: Sums & {
+    readonly Items: readonly { readonly Id: string; readonly SizeRw: number }[];
+  };
+  readonly VolumeUsage: Sums & {
+    readonly Items: readonly { readonly Mountpoint: string; readonly UsageData: { readonly Size: number } }[];
+  };
+  readonly BuildCacheUsage: Sums;
+}
+
+async function usage(): Promise<Usage> {
+  const reply = await daemon.api("GET", "/v1.52/system/df?verbose=true");
+  expect(reply.status).toBe(200);
+  return reply.body as Usage;
+}
+
+async function upperDir(container: string): Promise<string> {
+  return await daemon.ok(["inspect", "-f", "{{.GraphDriver.Data.UpperDir}}", container]);
+}
+
+/**
+ * What `system df` says beside what du(1) says. A container's and a volume's size are du's to the byte. The sums differ from
+ * du of the whole folders by what is nobody's: three directories around each snapshot, one around each volume, and up to a
+ * block for each blob, since a blob counts with its length.
+ */
+async function agree(base: Readonly<Record<string, number>>): Promise<Usage> {
+  const told = await usage();
+  for (const { Id, SizeRw } of told.ContainerUsage.Items) expect(SizeRw).toBe(du(await upperDir(Id)));
+  for (const { Mountpoint, UsageData } of told.VolumeUsage.Items) expect(UsageData.Size).toBe(du(Mountpoint));
+  const now = partSizes();
+  const grown = (part: (typeof parts)[number]) => (now[part] ?? 0) - (base[part] ?? 0);
+  const blobs = readdirSync(join(daemon.dataRoot, "content/blobs/sha256")).length;
+  const snapshots = readdirSync(join(daemon.dataRoot, "overlay2")).length;
+  const layers = told.ImageUsage.TotalSize + told.ContainerUsage.TotalSize;
+  const difference = grown("content") + grown("overlay2") - layers;
+  expect(difference).toBeGreaterThanOrEqual(0);
+  expect(difference).toBeLessThanOrEqual(block * (blobs + 3 * snapshots));
+  expect(grown("volumes")).toBe(told.VolumeUsage.TotalSize + block * told.VolumeUsage.TotalCount);
+  expect(told.BuildCacheUsage).toMatchObject({ TotalSize: 0, TotalCount: 0 });
+  return told;
+}
+
+/** A container that wrote of everything that can be counted wrongly: many small files, a hard link, holes, a removed file. */
+const writes = [
+  "head -c 3000000 /dev/urandom > /large",
+  "ln /large /again",
+  "dd if=/dev/zero of=/holes bs=1 count=1 seek=5000000 2>/dev/null",
+  "mkdir /many && for i in $(seq 300); do echo $i > /many/$i; done",
+  "rm /etc/nsswitch.conf",
+].join(" && ");
+
+test("system df agrees with du after every step, and nothing is left when everything is removed", async () => {
+  const base = partSizes();
+  await agree(base);
+  await daemon.importBusybox();
+  expect((await agree(base)).ImageUsage.TotalCount).toBe(1);
+
+  writeFileSync(join(here, "outside"), Buffer.alloc(4_000_000, 1));
+  const volumes = ["-v", "named:/named", "-v", "/anonymous", "-v", `${here}:/bind`];
+  const fill = "head -c 2000000 /dev/urandom > /named/f; echo x > /anonymous/f; cp /bind/outside /bind/copy";
+  await daemon.ok(["run", "--name", "writer", ...volumes, "busybox", "sh", "-c", `${writes} && ${fill}`]);
+  const one = await agree(base);
+  expect(one.ContainerUsage.TotalSize).toBeGreaterThan(3_000_000);
+  // Neither the hole nor what lies on a bind mount takes any of the data root.
+  expect(one.ContainerUsage.TotalSize).toBeLessThan(5_000_000);
+  expect(one.VolumeUsage.TotalCount).toBe(2);
+
+  await daemon.ok(["run", "-d", "--name", "runs", "-v", "named:/n:ro", "busybox", "sleep", "1000"]);
+  const running = await agree(base);
+  expect(running.ContainerUsage.Reclaimable).toBe(one.ContainerUsage.TotalSize);
+  expect(running.ImageUsage.Reclaimable).toBe(0);
+  expect(await daemon.ok(["system", "df", "--format", "{{.Type}} {{.Reclaimable}}"])).toContain(
+    "Images 0B (0%)",
+  );
+
+  // Two images that share all but their last layer, and a third name: shared layers count once.
+  await daemon.ok(["commit", "writer", "first"]);
+  const first = await agree(base);
+  await daemon.ok(["run", "--name", "second", "first", "sh", "-c", "head -c 1000000 /dev/urandom > /more"]);
+  await daemon.ok(["commit", "second", "second"]);
+  await daemon.ok(["tag", "second", "third"]);
+  const second = await agree(base);
+  expect(second.ImageUsage.TotalSize - first.ImageUsage.TotalSize).toBeLessThan(2_200_000);
+  // What counts as reclaimable is what goes: the second image alone is unused, its layer and blobs are its own.
+  expect(second.ImageUsage.Reclaimable).toBeLessThan(2_200_000);
+  expect(await daemon.ok(["system", "df", "--format", "{{.Type}} {{.Active}} {{.TotalCount}}"])).toContain(
+    "Images 2 3",
+  );
+
+  await daemon.ok(["save", "-o", join(here, "images.tar"), "first", "second"]);
+  await daemon.ok(["rm", "-f", "second"]);
+  await daemon.ok(["rmi", "second", "third"]);
+  await eventually("the layer of the removed image is gone", async () => {
+    return (await usage()).ImageUsage.TotalSize === first.ImageUsage.TotalSize;
+  });
+  await agree(base);
+  await daemon.ok(["load", "-i", join(here, "images.tar")]);
+  await agree(base);
+
+  await daemon.restart();
+  await agree(base);
+  await daemon.ok(["container", "prune", "-f"]);
+  await daemon.ok(["image", "prune", "-a", "-f"]);
+  await daemon.ok(["volume", "prune", "-a", "-f"]);
+  const kept = await agree(base);
+  expect(kept.ContainerUsage.TotalCount).toBe(1);
+  expect(kept.ImageUsage.TotalCount).toBe(1);
+  expect(kept.VolumeUsage.TotalCount).toBe(1);
+  await daemon.ok(["rm", "-f", "runs"]);
+  await daemon.ok(["system", "prune", "-a", "-f", "--volumes"]);
+  await daemon.ok(["volume", "rm", "named"]);
+  // Removed trees are renamed away first and deleted in the background.
+  await eventually("the data root is as it was", () => Bun.deepEquals(partSizes(), base));
+  const gone = await usage();
+  for (const sums of [gone.ImageUsage, gone.ContainerUsage, gone.VolumeUsage]) {
+    expect(sums).toMatchObject({ TotalSize: 0, TotalCount: 0, Reclaimable: 0 });
+  }
+}, 60_000);
