@@ -3,6 +3,7 @@ import { conflict, invalid, notFound, TugError } from "../../base/lib/errors.ts"
 import { type NetworkId, randomId, shortId } from "../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import { getLink } from "../../base/sys/netlink-route.ts";
+import { assertUnusedConfiguration, configurationSpec, configuredSpec } from "./configuration.ts";
 import type { NetworkDriver } from "./driver.ts";
 import type { IpamPool, Network, NetworkSpec } from "./network.ts";
 import { bridgeName } from "./options.ts";
@@ -56,8 +57,9 @@ export class NetworkCatalog {
     return matches[0];
   }
 
-  create(spec: NetworkSpec): Network {
+  create(asked: NetworkSpec): Network {
     const { records } = this.#deps;
+    const spec = asked.configOnly ? configurationSpec(asked) : configuredSpec(asked, this.list());
     if (spec.name.trim() === "") throw invalid("invalid network name: name is empty");
     if (predefinedNames.includes(spec.name)) {
       throw new TugError("forbidden", `operation is not permitted on predefined ${spec.name} network`);
@@ -66,7 +68,7 @@ export class NetworkCatalog {
       throw conflict(`network with name ${spec.name} already exists`);
     }
     const driver = this.driver(spec);
-    if (driver.addressless) {
+    if (driver.addressless && !spec.configOnly) {
       throw new TugError("forbidden", `only one instance of "${spec.driver}" network is allowed`);
     }
     if (spec.ipam.driver !== "" && spec.ipam.driver !== "default" && spec.ipam.driver !== "null") {
@@ -85,7 +87,9 @@ export class NetworkCatalog {
     this.#checkBridge(draft);
     const hostInterface = driver.hostInterface(draft);
     const adopts = hostInterface !== undefined && this.#adopts(hostInterface);
-    const config = this.#subnets.ofNew(spec, adopts ? hostInterface : undefined);
+    const config = spec.configOnly
+      ? spec.ipam.config
+      : this.#subnets.ofNew(spec, adopts ? hostInterface : undefined);
     const network: Network = {
       ...draft,
       ...(adopts ? { adoptsInterface: true } : {}),
@@ -113,6 +117,7 @@ export class NetworkCatalog {
     if (network.predefined) {
       throw new TugError("forbidden", `${network.name} is a pre-defined network and cannot be removed`);
     }
+    assertUnusedConfiguration(network, this.list());
     const active = records.ofNetwork(id);
     if (active.length > 0) {
       const names = active.map((endpoint) => `name:"${endpoint.containerName}" id:"${shortId(endpoint.id)}"`);

@@ -29,6 +29,9 @@ export class Endpoints {
   allocate(request: EndpointRequest): EndpointRecord {
     const { records, catalog } = this.#deps;
     const network = catalog.get(request.network);
+    if (network.configOnly) {
+      throw new TugError("forbidden", "cannot create endpoint on configuration-only network");
+    }
     const driver = catalog.driver(network);
     const before = records.ofNetwork(network.id).find((one) => one.containerId === request.containerId);
     if (before?.attached) {

@@ -59,6 +59,10 @@ export interface NetworkSpec {
   readonly enableIPv4: boolean;
   readonly enableIPv6: boolean;
   readonly ipam: IpamSpec;
+  /** Settings for other networks only: see `configuration.ts`. */
+  readonly configOnly?: boolean;
+  /** Name of the configuration network that it is made from. */
+  readonly configFrom?: string;
 }
 
 export interface IpamSpec {

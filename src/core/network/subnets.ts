@@ -157,7 +157,7 @@ export class SubnetPlanner {
 
   /** Subnets nobody else may use: of our other networks, and what the host routes. */
   #taken(except?: Network, adopted?: string): readonly TakenSubnet[] {
-    const others = this.#networks().filter((network) => network.id !== except?.id);
+    const others = this.#networks().filter((network) => network.id !== except?.id && !network.configOnly);
     const ours = others.flatMap((network) =>
       network.ipam.config.flatMap((pool): TakenSubnet[] => {
         const prefix = pool.subnet === undefined ? undefined : parsePrefix(pool.subnet);

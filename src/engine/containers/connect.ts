@@ -105,7 +105,7 @@ function refuseConnect(record: ContainerRecord, network: Network): void {
       "container sharing network namespace with another container or host cannot be connected to any other network",
     );
   }
-  if (mode.kind === "none" || network.driver === "null") {
+  if (mode.kind === "none" || (network.driver === "null" && !network.configOnly)) {
     throw invalid(
       "container cannot be connected to multiple networks with one of the networks in private (none) mode",
     );

@@ -114,7 +114,7 @@ export class NetworkService {
     const until = filters.timestamp("until", this.#deps.clock.now());
     const deleted: string[] = [];
     for (const network of this.#deps.networks.list()) {
-      if (network.predefined || this.#used(network)) continue;
+      if (network.predefined || network.configOnly || this.#used(network)) continue;
       if (until !== undefined && (parseRfc3339(network.created) ?? 0n) > until) continue;
       if (!filters.matchLabels("label", network.labels) || !filters.excludesLabels("label!", network.labels))
         continue;

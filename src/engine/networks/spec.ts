@@ -47,9 +47,6 @@ export function networkSpec(request: NetworkCreate): NetworkSpec {
   }
   const ipam = request.IPAM ?? {};
   const fromNetwork = request.ConfigFrom?.Network ?? "";
-  if (request.ConfigOnly === true && fromNetwork !== "") {
-    throw new TugError("forbidden", "a configuration network cannot depend on another configuration network");
-  }
   return {
     name,
     driver: request.Driver === undefined || request.Driver === "" ? "bridge" : request.Driver,
@@ -64,6 +61,8 @@ export function networkSpec(request: NetworkCreate): NetworkSpec {
       options: ipam.Options ?? {},
       config: (ipam.Config ?? []).map(pool),
     },
+    ...(request.ConfigOnly === true ? { configOnly: true } : {}),
+    ...(fromNetwork === "" ? {} : { configFrom: fromNetwork }),
   };
 }
 

@@ -22,8 +22,8 @@ export function wireNetwork(
     Internal: network.internal,
     Attachable: network.attachable,
     Ingress: false,
-    ConfigFrom: { Network: "" },
-    ConfigOnly: false,
+    ConfigFrom: { Network: network.configFrom ?? "" },
+    ConfigOnly: network.configOnly ?? false,
     Containers: Object.fromEntries(
       endpoints
         .filter((endpoint) => endpoint.attached)

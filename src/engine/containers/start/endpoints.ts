@@ -10,9 +10,12 @@ export interface AllocatedEndpoint {
   readonly endpoint: Endpoint;
 }
 
-/** Networks that give a container interfaces; "host" and "none" do not. */
+/** Networks that give a container interfaces; "host" and "none" do not. Of a configuration the network service says that it cannot. */
 export function hasEndpoints(network: Network): boolean {
-  return network.driver !== "host" && network.driver !== "null" && network.driver !== "none";
+  return (
+    network.configOnly === true ||
+    (network.driver !== "host" && network.driver !== "null" && network.driver !== "none")
+  );
 }
 
 /** Reserves an address on every network of the container. */
