@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { eventually, run, TestDaemon } from "../harness/daemon.ts";
 import { freePort } from "../harness/registry.ts";
+import { startWeb, tryFetch } from "../harness/web.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -9,28 +10,9 @@ beforeAll(async () => {
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
-const web = (name: string, ...flags: string[]) =>
-  daemon.ok([
-    "run",
-    "-d",
-    "--name",
-    name,
-    ...flags,
-    "busybox",
-    "sh",
-    "-c",
-    `mkdir /www; echo from ${name} >/www/index.html; exec httpd -f -h /www -p 80`,
-  ]);
+const web = (name: string, ...flags: string[]) => startWeb(daemon, name, ...flags);
 const fetchText = async (url: string) => (await fetch(url, { signal: AbortSignal.timeout(5000) })).text();
-const answers = (url: string) =>
-  eventually(`${url} answers`, async () => {
-    try {
-      await fetchText(url);
-      return true;
-    } catch {
-      return false; // the server inside has not come up yet
-    }
-  });
+const answers = (url: string) => eventually(`${url} answers`, async () => (await tryFetch(url)) !== "");
 
 describe("published ports", () => {
   test("-p reaches the container through 127.0.0.1 and through the host's other addresses", async () => {

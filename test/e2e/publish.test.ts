@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { eventually, TestDaemon } from "../harness/daemon.ts";
 import { freePort } from "../harness/registry.ts";
+import { startWeb, tryFetch } from "../harness/web.ts";
 
 /** Ports of containers that run: published, taken back, moved between networks. */
 let daemon: TestDaemon;
@@ -10,29 +11,8 @@ beforeAll(async () => {
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
-const web = (name: string, ...flags: string[]) =>
-  daemon.ok([
-    "run",
-    "-d",
-    "--name",
-    name,
-    ...flags,
-    "busybox",
-    "sh",
-    "-c",
-    `mkdir /www; echo from ${name} >/www/index.html; exec httpd -f -h /www -p 80`,
-  ]);
-async function get(port: number): Promise<string> {
-  try {
-    const answer = await fetch(`http://127.0.0.1:${port}/`, {
-      signal: AbortSignal.timeout(3000),
-      keepalive: false,
-    });
-    return await answer.text();
-  } catch {
-    return "";
-  }
-}
+const web = (name: string, ...flags: string[]) => startWeb(daemon, name, ...flags);
+const get = (port: number) => tryFetch(`http://127.0.0.1:${port}/`);
 const answers = (port: number, name: string) =>
   eventually(`${port} leads to ${name}`, async () => (await get(port)) === `from ${name}\n`);
 const bindings = async (name: string) =>
