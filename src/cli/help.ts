@@ -106,7 +106,11 @@ export function rootHelp(globals: Flags, width: number): string {
       rows((entry) => entry.section === "common"),
     ),
     listing("Management Commands", Object.entries(groups)),
-    listing("Commands", [...rows((entry) => entry.section !== "common"), ["daemon", "Run the daemon"]]),
+    listing("Commands", [
+      ...rows((entry) => entry.section !== "common"),
+      ["daemon", "Run the daemon"],
+      ["registry", "Run an image registry"],
+    ]),
     `Global Options:\n${flagHelp(globals, width)}`,
     "Run 'tug COMMAND --help' for more information on a command.\n",
   ].join("\n\n");

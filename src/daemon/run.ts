@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { createApi } from "../api/server.ts";
-import { invalid, messageOf } from "../base/lib/errors.ts";
+import { invalid } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { tugVersion } from "../base/lib/product.ts";
 import { composeEngine } from "./compose.ts";
@@ -11,6 +11,7 @@ import { listenAll } from "./listen.ts";
 import { giveBackMemory } from "./memory.ts";
 import { notifyServiceManager } from "./notify.ts";
 import { adjustableLog, type LiveConfig, reloadConfig } from "./reload.ts";
+import { stopSignal } from "./stop-signal.ts";
 
 /**
  * Runs until SIGTERM or SIGINT. Order: exclusive use of the roots, stores, recovery of what ran before, and only then the
@@ -70,15 +71,4 @@ function adjustOomScore(score: number | undefined, log: Log): void {
       throw invalid("write /proc/self/oom_score_adj: invalid argument", error);
     log.warn("could not lower oom_score_adj: CAP_SYS_RESOURCE is missing", { score });
   }
-}
-
-/** Resolves at the first request to stop. What nobody caught is logged and the daemon goes on serving. */
-function stopSignal(log: Log): Promise<string> {
-  const unexpected = (kind: string) => (error: unknown) =>
-    log.error(kind, { error: messageOf(error), stack: error instanceof Error ? error.stack : undefined });
-  process.on("uncaughtException", unexpected("uncaught exception"));
-  process.on("unhandledRejection", unexpected("unhandled rejection"));
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve(signal));
-  });
 }

@@ -36,4 +36,6 @@ export interface RegistrySettings {
   readonly stallMs: number;
   /** The pages and search are served. */
   readonly pages: boolean;
+  /** /metrics is served beside the registry. */
+  readonly metrics: boolean;
 }

@@ -3,13 +3,19 @@ import type { Clock } from "../base/lib/clock.ts";
 import type { Log } from "../base/lib/log.ts";
 import { KeyedMutex } from "../base/lib/mutex.ts";
 import type { Authenticator } from "./auth/access.ts";
-import { noPullThrough } from "./cache/pull-through.ts";
-import { silentNotifier } from "./events/notifier.ts";
+import { Cache, type CachedRegistry } from "./cache/cache.ts";
+import { type WebhookEndpoint, Webhooks } from "./events/webhooks.ts";
+import { GarbageCollector, type GarbagePolicy } from "./garbage/collector.ts";
 import { RegistryMetrics } from "./metrics.ts";
+import { pageRoutes } from "./pages/pages.ts";
 import type { Parts, RegistrySettings } from "./parts.ts";
 import { type QuotaRule, quotas } from "./quotas.ts";
 import { openRecords } from "./records/records.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
+import { searchRoutes } from "./routes/search.ts";
+import { type TokenIssuer, tokenRoutes } from "./routes/token.ts";
 import { registryHandler } from "./server.ts";
+import { SpecError } from "./spec-error.ts";
 import type { BlobStorage } from "./storage/storage.ts";
 import { Uploads } from "./uploads/uploads.ts";
 
@@ -21,12 +27,15 @@ import { Uploads } from "./uploads/uploads.ts";
  * that live through lost connections and processes. Bytes are durable before the record that names them, and every blob has a lock that
  * whoever makes or removes it holds: garbage collection runs beside pushes.
  *
- *     const registry = openRegistry({ root, storage, access, settings, ... });
+ *     await using registry = openRegistry({ root, storage, access, settings, ... });
  *     listen(address, { handler: registry.handler, log });
+ *     await registry.collector.collect({ dryRun: false, orphans: false });
  */
 export interface Registry extends AsyncDisposable {
   readonly handler: Handler;
-  readonly parts: Parts;
+  /** Serves /metrics and nothing else, to whoever asks. */
+  readonly metricsHandler: Handler;
+  readonly collector: GarbageCollector;
 }
 
 export interface RegistryDeps {
@@ -34,34 +43,92 @@ export interface RegistryDeps {
   readonly root: string;
   readonly storage: BlobStorage;
   readonly access: Authenticator;
+  /** Gives out tokens at /token. */
+  readonly issuer?: TokenIssuer | undefined;
   readonly quotas: readonly QuotaRule[];
+  readonly cached: readonly CachedRegistry[];
+  readonly webhooks: readonly WebhookEndpoint[];
+  readonly garbage: GarbagePolicy;
   readonly settings: RegistrySettings;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+/** Events one webhook may have waiting. */
+const webhookQueue = 10_000;
+const webhookRetryMs = 1000;
+
 export function openRegistry(deps: RegistryDeps): Registry {
   const { storage, clock, log } = deps;
   const records = openRecords(deps);
   const uploads = new Uploads({ records, storage, clock });
+  const locks = new KeyedMutex();
+  const metrics = new RegistryMetrics();
+  const cache = new Cache({ registries: deps.cached, records, storage, locks, metrics, clock, log });
+  const notifier = new Webhooks({
+    records,
+    endpoints: deps.webhooks,
+    metrics,
+    clock,
+    log,
+    queueLimit: webhookQueue,
+    retryMs: webhookRetryMs,
+  });
   const parts: Parts = {
     records,
     storage,
     uploads,
-    locks: new KeyedMutex(),
+    locks,
     access: deps.access,
     quotas: quotas(records, deps.quotas),
-    notifier: silentNotifier,
-    cache: noPullThrough,
-    metrics: new RegistryMetrics(),
+    notifier,
+    cache,
+    metrics,
     clock,
     log,
     settings: deps.settings,
   };
+  const collector = new GarbageCollector({
+    records,
+    storage,
+    uploads,
+    locks,
+    policy: deps.garbage,
+    metrics,
+    log,
+  });
+  const render = () =>
+    metrics.render(records, { uploads_active: uploads.active, webhook_events_waiting: notifier.waiting });
+  const more = [
+    ...(deps.issuer ? tokenRoutes(deps.issuer) : []),
+    ...(deps.settings.pages ? [...pageRoutes(parts), ...searchRoutes(parts)] : []),
+    ...(deps.settings.metrics
+      ? metricsRoutes({
+          render,
+          admit: (call) => {
+            if (call.identity.proven || !deps.access.guardsRoot) return;
+            const challenge = deps.access.browserChallenge ?? deps.access.challenge(call.exchange, undefined);
+            throw new SpecError("UNAUTHORIZED", "authentication required", undefined, {
+              headers: { "WWW-Authenticate": challenge },
+            });
+          },
+        })
+      : []),
+  ];
   return {
-    handler: registryHandler(parts),
-    parts,
+    handler: registryHandler(parts, more),
+    metricsHandler: async (exchange) => {
+      const found = exchange.path === "/metrics" && exchange.method === "GET";
+      exchange.send(
+        found ? 200 : 404,
+        { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" },
+        found ? render() : "",
+      );
+    },
+    collector,
     async [Symbol.asyncDispose]() {
+      await cache[Symbol.asyncDispose]();
+      await notifier[Symbol.asyncDispose]();
       await uploads[Symbol.asyncDispose]();
       records[Symbol.dispose]();
     },

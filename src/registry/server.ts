@@ -1,6 +1,7 @@
 import type { Exchange, Handler } from "../base/http/exchange.ts";
 import { Router } from "../base/http/router.ts";
 import { codeOf } from "../base/lib/errors.ts";
+import type { Identity } from "./auth/access.ts";
 import { parseRepositoryName } from "./names.ts";
 import type { Parts } from "./parts.ts";
 import { baseRoutes } from "./routes/base.ts";
@@ -14,7 +15,7 @@ import { SpecError, toSpecError } from "./spec-error.ts";
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /** Answers every request: finds its route, asks who sends it and whether they may, and puts failures into the spec's form. */
-export function registryHandler(parts: Parts): Handler {
+export function registryHandler(parts: Parts, more: readonly Route[] = []): Handler {
   const router = new Router<Route>();
   const routes = [
     ...baseRoutes(parts),
@@ -22,6 +23,7 @@ export function registryHandler(parts: Parts): Handler {
     ...blobRoutes(parts),
     ...manifestRoutes(parts),
     ...discoveryRoutes(parts),
+    ...more,
   ];
   for (const route of routes) router.add(route.method, route.pattern, route);
   return async (exchange) => {
@@ -66,34 +68,38 @@ async function serve(
     const name = parts.cache.inNamespace(parseRepositoryName(params["name"] ?? ""), namespace);
     if (name !== undefined) params = { ...params, name };
   }
-  const identity = await parts.access.identify(exchange);
+  const identity = route.identifies === false ? nobodyInParticular : await parts.access.identify(exchange);
   const call: Call = { exchange, params, query, identity };
   if (route.action !== undefined) authorize(parts, route.action, call);
   await route.run(call);
 }
 
+/** Where no right counts, because the route looks at credentials itself. */
+const nobodyInParticular: Identity = {
+  name: undefined,
+  proven: false,
+  mayList: false,
+  may: () => false,
+  sees: () => false,
+};
+
 function authorize(parts: Parts, action: NonNullable<Route["action"]>, call: Call): void {
-  const { access, settings } = parts;
+  const { settings } = parts;
   const repository = parseRepositoryName(call.params["name"] ?? "");
   if (!call.identity.may(action, repository)) {
-    // Who has shown no credentials is asked for them; a token may be for something else, so its holder is told what is wanted.
-    const actions = action === "push" ? (["pull", "push"] as const) : [action];
-    const scopes = [{ repository, actions }];
-    const refused = call.identity.name !== undefined;
-    if (!refused || access.challenge(call.exchange, scopes).startsWith("Bearer")) {
+    const wanted = action === "push" ? "pull,push" : action;
+    const challenge = parts.access.challenge(
+      call.exchange,
+      `repository:${repository}:${wanted}`,
+      call.identity.proven ? "insufficient_scope" : undefined,
+    );
+    // A token may have been for something else: its holder can get another one. A password is the same each time.
+    if (!call.identity.proven || challenge.startsWith("Bearer")) {
       throw new SpecError(
         "UNAUTHORIZED",
         "authentication required",
         { type: "repository", name: repository, action },
-        {
-          headers: {
-            "WWW-Authenticate": access.challenge(
-              call.exchange,
-              scopes,
-              refused ? "insufficient_scope" : undefined,
-            ),
-          },
-        },
+        { headers: { "WWW-Authenticate": challenge } },
       );
     }
     throw new SpecError("DENIED", "requested access to the resource is denied", { name: repository, action });

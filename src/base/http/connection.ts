@@ -6,8 +6,6 @@ import { Outbound, type Wire } from "./outbound.ts";
 import { type Channel, ServerExchange } from "./server-exchange.ts";
 import { statusText } from "./status-text.ts";
 
-/** A client has this long to finish a request head (dockerd's ReadHeaderTimeout is the same five minutes). */
-const headTimeoutSeconds = 240;
 /** And this long without taking a byte once the reply is complete. */
 const lingerSeconds = 30;
 /** After our end was sent, the client has this long to send its own. */
@@ -19,11 +17,23 @@ const pipelineLimit = 64 * 1024;
 const tlsHandshake = 0x16;
 const none = new Uint8Array(0);
 
+/** How long a client may take over what costs it nothing. */
+export interface ConnectionLimits {
+  /** Seconds to finish a request head, however many pieces it comes in. */
+  readonly headSeconds: number;
+  /** Seconds between requests, and before the first one; 0 is for ever. */
+  readonly idleSeconds: number;
+}
+
+/** dockerd's ReadHeaderTimeout is five minutes, the longest Bun's sockets can count to is four; between requests it waits for ever. */
+export const defaultLimits: ConnectionLimits = { headSeconds: 240, idleSeconds: 0 };
+
 export interface ConnectionDeps {
   readonly handler: Handler;
   readonly log: Log;
   /** `joinLimit` bytes to join writes in; may be shared. */
   readonly scratch: Uint8Array;
+  readonly limits?: ConnectionLimits;
 }
 
 type Phase =
@@ -44,11 +54,16 @@ export class Connection implements Channel {
   #peerEnded = false;
   #paused = false;
   #closing = false;
+  readonly #limits: ConnectionLimits;
+  /** When the head that is incomplete began (performance.now). */
+  #headSince: number | undefined;
 
   constructor(wire: Wire, deps: ConnectionDeps) {
     this.#wire = wire;
     this.#deps = deps;
+    this.#limits = deps.limits ?? defaultLimits;
     this.out = new Outbound(wire, deps.scratch);
+    if (this.#limits.idleSeconds > 0) wire.timeout(this.#limits.idleSeconds);
   }
 
   /** No request is under way. */
@@ -185,6 +200,7 @@ export class Connection implements Channel {
     this.#phase = "head";
     this.resume();
     if (this.#buffered) this.#readHead();
+    else if (this.#limits.idleSeconds > 0) this.#wire.timeout(this.#limits.idleSeconds);
   }
 
   #buffer(bytes: Uint8Array): void {
@@ -211,9 +227,10 @@ export class Connection implements Channel {
     }
     if (end < 0) {
       this.#buffered = bytes.length > 0 ? bytes : undefined;
-      this.#wire.timeout(bytes.length > 0 ? headTimeoutSeconds : 0);
+      this.#awaitHead(bytes.length > 0);
       return;
     }
+    this.#headSince = undefined;
     this.#wire.timeout(0);
     this.#buffered = undefined;
     let exchange: ServerExchange;
@@ -228,6 +245,16 @@ export class Connection implements Channel {
     const rest = bytes.subarray(end + 4);
     if (rest.length > 0) this.received(rest);
     void this.#run(exchange);
+  }
+
+  /** A socket's timeout begins again with each byte; a head that comes in drops is ended by its age. */
+  #awaitHead(begun: boolean): void {
+    const { headSeconds, idleSeconds } = this.#limits;
+    this.#wire.timeout(begun ? headSeconds : idleSeconds);
+    if (!begun) return;
+    const now = performance.now();
+    this.#headSince ??= now;
+    if (now - this.#headSince > headSeconds * 1000) this.terminate();
   }
 
   /** Answers what is not HTTP, or too much of it, and closes. */

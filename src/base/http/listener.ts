@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { Socket, TCPSocketListener, UnixSocketListener } from "bun";
 import { invalid, messageOf, TugError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type ConnectionLimits } from "./connection.ts";
 import type { Handler } from "./exchange.ts";
 import { joinLimit } from "./outbound.ts";
 
@@ -29,6 +29,8 @@ export type ListenAddress =
       /** 0 takes a free one. */
       readonly port: number;
       readonly tls?: TlsFiles | undefined;
+      /** `reload` will be used: the port is opened so that a second listener can take it over. */
+      readonly reloadable?: boolean;
     }
   | {
       /** A listening socket that the service manager handed over (sd_listen_fds(3)). */
@@ -40,6 +42,8 @@ export type ListenAddress =
 export interface Listener {
   /** Where it listens: `unix:///path` or `tcp://host:port` with the real port. */
   readonly url: string;
+  /** Reads certificate and key again, for connections from now on. Throws, and changes nothing, when they are wrong. */
+  reload(): void;
   /** Takes no new connection, lets requests finish for `graceMs`, then cuts what is left. */
   close(graceMs: number): Promise<void>;
 }
@@ -51,13 +55,24 @@ interface SocketState {
 /** Accepts connections on `address` and serves HTTP/1.1 on each. */
 export function listen(
   address: ListenAddress,
-  deps: { readonly handler: Handler; readonly log: Log },
+  deps: {
+    readonly handler: Handler;
+    readonly log: Log;
+    readonly limits?: ConnectionLimits;
+    /** Connections at once; one more is closed as it comes. */
+    readonly maxConnections?: number;
+  },
 ): Listener {
   const open = new Set<Connection>();
   const connectionDeps = { ...deps, scratch: new Uint8Array(joinLimit) };
   let quiet: (() => void) | undefined;
   const socket = {
     open(s: Socket<SocketState | undefined>) {
+      if (open.size >= (deps.maxConnections ?? Number.POSITIVE_INFINITY)) {
+        deps.log.warn("too many connections", { limit: deps.maxConnections });
+        s.terminate();
+        return;
+      }
       const connection = new Connection(s, connectionDeps);
       s.data = { connection };
       open.add(connection);
@@ -74,10 +89,18 @@ export function listen(
     },
     error: (_: Socket<SocketState | undefined>, error: Error) => deps.log.debug("socket error", { error }),
   };
-  const listener = bind(address, socket, deps.log);
+  let listener = bind(address, socket, deps.log);
   const bound = address.kind === "unix" ? identity(address.path) : undefined;
   return {
     url: urlOf(address, listener),
+    reload() {
+      if (address.kind !== "tcp" || !address.tls) return;
+      const port = "port" in listener ? listener.port : address.port;
+      const next = bindTcp({ ...address, port }, socket);
+      // Who is connected stays; who was waiting to be accepted is accepted by the old one before it goes.
+      listener.stop(false);
+      listener = next;
+    },
     async close(graceMs) {
       listener.stop(false);
       // The path may be another daemon's by now.
@@ -161,7 +184,13 @@ function listenUnix(address: ListenAddress & { kind: "unix" }, socket: Handlers,
 }
 
 function listenTcp(address: ListenAddress & { kind: "tcp" }, socket: Handlers): BunListener {
-  const { host, port, tls } = address;
+  // A port that is opened to be shared would be shared with any other process of ours: first see whether it is free.
+  if (address.reloadable) bindTcp({ ...address, reloadable: false }, socket).stop(true);
+  return bindTcp(address, socket);
+}
+
+function bindTcp(address: ListenAddress & { kind: "tcp" }, socket: Handlers): BunListener {
+  const { host, port, tls, reloadable } = address;
   try {
     return Bun.listen<SocketState | undefined>({
       hostname: host === "" ? "0.0.0.0" : host,
@@ -169,6 +198,7 @@ function listenTcp(address: ListenAddress & { kind: "tcp" }, socket: Handlers): 
       allowHalfOpen: true,
       socket,
       data: undefined,
+      ...(reloadable ? { reusePort: true } : {}),
       ...(tls ? { tls: tlsOptions(tls) } : {}),
     });
   } catch (error) {

@@ -57,6 +57,8 @@ export interface Ingest extends AsyncDisposable {
   /** Bytes already held from an earlier attempt; the writer continues here. */
   readonly offset: number;
   write(chunk: Uint8Array): Promise<void>;
+  /** Bytes that were written before, from `at` on: for who follows an ingest while it comes. Returns how many; not while it is committed. */
+  read(into: Uint8Array, at: number): Promise<number>;
   /** Throws away what was received, to start again at 0. */
   reset(): Promise<void>;
   /**

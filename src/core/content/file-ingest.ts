@@ -79,6 +79,17 @@ export class FileIngest implements Ingest {
     this.#buffered = chunk.byteLength;
   }
 
+  async read(into: Uint8Array, at: number): Promise<number> {
+    if (this.#state === "closed") this.#check();
+    if (at < this.#written) {
+      const length = Math.min(into.byteLength, this.#written - at);
+      return (await this.#file.read(into, 0, length, at)).bytesRead;
+    }
+    const waiting = this.#buffer.subarray(at - this.#written, this.#buffered).subarray(0, into.byteLength);
+    into.set(waiting);
+    return waiting.byteLength;
+  }
+
   async reset(): Promise<void> {
     if (this.#state === "closed") this.#check();
     await this.#file.truncate(0);
@@ -98,7 +109,8 @@ export class FileIngest implements Ingest {
       }
       const blob: BlobInfo = { digest: this.#digester.digest(), size: this.#written };
       this.#verify(blob);
-      if (digest !== undefined && blob.digest !== digest) throw wrongContent(digest, `it hashes to ${blob.digest}`);
+      if (digest !== undefined && blob.digest !== digest)
+        throw wrongContent(digest, `it hashes to ${blob.digest}`);
       if (this.#deps.exists(blob)) {
         await unlink(this.#deps.partial);
       } else {

@@ -8,13 +8,13 @@ export type Action = "pull" | "push" | "delete";
 export interface Identity {
   /** undefined: nobody said who they are. */
   readonly name: string | undefined;
+  /** Valid credentials or a valid token came with the request, even if the token is anybody's. */
+  readonly proven: boolean;
   may(action: Action, repository: RepositoryName): boolean;
-}
-
-/** Scope of a bearer challenge: `repository:<name>:<actions>` (distribution, "Docker Registry v2 authentication"). */
-export interface WantedScope {
-  readonly repository: RepositoryName;
-  readonly actions: readonly Action[];
+  /** Shown in the catalog, in search and on the pages. */
+  sees(repository: RepositoryName): boolean;
+  /** False when asking for the catalog needs a right of its own, which this one lacks. */
+  readonly mayList: boolean;
 }
 
 /**
@@ -26,13 +26,25 @@ export interface Authenticator {
   identify(exchange: Exchange): Promise<Identity>;
   /** True when `GET /v2/` is refused without credentials: that is how clients learn to send any. */
   readonly guardsRoot: boolean;
-  /** The WWW-Authenticate header that says how to get in. */
-  challenge(exchange: Exchange, scopes: readonly WantedScope[], failure?: string): string;
+  /**
+   * The WWW-Authenticate header that says how to get in. `scope` is that of distribution's token authentication
+   * ("repository:team/app:pull,push", "registry:catalog:*"); `failure` an error of RFC 6750, 3.1.
+   */
+  challenge(
+    exchange: Exchange,
+    scope: string | undefined,
+    failure?: "invalid_token" | "insufficient_scope",
+  ): string;
+  /** The challenge for a person with a browser, which knows no tokens; undefined when there are no passwords here. */
+  readonly browserChallenge: string | undefined;
 }
 
 /** A registry for everybody. */
 export const openAccess: Authenticator = {
-  identify: async () => ({ name: undefined, may: () => true }),
+  identify: async () => ({ name: undefined, proven: true, mayList: true, may: () => true, sees: () => true }),
   guardsRoot: false,
-  challenge: () => 'Basic realm="registry"',
+  challenge: () => basicChallenge,
+  browserChallenge: undefined,
 };
+
+export const basicChallenge = 'Basic realm="registry", charset="UTF-8"';

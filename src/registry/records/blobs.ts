@@ -124,3 +124,14 @@ export function unlinkBlob(
     return "gone";
   });
 }
+
+/** True when a manifest of the repository names the blob. */
+export function isReferenced(records: Records, name: RepositoryName, digest: Digest): boolean {
+  const id = repositoryId(records, name);
+  if (id === undefined) return false;
+  return (
+    records.db
+      .query("SELECT 1 FROM reference WHERE repository = ? AND target = ? LIMIT 1")
+      .get(id, digest) !== null
+  );
+}

@@ -80,7 +80,7 @@ export function totals(records: Records): {
 } {
   const one = records.db
     .query<{ repositories: number; blobs: number; bytes: number }, []>(
-      "SELECT (SELECT count(*) FROM repository) AS repositories, count(*) AS blobs, coalesce(sum(size), 0) AS bytes FROM blob",
+      "SELECT repositories, blobs, bytes FROM total",
     )
     .get();
   return one ?? { repositories: 0, blobs: 0, bytes: 0 };

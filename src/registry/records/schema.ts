@@ -3,7 +3,7 @@ import type { Migration } from "../../base/store/database.ts";
 /**
  * What the registry knows beside the bytes. A repository *links* the blobs that were pushed or mounted into it; a manifest's
  * *references* are the blobs, manifests and subject it names. `blob` lists everything in storage, so nothing ever has to walk it.
- * `repository.bytes` is kept by triggers: quotas and pages read one row.
+ * Sums are kept by triggers: quotas, pages and metrics read one row.
  */
 export const recordMigrations: readonly Migration[] = [
   `
@@ -58,6 +58,14 @@ export const recordMigrations: readonly Migration[] = [
     FOREIGN KEY (repository, digest) REFERENCES manifest (repository, digest) ON DELETE CASCADE
   ) WITHOUT ROWID;
   CREATE INDEX tag_digest ON tag (repository, digest);
+  CREATE TABLE total (repositories INTEGER NOT NULL, blobs INTEGER NOT NULL, bytes INTEGER NOT NULL);
+  INSERT INTO total VALUES (0, 0, 0);
+  CREATE TRIGGER repository_added AFTER INSERT ON repository BEGIN UPDATE total SET repositories = repositories + 1; END;
+  CREATE TRIGGER repository_removed AFTER DELETE ON repository BEGIN UPDATE total SET repositories = repositories - 1; END;
+  CREATE TRIGGER blob_added AFTER INSERT ON blob BEGIN
+    UPDATE total SET blobs = blobs + 1, bytes = bytes + NEW.size; END;
+  CREATE TRIGGER blob_removed AFTER DELETE ON blob BEGIN
+    UPDATE total SET blobs = blobs - 1, bytes = bytes - OLD.size; END;
   CREATE TRIGGER link_added AFTER INSERT ON link BEGIN
     UPDATE repository SET bytes = bytes + NEW.size WHERE id = NEW.repository; END;
   CREATE TRIGGER link_removed AFTER DELETE ON link BEGIN
@@ -69,7 +77,7 @@ export const recordMigrations: readonly Migration[] = [
   `,
 ];
 
-/** Upload sessions: not worth a sync each, for a session that a power cut takes is only begun again. */
+/** Upload sessions and events on their way: not worth a sync each. A session that a power cut takes is only begun again. */
 export const uploadMigrations: readonly Migration[] = [
   `
   CREATE TABLE upload (
@@ -78,5 +86,11 @@ export const uploadMigrations: readonly Migration[] = [
     used INTEGER NOT NULL
   ) WITHOUT ROWID;
   CREATE INDEX upload_used ON upload (used);
+  CREATE TABLE event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    endpoint TEXT NOT NULL,
+    body TEXT NOT NULL
+  );
+  CREATE INDEX event_endpoint ON event (endpoint, id);
   `,
 ];

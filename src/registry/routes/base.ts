@@ -5,9 +5,9 @@ import { type Route, sendJson } from "./route.ts";
 /** distribution-spec v1.1, "Determining Support": where clients learn how to authenticate. */
 export function baseRoutes(parts: Parts): readonly Route[] {
   const run: Route["run"] = async (call) => {
-    if (parts.access.guardsRoot && call.identity.name === undefined) {
+    if (parts.access.guardsRoot && !call.identity.proven) {
       throw new SpecError("UNAUTHORIZED", "authentication required", undefined, {
-        headers: { "WWW-Authenticate": parts.access.challenge(call.exchange, []) },
+        headers: { "WWW-Authenticate": parts.access.challenge(call.exchange, undefined) },
       });
     }
     sendJson(call, 200, {});

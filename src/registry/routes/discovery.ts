@@ -62,8 +62,15 @@ function tags(parts: Parts, call: Call): void {
 
 function catalog(parts: Parts, call: Call): void {
   const { last, limit } = pageOf(call, catalogPage);
-  const readable = (name: Parameters<typeof call.identity.may>[1]) => call.identity.may("pull", name);
-  const found = listRepositories(parts.records, { last, limit: limit + 1 }, readable);
+  if (!call.identity.mayList) {
+    const challenge = parts.access.challenge(call.exchange, "registry:catalog:*");
+    throw new SpecError("UNAUTHORIZED", "authentication required", undefined, {
+      headers: { "WWW-Authenticate": challenge },
+    });
+  }
+  const found = listRepositories(parts.records, { last, limit: limit + 1 }, (name) =>
+    call.identity.sees(name),
+  );
   const shown = found.slice(0, limit).map((each) => each.name);
   const more = limit > 0 && found.length > limit;
   const link = more ? nextLink("/v2/_catalog", { n: String(limit), last: shown.at(-1) ?? "" }) : {};

@@ -11,12 +11,14 @@ import {
   type Tag,
 } from "../names.ts";
 import type { Parts } from "../parts.ts";
+import { storedBlob } from "../records/blobs.ts";
 import {
   deleteManifest,
   deleteTag,
   type ManifestRecord,
   manifestByDigest,
   manifestByTag,
+  missingOf,
   putManifest,
 } from "../records/manifests.ts";
 import { SpecError } from "../spec-error.ts";
@@ -78,18 +80,19 @@ async function put(parts: Parts, call: Call): Promise<void> {
   const manifest = { ...record, digest, size: bytes.byteLength };
   const tags = tagsOf(call, reference);
   checkConditions(parts, call, name, reference);
+  const check = (missing: readonly Digest[], added: number) => {
+    if (missing.length > 0) throw unknownParts(missing);
+    parts.quotas.admit(name, added);
+  };
+  check(missingOf(parts.records, name, needs), 0);
   await parts.locks.run(digest, async () => {
     await parts.storage.put(digest, bytes);
-    putManifest(parts.records, name, manifest, needs, tags, (missing, added) => {
-      if (missing.length > 0) {
-        throw new SpecError(
-          "MANIFEST_BLOB_UNKNOWN",
-          "manifest references a manifest or blob unknown to registry",
-          missing.map((each) => ({ digest: each })),
-        );
-      }
-      parts.quotas.admit(name, added);
-    });
+    try {
+      putManifest(parts.records, name, manifest, needs, tags, check);
+    } catch (error) {
+      if (!storedBlob(parts.records, digest)) await parts.storage.delete(digest);
+      throw error;
+    }
   });
   const tagged = [...call.query.getAll("tag")];
   call.exchange.send(201, {
@@ -99,6 +102,14 @@ async function put(parts: Parts, call: Call): Promise<void> {
     ...(tagged.length > 0 && { "OCI-Tag": tagged }),
   });
   for (const tag of tags.length > 0 ? tags : [undefined]) notify(parts, call, "push", name, manifest, tag);
+}
+
+function unknownParts(missing: readonly Digest[]): SpecError {
+  return new SpecError(
+    "MANIFEST_BLOB_UNKNOWN",
+    "manifest references a manifest or blob unknown to registry",
+    missing.map((digest) => ({ digest })),
+  );
 }
 
 async function readManifest(call: Call): Promise<Uint8Array> {

@@ -18,6 +18,8 @@ export interface Route {
   readonly name: string;
   /** What it needs the right to do with the repository that the path names; undefined when it names none. */
   readonly action: Action | undefined;
+  /** False: it looks at credentials itself. */
+  readonly identifies?: boolean;
   run(call: Call): Promise<void>;
 }
 

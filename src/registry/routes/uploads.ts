@@ -3,7 +3,7 @@ import type { Digest } from "../../base/lib/ids.ts";
 import type { Ingest } from "../../core/content/content.ts";
 import { parseBlobDigest, parseRepositoryName, type RepositoryName } from "../names.ts";
 import type { Parts } from "../parts.ts";
-import { linkBlob, linkedBlob, mountBlob } from "../records/blobs.ts";
+import { linkBlob, linkedBlob, mountBlob, storedBlob } from "../records/blobs.ts";
 import { SpecError } from "../spec-error.ts";
 import { receiveBody } from "../uploads/receive.ts";
 import { type Call, causeOf, type Route, repositoryOf } from "./route.ts";
@@ -139,7 +139,12 @@ async function finish(
       throw new SpecError("DIGEST_INVALID", "provided digest did not match uploaded content", { digest });
     }
     parts.uploads.finish(id);
-    linkBlob(parts.records, name, { digest, size }, admit);
+    try {
+      linkBlob(parts.records, name, { digest, size }, admit);
+    } catch (error) {
+      if (!storedBlob(parts.records, digest)) await parts.storage.delete(digest);
+      throw error;
+    }
   });
   parts.notifier.notify({
     action: "push",

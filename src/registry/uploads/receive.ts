@@ -2,8 +2,11 @@ import type { RequestBody } from "../../base/http/exchange.ts";
 import { TugError } from "../../base/lib/errors.ts";
 import type { Ingest } from "../../core/content/content.ts";
 
+/** Bytes: far below any network, far above a byte now and then, which would hold an upload for ever. */
+const leastPerSecond = 100;
+
 export interface ReceiveLimits {
-  /** A client that sends nothing for so long is given up; what it sent stays. */
+  /** A client that in so long sends less than `leastPerSecond` is given up; what it sent stays. */
   readonly stallMs: number;
   /** Called with the size the upload would have; refuses by throwing. */
   readonly admit: (size: number) => void;
@@ -26,10 +29,13 @@ export async function receiveBody(
     reader.cancel().catch(() => undefined); // the read below ends, and `failure` says why
   };
   const abort = () => stop(signal.reason);
-  const timer = setTimeout(
-    () => stop(new TugError("cancelled", `no data for ${limits.stallMs / 1000} seconds`)),
-    limits.stallMs,
-  );
+  let looked = ingest.offset;
+  const timer = setInterval(() => {
+    const gained = ingest.offset - looked;
+    looked = ingest.offset;
+    if (gained * 1000 >= leastPerSecond * limits.stallMs) return;
+    stop(new TugError("cancelled", `no data for ${limits.stallMs / 1000} seconds`));
+  }, limits.stallMs);
   if (signal.aborted) abort();
   else signal.addEventListener("abort", abort, { once: true });
   try {
@@ -40,10 +46,9 @@ export async function receiveBody(
       limits.admit(ingest.offset + value.byteLength);
       await ingest.write(value);
       limits.received?.(value.byteLength);
-      timer.refresh();
     }
   } finally {
-    clearTimeout(timer);
+    clearInterval(timer);
     signal.removeEventListener("abort", abort);
   }
 }

@@ -1,0 +1,118 @@
+import type { Clock } from "../../base/lib/clock.ts";
+import { tugVersion } from "../../base/lib/product.ts";
+import type { Reference } from "../../base/spec/docker/reference.ts";
+import { mediaTypes } from "../../base/spec/oci/media-types.ts";
+import { manifestLimit } from "../../base/spec/oci/parse.ts";
+import { bodyChunks, readBody } from "../../core/distribution/body.ts";
+import { systemAuthorities } from "../../core/distribution/certificates.ts";
+import { Connections } from "../../core/distribution/connections.ts";
+import { credentialsOf } from "../../core/distribution/credentials.ts";
+import { systemNames } from "../../core/distribution/names.ts";
+import { proxyFromEnvironment } from "../../core/distribution/registry-config.ts";
+import { RegistryError } from "../../core/distribution/registry-error.ts";
+import type { SessionRequest } from "../../core/distribution/session.ts";
+import { type Exchange, Transport } from "../../core/distribution/transport.ts";
+import { TooManyRequests, type Upstream } from "../../registry/cache/upstream.ts";
+import { parseBlobDigest } from "../../registry/names.ts";
+
+export interface UpstreamConfig {
+  /** "docker.io", "registry.example:5000". */
+  readonly domain: string;
+  /** Spoken to in plain HTTP, or with a certificate nobody vouches for. */
+  readonly insecure: boolean;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+}
+
+const accept = [
+  mediaTypes.ociIndex,
+  mediaTypes.dockerList,
+  mediaTypes.ociManifest,
+  mediaTypes.dockerManifest,
+].join(", ");
+
+/** Another registry, asked with the same client that pulls images. */
+export function registryUpstream(config: UpstreamConfig, clock: Clock): Upstream {
+  const names = systemNames();
+  const settings = {
+    insecureRegistries: config.insecure ? [config.domain] : [],
+    mirrors: [],
+    certificateDirectories: ["/etc/tug/certs.d", "/etc/docker/certs.d"],
+    proxy: proxyFromEnvironment(process.env),
+    userAgent: `tug-registry/${tugVersion}`,
+  };
+  const transport = new Transport({ userAgent: settings.userAgent, proxy: settings.proxy, names });
+  const connections = new Connections({
+    transport,
+    clock,
+    config: settings,
+    names,
+    systemAuthorities: systemAuthorities(),
+  });
+  const credentials = credentialsOf({ username: config.username, password: config.password });
+  const send = async (
+    path: string,
+    request: Omit<SessionRequest, "path">,
+    tail: string,
+  ): Promise<Exchange> => {
+    // Docker Hub's official images have a name of their own there.
+    const whole = config.domain === "docker.io" && !path.includes("/") ? `library/${path}` : path;
+    const ref: Reference = { domain: config.domain, path: whole, tag: undefined, digest: undefined };
+    try {
+      return await connections.use(ref, credentials, { push: false, signal: request.signal }, (session) =>
+        session.send({ ...request, path: `/v2/${whole}/${tail}` }),
+      );
+    } catch (error) {
+      if (!(error instanceof RegistryError) || error.status !== 429) throw error;
+      throw new TooManyRequests(error.message, error.retryAfter, error);
+    }
+  };
+  return {
+    async digestOf(path, tag, signal) {
+      using exchange = await send(
+        path,
+        { method: "HEAD", headers: { Accept: accept }, expect: [200, 405], signal },
+        `manifests/${tag}`,
+      );
+      const digest = exchange.response.headers.get("docker-content-digest");
+      return exchange.response.status === 200 && digest ? parseBlobDigest(digest) : undefined;
+    },
+    async manifest(path, reference, signal) {
+      using exchange = await send(
+        path,
+        { method: "GET", headers: { Accept: accept }, expect: [200], signal },
+        `manifests/${reference}`,
+      );
+      const mediaType = exchange.response.headers.get("content-type") ?? "";
+      return { bytes: await readBody(exchange, manifestLimit), mediaType };
+    },
+    async blobSize(path, digest, signal) {
+      using exchange = await send(path, { method: "HEAD", expect: [200], signal }, `blobs/${digest}`);
+      return Number(exchange.response.headers.get("content-length") ?? 0);
+    },
+    async blob(path, digest, from, signal) {
+      const get = (headers: Record<string, string>) =>
+        send(
+          path,
+          { method: "GET", headers, expect: [200, 206, 416], signal, allowDowngrade: true },
+          `blobs/${digest}`,
+        );
+      let exchange = await get(from > 0 ? { Range: `bytes=${from}-` } : {});
+      if (exchange.response.status === 416) {
+        // There is nothing behind what an earlier process left, which may be wrong: from the start.
+        exchange[Symbol.dispose]();
+        exchange = await get({});
+      }
+      const { status } = exchange.response;
+      const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(exchange.response.headers.get("content-range") ?? "");
+      const length = exchange.response.headers.get("content-length");
+      const size = status === 206 ? range?.[2] : (length ?? undefined);
+      return {
+        from: status === 206 ? Number(range?.[1] ?? from) : 0,
+        size: size === undefined ? undefined : Number(size),
+        chunks: bodyChunks(exchange),
+        [Symbol.dispose]: () => exchange[Symbol.dispose](),
+      };
+    },
+  };
+}

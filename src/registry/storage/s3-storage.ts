@@ -1,0 +1,181 @@
+import { S3Client } from "bun";
+import { messageOf, notFound, TugError } from "../../base/lib/errors.ts";
+import type { Digest } from "../../base/lib/ids.ts";
+import { parseDigest } from "../../base/spec/docker/reference.ts";
+import { Digester, splitDigest } from "../../base/spec/oci/digest.ts";
+import type { BlobInfo, ContentCollector, ContentStore, Ingest } from "../../core/content/content.ts";
+import { beginUpload } from "./file-storage.ts";
+import type { BlobReader, BlobStorage } from "./storage.ts";
+
+export interface S3Settings {
+  readonly bucket: string;
+  /** "https://s3.example:9000"; Amazon's when it is empty. */
+  readonly endpoint: string | undefined;
+  readonly region: string | undefined;
+  readonly accessKeyId: string | undefined;
+  readonly secretAccessKey: string | undefined;
+  readonly sessionToken: string | undefined;
+  /** In front of every key: "registry/". */
+  readonly prefix: string;
+}
+
+/** Parts of one upload to the bucket, and how many of them are in memory at once. */
+const partSize = 8 * 1024 * 1024;
+const partsAtOnce = 2;
+const retries = 3;
+
+/**
+ * Blobs in a bucket of an S3-compatible service, as `<prefix>blobs/<algorithm>/<2 hex>/<hex>`. Uploads are gathered on this machine's disk,
+ * where they can be resumed and are checked, and go to the bucket whole; `staging` is where.
+ */
+export function s3Storage(staging: ContentStore & ContentCollector, settings: S3Settings): BlobStorage {
+  const client = new S3Client({
+    bucket: settings.bucket,
+    ...(settings.endpoint !== undefined && { endpoint: settings.endpoint }),
+    ...(settings.region !== undefined && { region: settings.region }),
+    ...(settings.accessKeyId !== undefined && { accessKeyId: settings.accessKeyId }),
+    ...(settings.secretAccessKey !== undefined && { secretAccessKey: settings.secretAccessKey }),
+    ...(settings.sessionToken !== undefined && { sessionToken: settings.sessionToken }),
+  });
+  const root = `${settings.prefix}blobs/`;
+  const key = (digest: Digest) => {
+    const { algorithm, hex } = splitDigest(parseDigest(digest));
+    return `${root}${algorithm}/${hex.slice(0, 2)}/${hex}`;
+  };
+  const stat = async (digest: Digest): Promise<BlobInfo | undefined> => {
+    try {
+      return { digest, size: (await client.stat(key(digest))).size };
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw failed("stat", error);
+    }
+  };
+  /** Copies a blob of the staging area to the bucket, and drops it there. */
+  const ship = async ({ digest, size }: BlobInfo): Promise<void> => {
+    using _lease = staging.lease([digest]);
+    if ((await stat(digest))?.size !== size) {
+      const writer = client.file(key(digest)).writer({ partSize, queueSize: partsAtOnce, retry: retries });
+      try {
+        for await (const chunk of staging.stream(digest)) {
+          await writer.write(chunk);
+        }
+        await writer.end();
+      } catch (error) {
+        throw failed("write", error);
+      }
+    }
+    await staging.delete(digest);
+  };
+  const open = async (digest: Digest): Promise<BlobReader> => {
+    const info = await stat(digest);
+    if (!info) throw notFound(`content ${digest}: not found`);
+    return {
+      size: info.size,
+      async *pieces(start, end, signal) {
+        if (start >= end) return;
+        let left = end - start;
+        try {
+          for await (const chunk of client.file(key(digest)).slice(start, end).stream()) {
+            signal?.throwIfAborted();
+            left -= chunk.byteLength;
+            yield chunk;
+          }
+        } catch (error) {
+          throw error instanceof TugError ? error : failed("read", error);
+        }
+        if (left !== 0) throw new TugError("data-loss", `the bucket ended ${digest} ${left} bytes early`);
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  };
+  return {
+    kind: "s3",
+    stat,
+    open,
+    async read(digest, limit) {
+      const reader = await open(digest);
+      if (reader.size > limit) {
+        throw new TugError(
+          "data-loss",
+          `content ${digest} has ${reader.size} bytes, over the limit of ${limit}`,
+        );
+      }
+      const digester = new Digester(splitDigest(digest).algorithm);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of reader.pieces(0, reader.size)) {
+        digester.update(chunk);
+        chunks.push(chunk);
+      }
+      if (digester.digest() !== digest)
+        throw new TugError("data-loss", `content ${digest} is damaged in the bucket`);
+      return Buffer.concat(chunks);
+    },
+    begin: async (id) => shipping(await beginUpload(staging, id), ship),
+    async put(digest, bytes) {
+      const digester = new Digester(splitDigest(digest).algorithm);
+      digester.update(bytes);
+      if (digester.digest() !== digest) throw new TugError("data-loss", `the bytes are not ${digest}`);
+      try {
+        await client.write(key(digest), bytes, { retry: retries });
+      } catch (error) {
+        throw failed("write", error);
+      }
+    },
+    async delete(digest) {
+      try {
+        await client.delete(key(digest));
+      } catch (error) {
+        if (!isMissing(error)) throw failed("delete", error);
+      }
+    },
+    async *list() {
+      for (let startAfter: string | undefined; ; ) {
+        const page: Awaited<ReturnType<S3Client["list"]>> = await client
+          .list({ prefix: root, maxKeys: 1000, ...(startAfter !== undefined && { startAfter }) })
+          .catch((error: unknown) => {
+            throw failed("list", error);
+          });
+        for (const each of page.contents ?? []) {
+          const match = /^(sha256|sha384|sha512)\/[0-9a-f]{2}\/([0-9a-f]+)$/.exec(
+            each.key.slice(root.length),
+          );
+          if (match) yield { digest: parseDigest(`${match[1]}:${match[2]}`), size: each.size ?? 0 };
+        }
+        startAfter = page.contents?.at(-1)?.key;
+        if (!page.isTruncated || startAfter === undefined) return;
+      }
+    },
+    async dropPartials(olderThanMs) {
+      const left = await staging.collect(() => []);
+      return left.reduce((sum, each) => sum + each.size, 0) + (await staging.dropPartials(olderThanMs));
+    },
+  };
+}
+
+/** An ingest whose commit ends in the bucket. */
+function shipping(ingest: Ingest, ship: (blob: BlobInfo) => Promise<void>): Ingest {
+  return {
+    get offset() {
+      return ingest.offset;
+    },
+    write: (chunk) => ingest.write(chunk),
+    read: (into, at) => ingest.read(into, at),
+    reset: () => ingest.reset(),
+    abort: () => ingest.abort(),
+    async commit(digest) {
+      const blob = await ingest.commit(digest);
+      await ship(blob);
+      return blob;
+    },
+    [Symbol.asyncDispose]: () => ingest[Symbol.asyncDispose](),
+  };
+}
+
+function isMissing(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "NoSuchKey" || code === "NotFound" || code === "UnknownError_404";
+}
+
+function failed(operation: string, error: unknown): TugError {
+  return new TugError("unavailable", `object storage: ${operation}: ${messageOf(error)}`, { cause: error });
+}

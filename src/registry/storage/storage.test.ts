@@ -1,0 +1,71 @@
+import { expect, test } from "bun:test";
+import { codeOf } from "../../base/lib/errors.ts";
+import { digestOf } from "../../base/spec/oci/digest.ts";
+import { temporaryContent } from "../../core/content/temporary.ts";
+import { FakeS3 } from "../testdata/fake-s3.ts";
+import { fileStorage } from "./file-storage.ts";
+import { s3Storage } from "./s3-storage.ts";
+import { blobStorageSuite } from "./suite.ts";
+
+function s3() {
+  const content = temporaryContent();
+  const server = new FakeS3();
+  const settings = {
+    bucket: "bucket",
+    endpoint: server.endpoint,
+    region: "eu-test-1",
+    accessKeyId: "id",
+    secretAccessKey: server.secret,
+    sessionToken: undefined,
+    prefix: "some/where/",
+  };
+  return {
+    storage: s3Storage(content.store, settings),
+    server,
+    content,
+    settings,
+    reopen: () => s3Storage(content.reopen(), settings),
+    async [Symbol.asyncDispose]() {
+      server[Symbol.dispose]();
+      await content[Symbol.asyncDispose]();
+    },
+  };
+}
+
+blobStorageSuite("storage in files", () => {
+  const content = temporaryContent();
+  return {
+    storage: fileStorage(content.store),
+    reopen: () => fileStorage(content.reopen()),
+    [Symbol.asyncDispose]: () => content[Symbol.asyncDispose](),
+  };
+});
+
+blobStorageSuite("storage in a bucket", s3);
+
+test("a bucket is listed page after page", async () => {
+  await using at = s3();
+  for (const text of ["a", "b", "c", "d", "e"])
+    await at.storage.put(digestOf(text), new TextEncoder().encode(text));
+  const listed = await Array.fromAsync(at.storage.list());
+  expect(listed.map((each) => each.digest).sort()).toEqual(["a", "b", "c", "d", "e"].map(digestOf).sort());
+});
+
+test("nothing stays on this machine's disk once it is in the bucket", async () => {
+  await using at = s3();
+  const upload = await at.storage.begin("a");
+  await upload.write(new TextEncoder().encode("text"));
+  await upload.commit(digestOf("text"));
+  expect([...at.content.store.list()]).toEqual([]);
+  expect([...at.server.objects.keys()][0]).toStartWith("some/where/blobs/sha256/");
+});
+
+test("wrong keys and a broken service are told as unavailable storage, not as missing blobs", async () => {
+  await using at = s3();
+  const code = (work: Promise<unknown>) => work.then(() => "none", codeOf);
+  const stranger = s3Storage(at.content.store, { ...at.settings, secretAccessKey: "wrong" });
+  expect(await code(stranger.put(digestOf("a"), new TextEncoder().encode("a")))).toBe("unavailable");
+  at.server.broken = 500;
+  expect(await code(at.storage.open(digestOf("a")))).toBe("unavailable");
+  expect(await code(Array.fromAsync(at.storage.list()))).toBe("unavailable");
+});
