@@ -77,7 +77,7 @@ describe("the command table", () => {
     "it has Docker's commands and aliases (reference data beside the project)",
     async () => {
       const docker = await load();
-      const nouns = ["checkpoint", "container", "image", "network", "secret", "volume", "system"];
+      const nouns = ["checkpoint", "container", "image", "network", "secret", "volume", "system", "manifest"];
       const wanted = Object.entries(docker).filter(([path]) =>
         nouns.some((noun) => path.startsWith(`${noun} `)),
       );

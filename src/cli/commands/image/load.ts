@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { invalid } from "../../../base/lib/errors.ts";
 import { loadImages } from "../../../client/images/load.ts";
 import type { ProgressMessage } from "../../../client/images/progress.ts";
@@ -6,20 +7,30 @@ import { defineCommand, noArgs } from "../../command.ts";
 import { bool, text } from "../../flags/flag.ts";
 import { platformParameter } from "../../format/platform.ts";
 import { readFileChunks } from "../../io/archive.ts";
+import { packFolder } from "../../io/image-folder.ts";
 import { showProgress } from "../../progress/display.ts";
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
 
 export const command = defineCommand({
   usage: "[OPTIONS]",
   args: noArgs,
   flags: {
-    input: text("i", "Read from a tar archive file instead of standard input"),
+    input: text("i", "Read from a tar archive file, or the directory of one, instead of standard input"),
     platform: text("", "Load only this platform's image (os[/arch[/variant]])"),
     quiet: bool("q", "Print only what was loaded"),
   },
   async run(context, { values }) {
     if (values.input === "" && context.in.isTerminal)
       throw invalid("requested load from stdin, but stdin is empty");
-    const source = values.input === "" ? context.in.chunks() : readFileChunks(values.input);
+    const source =
+      values.input === ""
+        ? context.in.chunks()
+        : isFolder(values.input)
+          ? packFolder(values.input)
+          : readFileChunks(values.input);
     const client = await context.client();
     const quiet = values.quiet || !context.out.isTerminal;
     const platform = platformParameter(values.platform, "invalid platform: ");

@@ -1,25 +1,35 @@
+import { invalid } from "../../../base/lib/errors.ts";
 import { saveImages } from "../../../client/images/save.ts";
 import { atLeast, defineCommand } from "../../command.ts";
 import { text } from "../../flags/flag.ts";
 import { platformParameter } from "../../format/platform.ts";
 import { writeBody } from "../../io/archive.ts";
+import { unpackLayout } from "../../io/image-folder.ts";
+
+const formats = new Set(["docker-archive", "oci-archive", "oci-dir"]);
 
 export const command = defineCommand({
   usage: "[OPTIONS] IMAGE [IMAGE...]",
+  description:
+    "The archive is a docker-archive and an OCI archive in one. With --format oci-dir it is written as an OCI image layout into " +
+    "the directory that --output names.",
   args: atLeast(1),
   flags: {
+    format: text("", "What to write: docker-archive, oci-archive or oci-dir", { initial: "docker-archive" }),
     output: text("o", "Write to a file instead of standard output"),
     platform: text("", "Save only this platform's image (os[/arch[/variant]])"),
   },
   async run(context, { values, args }) {
+    const { format, output } = values;
+    if (!formats.has(format)) {
+      throw invalid(`unknown format ${JSON.stringify(format)}: must be one of ${[...formats].join(", ")}`);
+    }
+    if (format === "oci-dir" && output === "") throw invalid("--format oci-dir needs --output DIRECTORY");
     const client = await context.client();
     const platform = platformParameter(values.platform, "invalid platform: ");
-    await writeBody(
-      context,
-      values.output,
-      "save",
-      async () => (await saveImages(client, args, { platform })).body,
-    );
+    const open = async () => (await saveImages(client, args, { platform })).body;
+    if (format === "oci-dir") await unpackLayout(open, output);
+    else await writeBody(context, output, "save", open);
     return 0;
   },
 });
