@@ -40,6 +40,15 @@ export function isAlive(process: ProcessIdentity): boolean {
   );
 }
 
+/** Milliseconds since a process was started, by the kernel's own clock; `undefined` when there is none. */
+export function processAgeMs(pid: number): number | undefined {
+  const stat = processStat(pid);
+  if (!stat) return undefined;
+  const uptimeMs = Number(readFileSync("/proc/uptime", "latin1").split(" ")[0]) * 1000;
+  // Both count from boot; the ticks of proc(5) are hundredths of a second on every architecture of Linux.
+  return Math.max(0, uptimeMs - Number(stat.startTime) * 10);
+}
+
 /** The identity of a running pid, to be checked later. */
 export function identify(pid: number): ProcessIdentity | undefined {
   const stat = processStat(pid);

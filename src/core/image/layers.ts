@@ -11,14 +11,14 @@ const migrations = [
 ];
 
 /** How long an unpacked layer waits for the record of its image before it counts as garbage. */
-const pinTime = 10 * 60_000;
+const pinTime = 10n * 60_000_000_000n;
 
 /** What is known of unpacked layers beyond their snapshots: their size as images show it, and who still wants them. */
 export class LayerRecords {
   readonly #db: Database;
   readonly #clock: Clock;
   /** Layers of images being pulled, loaded or built: chain id -> when the pin ends. */
-  readonly #pins = new Map<string, number>();
+  readonly #pins = new Map<string, bigint>();
 
   constructor(deps: { readonly db: Database; readonly clock: Clock }) {
     this.#db = deps.db;
@@ -44,7 +44,7 @@ export class LayerRecords {
 
   /** Keeps a layer from being collected until an image names it. */
   pin(chainId: ChainId): void {
-    this.#pins.set(chainId, this.#clock.now() + pinTime);
+    this.#pins.set(chainId, this.#clock.monotonic() + pinTime);
   }
 
   unpin(chainIds: Iterable<ChainId>): void {
@@ -54,7 +54,7 @@ export class LayerRecords {
   pinned(chainId: string): boolean {
     const until = this.#pins.get(chainId);
     if (until === undefined) return false;
-    if (until > this.#clock.now()) return true;
+    if (until > this.#clock.monotonic()) return true;
     this.#pins.delete(chainId);
     return false;
   }

@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContainerId } from "../../base/lib/ids.ts";
 import { unmountIfMounted } from "../../base/sys/mount.ts";
+import { processAgeMs } from "../../base/sys/pidfd.ts";
 import { removeDirectory } from "../../base/sys/remove-tree.ts";
 import type { Sandbox } from "../../core/network/network.ts";
 import { restartsAtBoot } from "../restart/policy.ts";
@@ -38,6 +39,10 @@ export async function recoverContainers(
           status: observed.paused && !abandoned ? "paused" : "running",
           pid: observed.pid,
         });
+        const ageMs = processAgeMs(observed.pid);
+        if (ageMs !== undefined)
+          context.live.of(now.id).startedMonotonic =
+            context.clock.monotonic() - BigInt(Math.trunc(ageMs)) * 1_000_000n;
         await openLog(context, now);
         context.live.of(now.id).health = context.hooks.running(now);
         continue;

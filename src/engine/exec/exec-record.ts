@@ -33,6 +33,6 @@ export interface ExecRecord {
   exitCode: number | null;
   /** Resolved at the exit. */
   readonly ended: PromiseWithResolvers<number>;
-  /** Milliseconds since the epoch of the end, for collection. */
-  endedAt: number;
+  /** Monotonic nanoseconds of the end, for collection. */
+  endedAt: bigint;
 }

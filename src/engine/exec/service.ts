@@ -31,7 +31,7 @@ interface ExecNote {
 }
 
 /** An ended exec can be inspected this long; Docker keeps them until its next sweep, five minutes. */
-const keepEndedMs = 5 * 60_000;
+const keepEnded = 5n * 60_000_000_000n;
 
 /** Processes run in a container that runs already. */
 export class ExecService {
@@ -80,7 +80,7 @@ export class ExecService {
       pid: 0,
       exitCode: null,
       ended,
-      endedAt: 0,
+      endedAt: 0n,
     };
     this.#execs.set(id, exec);
     containers.live.of(record.id).execIds.add(id);
@@ -258,7 +258,7 @@ export class ExecService {
     if (!exec) return false;
     exec.state = "ended";
     exec.exitCode = exit.exitCode;
-    exec.endedAt = this.#deps.containers.clock.now();
+    exec.endedAt = this.#deps.containers.clock.monotonic();
     const record = this.#deps.containers.store.get(exec.containerId);
     if (record) {
       emitContainer(this.#deps.containers, record, "exec_die", {
@@ -292,7 +292,7 @@ export class ExecService {
   #failed(exec: ExecRecord, error: unknown): void {
     exec.state = "ended";
     exec.exitCode = error instanceof TugError ? (error.detail.exitCode ?? 126) : 126;
-    exec.endedAt = this.#deps.containers.clock.now();
+    exec.endedAt = this.#deps.containers.clock.monotonic();
     exec.ended.resolve(exec.exitCode);
     this.#clean(exec);
   }
@@ -307,7 +307,7 @@ export class ExecService {
   #sweep(): void {
     const { clock, store } = this.#deps.containers;
     for (const exec of this.#execs.values()) {
-      const old = exec.state === "ended" && clock.now() - exec.endedAt > keepEndedMs;
+      const old = exec.state === "ended" && clock.monotonic() - exec.endedAt > keepEnded;
       if (old || !store.get(exec.containerId)) this.#execs.delete(exec.id);
     }
   }

@@ -12,6 +12,11 @@ export async function* readLines(spool: Spool, options: LogReadOptions): AsyncGe
   const { signal } = options;
   if (signal?.aborted) return;
   using _following = options.follow ? spool.follow() : undefined;
+  // Measured once: a clock that is set back meanwhile must not hold the reader for as long.
+  const deadline =
+    options.until === undefined
+      ? undefined
+      : performance.now() + Number(options.until / 1_000_000n) - Date.now() + 1;
   const end = await endOf(spool);
   const start = await startOf(spool, end, options);
   await using cursor = new SpoolCursor(spool, start);
@@ -24,8 +29,8 @@ export async function* readLines(spool: Spool, options: LogReadOptions): AsyncGe
       yield lines;
       if (signal?.aborted) return;
     } else {
-      if (!options.follow || stopped || pastUntil(options)) return;
-      await waitForMore(spool, seen, options);
+      if (!options.follow || stopped || (deadline ?? Infinity) < performance.now()) return;
+      await waitForMore(spool, seen, { signal, deadline });
       if (signal?.aborted) return;
     }
   }
@@ -43,15 +48,15 @@ async function startOf(spool: Spool, end: Position, options: LogReadOptions): Pr
   return { seq, offset: 0 };
 }
 
-function pastUntil(options: LogReadOptions): boolean {
-  return options.until !== undefined && BigInt(Date.now()) * 1_000_000n > options.until;
-}
-
-/** Until something is written, the container stops, `until` passes, or the reader goes away. */
-async function waitForMore(spool: Spool, seen: number, options: LogReadOptions): Promise<void> {
-  if (options.until === undefined) return await spool.activity.wait(seen, options.signal);
-  const left = Number(options.until / 1_000_000n) - Date.now() + 1;
-  const timeout = AbortSignal.timeout(Math.min(Math.max(left, 0), 2_000_000_000));
-  const either = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
+/** Until something is written, the container stops, the deadline (of performance.now) passes, or the reader goes away. */
+async function waitForMore(
+  spool: Spool,
+  seen: number,
+  ends: { readonly signal: AbortSignal | undefined; readonly deadline: number | undefined },
+): Promise<void> {
+  if (ends.deadline === undefined) return await spool.activity.wait(seen, ends.signal);
+  const left = ends.deadline - performance.now();
+  const timeout = AbortSignal.timeout(Math.ceil(Math.min(Math.max(left, 0), 2_000_000_000)));
+  const either = ends.signal ? AbortSignal.any([ends.signal, timeout]) : timeout;
   await spool.activity.wait(seen, either);
 }

@@ -69,7 +69,7 @@ export async function settleExit(
   context.store.noteState(record.id, exited, unwritten);
   if (exit.oomKilled && !record.state.oomKilled) emitContainer(context, record, "oom");
   emitContainer(context, record, "die", {
-    execDuration: String(Math.floor(elapsedMs(record, exit.at) / 1000)),
+    execDuration: String(Math.floor(ranMs / 1000)),
     exitCode: String(exit.exitCode),
   });
   await letGo(context, record);
