@@ -111,6 +111,7 @@ export function composeImages(deps: {
       anyRegistry,
       fetcher,
       pusher: registry,
+      parallelUploads: () => config.maxConcurrentUploads,
       users,
       events,
       clock,

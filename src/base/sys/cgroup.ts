@@ -183,6 +183,20 @@ export function oomKills(paths: CgroupPaths): number {
   return Number(/^oom_kill (\d+)$/m.exec(text ?? "")?.[1] ?? 0);
 }
 
+/** The v2 cgroup whose file "memory.events" changes with OOM kills; v1 has no such file. */
+export function memoryEventsOf(
+  paths: CgroupPaths,
+): { readonly directory: string; readonly name: string } | undefined {
+  const directory = paths[""];
+  return directory === undefined ? undefined : { directory, name: "memory.events" };
+}
+
+/** Whether the OOM killer was called for this v2 cgroup; the kill itself follows. */
+export function oomBegan(paths: CgroupPaths): boolean {
+  const { directory = "", name = "" } = memoryEventsOf(paths) ?? {};
+  return /^(?:oom|oom_kill) [1-9]/m.test(readText(join(directory, name)) ?? "");
+}
+
 function processDirectory(paths: CgroupPaths): string | undefined {
   return paths[""] ?? paths["pids"] ?? paths["freezer"] ?? paths["memory"] ?? Object.values(paths)[0];
 }

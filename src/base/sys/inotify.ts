@@ -10,6 +10,7 @@ const lib = dlopen("libc.so.6", {
 
 const IN_NONBLOCK = 0o4000;
 const IN_CLOEXEC = 0o2000000;
+const IN_MODIFY = 0x2;
 const IN_MOVED_TO = 0x80;
 const IN_CREATE = 0x100;
 const IN_IGNORED = 0x8000;
@@ -24,7 +25,7 @@ interface ByteReader {
   cancel(): Promise<void>;
 }
 
-/** Called with the name of a file that appeared in a watched directory; `undefined` when events were lost: look yourself. */
+/** Called with the name of a file that appeared, or changed, in a watched directory; `undefined` when events were lost: look yourself. */
 export type DirectoryListener = (name: string | undefined) => void;
 
 /**
@@ -50,12 +51,17 @@ export class DirectoryWatcher implements AsyncDisposable {
 
   /** Starts watching; files that were there before are not reported. Dispose to stop. */
   watch(directory: string, listener: DirectoryListener): Disposable {
+    return this.#watch(directory, listener, IN_CREATE | IN_MOVED_TO);
+  }
+
+  /** The same for files whose content changes: the event files of a cgroup (cgroup-v2, "Interface Files"). */
+  watchContents(directory: string, listener: DirectoryListener): Disposable {
+    return this.#watch(directory, listener, IN_MODIFY);
+  }
+
+  #watch(directory: string, listener: DirectoryListener, events: number): Disposable {
     const name = cstr(directory);
-    const descriptor = lib.symbols.inotify_add_watch(
-      this.#fd,
-      ptr(name),
-      IN_CREATE | IN_MOVED_TO | IN_ONLYDIR,
-    );
+    const descriptor = lib.symbols.inotify_add_watch(this.#fd, ptr(name), events | IN_ONLYDIR);
     if (descriptor < 0) throw new SystemError(errno(), "inotify_add_watch", directory);
     this.#listeners.set(descriptor, listener);
     return {

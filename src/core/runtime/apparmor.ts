@@ -18,6 +18,11 @@ export function apparmorLoaded(name: string): boolean {
   return profiles.split("\n").some((line) => line.startsWith(`${name} (`));
 }
 
+/** Loads the default profile again if somebody unloaded it since (a restart of the host's AppArmor service). */
+export async function keepApparmorProfile(log: Log): Promise<void> {
+  if (!apparmorLoaded(APPARMOR_PROFILE)) await loadApparmorProfile(log);
+}
+
 /**
  * Loads the default profile on a host with AppArmor, replacing one of an earlier version. A host without the parser runs
  * containers unconfined, which the log says.

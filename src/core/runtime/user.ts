@@ -12,6 +12,8 @@ export interface ProcessUser {
 
 /** A container may hold a huge or endless file there (CVE-2025-47290's class): no more than this is read. */
 const fileLimit = 4 * 1024 * 1024;
+/** The kernel's NGROUPS_MAX. */
+const groupsLimit = 65_536;
 /** setuid takes a signed int in many places; larger ones wrap to root (CVE-2024-40635). */
 const largestId = 2 ** 31 - 1;
 
@@ -21,11 +23,6 @@ interface Account {
   readonly gid: number;
   readonly home: string;
 }
-interface Group {
-  readonly name: string;
-  readonly gid: number;
-  readonly members: readonly string[];
-}
 
 /**
  * `--user` in all its forms (name, uid, name:group, uid:gid, …) and --group-add, looked up in the container's own
@@ -34,33 +31,32 @@ interface Group {
 export function lookupUser(root: RootedDir, user: string, groupAdd: readonly string[]): ProcessUser {
   const [userPart = "", groupPart, ...rest] = user.split(":");
   if (rest.length > 0) throw refused(`invalid user specification: ${user}`);
-  const accounts = parsePasswd(readOptional(root, "/etc/passwd"));
-  const needsGroups = groupPart !== undefined || groupAdd.length > 0 || accounts.length > 0;
-  const groups = needsGroups ? parseGroup(readOptional(root, "/etc/group")) : [];
   const wanted = userPart === "" ? "0" : userPart;
-  const account =
-    accounts.find((entry) => entry.name === wanted) ??
-    (isNumber(wanted) ? accounts.find((entry) => entry.uid === Number(wanted)) : undefined);
+  const account = findAccount(readOptional(root, "/etc/passwd"), wanted);
   if (!account && !isNumber(wanted)) {
     throw refused(`unable to find user ${wanted}: no matching entries in passwd file`);
   }
   const uid = account?.uid ?? checkId(wanted);
   let gid = account?.gid ?? 0;
-  const additional = new Set<number>();
-  if (groupPart !== undefined && groupPart !== "") gid = findGroup(groups, groupPart);
-  else if (account) {
-    for (const group of groups) if (group.members.includes(account.name)) additional.add(group.gid);
-  }
-  for (const name of groupAdd) additional.add(findGroup(groups, name, true));
+  const asked = groupPart === "" ? undefined : groupPart;
+  const member = asked === undefined ? account?.name : undefined;
+  const names = new Set([...groupAdd, ...(asked === undefined ? [] : [asked])]);
+  const found =
+    names.size > 0 || member !== undefined
+      ? findGroups(readOptional(root, "/etc/group"), names, member)
+      : { named: new Map<string, number>(), memberOf: [] };
+  const additional = new Set<number>(found.memberOf);
+  if (asked !== undefined) gid = groupId(found.named, asked);
+  for (const name of groupAdd) additional.add(groupId(found.named, name, true));
   // The files are the image's: what they say is no more in range than what was asked for.
   for (const id of [uid, gid, ...additional]) checkId(String(id));
   additional.delete(gid);
   return { uid, gid, additionalGids: [gid, ...additional], home: account?.home || "/" };
 }
 
-function findGroup(groups: readonly Group[], text: string, added = false): number {
-  const named = groups.find((group) => group.name === text);
-  if (named) return named.gid;
+function groupId(named: ReadonlyMap<string, number>, text: string, added = false): number {
+  const found = named.get(text);
+  if (found !== undefined) return found;
   if (isNumber(text)) return checkId(text);
   throw refused(
     added
@@ -83,24 +79,47 @@ function refused(message: string): TugError {
   return new TugError("invalid-argument", message);
 }
 
-function parsePasswd(text: string): readonly Account[] {
-  const accounts: Account[] = [];
-  for (const line of text.split("\n")) {
-    const [name = "", , uid = "", gid = "", , home = ""] = line.trim().split(":");
+/** The first entry of that name, else of that number. Line by line: millions of them shall cost no more memory than the file. */
+function findAccount(passwd: string, wanted: string): Account | undefined {
+  const number = isNumber(wanted) ? Number(wanted) : undefined;
+  let byNumber: Account | undefined;
+  for (const line of linesOf(passwd)) {
+    const [name = "", , uid = "", gid = "", , home = ""] = line.split(":", 7);
     if (name === "" || name.startsWith("#") || !/^\d+$/.test(uid)) continue;
-    accounts.push({ name, uid: Number(uid), gid: Number(gid) || 0, home });
+    if (name !== wanted && (byNumber || Number(uid) !== number)) continue;
+    const account = { name, uid: Number(uid), gid: Number(gid) || 0, home };
+    if (name === wanted) return account;
+    byNumber = account;
   }
-  return accounts;
+  return byNumber;
 }
 
-function parseGroup(text: string): readonly Group[] {
-  const groups: Group[] = [];
-  for (const line of text.split("\n")) {
-    const [name = "", , gid = "", members = ""] = line.trim().split(":");
+/** The ids of the first groups of these names, and of those that `member` is listed in. */
+function findGroups(
+  group: string,
+  names: ReadonlySet<string>,
+  member: string | undefined,
+): { readonly named: ReadonlyMap<string, number>; readonly memberOf: readonly number[] } {
+  const named = new Map<string, number>();
+  const memberOf = new Set<number>();
+  for (const line of linesOf(group)) {
+    const [name = "", , gid = "", members = ""] = line.split(":", 4);
     if (name === "" || name.startsWith("#") || !/^\d+$/.test(gid)) continue;
-    groups.push({ name, gid: Number(gid), members: members.split(",").filter(Boolean) });
+    if (names.has(name) && !named.has(name)) named.set(name, Number(gid));
+    if (member !== undefined && `,${members},`.includes(`,${member},`)) memberOf.add(Number(gid));
+    if (memberOf.size > groupsLimit) throw refused(`user ${member} is in more than ${groupsLimit} groups`);
   }
-  return groups;
+  return { named, memberOf: [...memberOf] };
+}
+
+function* linesOf(text: string): Generator<string, void, undefined> {
+  for (let start = 0; start < text.length; ) {
+    const found = text.indexOf("\n", start);
+    const end = found < 0 ? text.length : found;
+    const line = text.slice(start, end).trim();
+    if (line !== "") yield line;
+    start = end + 1;
+  }
 }
 
 /** "" when the file is not there; a directory, a fifo or an over-long file counts as none, too. */

@@ -32,6 +32,8 @@ export interface ImageServiceDeps {
   readonly anyRegistry: RegistryClient & Pusher;
   readonly fetcher: ImageFetcher;
   readonly pusher: Pusher;
+  /** Blobs that one push sends at once (dockerd's --max-concurrent-uploads); 5 unless told. */
+  readonly parallelUploads?: () => number;
   readonly users: ImageUsers;
   readonly events: EventPublisher;
   readonly clock: Clock;

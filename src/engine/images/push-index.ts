@@ -78,7 +78,7 @@ async function pushBlobs(
   blobs: readonly Descriptor[],
   push: DocumentPush,
 ): Promise<void> {
-  const slots = new Semaphore(parallelUploads);
+  const slots = new Semaphore(deps.parallelUploads ?? parallelUploads);
   const failed = new AbortController();
   const signal = push.remote.signal ? AbortSignal.any([push.remote.signal, failed.signal]) : failed.signal;
   const outcomes = await Promise.allSettled(

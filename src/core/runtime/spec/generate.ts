@@ -60,7 +60,7 @@ export const generateSpec: GenerateSpec = (input) => {
       ...(limits.rlimits.length > 0 ? { rlimits: limits.rlimits } : {}),
       ...(security.noNewPrivileges ? { noNewPrivileges: true } : {}),
       ...oomScore(host, input.kernel),
-      ...apparmor(security, privileged, input.kernel),
+      ...apparmor(host, input.kernel),
       ...(labels ? { selinuxLabel: labels.process } : {}),
     },
     root: { path: input.rootfs, ...(host.ReadonlyRootfs ? { readonly: true } : {}) },
@@ -140,14 +140,18 @@ function oomScore(host: HostConfig, facts: HostFacts): Pick<OciProcess, "oomScor
   return { oomScoreAdj: score };
 }
 
-function apparmor(
-  security: SecurityOptions,
-  privileged: boolean,
-  facts: HostFacts,
-): Pick<OciProcess, "apparmorProfile"> {
-  if (!facts.apparmor) return {};
-  const profile = security.apparmor ?? (privileged ? "unconfined" : facts.apparmorProfile);
+function apparmor(host: HostConfig, facts: HostFacts): Pick<OciProcess, "apparmorProfile"> {
+  const profile = apparmorProfileOf(host, facts);
   return profile === undefined ? {} : { apparmorProfile: profile };
+}
+
+/** The AppArmor profile a container runs under; undefined on a host without AppArmor, or without the means to load one. */
+export function apparmorProfileOf(host: HostConfig, facts: HostFacts): string | undefined {
+  if (!facts.apparmor) return undefined;
+  const { apparmor: asked } = parseSecurityOptions(host.SecurityOpt ?? []);
+  // The default, by the name that people know from Docker.
+  if (asked === "docker-default") return facts.apparmorProfile ?? asked;
+  return asked ?? (host.Privileged ? "unconfined" : facts.apparmorProfile);
 }
 
 function withDomainname(

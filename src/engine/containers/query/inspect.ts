@@ -1,5 +1,6 @@
 import type { ContainerId } from "../../../base/lib/ids.ts";
 import type { ContainerInspectResponse, ContainerState } from "../../../base/spec/docker/api.gen.ts";
+import { apparmorProfileOf } from "../../../core/runtime/spec/generate.ts";
 import type { ContainerContext } from "../context.ts";
 import { parseLink } from "../create/links.ts";
 import { parseNetworkMode } from "../network-mode.ts";
@@ -38,7 +39,10 @@ export async function inspectContainer(
     ...(definition.imageManifest ? { ImageManifestDescriptor: definition.imageManifest } : {}),
     MountLabel: "",
     ProcessLabel: "",
-    AppArmorProfile: "",
+    // From its first start on, as in Docker.
+    AppArmorProfile: record.state.everStarted
+      ? (apparmorProfileOf(definition.host, context.facts) ?? "")
+      : "",
     ExecIDs: listOrNull([...(live?.execIds ?? [])]) ?? null,
     HostConfig: { ...showHost(definition.host), Links: showLinks(context, record) },
     GraphDriver: { Name: definition.driver, Data: { ...context.snapshots.describe(id, merged) } },

@@ -17,6 +17,7 @@ import {
 } from "../../../../base/sys/cgroup.ts";
 import { CgroupMoves } from "../../../../base/sys/cgroup-moves.ts";
 import { isAlive, signalProcess } from "../../../../base/sys/pidfd.ts";
+import { APPARMOR_PROFILE, keepApparmorProfile } from "../../apparmor.ts";
 import { cgroupDirectory, inScopeOf } from "../../cgroup-driver.ts";
 import type { OciRuntime, OciTask } from "../../oci.ts";
 import type {
@@ -107,6 +108,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     writeRecord(dirs.state, record);
     this.#tasks.add(known);
     try {
+      if (task.spec.process?.apparmorProfile === APPARMOR_PROFILE) await keepApparmorProfile(this.#deps.log);
       const spec = await runtime.prepare(task.spec);
       await writeFile(join(dirs.state, "config.json"), stringifySpec(spec), { mode: 0o600 });
       const result = await startMonitor({
@@ -360,7 +362,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
   /** Removes all that is left of a task: processes, monitor, runtime state, cgroup, files. */
   async #discard(task: Task): Promise<void> {
     const { record, dirs } = task;
-    task.watch?.[Symbol.dispose]();
+    task.unwatch();
     if (record.boot === this.#boot) {
       await endProcesses(task);
       // Nobody else would tell their clients: the files they end with go with the container's.

@@ -1,6 +1,6 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type CgroupPaths, oomKills } from "../../../../base/sys/cgroup.ts";
+import { type CgroupPaths, oomBegan, oomKills } from "../../../../base/sys/cgroup.ts";
 import type { TaskExit } from "../../runtime.ts";
 
 /** The exit that conmon recorded in a task's directory; `undefined` while there is none. */
@@ -23,7 +23,17 @@ export function recordedExit(id: string, state: string, cgroups: CgroupPaths): T
   }
 }
 
-/** conmon's `oom` file, or the kernel's own count, which also knows of a kill just before the end. */
+/**
+ * Writes the `oom` file when the kernel's counts say so. conmon 2.1 does it for v1 only; and under systemd the cgroup with its counts is
+ * gone as soon as its last process, before anybody could ask.
+ */
+export function noteOom(state: string, cgroups: CgroupPaths): boolean {
+  if (!oomBegan(cgroups)) return false;
+  writeFileSync(join(state, "oom"), "");
+  return true;
+}
+
+/** The `oom` file, or the kernel's own count, which also knows of a kill just before the end. */
 export function wasOomKilled(state: string, cgroups: CgroupPaths): boolean {
   return statSync(join(state, "oom"), { throwIfNoEntry: false }) !== undefined || oomKills(cgroups) > 0;
 }

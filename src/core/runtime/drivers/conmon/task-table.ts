@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { notFound } from "../../../../base/lib/errors.ts";
+import { memoryEventsOf } from "../../../../base/sys/cgroup.ts";
 import { DirectoryWatcher } from "../../../../base/sys/inotify.ts";
 import { isAlive } from "../../../../base/sys/pidfd.ts";
 import type { TaskDirs, TaskExit, TaskOom } from "../../runtime.ts";
-import { recordedExit, wasOomKilled } from "./exits.ts";
+import { noteOom, recordedExit, wasOomKilled } from "./exits.ts";
 import type { TaskRecord } from "./task-record.ts";
 
 /** A task this runtime knows of in this daemon's life. */
@@ -14,6 +15,8 @@ export class Task {
   record: TaskRecord;
   exited = false;
   watch: Disposable | undefined;
+  /** On its cgroup, until it had an OOM kill. */
+  memoryWatch: Disposable | undefined;
   /** Execs of this container that are being set up. */
   readonly starting = new Set<Promise<unknown>>();
 
@@ -21,6 +24,11 @@ export class Task {
     this.id = id;
     this.dirs = dirs;
     this.record = record;
+  }
+
+  unwatch(): void {
+    this.watch?.[Symbol.dispose]();
+    this.memoryWatch?.[Symbol.dispose]();
   }
 
   get alive(): boolean {
@@ -67,12 +75,12 @@ export class TaskTable implements AsyncDisposable {
 
   /** Puts a task in the place of one of the same id that was there. */
   add(task: Task): void {
-    this.#tasks.get(task.id)?.watch?.[Symbol.dispose]();
+    this.#tasks.get(task.id)?.unwatch();
     this.#tasks.set(task.id, task);
   }
 
   remove(task: Task): void {
-    task.watch?.[Symbol.dispose]();
+    task.unwatch();
     if (this.#tasks.get(task.id) === task) this.#tasks.delete(task.id);
   }
 
@@ -82,8 +90,25 @@ export class TaskTable implements AsyncDisposable {
       if (name === undefined || name === "exit") this.examine(task);
       if (name === undefined || name === "oom") this.#noticeOom(task);
     });
+    if (task.record.kind === "container") this.#watchMemory(task);
     // What happened before the watch stood.
     if (existsSync(join(task.dirs.state, "exit"))) queueMicrotask(() => this.examine(task));
+  }
+
+  #watchMemory(task: Task): void {
+    const { dirs, record } = task;
+    const events = memoryEventsOf(record.cgroups);
+    // A cgroup that is gone already has no more to tell.
+    if (!events || !existsSync(events.directory)) return;
+    const look = () => {
+      if (task.exited || !noteOom(dirs.state, record.cgroups)) return;
+      task.memoryWatch?.[Symbol.dispose]();
+      this.#noticeOom(task);
+    };
+    task.memoryWatch = this.#watcher.watchContents(events.directory, (name) => {
+      if (name === undefined || name === events.name) look();
+    });
+    look();
   }
 
   /** Looks for a recorded exit now, without waiting for the event that tells of it. */
@@ -102,7 +127,7 @@ export class TaskTable implements AsyncDisposable {
     if (task.exited) return;
     task.exited = true;
     if (exit.oomKilled) this.#noticeOom(task);
-    task.watch?.[Symbol.dispose]();
+    task.unwatch();
     this.#tell(this.#exitListeners, exit);
   }
 
@@ -125,7 +150,7 @@ export class TaskTable implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#sweeper);
-    for (const task of this.#tasks.values()) task.watch?.[Symbol.dispose]();
+    for (const task of this.#tasks.values()) task.unwatch();
     this.#tasks.clear();
     await this.#watcher[Symbol.asyncDispose]();
   }
