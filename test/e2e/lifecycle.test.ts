@@ -195,6 +195,31 @@ test("top lists the container's processes by their host pids", async () => {
   expect((await daemon.ok(["top", "tt", "-o", "pid,comm"])).split("\n")[1]).toMatch(/^\d+ +sleep$/);
 });
 
+test("what joins a container that its policy restarts comes back after it, and not before", async () => {
+  const pidOf = async (name: string) => Number(await daemon.ok(["inspect", "-f", "{{.State.Pid}}", name]));
+  const endBase = async () => {
+    const pid = await pidOf("base");
+    process.kill(pid, "SIGKILL");
+    await eventually("base is back", async () => ![0, pid].includes(await pidOf("base")));
+  };
+  await daemon.ok(["run", "-d", "--name", "base", "--restart", "always", "busybox", "sleep", "1000"]);
+  // Its back-off has grown by now; that of the one that joins it begins small.
+  for (let time = 0; time < 3; time++) await endBase();
+  await daemon.ok([
+    ...["run", "-d", "--name", "joined", "--restart", "always", "--pid", "container:base"],
+    ...["--network", "container:base", "busybox", "sleep", "1000"],
+  ]);
+  const before = await pidOf("joined");
+  await endBase();
+  await eventually("the other is, too", async () => ![0, before].includes(await pidOf("joined")));
+  const format = "{{.State.Running}} {{.RestartCount}} {{.State.Error}}";
+  expect(await daemon.ok(["inspect", "-f", format, "joined"])).toBe("true 1 ");
+  expect(await daemon.ok(["exec", "joined", "readlink", "/proc/self/ns/net"])).toBe(
+    await daemon.ok(["exec", "base", "readlink", "/proc/self/ns/net"]),
+  );
+  await daemon.ok(["rm", "-f", "joined", "base"]);
+}, 60_000);
+
 test("events tell the story in order, and --since tells it again after a daemon restart", async () => {
   const since = String(Date.now() / 1000);
   await daemon.ok(["run", "--rm", "--name", "story", "busybox", "true"]);

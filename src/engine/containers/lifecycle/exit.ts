@@ -4,7 +4,9 @@ import { formatRfc3339Nano, parseRfc3339 } from "../../../base/lib/timestamp.ts"
 import type { TaskExit } from "../../../core/runtime/runtime.ts";
 import { policyAtExit } from "../../health/on-failure.ts";
 import { planRestart } from "../../restart/policy.ts";
+import { holds } from "../condition.ts";
 import type { ContainerContext } from "../context.ts";
+import { needsOf } from "../dependencies.ts";
 import { emitContainer, emitVolume } from "../events.ts";
 import { type ContainerRecord, type ContainerStateRecord, isAlive } from "../record.ts";
 import { emitNetwork } from "../start/endpoints.ts";
@@ -129,10 +131,27 @@ export function scheduleRestart(context: ContainerContext, record: ContainerReco
   live.restart = abort;
   context.clock
     .sleep(delayMs, abort.signal)
+    .then(() => neededAreUp(context, record, abort.signal))
     .then(() => context.locks.run(record.id, () => restartNow(context, record.id, abort.signal)))
     .catch((error: unknown) => {
       if (!abort.signal.aborted) context.log.error("restarting a container", { id: record.id, error });
     });
+}
+
+/**
+ * What a container needs may have ended with it (who joins the PID namespace of one that ends ends, too) and be coming back by its own
+ * policy, perhaps later: that is waited for, and what is about to become healthy where that is the condition.
+ */
+async function neededAreUp(
+  context: ContainerContext,
+  record: ContainerRecord,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const need of needsOf(context.store, record.definition.host, record.id)) {
+    const state = context.store.get(need.id)?.state;
+    const coming = state?.status === "restarting" || state?.health?.status === "starting";
+    if (coming) await holds(context, need, signal);
+  }
 }
 
 async function restartNow(context: ContainerContext, id: ContainerId, signal: AbortSignal): Promise<void> {
