@@ -10,7 +10,7 @@ import type { BindView, FilesView } from "../../core/files/protocol.ts";
 import type { ContainerContext } from "../containers/context.ts";
 import { parseNetworkMode } from "../containers/network-mode.ts";
 import { type ContainerRecord, isAlive } from "../containers/record.ts";
-import { networkFiles } from "../containers/start/network-files.ts";
+import { identityFiles } from "../containers/start/network-files.ts";
 import { secretsPath } from "../containers/start/secrets.ts";
 
 /**
@@ -118,17 +118,12 @@ function identityBinds(context: ContainerContext, record: ContainerRecord): Bind
   const mode = parseNetworkMode(record.definition.host.NetworkMode);
   const owner = mode.kind === "container" ? context.store.get(mode.container as ContainerId) : record;
   if (!owner) return [];
-  const files = networkFiles(context.paths.dir(owner.id));
-  const wanted: readonly (readonly [string, string])[] = [
-    ["/etc/resolv.conf", files.resolvConf],
-    ["/etc/hostname", files.hostname],
-    ["/etc/hosts", files.hosts],
-  ];
-  return wanted
+  return identityFiles(context.paths.dir(owner.id))
     .filter(
-      ([target, path]) => existsSync(path) && !record.definition.mounts.some((one) => one.target === target),
+      ({ target, source }) =>
+        existsSync(source) && !record.definition.mounts.some((one) => one.target === target),
     )
-    .map(([target, path]) => ({
+    .map(({ target, source: path }) => ({
       target,
       readonly: record.definition.host.ReadonlyRootfs ?? false,
       source: { kind: "path", path, subpath: "" },

@@ -29,6 +29,18 @@ export function networkFiles(directory: string): {
   };
 }
 
+/** The same with the places where the container sees them. */
+export function identityFiles(
+  directory: string,
+): readonly { readonly target: string; readonly source: string }[] {
+  const files = networkFiles(directory);
+  return [
+    { target: "/etc/resolv.conf", source: files.resolvConf },
+    { target: "/etc/hostname", source: files.hostname },
+    { target: "/etc/hosts", source: files.hosts },
+  ];
+}
+
 export interface ContainerNetworks {
   /** The container shares the host's network. */
   readonly host: boolean;

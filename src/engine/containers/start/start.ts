@@ -11,7 +11,7 @@ import { parseNetworkMode } from "../network-mode.ts";
 import type { ContainerRecord } from "../record.ts";
 import { allocateEndpoints, attachEndpoints } from "./endpoints.ts";
 import { makeMountTargets } from "./mount-targets.ts";
-import { networkFiles, writeNetworkFiles } from "./network-files.ts";
+import { identityFiles, writeNetworkFiles } from "./network-files.ts";
 import { mountMappedRootfs } from "./remap.ts";
 import { mountRootfs, mountVolumes } from "./rootfs.ts";
 import { mountSecrets } from "./secrets.ts";
@@ -172,15 +172,9 @@ function identityMounts(
   owner: ContainerRecord,
   taken: readonly SpecMount[],
 ): readonly SpecMount[] {
-  const files = networkFiles(context.paths.dir(owner.id));
-  const wanted: readonly (readonly [string, string])[] = [
-    ["/etc/resolv.conf", files.resolvConf],
-    ["/etc/hostname", files.hostname],
-    ["/etc/hosts", files.hosts],
-  ];
-  return wanted
-    .filter(([target]) => !taken.some((mount) => mount.target === target))
-    .map(([target, source]) => ({
+  return identityFiles(context.paths.dir(owner.id))
+    .filter(({ target }) => !taken.some((mount) => mount.target === target))
+    .map(({ target, source }) => ({
       type: "bind",
       target,
       source,

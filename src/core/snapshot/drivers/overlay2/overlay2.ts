@@ -1,11 +1,11 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../../../base/lib/clock.ts";
-import { conflict } from "../../../../base/lib/errors.ts";
 import type { ChainId } from "../../../../base/lib/ids.ts";
 import type { Database } from "../../../../base/store/database.ts";
 import { statFileSystem } from "../../../../base/sys/statfs.ts";
-import { isDirectory, measureTree, SnapshotDirectories } from "../../directories.ts";
+import { isDirectory, SnapshotDirectories } from "../../directories.ts";
+import { DirectorySnapshots } from "../../directory-snapshots.ts";
 import { type SnapshotRecord, SnapshotRecords } from "../../records.ts";
 import type {
   Mount,
@@ -15,7 +15,7 @@ import type {
   Snapshotter,
   Usage,
 } from "../../snapshotter.ts";
-import { type SyncFileSystem, syncByProcess } from "../../sync.ts";
+import type { SyncFileSystem } from "../../sync.ts";
 
 export interface Overlay2Deps {
   readonly db: Database;
@@ -42,14 +42,19 @@ class Overlay2 implements Snapshotter {
   readonly #deps: Overlay2Deps;
   readonly #records: SnapshotRecords;
   readonly #directories: SnapshotDirectories;
-  readonly #sync: SyncFileSystem;
+  readonly #snapshots: DirectorySnapshots;
 
   constructor(deps: Overlay2Deps) {
     this.#deps = deps;
     this.root = deps.root;
     this.#records = new SnapshotRecords(deps.db, this.name);
     this.#directories = new SnapshotDirectories(deps.root, this.#records);
-    this.#sync = deps.sync ?? syncByProcess;
+    this.#snapshots = new DirectorySnapshots({
+      records: this.#records,
+      directories: this.#directories,
+      sync: deps.sync,
+      files: (record) => this.#diff(record),
+    });
   }
 
   recover(): Promise<void> {
@@ -129,30 +134,12 @@ class Overlay2 implements Snapshotter {
     return [{ type: "overlay", source: "overlay", options }];
   }
 
-  async commit(name: ChainId, key: string): Promise<void> {
-    const record = this.#records.get(key);
-    if (record.kind !== "active") throw conflict(`snapshot ${key} is already committed`);
-    if (record.volatile) throw conflict(`snapshot ${key} is volatile`);
-    if (this.#records.find(name)) throw conflict(`snapshot ${name} already exists`);
-    await this.#sync(this.#diff(record));
-    // Another unpack of the same layer may have been faster.
-    if (this.#records.find(name)) throw conflict(`snapshot ${name} already exists`);
-    this.#records.commit(name, key);
+  commit(name: ChainId, key: string): Promise<void> {
+    return this.#snapshots.commit(name, key);
   }
 
-  async remove(name: string): Promise<void> {
-    const record = this.#records.find(name);
-    if (!record) return;
-    if (this.#records.hasChildren(name)) throw conflict(`snapshot ${name} has children`);
-    this.#directories.discard(record.directory);
-    try {
-      this.#records.remove(name);
-    } catch {
-      // A full disk: with the files gone there is room for the record's removal.
-      await this.#directories.empty();
-      this.#records.remove(name);
-    }
-    await this.#directories.empty();
+  remove(name: string): Promise<void> {
+    return this.#snapshots.remove(name);
   }
 
   upperdir(name: string): string | undefined {
@@ -165,12 +152,8 @@ class Overlay2 implements Snapshotter {
     return { kind: "overlay", upper: this.#diff(record), lowers };
   }
 
-  async usage(name: string): Promise<Usage> {
-    const record = this.#records.get(name);
-    if (record.usage) return record.usage;
-    const usage = await measureTree(this.#diff(record));
-    if (record.kind === "committed") this.#records.measured(name, usage);
-    return usage;
+  usage(name: string): Promise<Usage> {
+    return this.#snapshots.usage(name);
   }
 
   describe(name: string, target: string): Readonly<Record<string, string>> {

@@ -4,10 +4,11 @@ import type { Clock } from "../../../../base/lib/clock.ts";
 import { conflict, internal, TugError } from "../../../../base/lib/errors.ts";
 import type { ChainId } from "../../../../base/lib/ids.ts";
 import type { Database } from "../../../../base/store/database.ts";
-import { isDirectory, measureTree, SnapshotDirectories } from "../../directories.ts";
+import { isDirectory, SnapshotDirectories } from "../../directories.ts";
+import { DirectorySnapshots } from "../../directory-snapshots.ts";
 import { type SnapshotRecord, SnapshotRecords } from "../../records.ts";
 import type { Mount, SnapshotInfo, SnapshotLayout, Snapshotter, Usage } from "../../snapshotter.ts";
-import { type SyncFileSystem, syncByProcess } from "../../sync.ts";
+import type { SyncFileSystem } from "../../sync.ts";
 
 export interface VfsDeps {
   readonly db: Database;
@@ -29,6 +30,7 @@ class Vfs implements Snapshotter {
   readonly #deps: VfsDeps;
   readonly #records: SnapshotRecords;
   readonly #directories: SnapshotDirectories;
+  readonly #snapshots: DirectorySnapshots;
   /** Keys whose copy is under way and has no record yet. */
   readonly #preparing = new Set<string>();
 
@@ -37,6 +39,12 @@ class Vfs implements Snapshotter {
     this.root = deps.root;
     this.#records = new SnapshotRecords(deps.db, this.name);
     this.#directories = new SnapshotDirectories(deps.root, this.#records);
+    this.#snapshots = new DirectorySnapshots({
+      records: this.#records,
+      directories: this.#directories,
+      sync: deps.sync,
+      files: (record) => this.#tree(record),
+    });
   }
 
   recover(): Promise<void> {
@@ -83,29 +91,12 @@ class Vfs implements Snapshotter {
     return [{ type: "bind", source: join(view, record.directory, "tree"), options: [mode] }];
   }
 
-  async commit(name: ChainId, key: string): Promise<void> {
-    const record = this.#records.get(key);
-    if (record.kind !== "active") throw conflict(`snapshot ${key} is already committed`);
-    if (this.#records.find(name)) throw conflict(`snapshot ${name} already exists`);
-    await (this.#deps.sync ?? syncByProcess)(this.#tree(record));
-    // Another unpack of the same layer may have been faster.
-    if (this.#records.find(name)) throw conflict(`snapshot ${name} already exists`);
-    this.#records.commit(name, key);
+  commit(name: ChainId, key: string): Promise<void> {
+    return this.#snapshots.commit(name, key);
   }
 
-  async remove(name: string): Promise<void> {
-    const record = this.#records.find(name);
-    if (!record) return;
-    if (this.#records.hasChildren(name)) throw conflict(`snapshot ${name} has children`);
-    this.#directories.discard(record.directory);
-    try {
-      this.#records.remove(name);
-    } catch {
-      // A full disk: with the files gone there is room for the record's removal.
-      await this.#directories.empty();
-      this.#records.remove(name);
-    }
-    await this.#directories.empty();
+  remove(name: string): Promise<void> {
+    return this.#snapshots.remove(name);
   }
 
   upperdir(): string | undefined {
@@ -118,12 +109,8 @@ class Vfs implements Snapshotter {
     return { kind: "tree", tree: this.#tree(record), parent: parent && this.#tree(parent) };
   }
 
-  async usage(name: string): Promise<Usage> {
-    const record = this.#records.get(name);
-    if (record.usage) return record.usage;
-    const usage = await measureTree(this.#tree(record));
-    if (record.kind === "committed") this.#records.measured(name, usage);
-    return usage;
+  usage(name: string): Promise<Usage> {
+    return this.#snapshots.usage(name);
   }
 
   describe(): Readonly<Record<string, string>> {
