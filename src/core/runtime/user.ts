@@ -32,7 +32,7 @@ export function lookupUser(root: RootedDir, user: string, groupAdd: readonly str
   const [userPart = "", groupPart, ...rest] = user.split(":");
   if (rest.length > 0) throw refused(`invalid user specification: ${user}`);
   const wanted = userPart === "" ? "0" : userPart;
-  const account = findAccount(readOptional(root, "/etc/passwd"), wanted);
+  const account = findAccount(readOptional(root, "/etc/passwd", !isNumber(wanted)), wanted);
   if (!account && !isNumber(wanted)) {
     throw refused(`unable to find user ${wanted}: no matching entries in passwd file`);
   }
@@ -41,9 +41,10 @@ export function lookupUser(root: RootedDir, user: string, groupAdd: readonly str
   const asked = groupPart === "" ? undefined : groupPart;
   const member = asked === undefined ? account?.name : undefined;
   const names = new Set([...groupAdd, ...(asked === undefined ? [] : [asked])]);
+  const needed = [...names].some((name) => !isNumber(name));
   const found =
     names.size > 0 || member !== undefined
-      ? findGroups(readOptional(root, "/etc/group"), names, member)
+      ? findGroups(readOptional(root, "/etc/group", needed), names, member)
       : { named: new Map<string, number>(), memberOf: [] };
   const additional = new Set<number>(found.memberOf);
   if (asked !== undefined) gid = groupId(found.named, asked);
@@ -122,13 +123,17 @@ function* linesOf(text: string): Generator<string, void, undefined> {
   }
 }
 
-/** "" when the file is not there; a directory, a fifo or an over-long file counts as none, too. */
-function readOptional(root: RootedDir, path: string): string {
+/**
+ * "" when the file is not there; a directory or a fifo counts as none, too, and so does an over-long file unless a name is `needed`
+ * from it: what a container makes of its files shall not keep anybody from entering it.
+ */
+function readOptional(root: RootedDir, path: string, needed: boolean): string {
   try {
     return root.readFile(path, fileLimit).toString("utf8");
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    if (error.code === "EFBIG") throw refused(`${path} of the container is larger than ${fileLimit} bytes`);
+    if (error.code === "EFBIG" && needed)
+      throw refused(`${path} of the container is larger than ${fileLimit} bytes`);
     return "";
   }
 }

@@ -10,9 +10,24 @@ export function malformed(what: string, cause?: unknown): TugError {
   return new TugError("data-loss", what, { cause });
 }
 
+/** Objects, arrays and their members are held in tens of bytes for each byte of text: so many at most. */
+const structureLimit = 200_000;
+
+/** Throws for JSON whose text is small and whose value is not; to be called before parsing what somebody else wrote. */
+export function checkStructure(bytes: Uint8Array, what: string): void {
+  if (bytes.byteLength <= structureLimit) return;
+  let count = 0;
+  for (const byte of bytes) {
+    // "," "[" "{", counted in strings too: no document comes near the limit.
+    if (byte === 0x2c || byte === 0x5b || byte === 0x7b) count++;
+  }
+  if (count > structureLimit) throw malformed(`invalid ${what}: it has more than ${structureLimit} members`);
+}
+
 /** Decodes strict UTF-8 JSON whose outermost value is an object; `limit` is in bytes. */
 export function parseObject(bytes: Uint8Array, what: string, limit: number): Fields {
   if (bytes.byteLength > limit) throw malformed(`${what} is larger than ${limit} bytes`);
+  checkStructure(bytes, what);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));

@@ -1,4 +1,5 @@
 import { invalid } from "../../../base/lib/errors.ts";
+import { checkStructure } from "../../../base/spec/oci/fields.ts";
 
 /** One image of manifest.json (moby's image-spec v1.2, "Combined Image JSON + Filesystem Changeset Format"). */
 export interface ArchivedImage {
@@ -10,6 +11,7 @@ export interface ArchivedImage {
 }
 
 export function parseDockerManifest(bytes: Uint8Array): readonly ArchivedImage[] {
+  checkStructure(bytes, "manifest.json");
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(bytes).toString("utf8"));
