@@ -115,7 +115,12 @@ export function killCgroup(paths: CgroupPaths, signal: number): number {
   const killFile = paths[""] && join(paths[""], "cgroup.kill");
   if (signal === 9 && killFile && existsSync(killFile)) {
     hit = cgroupPids(paths).length;
-    writeFileSync(killFile, "1");
+    try {
+      writeFileSync(killFile, "1");
+    } catch (error) {
+      // systemd removes a scope as soon as its last process is gone.
+      if (!isGone(error) && (error as NodeJS.ErrnoException).code !== "EACCES") throw error;
+    }
     return hit;
   }
   const rounds = signal === 9 ? 10 : 1;
@@ -142,6 +147,14 @@ export function threadFiles(paths: CgroupPaths): readonly string[] {
   if (paths[""] !== undefined) return [];
   const v1 = Object.entries(paths).filter(([name]) => name !== UNIFIED);
   return [...new Set(v1.map(([, path]) => join(path, "tasks")))].filter((path) => existsSync(path));
+}
+
+/** How many more processes the cgroup may have: Infinity without a limit. */
+export function processRoom(paths: CgroupPaths): number {
+  const directory = controllerPath(paths, "pids");
+  const limit = Number.parseInt((directory && readText(join(directory, "pids.max"))) ?? "", 10);
+  if (!directory || Number.isNaN(limit)) return Number.POSITIVE_INFINITY; // "max"
+  return Math.max(0, limit - Number.parseInt(readText(join(directory, "pids.current")) ?? "0", 10));
 }
 
 /** Removes the cgroup and those below it from every tree. False while a process is still in one of them. */

@@ -147,3 +147,21 @@ test("an exec is in every cgroup of its container from its first instruction, an
   await box.runtime.delete(id, { force: true });
   expect(existsSync(join(box.root, "oci-exec", id))).toBe(false);
 });
+
+test("an exec comes into a container that is full of processes", async () => {
+  const id = "c-full";
+  const task = box.task(id, ["sleep", "1000"], { linux: { resources: { pids: { limit: 1 } } } });
+  await box.runtime.create(task);
+  await box.runtime.start(id);
+  await box.runtime.exec({
+    id: "e-full",
+    containerId: id,
+    dirs: box.dirs("e-full"),
+    process: { ...task.spec.process, args: ["true"] } as never,
+    tty: false,
+    openStdin: false,
+    attach: false,
+  });
+  expect((await box.exit("e-full")).exitCode).toBe(0);
+  await box.runtime.delete(id, { force: true });
+});

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { internal } from "../../../../base/lib/errors.ts";
-import { threadFiles } from "../../../../base/sys/cgroup.ts";
+import { processRoom, threadFiles } from "../../../../base/sys/cgroup.ts";
 import type { OciCommand, OciTask } from "../../oci.ts";
 
 /**
@@ -29,6 +29,8 @@ export class JoinedExec {
   command(program: string, task: OciTask): OciCommand | undefined {
     const files = threadFiles(task.cgroups);
     if (files.length === 0 || !existsSync(SHELL)) return undefined;
+    // Moving a process in is not subject to the limit: a container that is full of processes can still be looked at.
+    if (processRoom(task.cgroups) < ROOM) return undefined;
     this.#describe(task.id);
     return {
       program: SHELL,
@@ -56,6 +58,8 @@ export class JoinedExec {
   }
 }
 
+/** crun, the process between, the exec's own, and some for what the container itself starts meanwhile. */
+const ROOM = 8;
 const SHELL = "/bin/sh";
 const STATUS = "status";
 /** Goes into each cgroup up to `--`, then becomes the rest. The paths are arguments: nothing in them is read as shell. */
