@@ -14,6 +14,9 @@ export interface Difference {
 
 const help = "\nSee 'docker run --help'.";
 const daemon = (text: string) => `docker: Error response from daemon: ${text}.`;
+const refused = (text: string) => `Error response from daemon: ${text}`;
+const upper = "invalid reference format: repository name (library/UPPER) must be lowercase";
+const images = "images --format {{.Repository}}:{{.Tag}}";
 const shim =
   "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ";
 
@@ -180,6 +183,15 @@ export const differences: readonly Difference[] = [
   newer("rename, restart, update, attach", "rm pp", {
     stderr:
       'Error response from daemon: cannot remove container "/pp": container is paused and must be unpaused first',
+  }),
+  newer("tags", "rmi UPPER", { stderr: refused(upper) }),
+  newer("archives of images", "save -o <client>/x.tar UPPER", { stderr: refused(upper) }),
+  newer("lists of images", `${images} -f reference=[`, {
+    stderr: refused("invalid filter 'reference=[[]': syntax error in pattern"),
+  }),
+  newer("lists of images", `${images} -f =x`, { stderr: refused("invalid filter ''") }),
+  newer("lists of images", "image prune -f --filter nosuch=1", {
+    stderr: refused("invalid filter 'nosuch'"),
   }),
   newer("more of images", "images -q -f dangling=nosuch", {
     stderr: "Error response from daemon: invalid filter 'dangling=[nosuch]'",

@@ -6,8 +6,10 @@ import { familiarString, parseReference, withDefaultTag } from "../../base/spec/
 import type { Platform } from "../../base/spec/oci/descriptor.ts";
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
 import { parsePlatform } from "../../base/spec/oci/platform.ts";
+import type { Image } from "../../core/image/image.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { publishImage } from "./events.ts";
+import { repositoryOf } from "./names.ts";
 import type { ProgressMessage } from "./progress.ts";
 
 /** Images from an archive; `quiet` leaves out the layers' progress. */
@@ -43,10 +45,19 @@ export async function saveImages(
   references: readonly string[],
   options: { readonly platforms: readonly string[] },
 ): Promise<ReadableStream<Uint8Array>> {
-  const images = references.map((reference) => deps.images.resolve(reference));
   const tar = deps.archives.save(references, { platforms: platformsOf(deps, options.platforms) });
-  for (const image of images) publishImage(deps, "save", image, image.id);
+  for (const reference of references) {
+    for (const image of saved(deps, reference)) publishImage(deps, "save", image, image.id);
+  }
   return tar;
+}
+
+/** What a word stands for in `save`: an image, or for a name alone all that have a tag of it. */
+function saved(deps: ImageServiceDeps, reference: string): readonly Image[] {
+  const tagged = deps.images
+    .list()
+    .filter((image) => image.tags.some((tag) => repositoryOf(tag) === reference));
+  return tagged.length > 0 ? tagged : [deps.images.resolve(reference)];
 }
 
 function platformsOf(deps: ImageServiceDeps, texts: readonly string[]): readonly Platform[] {

@@ -46,7 +46,7 @@ export async function listImages(
   const parents = new Set(all.map((image) => image.parent));
   const shared = options.sharedSize ? sharedSizes(deps, all) : undefined;
   const summaries: ImageSummary[] = [];
-  for (const image of all) {
+  for (const image of newestFirst(all)) {
     const created = createdNanos(image);
     if (before !== undefined && created >= before) continue;
     if (since !== undefined && created <= since) continue;
@@ -89,7 +89,17 @@ export async function listImages(
         : {}),
     });
   }
-  return summaries.sort((a, b) => b.Created - a.Created);
+  return summaries;
+}
+
+/** By nanoseconds, finer than what is listed: images of one second keep their order too. */
+function newestFirst(images: readonly Image[]): readonly Image[] {
+  const times = new Map(images.map((image) => [image.id, createdNanos(image)]));
+  return images.toSorted((a, b) => {
+    const [one = 0n, other = 0n] = [times.get(a.id), times.get(b.id)];
+    if (one === other) return 0;
+    return one < other ? 1 : -1;
+  });
 }
 
 /** Nanoseconds since the epoch; 0 for an image that does not say. */

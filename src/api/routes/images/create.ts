@@ -76,7 +76,13 @@ async function download(url: string, signal: AbortSignal): Promise<ReadableStrea
   try {
     response = await fetch(url, { signal });
   } catch (error) {
-    throw new TugError("internal", `failed to GET ${url}: ${String(error)}`, { cause: error });
+    const { host, port, protocol } = new URL(url);
+    const address = port === "" ? `${host}:${protocol === "https:" ? 443 : 80}` : host;
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const reason = /refused/i.test(code)
+      ? `dial tcp ${address}: connect: connection refused`
+      : messageOf(error);
+    throw new TugError("internal", `Get ${JSON.stringify(url)}: ${reason}`, { cause: error });
   }
   if (!response.ok || !response.body) {
     throw new TugError(

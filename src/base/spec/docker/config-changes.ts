@@ -8,6 +8,9 @@ import type { ImageRunConfig } from "../oci/image.ts";
 export function applyConfigChanges(config: ImageRunConfig, changes: readonly string[]): ImageRunConfig {
   let result = config;
   let commandSet = false;
+  if (changes.length > 0 && changes.every((change) => change.trim() === "")) {
+    throw invalid("file with no instructions");
+  }
   for (const change of changes) {
     for (const line of change.split("\n")) {
       const text = line.trim();

@@ -1,4 +1,4 @@
-import { TugError } from "../../../base/lib/errors.ts";
+import { isCode, notFound, TugError } from "../../../base/lib/errors.ts";
 import type { Digest } from "../../../base/lib/ids.ts";
 import { tarHeader, tarPadding, tarTrailer } from "../../../base/lib/tar/writer.ts";
 import { familiarName, familiarString, parseReference } from "../../../base/spec/docker/reference.ts";
@@ -65,11 +65,21 @@ function chosenImages(
     const all = tagsOfRepository(images, reference);
     for (const tag of all) choose(tag, tag);
     if (all.length > 0) continue;
-    const image = images.resolve(reference);
+    const image = resolveTyped(images, reference);
     const tag = nameOf(reference);
     choose(reference, tag !== undefined && image.tags.includes(tag) ? tag : undefined);
   }
   return [...chosen.values()];
+}
+
+/** dockerd's complaint names what was typed here, without a tag of its own. */
+function resolveTyped(images: ImageStore, reference: string): Image {
+  try {
+    return images.resolve(reference);
+  } catch (error) {
+    if (!isCode(error, "not-found")) throw error;
+    throw notFound(`No such image: ${reference}`, error);
+  }
 }
 
 /** One platform is saved as its manifest, several (or all) as their index. */

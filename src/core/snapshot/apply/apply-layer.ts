@@ -40,7 +40,7 @@ export type LayerTarget =
  * own attributes are not taken from images. The caller runs as root with umask 0; nobody else can reach the tree.
  */
 export class LayerApplier implements TarHandler, Disposable {
-  /** Bytes of all regular files, the size that Docker shows for a layer. */
+  /** Bytes of all regular files and of where links lead, the size that Docker shows for a layer. */
   size = 0;
   entries = 0;
   readonly #tree: LayerTree;
@@ -93,6 +93,7 @@ export class LayerApplier implements TarHandler, Disposable {
         break;
       case "symlink":
         this.#replacing(place, () => symlinkat(entry.linkPath, place.dir, place.name));
+        this.size += Buffer.byteLength(entry.linkPath);
         dressNode(place.dir, place.name, entry, this.#dress(entry));
         break;
       case "char":

@@ -1,0 +1,4 @@
+import { images } from "./stories/images.ts";
+import { parity } from "./suite.ts";
+
+parity(images);
