@@ -16,6 +16,7 @@ export function networkConfig(config: DaemonConfig): NetworkConfig {
     ...(config.fixedCidr === undefined ? {} : { fixedCidr: config.fixedCidr }),
     ...(config.fixedCidrV6 === undefined ? {} : { fixedCidrV6: config.fixedCidrV6 }),
     ...(config.defaultGateway === undefined ? {} : { defaultGateway: config.defaultGateway }),
+    ...(config.defaultGatewayV6 === undefined ? {} : { defaultGatewayV6: config.defaultGatewayV6 }),
     ...(config.mtu === undefined ? {} : { mtu: config.mtu }),
     ...(config.publishIp === undefined ? {} : { defaultHostIp: config.publishIp }),
     ...(config.addressPools === undefined ? {} : { defaultAddressPools: config.addressPools }),

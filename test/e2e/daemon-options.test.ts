@@ -26,6 +26,9 @@ beforeAll(async () => {
     "log-opts": { "max-file": "2" },
     runtimes: { own: { path: ownRuntime("own").path, runtimeArgs: ["--marked"] } },
     labels: ["rack=1"],
+    "default-network-opts": {
+      bridge: { "com.docker.network.driver.mtu": "1234", "com.docker.network.bridge.enable_icc": "false" },
+    },
   });
   daemon = await TestDaemon.start({ root, flags: ["--live-restore=false", "--shutdown-timeout=5"] });
 }, 30_000);
@@ -40,6 +43,12 @@ test("defaults for containers hold, and what a container says wins", async () =>
     daemon.ok(["run", "--rm", "--network", "none", ...more, "busybox", "sh", "-c", script]);
   expect((await seen()).split("\n")).toEqual(["111", "222", "8192"]);
   expect((await seen("--ulimit", "nofile=50", "--shm-size", "4m")).split("\n")).toEqual(["50", "50", "4096"]);
+  await daemon.ok(["network", "create", "-o", "com.docker.network.bridge.enable_icc=true", "own-net"]);
+  expect(JSON.parse(await daemon.ok(["network", "inspect", "-f", "{{json .Options}}", "own-net"]))).toEqual({
+    "com.docker.network.driver.mtu": "1234",
+    "com.docker.network.bridge.enable_icc": "true",
+  });
+  await daemon.ok(["network", "rm", "own-net"]);
   await daemon.ok(["create", "--name", "plain", "busybox"]);
   const format = "{{.HostConfig.IpcMode}} {{.HostConfig.LogConfig.Config}}";
   expect(await daemon.ok(["inspect", "-f", format, "plain"])).toBe("shareable map[max-file:2]");

@@ -15,6 +15,8 @@ export interface NetworkConfig {
   readonly fixedCidrV6?: string;
   /** Default gateway of containers on the default bridge (`default-gateway`). */
   readonly defaultGateway?: string;
+  /** The same for IPv6 (`default-gateway-v6`). */
+  readonly defaultGatewayV6?: string;
   readonly mtu?: number;
   /** `icc`, `ip-masq`, `ip-forward`: true unless set. */
   readonly icc?: boolean;

@@ -148,7 +148,7 @@ export class SubnetPlanner {
     const chosen = prefix
       ? networkOf(prefix)
       : chooseSubnet([...this.#addressPools(), this.#uniqueLocalPool()], 6, this.#taken(existing));
-    return { subnet: formatPrefix(chosen), gateway: firstHost(chosen) };
+    return { subnet: formatPrefix(chosen), gateway: config.defaultGatewayV6 ?? firstHost(chosen) };
   }
 
   #networks(): readonly Network[] {

@@ -78,6 +78,22 @@ export function storageOptions(
   });
 }
 
+/** `default-network-opts`: options of new networks, by driver. */
+export function networkOptions(
+  values: readonly string[],
+): Readonly<Record<string, Readonly<Record<string, string>>>> {
+  const byDriver: Record<string, Record<string, string>> = {};
+  for (const text of values) {
+    const [driver = "", name = "", ...value] = text.split("=");
+    if (driver === "" || name === "" || value.length === 0)
+      throw invalid(
+        `invalid argument "${text}" for "--default-network-opt" flag: driver=option=value is needed`,
+      );
+    byDriver[driver] = { ...byDriver[driver], [name]: value.join("=") };
+  }
+  return byDriver;
+}
+
 /** `features`: names with true or false. */
 export function features(map: Readonly<Record<string, unknown>>): Readonly<Record<string, boolean>> {
   return Object.fromEntries(

@@ -95,6 +95,7 @@ test("values that dockerd refuses are refused in its words", () => {
     ["--authorization-plugin=x", 'failed to validate authorization plugin: plugin "x" not found'],
     ["--firewall-backend=iptables", 'invalid firewall-backend "iptables"'],
     ["--log-format=xml", "invalid logging format: xml"],
+    ["--default-network-opt=bridge", 'invalid argument "bridge" for "--default-network-opt" flag'],
   ];
   for (const [flag, words] of refused) expect(() => load(flag)).toThrow(words);
   expect(() => load("--label=a=1", "--label=a=2")).toThrow("conflict labels for a=2 and a=1");

@@ -13,6 +13,7 @@ import {
   ipcMode,
   labels,
   mirrors,
+  networkOptions,
   storageOptions,
 } from "./checks.ts";
 import { type DaemonAddress, parseHost } from "./host.ts";
@@ -47,6 +48,9 @@ export interface DaemonConfig {
   readonly fixedCidr: string | undefined;
   readonly fixedCidrV6: string | undefined;
   readonly defaultGateway: string | undefined;
+  readonly defaultGatewayV6: string | undefined;
+  /** Options that new networks have, by driver and name. */
+  readonly networkOptions: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly ipv6: boolean;
   readonly mtu: number | undefined;
   readonly icc: boolean;
@@ -194,6 +198,8 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
     fixedCidr: text("fixed-cidr"),
     fixedCidrV6: text("fixed-cidr-v6"),
     defaultGateway: text("default-gateway"),
+    defaultGatewayV6: text("default-gateway-v6"),
+    networkOptions: networkOptions(list("default-network-opt")),
     ipv6: truth("ipv6", false),
     mtu: number("mtu"),
     icc: truth("icc", true),

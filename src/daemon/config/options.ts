@@ -56,13 +56,10 @@ export const daemonOptions: readonly DaemonOption[] = [
     'Default mode for containers cgroup namespace ("host" | "private")',
   ),
   option("default-gateway", "string", "Default gateway IPv4 address for the default bridge network"),
-  option("default-gateway-v6", "string", "Default gateway IPv6 address for the default bridge network", {
-    ignored: true,
-  }),
+  option("default-gateway-v6", "string", "Default gateway IPv6 address for the default bridge network"),
   option("default-ipc-mode", "string", 'Default mode for containers ipc ("shareable" | "private")'),
-  option("default-network-opt", "map", "Default network options", {
+  option("default-network-opt", "list", "Default network options (driver=option=value)", {
     key: "default-network-opts",
-    ignored: true,
   }),
   option("default-runtime", "string", "Default OCI runtime for containers"),
   option("default-shm-size", "string", "Default shm size for containers"),

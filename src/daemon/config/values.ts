@@ -185,6 +185,7 @@ function checkKind(
       return value;
     case "list": {
       if (typeof value === "string") return [value];
+      if (option.flag === "default-network-opt") return networkOptionTexts(value) ?? raise(wrong());
       if (!Array.isArray(value)) throw wrong();
       return value.map((entry: unknown) => (typeof entry === "string" ? entry : poolText(entry)));
     }
@@ -212,6 +213,18 @@ function jsonKind(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "array";
   return typeof value === "boolean" ? "bool" : typeof value;
+}
+
+function raise(error: Error): never {
+  throw error;
+}
+
+/** default-network-opts are {"driver": {"option": "value"}} in the file and "driver=option=value" on the command line. */
+function networkOptionTexts(value: unknown): readonly string[] | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  return Object.entries(value).flatMap(([driver, options]) =>
+    Object.entries((options ?? {}) as object).map(([name, one]) => `${driver}=${name}=${String(one)}`),
+  );
 }
 
 /** default-address-pools are objects in the file and "base=…,size=…" on the command line. */

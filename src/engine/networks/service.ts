@@ -21,6 +21,8 @@ export interface NetworkContainers {
 export interface NetworkServiceDeps {
   readonly networks: Networks;
   readonly containers: NetworkContainers;
+  /** Options of new networks that say nothing of them, by driver (dockerd's default-network-opts). */
+  readonly defaultOptions?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly events: EventPublisher;
   readonly clock: Clock;
 }
@@ -65,7 +67,9 @@ export class NetworkService {
   }
 
   async create(request: NetworkCreate): Promise<NetworkCreateResponse> {
-    const spec = networkSpec(request);
+    const asked = networkSpec(request);
+    const defaults = asked.configFrom === undefined ? this.#deps.defaultOptions?.[asked.driver] : undefined;
+    const spec = { ...asked, options: { ...defaults, ...asked.options } };
     if (this.#deps.networks.list().some((network) => network.name === spec.name)) {
       throw conflict(`network with name ${spec.name} already exists`);
     }
