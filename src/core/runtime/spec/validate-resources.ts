@@ -126,6 +126,11 @@ function cpu({ host, facts, features, warnings }: Validation): void {
     warnings.push("linux does not support CPU percent. Percent discarded.");
     delete host.CpuPercent;
   }
+  // dockerd is silent about this one.
+  if ((host.CpuCount ?? 0) > 0) {
+    warnings.push("linux does not support CPU count. Count discarded.");
+    delete host.CpuCount;
+  }
 }
 
 function cpusets({ host, facts, features, warnings }: Validation): void {

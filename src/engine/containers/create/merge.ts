@@ -35,7 +35,8 @@ export function mergeImageConfig(
   }
   const shell = request.Shell ?? from.Shell;
   if (shell && shell.length > 0) merged.Shell = [...shell];
-  if (from.OnBuild && from.OnBuild.length > 0) merged.OnBuild = [...from.OnBuild];
+  // The image's triggers are for builds from it; a request's are for images that are committed of the container.
+  if (request.OnBuild && request.OnBuild.length > 0) merged.OnBuild = [...request.OnBuild];
   if (request.NetworkDisabled) merged.NetworkDisabled = true;
   const health = mergeHealth(request, from);
   if (health) merged.Healthcheck = health;

@@ -66,6 +66,9 @@ export function validateHost(
   if (host.Isolation && host.Isolation !== "default") {
     throw invalid(`invalid isolation (${host.Isolation}): linux only supports 'default'`);
   }
+  // dockerd takes it, shows it and does nothing with it.
+  if (host.Cgroup)
+    options.warn(`The cgroup ${JSON.stringify(host.Cgroup)} is discarded: use --cgroup-parent`);
   parseSecurityOptions(host.SecurityOpt ?? []);
   for (const [name, value] of Object.entries(host.Sysctls ?? {})) checkSysctl(name, value, host);
 }

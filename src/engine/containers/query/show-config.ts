@@ -17,6 +17,7 @@ export function showConfig(config: ContainerConfig): ContainerConfig {
     Env: listOrNull(config.Env),
     Cmd: listOrNull(config.Cmd),
     ...(config.Healthcheck ? { Healthcheck: config.Healthcheck } : {}),
+    ...(config.ArgsEscaped ? { ArgsEscaped: true } : {}),
     Image: config.Image ?? "",
     Volumes: config.Volumes ?? wireNull,
     WorkingDir: config.WorkingDir ?? "",
