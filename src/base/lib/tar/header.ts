@@ -40,7 +40,7 @@ export function parseHeader(b: Buffer): RawHeader {
   let name = text(b, 0, 100);
   // In ustar the prefix takes 155 bytes; star and GNU keep times in its tail or instead of it.
   if (ustar) {
-    const star = b.toString("latin1", 508, 512) === "tar\0";
+    const star = b[508] === 0x74 && b.toString("latin1", 508, 512) === "tar\0";
     const prefix = text(b, 345, star ? 131 : 155);
     if (prefix !== "") name = `${prefix}/${name}`;
   }
@@ -77,6 +77,7 @@ function verifyChecksum(b: Buffer): void {
 }
 
 function text(b: Buffer, at: number, length: number): string {
+  if (b[at] === 0) return "";
   const zero = b.indexOf(0, at);
   return decodePath(b.subarray(at, zero >= 0 && zero < at + length ? zero : at + length));
 }
@@ -85,19 +86,27 @@ function text(b: Buffer, at: number, length: number): string {
 function number(b: Buffer, at: number, length: number): number {
   const first = b[at] ?? 0;
   if ((first & 0x80) === 0) {
-    const digits = b
-      .toString("latin1", at, at + length)
-      .replace(/^[ \0]+/, "")
-      .replace(/[ \0][\s\S]*$/, "");
-    if (digits === "") return 0;
-    if (!/^[0-7]+$/.test(digits)) throw invalidHeader();
-    return Number.parseInt(digits, 8);
+    const end = at + length;
+    let i = at;
+    while (i < end && isBlank(b[i])) i++;
+    let value = 0;
+    for (; i < end && !isBlank(b[i]); i++) {
+      const digit = (b[i] ?? 0) - 0x30;
+      if (digit < 0 || digit > 7) throw invalidHeader();
+      value = value * 8 + digit;
+    }
+    return value;
   }
   let value = (first & 0x40) === 0 ? BigInt(first & 0x7f) : BigInt(first & 0x7f) - 0x80n;
   for (let i = 1; i < length; i++) value = value * 256n + BigInt(b[at + i] ?? 0);
   const result = Number(value);
   if (!Number.isSafeInteger(result)) throw invalidHeader();
   return result;
+}
+
+/** Spaces and NULs stand before and after a number. */
+function isBlank(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0;
 }
 
 /** Old GNU sparse map: `count` pairs of 12-byte numbers, an empty pair ending it early. */

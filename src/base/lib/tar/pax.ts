@@ -32,14 +32,24 @@ export function sparsePairs(body: Uint8Array): number[] {
 }
 
 export function paxRecord(key: string, value: string | Uint8Array): Buffer {
+  // Nearly always a time, once for every file.
+  if (typeof value === "string" && value.isWellFormed()) {
+    const body = ` ${key}=${value}\n`;
+    return Buffer.from(`${recordLength(Buffer.byteLength(body))}${body}`);
+  }
   const body = Buffer.concat([
     encodePath(` ${key}=`),
     typeof value === "string" ? encodePath(value) : value,
     Buffer.from("\n"),
   ]);
-  let length = body.length + 1;
-  while (String(length).length + body.length !== length) length = String(length).length + body.length;
-  return Buffer.concat([Buffer.from(String(length)), body]);
+  return Buffer.concat([Buffer.from(String(recordLength(body.length))), body]);
+}
+
+/** Length of a record that counts the digits of the length itself. */
+function recordLength(body: number): number {
+  let length = body + 1;
+  while (String(length).length + body !== length) length = String(length).length + body;
+  return length;
 }
 
 /** "1234567890.123456789" -> nanoseconds. Digits past the ninth are dropped, as in Go. */
