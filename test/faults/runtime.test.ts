@@ -4,6 +4,13 @@ import { join } from "node:path";
 import { eventually, TestDaemon } from "../harness/daemon.ts";
 import { processes } from "../harness/machine.ts";
 
+/** What a runtime does instead of the one command. */
+const ways = {
+  fails: 'echo "no such luck" >&2; exit 1',
+  babbles: "head -c 30000 /dev/urandom >&2; head -c 30000 /dev/urandom; exit 1",
+  hangs: "exec sleep 98763",
+} as const;
+
 /** OCI runtimes that misbehave, each a script in front of the real one where it needs one. */
 const scripts: Readonly<Record<string, string>> = {
   fails: "echo 'no luck today' >&2; exit 1",
@@ -16,6 +23,15 @@ const scripts: Readonly<Record<string, string>> = {
   hangs: "exec sleep 98762",
   "no-start": 'case "$*" in *" start "*) echo "cannot start" >&2; exit 1;; *) exec runc "$@";; esac',
   "no-delete": 'case "$*" in *" delete "*) echo "cannot delete" >&2; exit 1;; *) exec runc "$@";; esac',
+  "update-endless": 'case "$*" in *" update "*) exec cat /dev/zero;; *) exec runc "$@";; esac',
+  ...Object.fromEntries(
+    ["start", "exec", "update", "delete", "kill", "pause", "resume", "state"].flatMap((verb) =>
+      Object.entries(ways).map(([way, body]) => [
+        `${verb}-${way}`,
+        `case "$*" in *" ${verb} "*|"${verb} "*) ${body};; *) exec runc "$@";; esac`,
+      ]),
+    ),
+  ),
 };
 
 let daemon: TestDaemon;
@@ -125,3 +141,100 @@ test("a command, a mount or a device that is not there fails with Docker's code 
     expect(layers()).toBe(before);
   }
 }, 60_000);
+
+/** What somebody does with a container, and which command of its runtime that takes. */
+const uses: readonly (readonly [verb: string, ...args: string[]])[] = [
+  ["exec", "exec", "NAME", "echo", "hello"],
+  ["update", "update", "--memory", "64m", "--memory-swap", "64m", "NAME"],
+  ["pause", "pause", "NAME"],
+  ["resume", "unpause", "NAME"],
+  ["kill", "kill", "-s", "USR1", "NAME"],
+  ["delete", "stop", "-t", "0", "NAME"],
+];
+/** Asked of the kernel, which does not lie; and after the end the runtime can only keep what is removed without it. */
+const needless: ReadonlySet<string> = new Set(["pause", "resume", "kill", "state", "delete"]);
+
+/** It is stopped, and what it printed is not kept. */
+async function updateEndlessly(): Promise<void> {
+  await daemon.ok([
+    "run",
+    "-d",
+    "--name",
+    "endless",
+    "--runtime",
+    "update-endless",
+    "busybox",
+    "sleep",
+    "1000",
+  ]);
+  const before = daemon.residentBytes();
+  const update = daemon.tug(["update", "--cpu-shares", "100", "endless"], { timeout: 60_000 });
+  let most = 0;
+  const watch = setInterval(() => {
+    most = Math.max(most, daemon.residentBytes());
+  }, 100);
+  const result = await update;
+  clearInterval(watch);
+  expect([result.code, result.stderr.length < 1000]).toEqual([1, true]);
+  expect(most - before).toBeLessThan(200e6);
+  await daemon.ok(["rm", "-f", "endless"]);
+}
+
+for (const way of Object.keys(ways)) {
+  test(`a runtime that ${way} at one command fails that alone, the rest of the container's life goes on, and nothing stays`, async () => {
+    // Hung ones wait for their time limits: side by side.
+    const life = async (verb: string) => {
+      const name = `${verb}-${way}`;
+      await daemon.ok(["run", "-d", "--name", name, "--runtime", name, "busybox", "sleep", "1000"]);
+      for (const [of, ...args] of uses) {
+        if (way === "hangs" && of === "exec" && verb === "exec") continue;
+        const result = await daemon.tug(
+          args.map((word) => (word === "NAME" ? name : word)),
+          { timeout: 60_000 },
+        );
+        const bad = of === verb && !needless.has(verb);
+        expect([name, args[0], result.code !== 0]).toEqual([name, args[0], bad]);
+        if (bad) expect(result.stderr.length + result.stdout.length).toBeLessThan(100_000);
+      }
+      expect(await daemon.ok(["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name])).toBe(
+        "exited 137",
+      );
+      await daemon.ok(["start", name]);
+      await daemon.ok(["rm", "-f", name], { timeout: 60_000 });
+    };
+    const lives = ["exec", "update", "delete", "kill", "pause", "resume", "state"].map(life);
+    await Promise.all([...lives, ...(way === "hangs" ? [updateEndlessly()] : [])]);
+    await daemon.assertClean();
+    expect(processes().filter(({ command }) => command === "sleep 98763")).toEqual([]);
+  }, 120_000);
+}
+
+test("an exec that hangs in the runtime ends with its container, which is removed without waiting for it", async () => {
+  await daemon.ok(["run", "-d", "--name", "host", "--runtime", "exec-hangs", "busybox", "sleep", "1000"]);
+  const exec = daemon.tug(["exec", "host", "true"], { timeout: 60_000 });
+  await eventually("it hangs", async () => processes().some(({ command }) => command === "sleep 98763"));
+  const since = performance.now();
+  await daemon.ok(["rm", "-f", "host"]);
+  expect(performance.now() - since).toBeLessThan(20_000);
+  expect((await exec).code).not.toBe(0);
+  expect(processes().filter(({ command }) => command === "sleep 98763")).toEqual([]);
+}, 60_000);
+
+test("a start that fails or babbles leaves a container that says why and can be removed", async () => {
+  for (const way of ["fails", "babbles"]) {
+    const result = await daemon.tug([
+      "run",
+      "-d",
+      "--name",
+      "one",
+      "--runtime",
+      `start-${way}`,
+      "busybox",
+      "true",
+    ]);
+    expect([way, result.code]).toEqual([way, 125]);
+    expect(result.stderr.length).toBeLessThan(200_000);
+    if (way === "fails") expect(result.stderr).toContain("no such luck");
+    await daemon.ok(["rm", "one"]);
+  }
+});

@@ -2,27 +2,41 @@ import { internal, TugError } from "../../base/lib/errors.ts";
 import { criuEnvironment } from "./criu-environment.ts";
 import { criuReason } from "./criu-log.ts";
 import type { OciTask } from "./oci.ts";
+import type { OciResources } from "./runtime.ts";
 
-/** A runtime's command ends in this time or is taken for hung. */
+/** A runtime's command ends in this time or is taken for hung. It may have hooks to run. */
 const TIMEOUT_MS = 60_000;
+/** Limits are written in no time; lowering one of memory may have to reclaim some. */
+const UPDATE_TIMEOUT_MS = 10_000;
+/** The processes are gone by then. Shorter than anybody waits for a container that was killed. */
+const DELETE_TIMEOUT_MS = 5000;
+/** Writing out the memory of a large container takes its time. */
+const CHECKPOINT_TIMEOUT_MS = 30 * 60_000;
 const OUTPUT_PATIENCE_MS = 2000;
+/** Of a program that prints without end so much is kept. */
+const OUTPUT_LIMIT = 64 * 1024;
+
+export interface OciCommandOptions {
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+}
 
 /** Runs one command of an OCI runtime; throws `internal` with its complaint when it fails. Returns its stdout. */
 export async function runOciCommand(
   program: string,
   args: readonly string[],
-  input?: string,
-  env: Readonly<Record<string, string>> = {},
+  { input, env, timeoutMs = TIMEOUT_MS }: OciCommandOptions = {},
 ): Promise<string> {
   const child = Bun.spawn([program, ...args], {
     stdin: input === undefined ? "ignore" : Buffer.from(input),
     stdout: "pipe",
     stderr: "pipe",
     env: { ...env, PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
-    timeout: TIMEOUT_MS,
+    timeout: timeoutMs,
     killSignal: "SIGKILL",
   });
-  const said = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const said = Promise.all([beginning(child.stdout), beginning(child.stderr)]);
   const status = await child.exited;
   // A runtime that is a script may have left a child that holds its pipes: that must not hold us.
   const [stdout, stderr] = await Promise.race([
@@ -35,6 +49,17 @@ export async function runOciCommand(
   throw new TugError("internal", `${program} ${args.find((word) => !word.startsWith("-")) ?? ""}: ${reason}`);
 }
 
+/** Reads to the end, so that nobody is held up, and keeps what comes first. */
+async function beginning(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let room = OUTPUT_LIMIT;
+  for await (const part of stream) {
+    if (room > 0) parts.push(part.slice(0, room));
+    room -= part.length;
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
 /**
  * `delete --force` of a container whose processes have ended. A program that cannot do it (it was replaced, its state is torn) is
  * not asked again: what it is needed for by then is its own state and the cgroups, and those the caller removes itself.
@@ -45,10 +70,23 @@ export async function deleteCommand(
   id: string,
 ): Promise<void> {
   try {
-    await runOciCommand(program, [...globalArgs, "delete", "--force", id]);
+    const options = { timeoutMs: DELETE_TIMEOUT_MS };
+    await runOciCommand(program, [...globalArgs, "delete", "--force", id], options);
   } catch (error) {
     if (!(error instanceof TugError)) throw error;
   }
+}
+
+/** `update` of the common command line; nothing to change is no command. */
+export async function updateCommand(
+  program: string,
+  globalArgs: readonly string[],
+  id: string,
+  resources: OciResources,
+): Promise<void> {
+  if (Object.keys(resources).length === 0) return;
+  const args = [...globalArgs, "update", "--resources", "-", id];
+  await runOciCommand(program, args, { input: JSON.stringify(resources), timeoutMs: UPDATE_TIMEOUT_MS });
 }
 
 /** `checkpoint` of the common command line. Its log stays in the image's directory, as CRIU's errors point there. */
@@ -65,7 +103,8 @@ export async function checkpointCommand(
     id,
   ];
   try {
-    await runOciCommand(program, args, undefined, criuEnvironment(task.bundle));
+    const env = criuEnvironment(task.bundle);
+    await runOciCommand(program, args, { env, timeoutMs: CHECKPOINT_TIMEOUT_MS });
   } catch (error) {
     if (error instanceof TugError && /unknown command|not supported|built without/i.test(error.message)) {
       const way = "run the container with a runtime that has it (--runtime runc) to checkpoint it";

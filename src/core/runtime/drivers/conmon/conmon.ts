@@ -65,6 +65,7 @@ export function createTaskRuntime(deps: TaskRuntimeDeps): TaskRuntime & AsyncDis
 }
 
 const SIGKILL = 9;
+const START_GRACE_MS = 3000;
 
 class ConmonRuntime implements TaskRuntime, AsyncDisposable {
   readonly name: string;
@@ -366,7 +367,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     if (record.boot === this.#boot) {
       await endProcesses(task);
       // Nobody else would tell their clients: the files they end with go with the container's.
-      await Promise.allSettled(task.starting);
+      await this.#abandonStarts(task);
       await Promise.all(this.#tasks.execsOf(task).map((exec) => this.#end(exec)));
       if (record.kind === "container") {
         const runtime = this.#deps.runtimes.get(record.runtime);
@@ -376,6 +377,17 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     }
     removeTaskFiles(dirs.state);
     this.#tasks.remove(task);
+  }
+
+  /** Execs that are being set up fail by themselves when their container has ended, unless the runtime hangs. */
+  async #abandonStarts(container: Task): Promise<void> {
+    if (container.starting.size === 0) return;
+    const settled = Promise.allSettled(container.starting);
+    const late = await Promise.race([settled, Bun.sleep(START_GRACE_MS).then(() => "late" as const)]);
+    if (late !== "late") return;
+    const hung = this.#tasks.execsOf(container).filter(({ record }) => record.init === undefined);
+    await Promise.all(hung.map((exec) => endProcesses(exec)));
+    await settled;
   }
 
   /** Ends a task and sees to it that its exit is told of, also when its monitor cannot do it any more. */

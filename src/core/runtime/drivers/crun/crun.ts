@@ -4,7 +4,7 @@ import { type CgroupHierarchy, removeCgroup } from "../../../../base/sys/cgroup.
 import { type SealedProgram, sealProgram } from "../../../../base/sys/sealed-program.ts";
 import { UNBOUNDED_TASKS } from "../../cgroup-driver.ts";
 import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
-import { checkpointCommand, deleteCommand, runOciCommand } from "../../oci-command.ts";
+import { checkpointCommand, deleteCommand, runOciCommand, updateCommand } from "../../oci-command.ts";
 import { liftPidsLimit } from "../../pids-limit.ts";
 import type { OciResources, OciSpec } from "../../runtime.ts";
 import type { OciSeccomp } from "../../spec/seccomp.ts";
@@ -121,12 +121,7 @@ export class Crun implements OciRuntime {
 
   async update(task: OciTask, resources: OciResources): Promise<void> {
     const rest = liftPidsLimit(task.cgroups, resources);
-    if (Object.keys(rest).length === 0) return;
-    await runOciCommand(
-      this.path,
-      [...this.globalArgs, "update", "--resources", "-", task.id],
-      JSON.stringify(rest),
-    );
+    await updateCommand(this.path, this.globalArgs, task.id, rest);
   }
 
   async checkpoint(

@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { removeCgroup } from "../../../../base/sys/cgroup.ts";
 import { UNBOUNDED_TASKS } from "../../cgroup-driver.ts";
 import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
-import { checkpointCommand, deleteCommand, runOciCommand } from "../../oci-command.ts";
+import { checkpointCommand, deleteCommand, runOciCommand, updateCommand } from "../../oci-command.ts";
 import { liftPidsLimit } from "../../pids-limit.ts";
 import type { OciResources, OciSpec } from "../../runtime.ts";
 
@@ -73,12 +73,7 @@ export class Runc implements OciRuntime {
   async update(task: OciTask, resources: OciResources): Promise<void> {
     const rest = liftPidsLimit(task.cgroups, resources);
     if (rest !== resources && this.#systemd) await liftTasksMax(task);
-    if (Object.keys(rest).length === 0) return;
-    await runOciCommand(
-      this.path,
-      [...this.globalArgs, "update", "--resources", "-", task.id],
-      JSON.stringify(rest),
-    );
+    await updateCommand(this.path, this.globalArgs, task.id, rest);
   }
 
   async checkpoint(
