@@ -41,13 +41,11 @@ export const command = defineCommand({
     const server = operand === undefined || operand === "docker.io" ? hubKey : serverName(operand);
     const config = await context.config();
     const client = await context.client();
-    const login = async (auth: AuthConfig, isStored = false): Promise<number> => {
+    const login = async (auth: AuthConfig): Promise<number> => {
       const reply = await checkAuth(client, auth);
       const token = reply.IdentityToken ?? "";
       const { password: _, ...rest } = auth;
-      if (!isStored || token !== "") {
-        await storeAuth(context, config, server, token === "" ? auth : { ...rest, identitytoken: token });
-      }
+      await storeAuth(context, config, server, token === "" ? auth : { ...rest, identitytoken: token });
       await context.out.write(`${reply.Status || "Login Succeeded"}\n`);
       return 0;
     };
@@ -56,7 +54,7 @@ export const command = defineCommand({
       if (stored?.username !== undefined || stored?.identitytoken !== undefined) {
         await announce(context, stored.username);
         try {
-          return await login({ ...stored, serveraddress: server }, true);
+          return await login({ ...stored, serveraddress: server });
         } catch (error) {
           if (!(error instanceof DaemonError)) throw error; // only refused credentials are asked for anew
           await context.err.write(`Login did not succeed, error: ${messageOf(error)}\n`);

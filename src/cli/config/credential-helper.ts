@@ -1,8 +1,11 @@
 import { TugError } from "../../base/lib/errors.ts";
 import type { AuthConfig } from "../../client/auth.ts";
 
+/** Verbs in the words of Docker's client. */
+const doing = { get: "getting", store: "storing", erase: "erasing" } as const;
+
 /** Runs `docker-credential-<helper> <verb>` with its input; undefined when it knows no such credentials. */
-async function call(helper: string, verb: string, input: string): Promise<string | undefined> {
+async function call(helper: string, verb: keyof typeof doing, input: string): Promise<string | undefined> {
   const program = `docker-credential-${helper}`;
   let child: Bun.Subprocess<Buffer, "pipe", "inherit">;
   try {
@@ -15,7 +18,7 @@ async function call(helper: string, verb: string, input: string): Promise<string
   } catch (cause) {
     throw new TugError(
       "invalid-argument",
-      `error getting credentials - err: exec: ${JSON.stringify(program)}: executable file not found in $PATH, out: \`\``,
+      `error ${doing[verb]} credentials - err: exec: ${JSON.stringify(program)}: executable file not found in $PATH, out: \`\``,
       { cause },
     );
   }
@@ -25,7 +28,7 @@ async function call(helper: string, verb: string, input: string): Promise<string
   if (/credentials not found/i.test(out)) return undefined;
   throw new TugError(
     "invalid-argument",
-    `error getting credentials - err: exit status ${code}, out: \`${out}\``,
+    `error ${doing[verb]} credentials - err: exit status ${code}, out: \`${out}\``,
   );
 }
 

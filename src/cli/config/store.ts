@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { invalid, messageOf } from "../../base/lib/errors.ts";
 import type { AuthConfig } from "../../client/auth.ts";
 import type { Context } from "../context.ts";
 import type { ConfigData, ConfigFile, StoredAuth } from "./config-file.ts";
@@ -33,26 +34,44 @@ export async function storeAuth(
 ): Promise<void> {
   const helper = helperFor(config, server);
   if (helper) {
-    await helperStore(helper, server, auth);
+    try {
+      await helperStore(helper, server, auth);
+    } catch (error) {
+      throw invalid(`Error saving credentials: ${messageOf(error)}`, error);
+    }
     writeConfig(config, { ...config.data, auths: { ...config.data.auths, [server]: {} } });
     return;
   }
   const entry: StoredAuth = auth.identitytoken
     ? { auth: Buffer.from(`${auth.username ?? ""}:`).toString("base64"), identitytoken: auth.identitytoken }
     : { auth: Buffer.from(`${auth.username ?? ""}:${auth.password ?? ""}`).toString("base64") };
+  const known = config.data.auths?.[server];
+  // What is there already needs neither a write nor another warning.
+  if (known && known.auth === entry.auth && (known.identitytoken ?? "") === (entry.identitytoken ?? ""))
+    return;
   writeConfig(config, { ...config.data, auths: { ...config.data.auths, [server]: entry } });
   await context.err.write(
     `\nWARNING! Your credentials are stored unencrypted in '${config.path}'.\nConfigure a credential helper to remove this warning. See\nhttps://docs.docker.com/go/credential-store/\n\n`,
   );
 }
 
-/** Forgets the credentials stored under any of these names. */
-export async function eraseAuth(config: ConfigFile, keys: readonly string[]): Promise<void> {
+/** Forgets the credentials stored under any of these names; gives the failures by name. Names whose helper failed stay in the file. */
+export async function eraseAuth(
+  config: ConfigFile,
+  keys: readonly string[],
+): Promise<ReadonlyMap<string, unknown>> {
+  const failures = new Map<string, unknown>();
   for (const key of keys) {
     const helper = helperFor(config, key);
-    if (helper) await helperErase(helper, key);
+    try {
+      if (helper) await helperErase(helper, key);
+    } catch (error) {
+      failures.set(key, error);
+    }
   }
+  const gone = keys.filter((key) => !failures.has(key));
   const before = Object.entries(config.data.auths ?? {});
-  const kept = before.filter(([key]) => !keys.includes(key));
+  const kept = before.filter(([key]) => !gone.includes(key));
   if (kept.length < before.length) writeConfig(config, { ...config.data, auths: Object.fromEntries(kept) });
+  return failures;
 }
