@@ -9,6 +9,7 @@ import type { OptionValues } from "./config/values.ts";
 import { lockDataRoot, writePidFile } from "./exclusive.ts";
 import { listenAll } from "./listen.ts";
 import { giveBackMemory } from "./memory.ts";
+import { serveMetrics } from "./metrics.ts";
 import { notifyServiceManager } from "./notify.ts";
 import { adjustableLog, type LiveConfig, reloadConfig } from "./reload.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -38,7 +39,11 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
     log,
   });
   const startWanted = await engine.recover();
-  const listeners = listenAll(api, config, log);
+  const listeners = [...listenAll(api, config, log)];
+  if (config.metricsAddress !== undefined) {
+    const info = () => engine.backends.system.info();
+    listeners.push(serveMetrics(config.metricsAddress, { info, log, execRoot: config.execRoot }));
+  }
   stack.defer(async () => void (await Promise.all(listeners.map((listener) => listener.close(2000)))));
   for (const listener of listeners) log.info("API listen on", { address: listener.url });
   log.info("Daemon has completed initialization", { instance: config.instance, version: tugVersion });

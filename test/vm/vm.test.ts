@@ -28,7 +28,7 @@ const missing = why();
 if (missing) console.log(`skipped: cgroup v2 and systemd in a virtual machine: ${missing}`);
 
 const packages =
-  "systemd,systemd-sysv,dbus,linux-image-cloud-amd64,crun,runc,conmon,nftables,iproute2,busybox-static,tini,libseccomp2,procps,kmod,udev";
+  "systemd,systemd-sysv,dbus,linux-image-cloud-amd64,crun,runc,conmon,nftables,iproute2,busybox-static,tini,libseccomp2,procps,kmod,udev,criu,apparmor";
 const mirrorScript =
   "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sed -nE 's/^URIs: *([^ ]+).*/\\1/p; s/^deb (\\[[^]]*\\] )?([^ ]+).*/\\2/p' | head -1";
 const scratch = missing ? "" : mkdtempSync("/tmp/tug-vm-");
@@ -55,6 +55,9 @@ beforeAll(async () => {
   rmSync(join(root, "etc/fstab"), { force: true });
   copyFileSync(tugBinary, join(root, "root/tug"));
   copyFileSync(join(import.meta.dir, "inside.sh"), join(root, "root/inside.sh"));
+  // inside.sh says what it leaves out without one.
+  const docker = Bun.which("docker");
+  if (docker) copyFileSync(docker, join(root, "usr/local/bin/docker"));
   for (const name of ["tug", "inside.sh"]) chmodSync(join(root, "root", name), 0o755);
   writeFileSync(
     join(root, "root/busybox.tar"),
@@ -105,10 +108,10 @@ beforeAll(async () => {
       ],
       ...["-append", "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0"],
     ],
-    { timeout: 300_000 },
+    { timeout: 600_000 },
   );
   output = machine.stdout.replaceAll("\r", "");
-}, 900_000);
+}, 1_200_000);
 afterAll(() => {
   if (scratch) rmSync(scratch, { recursive: true, force: true });
 });

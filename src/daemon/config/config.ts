@@ -98,6 +98,8 @@ export interface DaemonConfig {
   readonly selinux: boolean;
   readonly oomScoreAdjust: number | undefined;
   readonly logFormat: LogFormat;
+  /** "host:port" */
+  readonly metricsAddress: string | undefined;
   readonly proxy: { readonly http: string; readonly https: string; readonly no: string };
   readonly usernsRemap: string | undefined;
   /** Options that were given and have no effect here. */
@@ -242,6 +244,7 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
     liveRestore: truth("live-restore", true),
     shutdownTimeout: number("shutdown-timeout") ?? 15,
     features: features(map("feature")),
+    metricsAddress: text("metrics-addr"),
     selinux: truth("selinux-enabled", false),
     oomScoreAdjust: number("oom-score-adjust"),
     proxy: { http: text("http-proxy") ?? "", https: text("https-proxy") ?? "", no: text("no-proxy") ?? "" },

@@ -118,9 +118,7 @@ export const daemonOptions: readonly DaemonOption[] = [
   option("max-concurrent-downloads", "int", "Set the max concurrent downloads"),
   option("max-concurrent-uploads", "int", "Set the max concurrent uploads"),
   option("max-download-attempts", "int", "Set the max download attempts for each pull"),
-  option("metrics-addr", "string", "Set default address and port to serve the metrics api on", {
-    ignored: true,
-  }),
+  option("metrics-addr", "string", "Set default address and port to serve the metrics api on"),
   option("mtu", "int", 'Set the MTU for the default "bridge" network'),
   option("network-control-plane-mtu", "int", "Network Control plane MTU", { ignored: true }),
   option("no-new-privileges", "bool", "Set no-new-privileges by default for new containers"),

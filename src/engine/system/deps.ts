@@ -51,6 +51,8 @@ export interface DaemonFacts {
   readonly id: string;
   readonly dataRoot: string;
   readonly debug: boolean;
+  /** Containers outlive the daemon; unless told otherwise they do. */
+  readonly liveRestore?: boolean;
   readonly experimental: boolean;
   readonly labels: readonly string[];
   readonly proxy: { readonly http: string; readonly https: string; readonly no: string };

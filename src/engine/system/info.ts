@@ -64,8 +64,7 @@ export async function systemInfo(deps: SystemServiceDeps): Promise<SystemInfo> {
       Error: "",
       RemoteManagers: null,
     },
-    // Containers always outlive the daemon here; there is nothing to switch on.
-    LiveRestoreEnabled: true,
+    LiveRestoreEnabled: facts.liveRestore ?? true,
     Isolation: "",
     InitBinary: facts.initBinary,
     ContainerdCommit: { ID: "" },
