@@ -7,7 +7,7 @@ import { processes } from "../harness/machine.ts";
 import { TestRegistry } from "../harness/registry.ts";
 
 /** Kills for each operation. More of them is a longer look: TUG_KILLS=50. */
-const kills = Number(process.env["TUG_KILLS"] ?? 3);
+const kills = Number(process.env["TUG_KILLS"] ?? 2);
 
 let daemon: TestDaemon;
 let scratch: string;
