@@ -59,6 +59,10 @@ describe("the command table", () => {
             problems.push(`${where}: letter ${flag.short} instead of ${fact.shorthand}`);
           const kind = flag.kind === "" ? "bool" : flag.kind;
           if (kind !== fact.type) problems.push(`${where}: type ${kind} instead of ${fact.type}`);
+          const initial = flag.shown?.replace(/^"(.*)"$/, "$1") ?? null;
+          if (initial !== fact.default)
+            problems.push(`${where}: default ${initial} instead of ${fact.default}`);
+          if (flag.help === "") problems.push(`${where}: nothing in help`);
           if (flag.hidden) problems.push(`${where} is hidden`);
         }
         for (const hidden of facts.hidden_flags ?? []) {
