@@ -1,6 +1,7 @@
-import { closeSync, constants, openSync, rmSync, statSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type CgroupHierarchy, removeCgroup } from "../../../../base/sys/cgroup.ts";
+import { removeDirectory } from "../../../../base/sys/remove-tree.ts";
 import { type SealedProgram, sealProgram } from "../../../../base/sys/sealed-program.ts";
 import { UNBOUNDED_TASKS } from "../../cgroup-driver.ts";
 import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
@@ -115,7 +116,7 @@ export class Crun implements OciRuntime {
     if (exists && (task.hooks || this.#deps.cgroupManager === "systemd"))
       await deleteCommand(this.path, this.globalArgs, task.id);
     if (!removeCgroup(task.cgroups) && exists) await deleteCommand(this.path, this.globalArgs, task.id);
-    rmSync(state, { recursive: true, force: true });
+    await removeDirectory(state);
     this.#joined?.forget(task.id);
   }
 

@@ -1,6 +1,7 @@
-import { rmSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { removeCgroup } from "../../../../base/sys/cgroup.ts";
+import { removeDirectory } from "../../../../base/sys/remove-tree.ts";
 import { UNBOUNDED_TASKS } from "../../cgroup-driver.ts";
 import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
 import { checkpointCommand, deleteCommand, runOciCommand, updateCommand } from "../../oci-command.ts";
@@ -67,7 +68,7 @@ export class Runc implements OciRuntime {
     if (statSync(state, { throwIfNoEntry: false }) !== undefined)
       await deleteCommand(this.path, this.globalArgs, task.id);
     removeCgroup(task.cgroups);
-    rmSync(state, { recursive: true, force: true });
+    await removeDirectory(state);
   }
 
   async update(task: OciTask, resources: OciResources): Promise<void> {
