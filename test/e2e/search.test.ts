@@ -40,7 +40,7 @@ describe("search", () => {
     expect(out.replaceAll(/ +$/gm, "")).toBe(
       [
         "NAME           DESCRIPTION                                     STARS     OFFICIAL",
-        "team/app       An app with a rather long description of wha…   7",
+        "team/app       An   app with a rather long description of w…   7",
         "team/app-old                                                   1         [OK]",
       ].join("\n"),
     );

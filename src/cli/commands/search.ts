@@ -35,7 +35,7 @@ function searchKey(term: string): string {
 }
 
 function searchSpec(whole: boolean): ListSpec<SearchResult> {
-  const one = (text: string) => text.replace(/\s+/g, " ");
+  const one = (text: string) => text.replaceAll("\n", " ").replaceAll("\r", "");
   return {
     typeName: "*registry.searchContext",
     quiet: "Name",
