@@ -4,7 +4,7 @@ import { CAPABILITIES } from "../../../base/sys/capabilities.ts";
 import type { DeviceNode, HostFacts, SpecInput } from "../spec.ts";
 import golden from "../testdata/docker-20.10-config.json" with { type: "json" };
 import { generateExecProcess, mergeEnv } from "./exec-process.ts";
-import { BUILTIN_SECCOMP, generateResources, generateSpec } from "./generate.ts";
+import { apparmorProfileOf, BUILTIN_SECCOMP, generateResources, generateSpec } from "./generate.ts";
 import { stringifySpec } from "./stringify.ts";
 import { validateResources } from "./validate-resources.ts";
 
@@ -365,6 +365,10 @@ test("resources become the specification's, with swap twice the memory and CPUs 
   expect(generateResources({ MemorySwap: -1, Memory: 8 << 20 }, facts)).toEqual({
     memory: { limit: 8 << 20, swap: -1 },
   });
+  // An update to 0 takes a limit away; a container that begins with 0 has none to take away.
+  expect(generateResources({ PidsLimit: 0 }, facts)).toEqual({ pids: { limit: -1 } });
+  expect(generateResources({ CpuShares: 9 }, facts)).toEqual({ cpu: { shares: 9 } });
+  expect(generate({ PidsLimit: 0 }).spec.linux.resources["pids"]).toBeUndefined();
 });
 
 test("resources that contradict themselves are refused in Docker's words", () => {
@@ -423,9 +427,37 @@ test("--init runs the program under the host's init, in a PID namespace of its o
   expect(shared.spec.process.args).toEqual(["sh"]);
 });
 
+test("the host's message queues are bound where the host has them, else mounted where that is allowed", () => {
+  const queues = (exists: boolean, user: string, ipc: string) => {
+    const kernel = {
+      ...facts,
+      devices: { ...facts.devices, exists: (path: string) => exists && path === "/dev/mqueue" },
+    };
+    const { spec } = generate({}, { kernel, namespaces: { ...input().namespaces, ipc, user } });
+    return spec.mounts.find((mount) => mount.destination === "/dev/mqueue")?.source;
+  };
+  expect(queues(true, "host", "host")).toBe("/dev/mqueue");
+  expect(queues(false, "host", "host")).toBe("mqueue");
+  expect(queues(false, "private", "host")).toBeUndefined();
+  expect(queues(false, "private", "private")).toBe("mqueue");
+});
+
+test("AppArmor: the default also by Docker's name, none for the privileged, and what is asked for", () => {
+  const kernel = { ...facts, apparmor: true, apparmorProfile: "tug-default" };
+  const profile = (host: HostConfig) => apparmorProfileOf(host, kernel);
+  expect(profile({})).toBe("tug-default");
+  expect(profile({ SecurityOpt: ["apparmor=docker-default"] })).toBe("tug-default");
+  expect(profile({ SecurityOpt: ["apparmor:mine"], Privileged: true })).toBe("mine");
+  expect(profile({ Privileged: true })).toBe("unconfined");
+  expect(apparmorProfileOf({}, facts)).toBeUndefined();
+});
+
 test("an unprivileged daemon never asks to lower the OOM score, and reserved annotations do not pass", () => {
   expect(generate({ OomScoreAdj: -500 }).spec.process.oomScoreAdj).toBeUndefined();
   expect(generate({ OomScoreAdj: 500 }).spec.process.oomScoreAdj).toBe(500);
+  // One that is protected itself (OOMScoreAdjust= of its unit) does not hand that on.
+  expect(generate().spec.process.oomScoreAdj).toBeUndefined();
+  expect(generate({}, { kernel: { ...facts, ownOomScore: -500 } }).spec.process.oomScoreAdj).toBe(0);
   const { spec } = generate({}, { annotations: { "run.oci.hooks.stdout": "/etc/passwd", "org.acme": "1" } });
   expect(spec.annotations).toEqual({ "org.acme": "1" });
 });
