@@ -250,6 +250,42 @@ test("commit makes an image of what the container changed, with the configuratio
   await daemon.ok(["rmi", "made:1"]);
 });
 
+test("what a commit made at once and what its layer's blob unpacks to are the same tree", async () => {
+  const make = [
+    "rm /bin/yes /etc/nsswitch.conf",
+    "rm -r /var && mkdir /var && echo new > /var/only",
+    "head -c 2500000 /dev/urandom > /random && yes text | head -c 2500000 > /text",
+    "ln /random /linked && ln -s /text /soft && mkfifo /fifo && chmod 4711 /text && chown 7:8 /random",
+    "mkdir -p /deep/er && for i in $(seq 200); do echo $i > /deep/er/$i; done && touch -t 200102030405 /deep",
+  ];
+  await daemon.ok(["run", "--name", "cc", "--network", "none", "busybox", "sh", "-c", make.join(" && ")]);
+  await daemon.ok(["commit", "cc", "both"]);
+  // What the engine itself makes for every container is another one's each time.
+  const own = "^[.]/([.]dockerenv|dev|proc|sys|etc|etc/(hosts|hostname|resolv.conf|mtab)) |^[.] ";
+  const look = `cd / && find . -xdev | sort | xargs stat -c '%n %F %a %u %g %h %Y' | grep -vE '${own}'; md5sum /random /text; ls -l /soft`;
+  const tree = () => daemon.ok(["run", "--rm", "--network", "none", "both", "sh", "-c", look]);
+  const made = await tree();
+  expect(made).toContain("/linked regular file 644 7 8 2");
+  expect(made).not.toMatch(/bin\/yes|nsswitch|var\/run/);
+  await daemon.ok(["save", "-o", at("both.tar"), "both"]);
+  await daemon.ok(["rmi", "both"]);
+  await daemon.ok(["load", "-i", at("both.tar")]);
+  expect(await tree()).toBe(made);
+  await daemon.ok(["rmi", "both"]);
+});
+
+test("a commit of nothing has its parent's layers and says so in its history", async () => {
+  await daemon.ok(["create", "--name", "cc", "busybox"]);
+  await daemon.ok(["commit", "-m", "nothing", "cc", "same"]);
+  const layers = (image: string) => daemon.ok(["inspect", "-f", "{{json .RootFS.Layers}}", image]);
+  expect(await layers("same")).toBe(await layers("busybox"));
+  expect(await daemon.ok(["history", "--format", "{{.Size}} {{.Comment}}", "same"])).toStartWith(
+    "0B nothing\n",
+  );
+  expect(await daemon.ok(["run", "--rm", "--network", "none", "same", "echo", "runs"])).toBe("runs");
+  await daemon.ok(["rmi", "same"]);
+});
+
 test("a container that ends in the middle of cp and a daemon that dies in it leave nothing behind", async () => {
   await daemon.ok([
     "run",
