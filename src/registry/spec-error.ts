@@ -66,6 +66,8 @@ export function toSpecError(error: unknown): SpecError {
   switch (codeOf(error)) {
     case "invalid-argument":
       return new SpecError("UNSUPPORTED", message, undefined, { status: 400, ...cause });
+    case "cancelled":
+      return new SpecError("BLOB_UPLOAD_INVALID", message, undefined, cause);
     case "unavailable":
       return new SpecError("UNAVAILABLE", message, undefined, cause);
     case "resource-exhausted":

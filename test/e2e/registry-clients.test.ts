@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Result, run, TestDaemon } from "../harness/daemon.ts";
@@ -6,6 +6,7 @@ import { writeOciLayout } from "../harness/oci-layout.ts";
 import { RealDocker } from "../harness/real-docker.ts";
 import { TugRegistry } from "../harness/tug-registry.ts";
 
+setDefaultTimeout(60_000);
 /** Programs we did not write, pushing to and pulling from `tug registry serve`; and tug itself. */
 let scratch = "";
 let layout = "";
@@ -105,7 +106,7 @@ describe.skipIf(missing("podman"))("podman", () => {
       await podman("pull", "-q", ...how, name);
       expect((await podman("images", "-q", name)).stdout.trim()).toBe(image);
     }
-  }, 60_000);
+  });
 });
 
 describe("tug and the docker CLI", () => {
@@ -185,5 +186,5 @@ describe.skipIf(noDocker !== undefined)("Debian's dockerd", () => {
     } finally {
       await docker.close();
     }
-  }, 60_000);
+  });
 });

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { digestOf, ociIndex, ociManifest, TugRegistry } from "../harness/tug-registry.ts";
 
+setDefaultTimeout(60_000);
 /** distribution-spec v1.1, endpoint by endpoint, as a client without any library sees it. */
 let registry: TugRegistry;
 beforeAll(async () => {

@@ -107,6 +107,8 @@ export class Connection implements Channel {
   peerEnded(): void {
     this.#peerEnded = true;
     if (this.#phase === "head" || this.#phase === "lingering") this.out.whenEmpty(() => this.terminate());
+    // The rest of a body that nobody wants will not come.
+    else if (this.#phase === "exchange" && this.#current?.over) this.#linger();
     else this.#current?.peerEnded(this.#phase === "raw");
   }
 

@@ -416,3 +416,20 @@ describe("listeners", () => {
     await tcp.close(0);
   });
 });
+
+test("a client that leaves in the middle of a body nobody reads takes its connection with it", async () => {
+  handler = async (exchange) => exchange.send(400, {}, "no");
+  const client = new Client();
+  client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
+  await client.has("no");
+  client.socket.end();
+  const began = performance.now();
+  await listener.close(60_000);
+  expect(performance.now() - began).toBeLessThan(30_000);
+});
+
+test("a TLS handshake on a plain port is answered at once, not waited for", async () => {
+  const client = new Client();
+  client.socket.write(Buffer.from([0x16, 3, 1, 2, 0, 1]));
+  expect(await client.has("HTTPS")).toStartWith("HTTP/1.1 400 ");
+});

@@ -15,9 +15,13 @@ const maxParked = 32;
 
 interface OpenUpload {
   readonly mutex: Mutex;
-  ingest: Ingest | undefined;
+  ingest: Promise<Ingest> | undefined;
   /** Ends the request that is writing now. */
   holder: AbortController | undefined;
+  /** Number of the last request that wanted it: of those that wait only this one gets it. */
+  newest: number;
+  /** Requests that have it or wait for it. */
+  users: number;
   timer: ReturnType<typeof setTimeout> | undefined;
   /** Committed or cancelled: nothing is kept. */
   over: boolean;
@@ -64,27 +68,41 @@ export class Uploads implements AsyncDisposable {
   ): Promise<T> {
     this.#check(name, id);
     const upload = this.#slot(id);
-    upload.holder?.abort(new TugError("cancelled", "another request took over the upload"));
-    using _turn = await upload.mutex.lock();
-    // Whoever had it before may have finished it.
-    if (upload.over) throw unknownUpload(id);
-    clearTimeout(upload.timer);
-    const holder = new AbortController();
-    upload.holder = holder;
+    const mine = ++upload.newest;
+    upload.users++;
+    upload.holder?.abort(takenOver());
     try {
-      upload.ingest ??= await this.#deps.storage.begin(id);
-      return await work(upload.ingest, holder.signal);
+      using _turn = await upload.mutex.lock();
+      // Whoever had it before may have finished it.
+      if (upload.over) throw unknownUpload(id);
+      if (mine !== upload.newest) throw takenOver();
+      const holder = new AbortController();
+      upload.holder = holder;
+      try {
+        return await work(await this.#ingest(id, upload), holder.signal);
+      } finally {
+        upload.holder = undefined;
+        this.#touch(id);
+      }
     } finally {
-      if (upload.holder === holder) upload.holder = undefined;
-      this.#touch(id);
+      upload.users--;
       this.#park(id, upload);
     }
   }
 
-  /** Bytes the session has. */
+  /** Bytes the session has; whoever writes it goes on writing. */
   async offset(name: RepositoryName, id: string): Promise<number> {
     this.#check(name, id);
-    return this.#open.get(id)?.ingest?.offset ?? (await this.use(name, id, async (ingest) => ingest.offset));
+    const upload = this.#slot(id);
+    upload.users++;
+    try {
+      const { offset } = await this.#ingest(id, upload);
+      if (upload.over) throw unknownUpload(id);
+      return offset;
+    } finally {
+      upload.users--;
+      this.#park(id, upload);
+    }
   }
 
   /** Ends the session within `use`: its record goes, its bytes are the caller's business. */
@@ -106,6 +124,7 @@ export class Uploads implements AsyncDisposable {
     for (const upload of this.#open.values()) {
       clearTimeout(upload.timer);
       upload.holder?.abort(new TugError("unavailable", "the registry is shutting down"));
+      upload.users = 0;
     }
     await Promise.all([...this.#open].map(([id, upload]) => this.#close(id, upload)));
   }
@@ -120,10 +139,29 @@ export class Uploads implements AsyncDisposable {
   #slot(id: string): OpenUpload {
     let upload = this.#open.get(id);
     if (!upload) {
-      upload = { mutex: new Mutex(), ingest: undefined, holder: undefined, timer: undefined, over: false };
+      upload = {
+        mutex: new Mutex(),
+        ingest: undefined,
+        holder: undefined,
+        newest: 0,
+        users: 0,
+        timer: undefined,
+        over: false,
+      };
       this.#open.set(id, upload);
     }
     return upload;
+  }
+
+  async #ingest(id: string, upload: OpenUpload): Promise<Ingest> {
+    upload.ingest ??= this.#deps.storage.begin(id);
+    const opening = upload.ingest;
+    try {
+      return await opening;
+    } catch (error) {
+      if (upload.ingest === opening) upload.ingest = undefined;
+      throw error;
+    }
   }
 
   #touch(id: string): void {
@@ -132,34 +170,37 @@ export class Uploads implements AsyncDisposable {
       .run(this.#deps.clock.now(), id);
   }
 
+  /** Unless somebody has it or waits for it, it is closed: at once when it is over, or when too many rest, or later. */
   #park(id: string, upload: OpenUpload): void {
-    // The oldest unused go first; the order of the map is that of last use.
-    this.#open.delete(id);
-    this.#open.set(id, upload);
-    let parked = 0;
-    for (const each of this.#open.values()) if (!each.holder) parked++;
+    if (upload.users > 0) return;
     const close = (which: string, what: OpenUpload) => void this.#close(which, what).catch(() => undefined); // dispose aborts what it cannot keep
     if (upload.over) {
       close(id, upload);
       return;
     }
+    // The order of the map is that of last use.
+    this.#open.delete(id);
+    this.#open.set(id, upload);
+    clearTimeout(upload.timer);
     upload.timer = setTimeout(() => close(id, upload), parkedMs);
     upload.timer.unref();
-    for (const [oldId, old] of this.#open) {
-      if (parked-- <= maxParked) break;
-      if (!old.holder && old !== upload) close(oldId, old);
-    }
+    const resting = [...this.#open].filter(([, each]) => each.users === 0);
+    for (const [oldId, old] of resting.slice(0, Math.max(0, resting.length - maxParked))) close(oldId, old);
   }
 
   async #close(id: string, upload: OpenUpload): Promise<void> {
     clearTimeout(upload.timer);
     using _turn = await upload.mutex.lock();
+    if (upload.users > 0 && !upload.over) return;
     const { ingest } = upload;
     upload.ingest = undefined;
-    await ingest?.[Symbol.asyncDispose]();
-    // Unless somebody waits for it.
-    if (upload.over || (!upload.holder && this.#open.get(id) === upload)) this.#open.delete(id);
+    await (await ingest)?.[Symbol.asyncDispose]();
+    if (upload.users === 0 && this.#open.get(id) === upload) this.#open.delete(id);
   }
+}
+
+function takenOver(): TugError {
+  return new TugError("cancelled", "another request took over the upload");
 }
 
 function unknownUpload(id: string): SpecError {
