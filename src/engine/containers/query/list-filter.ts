@@ -112,7 +112,8 @@ function imageIds(context: ContainerContext, references: readonly string[]): Rea
   const ids = new Set<string>();
   for (const reference of references) {
     try {
-      ids.add(context.images.resolve(reference).id);
+      const { id, siblings } = context.images.resolve(reference);
+      for (const each of [id, ...siblings]) ids.add(each);
     } catch (error) {
       if (!isCode(error, "not-found") && !isCode(error, "invalid-argument")) throw error;
       context.log.debug("no image for the ancestor filter", { reference });

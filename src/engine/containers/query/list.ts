@@ -28,7 +28,7 @@ export async function listContainers(
     .filter((record) => (all || isRunning(record)) && filter.matches(record))
     .sort((a, b) => (a.definition.created < b.definition.created ? 1 : -1));
   const limited = options.limit > 0 ? shown.slice(0, options.limit) : shown;
-  const images = new Map<string, string>();
+  const images = new Map<string, ReadonlySet<string>>();
   return await Promise.all(
     limited.map(async (record) => ({
       ...summarize(context, record, images),
@@ -40,7 +40,7 @@ export async function listContainers(
 function summarize(
   context: ContainerContext,
   record: ContainerRecord,
-  images: Map<string, string>,
+  images: Map<string, ReadonlySet<string>>,
 ): ContainerSummary {
   const { definition, state } = record;
   return {
@@ -68,7 +68,11 @@ function summarize(
 }
 
 /** The name the container was made from, or the image's id once that name means another image. */
-function imageName(context: ContainerContext, record: ContainerRecord, images: Map<string, string>): string {
+function imageName(
+  context: ContainerContext,
+  record: ContainerRecord,
+  images: Map<string, ReadonlySet<string>>,
+): string {
   const { imageReference, imageId } = record.definition;
   if (imageId === "" || imageId.slice(7).startsWith(imageReference) || imageId === imageReference) {
     return imageReference;
@@ -76,14 +80,16 @@ function imageName(context: ContainerContext, record: ContainerRecord, images: M
   let current = images.get(imageReference);
   if (current === undefined) {
     try {
-      current = context.images.resolve(imageReference).id;
+      // Any platform of the image that the name means.
+      const { id, siblings } = context.images.resolve(imageReference);
+      current = new Set([id, ...siblings]);
     } catch {
       // Untagged or removed: no longer the image of this container.
-      current = "";
+      current = new Set();
     }
     images.set(imageReference, current);
   }
-  return current === imageId ? imageReference : imageId;
+  return current.has(imageId) ? imageReference : imageId;
 }
 
 function portSummaries(record: ContainerRecord): PortSummary[] {
