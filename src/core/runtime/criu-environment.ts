@@ -1,7 +1,8 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-const DIRECTORY = ".criu";
+/** Made in a task's directory by `criuEnvironment`, and removed with the task's files. */
+export const CRIU_DIRECTORY = ".criu";
 
 /**
  * The environment of a runtime that is to call CRIU. CRIU holds a container's connections up while it dumps and restores, with
@@ -10,12 +11,7 @@ const DIRECTORY = ".criu";
  * /etc/criu/runc.conf comes later and wins. (The file that runc's annotation org.criu.config names would do, but makes CRIU 3.17 crash.)
  */
 export function criuEnvironment(directory: string): { readonly HOME: string } {
-  mkdirSync(join(directory, DIRECTORY), { recursive: true, mode: 0o700 });
-  writeFileSync(join(directory, DIRECTORY, "default.conf"), "network-lock nftables\n", { mode: 0o600 });
+  mkdirSync(join(directory, CRIU_DIRECTORY), { recursive: true, mode: 0o700 });
+  writeFileSync(join(directory, CRIU_DIRECTORY, "default.conf"), "network-lock nftables\n", { mode: 0o600 });
   return { HOME: directory };
-}
-
-/** Removes what `criuEnvironment` made. */
-export function removeCriuEnvironment(directory: string): void {
-  rmSync(join(directory, DIRECTORY), { recursive: true, force: true });
 }

@@ -1,16 +1,11 @@
 import { invalid } from "../../base/lib/errors.ts";
+import { ULIMIT_NAMES } from "../../core/runtime/spec/rlimits.ts";
 
 export interface Ulimit {
   readonly Name: string;
   readonly Soft: number;
   readonly Hard: number;
 }
-
-const names: ReadonlySet<string> = new Set(
-  "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split(
-    " ",
-  ),
-);
 
 /** Flags give "nofile=64:128"; the file gives {"nofile": {"Name": …, "Soft": …, "Hard": …}}. */
 export function ulimits(map: Readonly<Record<string, unknown>>): readonly Ulimit[] {
@@ -21,7 +16,7 @@ export function ulimits(map: Readonly<Record<string, unknown>>): readonly Ulimit
           ? `invalid argument "${name}=${value}" for "--default-ulimit" flag: ${why}`
           : `default-ulimits: ${name}: ${why}`,
       );
-    if (!names.has(name)) throw fail(`invalid ulimit type: ${name}`);
+    if (!ULIMIT_NAMES.has(name)) throw fail(`invalid ulimit type: ${name}`);
     const { Soft, Hard } =
       typeof value === "object" && value !== null ? fromFile(value) : fromFlag(String(value));
     if (!Number.isInteger(Soft) || !Number.isInteger(Hard)) throw fail("invalid ulimit");

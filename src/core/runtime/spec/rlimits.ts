@@ -15,7 +15,8 @@ export interface Rlimit {
 /** RLIM_INFINITY as a double; `stringifySpec` writes it as 2^64-1. */
 export const UNLIMITED = 2 ** 64;
 
-const NAMES: ReadonlySet<string> = new Set([
+/** What an ulimit may be called: the rlimits of setrlimit(2), in lower case. */
+export const ULIMIT_NAMES: ReadonlySet<string> = new Set([
   "core",
   "cpu",
   "data",
@@ -50,7 +51,7 @@ export function processRlimits(
   ] as const) {
     for (const limit of list) {
       const name = (limit.Name ?? "").toLowerCase();
-      if (!NAMES.has(name)) throw invalid(`invalid ulimit type: ${limit.Name ?? ""}`);
+      if (!ULIMIT_NAMES.has(name)) throw invalid(`invalid ulimit type: ${limit.Name ?? ""}`);
       const soft = limitValue(limit.Soft);
       const hard = limitValue(limit.Hard ?? limit.Soft);
       if (soft > hard)

@@ -1,8 +1,8 @@
-import { readdirSync, readFileSync, renameSync, rmdirSync, unlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CgroupPaths } from "../../../../base/sys/cgroup.ts";
 import type { ProcessIdentity } from "../../../../base/sys/pidfd.ts";
-import { removeCriuEnvironment } from "../../criu-environment.ts";
+import { CRIU_DIRECTORY } from "../../criu-environment.ts";
 
 /**
  * What the runtime must know of a task to find it again, as a file of its own in `TaskDirs.state`. The boot id makes a
@@ -72,9 +72,9 @@ export function readRecord(state: string): TaskRecord | undefined {
 /** Removes the task's files, and the directory when nothing else lies in it. */
 export function removeTaskFiles(state: string): void {
   try {
-    removeCriuEnvironment(state);
     for (const name of readdirSync(state))
       if (FILES.has(name) || name.startsWith(CONSOLE)) unlinkSync(join(state, name));
+      else if (name === CRIU_DIRECTORY) rmSync(join(state, name), { recursive: true, force: true });
     rmdirSync(state);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
