@@ -1,5 +1,5 @@
 import { invalid } from "../../base/lib/errors.ts";
-import { parseIp } from "../../base/lib/ip.ts";
+import { parseIp, parsePrefix } from "../../base/lib/ip.ts";
 import type { CgroupDriver } from "../../core/runtime/cgroup-driver.ts";
 
 /** dockerd's checks of single values, in its words. Each returns what it was given. */
@@ -37,6 +37,26 @@ export function atLeast(least: number, what: string, value: number): number {
 export function addresses(values: readonly string[]): readonly string[] {
   for (const value of values) if (!parseIp(value)) throw invalid(`${value} is not an ip address`);
   return values;
+}
+
+/** "base=10.0.0.0/8,size=24" */
+export function addressPool(text: string): { readonly base: string; readonly size: number } {
+  const fail = (why: string) =>
+    invalid(`invalid argument ${JSON.stringify(text)} for "--default-address-pool" flag: ${why}`);
+  const fields = new Map<string, string>();
+  for (const part of text.split(",")) {
+    const [key = "", value] = part.trim().split("=", 2);
+    if (value === undefined) throw fail(`invalid field '${part}' must be a key=value pair`);
+    if (key !== "base" && key !== "size") throw fail(`unexpected key '${key}' in '${part}'`);
+    fields.set(key, value);
+  }
+  const base = fields.get("base") ?? "";
+  const size = Number(fields.get("size"));
+  const prefix = base.includes("/") ? parsePrefix(base) : undefined;
+  if (!prefix) throw invalid(`invalid base pool ${JSON.stringify(base)}: invalid CIDR address: ${base}`);
+  if (!Number.isInteger(size) || size < prefix.length || size > (prefix.family === 4 ? 32 : 128))
+    throw invalid(`invalid pools size: ${fields.get("size") ?? ""}`);
+  return { base, size };
 }
 
 export function mirrors(values: readonly string[]): readonly string[] {

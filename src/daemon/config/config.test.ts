@@ -94,6 +94,12 @@ test("values that dockerd refuses are refused in its words", () => {
     ["--storage-opt=foo", "error initializing graphdriver: Unable to parse key/value option: foo"],
     ["--authorization-plugin=x", 'failed to validate authorization plugin: plugin "x" not found'],
     ["--firewall-backend=iptables", 'invalid firewall-backend "iptables"'],
+    [
+      "--default-address-pool=foo",
+      'invalid argument "foo" for "--default-address-pool" flag: invalid field \'foo\' must be a key=value pair',
+    ],
+    ["--default-address-pool=base=10.0.0.0,size=24", 'invalid base pool "10.0.0.0": invalid CIDR address'],
+    ["--default-address-pool=base=10.0.0.0/8,size=4", "invalid pools size: 4"],
     ["--log-format=xml", "invalid logging format: xml"],
     ["--default-network-opt=bridge", 'invalid argument "bridge" for "--default-network-opt" flag'],
   ];
@@ -106,6 +112,8 @@ test("values that dockerd refuses are refused in its words", () => {
   // Docker's zero is no bound, and options of others' drivers are none of ours.
   const config = load("--max-concurrent-downloads=0", "--exec-opt=isolation=process");
   expect([config.maxConcurrentDownloads, config.cgroupDriver]).toEqual([Number.POSITIVE_INFINITY, undefined]);
+  const pools = load("--default-address-pool", "base=10.0.0.0/8,size=24").addressPools;
+  expect(pools).toEqual([{ base: "10.0.0.0/8", size: 24 }]);
   expect(load("--exec-opt", "native.cgroupdriver=systemd").cgroupDriver).toBe("systemd");
 });
 

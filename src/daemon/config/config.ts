@@ -6,6 +6,7 @@ import type { LogFormat, LogLevel } from "../../base/lib/log.ts";
 import type { CgroupDriver } from "../../core/runtime/cgroup-driver.ts";
 import {
   addresses,
+  addressPool,
   atLeast,
   cgroupDriver,
   cgroupnsMode,
@@ -209,7 +210,8 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
     ipForward: truth("ip-forward", true),
     iptables: truth("iptables", true),
     publishIp: addresses(text("ip") === undefined ? [] : [text("ip") ?? ""])[0],
-    addressPools: pools(list("default-address-pool")),
+    addressPools:
+      list("default-address-pool").length > 0 ? list("default-address-pool").map(addressPool) : undefined,
     dns: addresses(list("dns")),
     dnsOptions: list("dns-opt"),
     dnsSearch: list("dns-search"),
@@ -288,22 +290,6 @@ function tlsOf(
     cert: text("tlscert") ?? join(home, "cert.pem"),
     key: text("tlskey") ?? join(home, "key.pem"),
   };
-}
-
-/** "base=10.0.0.0/8,size=24". */
-function pools(entries: readonly string[]): DaemonConfig["addressPools"] {
-  if (entries.length === 0) return undefined;
-  return entries.map((entry) => {
-    const fields = new Map(entry.split(",").map((part) => part.trim().split("=", 2) as [string, string]));
-    const base = fields.get("base") ?? "";
-    const size = Number(fields.get("size"));
-    if (!base.includes("/") || !Number.isInteger(size) || size < 1) {
-      throw invalid(
-        `invalid argument ${JSON.stringify(entry)} for "--default-address-pool" flag: invalid default address pool`,
-      );
-    }
-    return { base, size };
-  });
 }
 
 /** "64m", "1g", "65536". */
