@@ -64,6 +64,10 @@ describe.skipIf(missing !== undefined)("multi-platform images", () => {
       );
     }
     expect(await daemon.ok(["pull", app])).toContain("Image is up to date");
+    const listed = await daemon.api("GET", "/v1.54/images/json?manifests=1&identity=1");
+    expect(listed.body).toMatchObject([
+      { Manifests: [{ ImageData: { Identity: { Pull: [{ Repository: name }] } } }, {}, {}] },
+    ]);
     const { body } = await daemon.api("GET", `/v1.54/images/${app}/attestations?statement=1`);
     expect(body).toMatchObject([
       { PredicateType: "https://slsa.dev/provenance/v0.2", Statement: published.provenance },
@@ -108,6 +112,11 @@ describe.skipIf(missing !== undefined)("multi-platform images", () => {
     expect((await manifestsOf(app)).map((one) => one.Available)).toEqual([true, false, true]);
     expect(await daemon.ok(["run", "--rm", app, "echo", "still here"])).toBe("still here");
     await daemon.ok(["pull", "-q", "--platform", `linux/${other}`, app]);
+    const one = `${app.replace(/:1$/, "")}@${published.manifests[other]}`;
+    for (const word of [one, published.manifests[other]?.slice(7, 30) ?? ""]) {
+      expect(await daemon.ok(["rmi", word])).toContain(`Deleted: ${published.manifests[other]}`);
+      await daemon.ok(["pull", "-q", "--platform", `linux/${other}`, app]);
+    }
     const removed = await daemon.ok(["rmi", app]);
     expect(removed.match(/^Deleted: /gm)?.length).toBeGreaterThanOrEqual(3);
     expect(await daemon.ok(["images", "-aq"])).toBe("");

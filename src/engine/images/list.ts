@@ -76,7 +76,7 @@ export async function listImages(
       RepoDigests: [...digests],
       RepoTags: [...tags],
       SharedSize: shared?.get(image.id) ?? -1,
-      Size: image.size,
+      Size: family.length > 1 ? sizeOf(deps, family) : image.size,
       ...(target ? { Descriptor: wireDescriptor(target) } : {}),
       ...(options.manifests
         ? {
@@ -126,6 +126,12 @@ function bound(
     .get(name)
     .map((reference) => createdNanos(deps.images.resolve(reference)))
     .reduce<bigint | undefined>((sum, time) => (sum === undefined ? time : choose(sum, time)), undefined);
+}
+
+/** Bytes of the layers of all an image's platforms, each once. */
+function sizeOf(deps: ImageServiceDeps, family: readonly Image[]): number {
+  const chain = new Set(family.flatMap((image) => chainIds(image.layers)));
+  return [...chain].reduce((sum, layer) => sum + deps.layerSize(layer), 0);
 }
 
 /** For each image, bytes of its layers that other images have too. */

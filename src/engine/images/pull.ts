@@ -10,7 +10,7 @@ import {
 } from "../../base/spec/docker/reference.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
 import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
-import { isIndexType } from "../../base/spec/oci/media-types.ts";
+import { isIndexType, isManifestType } from "../../base/spec/oci/media-types.ts";
 import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
 import { parsePlatform } from "../../base/spec/oci/platform.ts";
 import type {
@@ -77,13 +77,11 @@ async function* pullOne(
   ref: Reference,
   remote: RemoteOptions,
 ): AsyncGenerator<ProgressMessage, Pulled> {
-  const resolved = await deps.registry.resolve(ref, remote);
-  using lease = deps.content.lease([
-    resolved.target.digest,
-    resolved.manifest.digest,
-    resolved.config.digest,
-    ...resolved.layers.map((layer) => layer.digest),
-  ]);
+  using lease = deps.content.lease();
+  const resolved = await deps.registry.resolve(ref, { ...remote, lease });
+  for (const { digest } of [resolved.target, resolved.manifest, resolved.config, ...resolved.layers]) {
+    lease.add(digest);
+  }
   yield { status: `Pulling from ${ref.path}`, id: ref.digest ?? ref.tag ?? "" };
   const config = await deps.fetcher.config(ref, resolved, remote);
   const diffIds = config.rootfs.diff_ids;
@@ -134,11 +132,15 @@ async function keptIndex(
   if (!isIndexType(target.mediaType)) return undefined;
   const tree = await readIndexTree(deps.content, target);
   for (const inner of tree.inner) remote.lease?.add(inner.digest);
-  for (const entry of tree.manifests) {
-    if (attestationSubject(entry) === manifest.digest) await fetchManifest(deps, ref, entry, remote);
-  }
+  const attestations = tree.manifests.filter(
+    (entry) => isManifestType(entry.mediaType) && attestationSubject(entry) === manifest.digest,
+  );
+  for (const entry of attestations.slice(0, maxAttestations)) await fetchManifest(deps, ref, entry, remote);
   return { descriptor: target, manifests: tree.manifests, blobs: await indexBlobs(deps.content, tree) };
 }
+
+/** BuildKit makes one manifest for all attestations of a platform; an index that lists hundreds is no honest one. */
+const maxAttestations = 16;
 
 /** A manifest and everything it is made of, without unpacking it. What the registry lost itself is left out. */
 async function fetchManifest(

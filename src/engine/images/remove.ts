@@ -28,12 +28,16 @@ export async function removeImage(
 ): Promise<readonly ImageDeleteResponseItem[]> {
   const platforms = options.platforms ?? [];
   if (platforms.length > 0) return await removePlatforms(deps, reference, platforms, options.force);
-  const found = deps.images.resolve(reference);
+  const { image: found, target, index } = deps.images.find(reference);
   return await deps.locks.run(`image ${found.id}`, async () => {
     const image = deps.images.get(found.id) ?? deps.images.resolve(reference);
     const removal = new Removal(deps, options);
     if (isIdPrefix(image, reference)) await removal.byId(image);
-    else await removal.byName(image, reference, familiarString(withDefaultTag(parseReference(reference))));
+    else if (target && namesDocument(image, reference, target.digest)) {
+      // An index is the image itself, a manifest one platform of it.
+      if (index) await removal.byId(image);
+      else await removal.platform(image, target.digest);
+    } else await removal.byName(image, reference, familiarString(withDefaultTag(parseReference(reference))));
     return removal.records;
   });
 }
@@ -204,6 +208,19 @@ class Removal {
 
 function isIdPrefix(image: Image, reference: string): boolean {
   return image.id.startsWith(reference) || image.id.slice("sha256:".length).startsWith(reference);
+}
+
+/** The word is the digest of the image's index or of one of its manifests, and no name of it. */
+function namesDocument(image: Image, reference: string, digest: string): boolean {
+  if (digest.startsWith(reference)) return true;
+  if (digest.slice("sha256:".length).startsWith(reference)) return !hasName(image, reference);
+  return reference.endsWith(`@${digest}`) && !hasName(image, reference);
+}
+
+function hasName(image: Image, reference: string): boolean {
+  const named = parseReference(reference);
+  const name = familiarString({ ...withDefaultTag(named), ...(named.digest ? { tag: undefined } : {}) });
+  return referencesOf(image).includes(name);
 }
 
 /** At most one tag, and digests of its repository only. */

@@ -81,6 +81,11 @@ export async function* loadArchive(
   }
 }
 
+/** Some tools leave an index.json that lists nothing beside the manifest.json that counts. */
+async function isEmptyIndex(files: ArchiveFiles, index: BlobInfo, archived: number): Promise<boolean> {
+  return archived > 0 && parseIndex(await files.readBlob(index, manifestLimit)).manifests.length === 0;
+}
+
 function layersOf(platform: FoundPlatform): readonly LayerSource[] {
   return platform.parsed.rootfs.diff_ids.map((diffId, index): LayerSource => {
     const descriptor = platform.layers[index];
@@ -105,7 +110,7 @@ async function* foundImages(
     const digest = files.blob(config)?.digest ?? "";
     tags.set(digest, [...(tags.get(digest) ?? []), ...repoTags.map(tagged)]);
   }
-  if (!index) {
+  if (!index || (await isEmptyIndex(files, index, archived.length))) {
     if (archived.length === 0) throw invalid("invalid manifest.json: it lists no image");
     for (const image of archived) yield await dockerImage(deps, files, image, platforms);
     return;
