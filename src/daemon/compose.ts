@@ -45,7 +45,7 @@ import { networkConfig } from "./network-config.ts";
 import { openRemap } from "./remap.ts";
 import { layoutOf, limitRealtime, openRuntimes } from "./runtimes.ts";
 import { seccompProfile } from "./seccomp-profile.ts";
-import { components, daemonFacts, daemonId } from "./system.ts";
+import { adviseOnRuntime, components, daemonFacts, daemonId } from "./system.ts";
 
 export interface Engine extends AsyncDisposable {
   readonly backends: Backends;
@@ -175,6 +175,13 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
   const files = new FilesClient({ helperCommand: helperCommand() });
   const census = new ContainerCensus(context);
   const imageDeps = images.serviceDeps(census);
+  const programs = components([
+    { name: "conmon", path: conmon },
+    ...[...runtimes.all.values()].map(({ name, path }) => ({ name, path })),
+  ]);
+  adviseOnRuntime(programs, runtimes.default, log).catch((error: unknown) =>
+    log.debug("asking the runtime for its version", { error: messageOf(error) }),
+  );
   const system = new SystemService({
     facts: daemonFacts({
       config,
@@ -188,10 +195,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       networkDrivers: ["bridge", "host", "ipvlan", "macvlan", "null"],
     }),
     host: facts,
-    components: components([
-      { name: "conmon", path: conmon },
-      ...[...runtimes.all.values()].map(({ name, path }) => ({ name, path })),
-    ]),
+    components: programs,
     containers: census,
     images: images.store,
     snapshots,
@@ -218,6 +222,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       networks: new NetworkService({
         networks,
         containers: new ContainerConnections(context),
+        defaultOptions: config.networkOptions,
         events,
         clock,
       }),

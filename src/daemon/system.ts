@@ -2,7 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { maxVersion, minVersion, versionText } from "../api/version.ts";
 import { randomId } from "../base/lib/ids.ts";
+import type { Log } from "../base/lib/log.ts";
 import { builtAt, commitId, tugVersion } from "../base/lib/product.ts";
+import { missingFixes } from "../core/runtime/advisories.ts";
 import type { CgroupDriver } from "../core/runtime/cgroup-driver.ts";
 import type { HostFacts } from "../core/runtime/spec.ts";
 import type { Component, DaemonFacts } from "../engine/system/deps.ts";
@@ -35,6 +37,9 @@ export function daemonFacts(parts: {
     // These are what SIGHUP changes.
     get debug() {
       return config.debug;
+    },
+    get liveRestore() {
+      return config.liveRestore;
     },
     get labels() {
       return config.labels;
@@ -111,4 +116,11 @@ export function components(
       return /\d+\.\d+[^\s,]*/.exec(text)?.[0] ?? "unknown";
     },
   }));
+}
+
+/** Logs what the runtime that containers get is known to lack; the start does not wait for it. */
+export async function adviseOnRuntime(all: readonly Component[], runtime: string, log: Log): Promise<void> {
+  const version = await all.find((one) => one.name === runtime)?.version();
+  const missing = version && missingFixes(runtime, version);
+  if (missing) log.warn(missing, { runtime });
 }

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
+import { missingFixes } from "../../src/core/runtime/advisories.ts";
 import { elf } from "../../src/core/runtime/testdata/elf.ts";
-import { TestDaemon, tugBinary } from "../harness/daemon.ts";
+import { eventually, TestDaemon, tugBinary } from "../harness/daemon.ts";
 
 /**
  * CVE-2019-5736. An entrypoint of `#!/proc/self/exe` makes the kernel start the runtime's own program inside the container, and the
@@ -128,3 +129,10 @@ for (const runtime of ["crun", "runc"]) {
     60_000,
   );
 }
+
+test("a daemon whose runtime is older than known fixes says so when it starts", async () => {
+  const version = /version (\S+)/.exec(Bun.spawnSync(["crun", "--version"]).stdout.toString())?.[1] ?? "";
+  const sentence = missingFixes("crun", version);
+  if (sentence === undefined) console.log(`skipped: crun ${version} has all known fixes`);
+  else await eventually("the warning", () => daemon.log.includes(sentence));
+});

@@ -52,6 +52,9 @@ export async function loadApparmorProfile(log: Log): Promise<void> {
 export function apparmorProfile(name: string): string {
   return `profile ${name} flags=(attach_disconnected,mediate_deleted) {
   network,
+  # What seccomp denies in socket(2), for socketcall(2) of 32-bit programs, whose arguments it cannot see (CVE-2026-31431).
+  deny network alg,
+  deny network vsock,
   capability,
   file,
   umount,
