@@ -2,39 +2,76 @@ import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, ty
 import { join } from "node:path";
 import { type NewTarEntry, tarHeader, tarPadding, tarTrailer } from "../../base/lib/tar/writer.ts";
 
-const block = 1 << 18;
+/** Bytes handed on at a time. */
+const chunkSize = 1 << 18;
+/** Files up to this size are read straight into the chunk that their neighbours are in. */
+const smallFile = 1 << 16;
 
 /**
- * A tar stream of a file or tree, its top named `base`. Small members are gathered into large chunks; reading is
- * synchronous, since an await for each of thousands of files would cost more than the files.
+ * A tar stream of a file or tree, its top named `base`. Small members share large chunks; reading is synchronous, since an
+ * await for each of thousands of files would cost more than the files.
  */
 export async function* packTree(path: string, base: string): AsyncGenerator<Uint8Array, void, void> {
-  let gathered: Uint8Array[] = [];
-  let size = 0;
-  const links = new Map<string, string>();
-  for (const piece of members(path, base, links)) {
-    if (piece.length < block) {
-      gathered.push(piece);
-      size += piece.length;
-      if (size < block) continue;
-    }
-    if (size > 0) yield Buffer.concat(gathered);
-    if (piece.length >= block) yield piece;
-    gathered = [];
-    size = 0;
-  }
-  gathered.push(tarTrailer);
-  yield Buffer.concat(gathered);
+  const chunk = new Chunk();
+  yield* members(path, base, { chunk, links: new Map() });
+  yield* chunk.room(tarTrailer.length);
+  chunk.add(tarTrailer);
+  yield chunk.take();
 }
 
-function* members(path: string, name: string, links: Map<string, string>): Generator<Uint8Array, void, void> {
+/** The bytes gathered so far. */
+class Chunk {
+  #bytes = Buffer.allocUnsafe(chunkSize);
+  #used = 0;
+
+  /** Hands on what is there when `length` more bytes would not fit. `length`: at most `chunkSize`. */
+  *room(length: number): Generator<Uint8Array, void, void> {
+    if (this.#used + length > chunkSize) yield this.take();
+  }
+
+  add(bytes: Uint8Array): void {
+    this.#bytes.set(bytes, this.#used);
+    this.#used += bytes.length;
+  }
+
+  /** Exactly `size` bytes of an open file, zeros for what it lacks by now. */
+  read(fd: number, size: number): void {
+    for (let left = size; left > 0; ) {
+      const got = readSync(fd, this.#bytes, this.#used, left, null);
+      if (got === 0) this.#bytes.fill(0, this.#used, this.#used + left);
+      this.#used += got === 0 ? left : got;
+      left -= got === 0 ? left : got;
+    }
+  }
+
+  take(): Uint8Array {
+    const taken = this.#bytes.subarray(0, this.#used);
+    this.#bytes = Buffer.allocUnsafe(chunkSize);
+    this.#used = 0;
+    return taken;
+  }
+}
+
+interface Packing {
+  readonly chunk: Chunk;
+  /** "device:inode" -> the name that a file with several was packed under. */
+  readonly links: Map<string, string>;
+}
+
+function* members(path: string, name: string, packing: Packing): Generator<Uint8Array, void, void> {
   const info = lstatSync(path);
-  const entry = describe(path, name, info, links);
+  const entry = describe(path, name, info, packing.links);
   if (!entry) return; // a socket: no archive can hold it
-  if (entry.kind !== "file") yield tarHeader(entry);
-  if (entry.kind === "file") yield* fileMember(path, entry, info.size);
+  if (entry.kind === "file") {
+    yield* fileMember(path, entry, info.size, packing.chunk);
+    return;
+  }
+  const header = tarHeader(entry);
+  yield* packing.chunk.room(header.length);
+  packing.chunk.add(header);
   if (entry.kind !== "directory") return;
-  for (const child of readdirSync(path).sort()) yield* members(join(path, child), `${name}/${child}`, links);
+  for (const child of readdirSync(path).sort())
+    yield* members(join(path, child), `${name}/${child}`, packing);
 }
 
 function describe(
@@ -71,19 +108,35 @@ function describe(
 }
 
 /** A file's header and exactly as many bytes as the header says, whatever happens to the file meanwhile. */
-function* fileMember(path: string, entry: NewTarEntry, size: number): Generator<Uint8Array, void, void> {
+function* fileMember(
+  path: string,
+  entry: NewTarEntry,
+  size: number,
+  chunk: Chunk,
+): Generator<Uint8Array, void, void> {
   const fd = openSync(path, "r");
   try {
-    yield tarHeader(entry);
+    const header = tarHeader(entry);
+    const padding = tarPadding(size);
+    if (size <= smallFile) {
+      yield* chunk.room(header.length + size + padding.length);
+      chunk.add(header);
+      chunk.read(fd, size);
+      chunk.add(padding);
+      return;
+    }
+    yield* chunk.room(header.length);
+    chunk.add(header);
+    yield chunk.take();
     let left = size;
     while (left > 0) {
-      const chunk = Buffer.allocUnsafe(Math.min(left, 1 << 20));
-      const got = readSync(fd, chunk, 0, chunk.length, null);
-      if (got === 0) chunk.fill(0); // it became shorter: the archive stays well-formed
-      yield got === 0 ? chunk : chunk.subarray(0, got);
-      left -= got === 0 ? chunk.length : got;
+      const piece = Buffer.allocUnsafe(Math.min(left, 1 << 20));
+      const got = readSync(fd, piece, 0, piece.length, null);
+      if (got === 0) piece.fill(0); // it became shorter: the archive stays well-formed
+      yield got === 0 ? piece : piece.subarray(0, got);
+      left -= got === 0 ? piece.length : got;
     }
-    yield tarPadding(size);
+    chunk.add(padding);
   } finally {
     closeSync(fd);
   }

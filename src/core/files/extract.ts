@@ -62,7 +62,7 @@ export class Extractor implements TarHandler, Disposable {
   }
 
   entry(entry: TarEntry): void {
-    const name = posix.normalize(entry.path === "" ? "." : entry.path).replace(/(.)\/$/, "$1");
+    const name = cleanName(entry.path);
     if (name === ".." || name.startsWith("../")) {
       throw invalid(`${JSON.stringify(name)} is outside of ${JSON.stringify(this.#target)}`);
     }
@@ -71,7 +71,10 @@ export class Extractor implements TarHandler, Disposable {
       if (entry.kind === "directory") return;
       throw invalid(`cannot overwrite directory ${JSON.stringify(this.#target)} with non-directory`);
     }
-    const path = posix.join(this.#target, name);
+    const path =
+      name.startsWith("/") || this.#target === "/"
+        ? posix.join(this.#target, name)
+        : `${this.#target}/${name}`;
     this.#name = path.slice(path.lastIndexOf("/") + 1);
     const dir = this.#directory(path.slice(0, path.lastIndexOf("/")) || "/");
     this.#dir = dir;
@@ -253,6 +256,12 @@ export class Extractor implements TarHandler, Disposable {
       closeFd(from);
     }
   }
+}
+
+/** A name without empty steps, "." and "..", as far as these can be told from the text. Most names are clean already. */
+function cleanName(path: string): string {
+  if (path !== "" && !/(?:^|\/)\.{0,2}(?:\/|$)/.test(path)) return path;
+  return posix.normalize(path === "" ? "." : path).replace(/(.)\/$/, "$1");
 }
 
 /** True when the name is there already; gives up when somebody keeps putting something there. */

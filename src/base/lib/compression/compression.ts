@@ -1,9 +1,3 @@
-import { createGunzip, createZstdDecompress } from "node:zlib";
-import { bunzip2 } from "./bzip2.ts";
-import { throughStream } from "./through-stream.ts";
-import { unxz } from "./xz.ts";
-import { wholeFrames } from "./zstd-frames.ts";
-
 export type Compression = "none" | "gzip" | "zstd" | "bzip2" | "xz";
 
 const magics: readonly (readonly [Compression, readonly number[]])[] = [
@@ -55,24 +49,22 @@ export async function* decompress(
         for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
       },
     };
-    yield* decoders[format](rest);
+    if (format === "none") yield* rest;
+    else yield* guarded(format, (await decoders[format]())(rest));
     return format;
   } finally {
     await iterator.return?.();
   }
 }
 
-/** Large enough that the hand-over between threads does not show. */
-const chunkSize = 1 << 20;
+type Decoder = (source: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
 
-const decoders: Readonly<
-  Record<Compression, (source: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>>
-> = {
-  none: (source) => source,
-  gzip: (source) => guarded("gzip", throughStream(source, createGunzip({ chunkSize }))),
-  zstd: (source) => guarded("zstd", throughStream(wholeFrames(source), createZstdDecompress({ chunkSize }))),
-  bzip2: (source) => guarded("bzip2", bunzip2(source)),
-  xz: (source) => guarded("xz", unxz(source)),
+/** Loaded when a stream needs them: most helper processes live for milliseconds and see plain tars only. */
+const decoders: Readonly<Record<Exclude<Compression, "none">, () => Promise<Decoder>>> = {
+  gzip: async () => (await import("./zlib-decoders.ts")).gunzip,
+  zstd: async () => (await import("./zlib-decoders.ts")).unzstd,
+  bzip2: async () => (await import("./bzip2.ts")).bunzip2,
+  xz: async () => (await import("./xz.ts")).unxz,
 };
 
 /** Gives the errors of zlib (code "Z_DATA_ERROR", "ZSTD_error_...") one class and Go's text for a short stream. */

@@ -1,5 +1,3 @@
-import { crc32 } from "node:zlib";
-
 /** Bytes that tell whether compressing the rest is worth the while. */
 const sample = 32 * 1024;
 const worthwhile = 0.95;
@@ -35,7 +33,7 @@ function stored(plain: Uint8Array): readonly Uint8Array[] {
     at += length;
   } while (at < plain.length);
   const tail = Buffer.allocUnsafe(8);
-  tail.writeUInt32LE(crc32(plain), 0);
+  tail.writeUInt32LE(Bun.hash.crc32(plain), 0);
   tail.writeUInt32LE(plain.length, 4);
   parts.push(tail);
   return parts;
