@@ -1,4 +1,5 @@
 import type { Exchange, Handler } from "../base/http/exchange.ts";
+import type { ReplyHeaders } from "../base/http/head.ts";
 import { Router } from "../base/http/router.ts";
 import { codeOf } from "../base/lib/errors.ts";
 import type { Identity } from "./auth/access.ts";
@@ -60,13 +61,16 @@ async function serve(
   route: Route,
   request: { readonly exchange: Exchange; readonly params: Readonly<Record<string, string>> },
 ): Promise<void> {
-  const { exchange } = request;
+  let { exchange } = request;
   const query = new URLSearchParams(exchange.search);
   let { params } = request;
   const namespace = query.get("ns");
   if (namespace !== null && route.action === "pull") {
     const name = parts.cache.inNamespace(parseRepositoryName(params["name"] ?? ""), namespace);
-    if (name !== undefined) params = { ...params, name };
+    if (name !== undefined) {
+      params = { ...params, name };
+      exchange = replying(exchange, (_, headers) => ({ ...headers, "OCI-Namespace": namespace }));
+    }
   }
   const identity = route.identifies === false ? nobodyInParticular : await parts.access.identify(exchange);
   const call: Call = { exchange, params, query, identity };
@@ -142,15 +146,19 @@ const versionHeader = { "Docker-Distribution-Api-Version": "registry/2.0" };
 /** The exchange, with its status kept and the version header on every reply. */
 function watching(exchange: Exchange): { readonly exchange: Exchange; status(): number } {
   let status = 0;
-  const noted =
-    <T extends readonly unknown[], R>(
-      reply: (code: number, headers: Parameters<Exchange["send"]>[1], ...rest: T) => R,
-    ) =>
-    (code: number, headers: Parameters<Exchange["send"]>[1], ...rest: T): R => {
-      status = code;
-      return reply(code, { ...headers, ...versionHeader }, ...rest);
-    };
-  const watched: Exchange = {
+  const watched = replying(exchange, (code, headers) => {
+    status = code;
+    return { ...headers, ...versionHeader };
+  });
+  return { exchange: watched, status: () => status };
+}
+
+/** The exchange, with `edit` looking at every reply's head. */
+function replying(
+  exchange: Exchange,
+  edit: (status: number, headers: ReplyHeaders) => ReplyHeaders,
+): Exchange {
+  return {
     method: exchange.method,
     path: exchange.path,
     search: exchange.search,
@@ -162,9 +170,8 @@ function watching(exchange: Exchange): { readonly exchange: Exchange; status(): 
     get headSent() {
       return exchange.headSent;
     },
-    send: noted((code, headers, body?: string | Uint8Array) => exchange.send(code, headers, body)),
-    stream: noted((code, headers) => exchange.stream(code, headers)),
-    hijack: noted((code, headers) => exchange.hijack(code, headers)),
+    send: (status, headers, body) => exchange.send(status, edit(status, headers), body),
+    stream: (status, headers) => exchange.stream(status, edit(status, headers)),
+    hijack: (status, headers) => exchange.hijack(status, edit(status, headers)),
   };
-  return { exchange: watched, status: () => status };
 }

@@ -88,7 +88,8 @@ export function registryUpstream(config: UpstreamConfig, clock: Clock): Upstream
     },
     async blobSize(path, digest, signal) {
       using exchange = await send(path, { method: "HEAD", expect: [200], signal }, `blobs/${digest}`);
-      return Number(exchange.response.headers.get("content-length") ?? 0);
+      const length = exchange.response.headers.get("content-length");
+      return length === null ? undefined : Number(length);
     },
     async blob(path, digest, from, signal) {
       const get = (headers: Record<string, string>) =>

@@ -95,7 +95,8 @@ export class Cache implements PullThrough, AsyncDisposable {
     const here = this.#adopt(name, digest);
     if (here) return here;
     try {
-      return { size: await found.registry.upstream.blobSize(found.path, digest, signal) };
+      const size = await found.registry.upstream.blobSize(found.path, digest, signal);
+      return size === undefined ? undefined : { size };
     } catch (error) {
       if (isCode(error, "not-found")) return undefined;
       throw told(error);
@@ -169,6 +170,7 @@ export class Cache implements PullThrough, AsyncDisposable {
       clock,
       signal,
       open: (from) => found.registry.upstream.blob(found.path, digest, from, signal),
+      askSize: () => found.registry.upstream.blobSize(found.path, digest, signal).catch(() => undefined), // then its end tells
       commit: (ingest) =>
         locks.run(digest, async () => {
           const size = ingest.offset;

@@ -19,6 +19,8 @@ interface Deps {
   readonly signal: AbortSignal;
   /** Opens the blob at upstream from a byte on. */
   readonly open: (from: number) => Promise<UpstreamBlob>;
+  /** Asks upstream for the size, where what it sends does not tell; undefined when it does not say at all. */
+  readonly askSize: () => Promise<number | undefined>;
   /** Commits what was received, under the blob's lock, and records it. */
   readonly commit: (ingest: Ingest) => Promise<void>;
 }
@@ -122,7 +124,7 @@ export class Fill {
       try {
         using blob = await open(before);
         if (blob.from !== before) await ingest.reset();
-        this.#size ??= blob.size;
+        this.#size ??= blob.size ?? (await this.#deps.askSize());
         this.#progress.notify();
         for await (const chunk of blob.chunks) {
           if (this.#size !== undefined && ingest.offset + chunk.byteLength > this.#size) {

@@ -126,7 +126,9 @@ async function finish(
   digest: Digest,
 ): Promise<void> {
   const name = repositoryOf(call);
-  await receive(parts, call, name, ingest, signal);
+  // What the repository has already takes no more of its quota.
+  const counts = linkedBlob(parts.records, name, digest) === undefined;
+  await receive(parts, call, name, ingest, signal, counts);
   const size = ingest.offset;
   await parts.locks.run(digest, async () => {
     const admit = (added: number) => parts.quotas.admit(name, added);
@@ -164,6 +166,7 @@ async function receive(
   name: RepositoryName,
   ingest: Ingest,
   signal: AbortSignal,
+  counts = true,
 ): Promise<void> {
   const length = call.exchange.body.length;
   const before = ingest.offset;
@@ -171,7 +174,7 @@ async function receive(
   // A quota is asked for every megabyte, not for every chunk.
   let asked = 0;
   const admit = (size: number) => {
-    if (size < asked) return;
+    if (!counts || size < asked) return;
     parts.quotas.admit(name, size);
     asked = size + 1024 * 1024;
   };
