@@ -70,14 +70,10 @@ export const daemonOptions: readonly DaemonOption[] = [
   option("exec-opt", "list", "Runtime execution options", { key: "exec-opts" }),
   option("exec-root", "string", "Root directory for execution state files"),
   option("experimental", "bool", "Enable experimental features"),
-  option(
-    "feature",
-    "map",
-    "Enable feature in the daemon (buildkit=false: clients build with the classic builder)",
-    {
-      key: "features",
-    },
-  ),
+  option("feature", "map", "Enable feature in the daemon", {
+    key: "features",
+    ignored: true,
+  }),
   option("firewall-backend", "string", "Firewall backend to use (nftables)"),
   option("fixed-cidr", "string", "IPv4 subnet for the default bridge network"),
   option("fixed-cidr-v6", "string", "IPv6 subnet for the default bridge network"),
