@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from "node:path";
 import { type Result, type RunOptions, run, TestDaemon } from "../harness/daemon.ts";
 import { digestInRegistry, type PublishedIndex, publishIndex } from "../harness/multi-platform.ts";
+import { RealDocker } from "../harness/real-docker.ts";
 import { TestRegistry } from "../harness/registry.ts";
 
 /** Image verbs by programs we did not write: docker's client of two ages, skopeo, umoci. */
@@ -177,6 +178,37 @@ describe.skipIf(absent !== undefined)("with a registry", () => {
     await daemon.ok(["rmi", "reg.test/single:1"]);
   });
 });
+
+const noDocker = RealDocker.missing();
+if (noDocker) console.log(`skipped: archives to and from the real dockerd: ${noDocker}`);
+test.skipIf(noDocker !== undefined)(
+  "the real dockerd loads what we save, and we load what it saves",
+  async () => {
+    await using docker = await opened();
+    const ours = join(daemon.root, "ours.tar");
+    await daemon.ok(["tag", "busybox", "goes/there:1"]);
+    await daemon.ok(["save", "-o", ours, "goes/there:1", "busybox"]);
+    await docker.engine.docker(["rmi", "busybox"]);
+    const loaded = await docker.engine.ok(["load", "-i", ours]);
+    expect(loaded.split("\n").sort()).toEqual(["Loaded image: busybox:latest", "Loaded image: goes/there:1"]);
+    const id = await docker.engine.ok(["inspect", "-f", "{{.Id}}", "goes/there:1"]);
+    expect(await daemon.ok(["inspect", "-f", "{{.Id}}", "goes/there:1"])).toBe(id);
+    await docker.engine.ok(["tag", "goes/there:1", "comes/back:1"]);
+    const theirs = join(daemon.root, "theirs.tar");
+    await docker.engine.ok(["save", "-o", theirs, "comes/back"]);
+    expect(await daemon.ok(["load", "-i", theirs])).toBe("Loaded image: comes/back:1");
+    expect(await daemon.ok(["inspect", "-f", "{{.Id}}", "comes/back:1"])).toBe(id);
+    expect(await daemon.ok(["run", "--rm", "comes/back:1", "echo", "back"])).toBe("back");
+    await docker.engine.ok(["rmi", "goes/there:1", "comes/back:1"]);
+    await daemon.ok(["rmi", "goes/there:1", "comes/back:1"]);
+  },
+  60_000,
+);
+
+async function opened(): Promise<{ readonly engine: RealDocker } & AsyncDisposable> {
+  const engine = await RealDocker.start();
+  return { engine, [Symbol.asyncDispose]: () => engine.close() };
+}
 
 const umoci = existsSync("/usr/bin/umoci");
 if (!umoci) console.log("skipped: umoci reading our layouts: umoci is not installed (Debian package umoci)");

@@ -189,7 +189,6 @@ export const differences: readonly Difference[] = [
   newer("lists of images", `${images} -f reference=[`, {
     stderr: refused("invalid filter 'reference=[[]': syntax error in pattern"),
   }),
-  newer("lists of images", `${images} -f =x`, { stderr: refused("invalid filter ''") }),
   newer("lists of images", "image prune -f --filter nosuch=1", {
     stderr: refused("invalid filter 'nosuch'"),
   }),
@@ -285,6 +284,40 @@ export const differences: readonly Difference[] = [
       stderr: "unable to upgrade to tcp, received 400",
     },
   ),
+  newer("restart policies", "create --restart on-failure:-1 busybox", {
+    stderr: "Error response from daemon: invalid restart policy: maximum retry count cannot be negative",
+  }),
+  newer("restart policies", "create --restart no:1 busybox", {
+    stderr:
+      "Error response from daemon: invalid restart policy: maximum retry count can only be used with 'on-failure'",
+  }),
+  ...[
+    ["99", "the linux daemon does not support signal 99"],
+    ["0", "invalid signal: 0"],
+    ["SIGNOSUCH", "invalid signal: SIGNOSUCH"],
+  ].map(([signal = "", text = ""]) =>
+    newer("stop, kill and restart with signals", `kill -s ${signal} pp`, {
+      stderr: `Error response from daemon: cannot kill container: pp: ${text}`,
+    }),
+  ),
+  newer("bad flags of run", "run --rm --runtime x/y busybox true", {
+    stderr: daemon("unknown or invalid runtime name: x/y") + help,
+  }),
+  ...[
+    ["99999999999", "uids and gids must be in range 0-2147483647"],
+    ["a:b:c", "unable to find user a: no matching entries in passwd file"],
+  ].map(([user = "", text = ""]) =>
+    since(
+      "bad flags of create and exec",
+      `exec -u ${user} pp true`,
+      "since 27 the user is looked up before the exec is made",
+      { code: 1, stdout: "", stderr: `Error response from daemon: ${text}` },
+    ),
+  ),
+  newer("bad flags of create and exec", "rm pp", {
+    stderr:
+      'Error response from daemon: cannot remove container "/pp": container is running: stop the container before removing or force remove',
+  }),
   since(
     "links",
     `run --rm --link srv:db busybox sh -c grep -wE 'db|srv' /etc/hosts | awk '{$1=""; print}' | sed 's/[0-9a-f]\\{12\\}/<short>/'; env | grep -E '^DB_PORT' | sort`,

@@ -138,7 +138,13 @@ export interface ImageArchives {
 
 export type LoadEvent =
   | { readonly kind: "progress"; readonly layer: DiffId; readonly done: number; readonly total: number }
-  | { readonly kind: "loaded"; readonly id: ImageId; readonly reference: string | undefined };
+  | {
+      readonly kind: "loaded";
+      readonly id: ImageId;
+      readonly reference: string | undefined;
+      /** The image that had the name until now. */
+      readonly displaced?: ImageId;
+    };
 
 export interface ImageRoots {
   /** Digests that must survive collection: configs, manifests and layers of all records. */

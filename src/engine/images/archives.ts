@@ -30,6 +30,11 @@ export async function* loadImages(
       continue;
     }
     const image = deps.images.get(event.id);
+    if (event.displaced !== undefined) {
+      yield {
+        stream: `The image ${event.reference} already exists, renaming the old one with ID ${event.displaced} to empty string\n`,
+      };
+    }
     publishImage(deps, "load", image, event.id);
     yield {
       stream:

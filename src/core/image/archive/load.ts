@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { detectCompression, magicLength } from "../../../base/lib/compression/compression.ts";
 import { invalid, TugError } from "../../../base/lib/errors.ts";
-import type { ChainId, Digest } from "../../../base/lib/ids.ts";
+import type { ChainId, Digest, ImageId } from "../../../base/lib/ids.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../../base/spec/docker/reference.ts";
 import { chainId } from "../../../base/spec/oci/chain.ts";
 import type { Descriptor, Platform } from "../../../base/spec/oci/descriptor.ts";
@@ -66,6 +66,7 @@ export async function* loadArchive(
   using files = await ArchiveFiles.read(deps.content, stream, signal);
   for await (const found of foundImages(deps, files, options.platforms ?? [])) {
     const unpacked: ChainId[] = [];
+    const before = new Map(found.references.map((name) => [name, holderOf(deps.images, name)]));
     let image: Image | undefined;
     try {
       for (const platform of found.platforms) yield* unpackAll(deps, layersOf(platform), unpacked, signal);
@@ -77,13 +78,21 @@ export async function* loadArchive(
     if (!image) throw invalid("the archive's index lists no image that can be loaded");
     const chosen = (image.index && deps.images.find(image.index).image) ?? image;
     if (found.references.length === 0) yield { kind: "loaded", id: chosen.id, reference: undefined };
-    for (const reference of found.references) yield { kind: "loaded", id: chosen.id, reference };
+    for (const reference of found.references) {
+      const displaced = before.get(reference);
+      const lost = displaced === undefined || displaced === chosen.id ? {} : { displaced };
+      yield { kind: "loaded", id: chosen.id, reference, ...lost };
+    }
   }
 }
 
 /** Some tools leave an index.json that lists nothing beside the manifest.json that counts. */
 async function isEmptyIndex(files: ArchiveFiles, index: BlobInfo, archived: number): Promise<boolean> {
   return archived > 0 && parseIndex(await files.readBlob(index, manifestLimit)).manifests.length === 0;
+}
+
+function holderOf(images: ImageStore, name: string): ImageId | undefined {
+  return images.list().find((image) => image.tags.includes(name))?.id;
 }
 
 function layersOf(platform: FoundPlatform): readonly LayerSource[] {
