@@ -66,9 +66,9 @@ for (const runtime of ["crun", "runc"]) {
     const attempts = numbers.flatMap((n) => [
       ["exec", "-w", `/proc/self/fd/${n}`, "links"],
       ["exec", "-w", `/w${n}`, "links"],
-      ["exec", "-w", `/proc/thread-self/../self/fd/${n}/../..`, "links"],
       [...run, "--rm", "-w", `/w${n}`, "links:image"],
     ]);
+    attempts.push(["exec", "-w", "/proc/thread-self/../self/fd/7/../..", "links"]);
     const work = [...attempts.entries()];
     const worker = async () => {
       for (let next = work.shift(); next; next = work.shift()) {

@@ -17,7 +17,7 @@ import { mountPoints } from "../harness/machine.ts";
  * CVE-2021-30465, CVE-2017-1002101, CVE-2025-31133, -52565, -52881: while containers start, one who can write to their volume swaps
  * what gets mounted, or what it gets mounted on, for a link to the host. TUG_RACE_STARTS=1000 looks harder.
  */
-const starts = Number(process.env["TUG_RACE_STARTS"] ?? 60);
+const starts = Number(process.env["TUG_RACE_STARTS"] ?? 40);
 const secret = "SECRET OF THE HOST";
 
 let daemon: TestDaemon;
