@@ -129,7 +129,7 @@ export const images: readonly Story[] = [
       ["tag", "lab/el:1", "reg.test:5000/lab/el:1"],
       list("-f", "reference=reg.test:5000/*/*"),
       ["rmi", "reg.test:5000/lab/el:1"],
-      list("-f", "reference=lab/el:1", "-f", "reference=busybox"),
+      list("-f", "reference=lab/el:1", "-f", "reference=lab/el:2"),
       list("-f", "reference=["),
       list("-f", "before=lab/el:2", "lab/el"),
       list("-f", "since=lab/el:1", "lab/el"),
