@@ -193,10 +193,15 @@ describe("a cache of another registry", () => {
     const readers = Array.from({ length: 8 }, () =>
       registry.request("GET", `/v2/hub/app/blobs/${digestOf(layer)}`),
     );
-    await eventually("upstream was asked", () => upstream.count(`blobs/${digestOf(layer)}`) > 0);
+    const first = (await readers[0])?.body?.getReader();
+    const start = (await first?.read())?.value ?? new Uint8Array();
+    expect(start.length).toBeGreaterThan(0);
     open();
-    const all = await Promise.all(readers.map(async (reader) => await bytesOf(await reader)));
-    expect(new Set(all)).toEqual(new Set([digestOf(layer)]));
+    const parts = [start];
+    for (let next = await first?.read(); next && !next.done; next = await first?.read())
+      parts.push(next.value);
+    const all = await Promise.all(readers.slice(1).map(async (reader) => await bytesOf(await reader)));
+    expect(new Set([...all, digestOf(Buffer.concat(parts))])).toEqual(new Set([digestOf(layer)]));
     expect(upstream.count(`GET /v2/app/blobs/${digestOf(layer)}`)).toBe(1);
   });
 

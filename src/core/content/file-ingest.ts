@@ -9,6 +9,8 @@ import type { BlobInfo, ExpectedBlob, Ingest } from "./content.ts";
 
 /** Small chunks are gathered to this before they are written; what a crash can lose of a partial. */
 const bufferSize = 256 * 1024;
+/** So many bytes are given to the disk while the next ones come, so that the sync of the commit has little left to wait for. */
+const syncEvery = 32 * 1024 * 1024;
 
 interface Deps {
   /** The partial file. */
@@ -31,6 +33,10 @@ export class FileIngest implements Ingest {
   #buffered = 0;
   #written = 0;
   #state: "open" | "broken" | "closed" = "open";
+  /** What was written when the last early sync began, and the sync that is under way. */
+  #syncedAt = 0;
+  #syncing: Promise<void> | undefined;
+  #syncFailure: { readonly error: unknown } | undefined;
 
   private constructor(deps: Deps, file: FileHandle) {
     this.#deps = deps;
@@ -114,6 +120,8 @@ export class FileIngest implements Ingest {
       if (this.#deps.exists(blob)) {
         await unlink(this.#deps.partial);
       } else {
+        await this.#syncing;
+        if (this.#syncFailure) throw this.#syncFailure.error;
         // The bytes reach the disk before the name does, and the name before anybody records it (man 2 fsync, "directory").
         await this.#file.sync();
         const path = this.#deps.blobPath(blob);
@@ -197,15 +205,31 @@ export class FileIngest implements Ingest {
         at += (await this.#file.write(bytes, at, bytes.byteLength - at)).bytesWritten;
       }
       this.#written += bytes.byteLength;
+      this.#syncEarly();
     } catch (error) {
       this.#state = "broken";
       throw storageError(error, "write", this.#deps.partial);
     }
   }
 
+  #syncEarly(): void {
+    if (this.#syncing || this.#written - this.#syncedAt < syncEvery) return;
+    this.#syncedAt = this.#written;
+    this.#syncing = this.#file
+      .datasync()
+      .catch((error: unknown) => {
+        // A descriptor reports lost writes once (fsync(2)): the sync of the commit would not know of them.
+        this.#syncFailure = { error };
+      })
+      .finally(() => {
+        this.#syncing = undefined;
+      });
+  }
+
   async #close(): Promise<void> {
     this.#state = "closed";
     try {
+      await this.#syncing;
       await this.#file.close();
     } finally {
       this.#deps.release();
