@@ -102,9 +102,18 @@ describe.skipIf(missing !== undefined)("multi-platform images", () => {
     ).toBe(`built for ${other}`);
     const foreign = await daemon.tug(["image", "inspect", "--platform", "linux/s390x", app]);
     expect(foreign.stderr).toContain("was found but does not provide the specified platform (linux/s390x)");
-    await daemon.ok(["create", "--name", "foreign", "--platform", `linux/${other}`, app]);
+    const asked = await daemon.tug(["create", "--name", "foreign", "--platform", `linux/${other}`, app]);
+    expect(asked).toMatchObject({ code: 0, stderr: "" });
+    const by = ["ps", "-a", "--filter", `ancestor=${app}`, "--format", "{{.Names}} {{.Image}}"];
+    expect(await daemon.ok(by)).toBe(`foreign ${app}`);
     const used = await daemon.tug(["rmi", "--platform", `linux/${other}`, app]);
     expect(used.stderr).toContain("image is being used by stopped container");
+    await daemon.ok(["rm", "foreign"]);
+    const alone = `${app.replace(/:1$/, "")}@${published.manifests[other]}`;
+    const unasked = await daemon.tug(["create", "--name", "foreign", alone]);
+    expect(unasked.stderr).toContain(
+      `WARNING: The requested image's platform (linux/${other}) does not match the detected host platform (linux/${host}) and no specific platform was requested`,
+    );
     await daemon.ok(["rm", "foreign"]);
     expect(await daemon.ok(["rmi", "--platform", `linux/${other}`, app])).toContain(
       `Deleted: ${published.manifests[other]}`,

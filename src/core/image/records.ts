@@ -113,6 +113,8 @@ export class ImageRecords {
   readonly #db: Database;
   readonly #platform: Platform;
   #cache: ImageTables | undefined;
+  /** By id, which is the digest of what was parsed. */
+  #configs: ReadonlyMap<string, ImageConfig> = new Map();
 
   constructor(db: Database, platform: Platform) {
     this.#db = db;
@@ -242,7 +244,10 @@ export class ImageRecords {
       else lists.set(image, [name]);
     }
     const rows = this.#db.query<ImageRow, []>("SELECT * FROM image ORDER BY id").all();
-    const configs = new Map(rows.map((row) => [row.id, parseImageConfig(Buffer.from(row.config))]));
+    const configs = new Map(
+      rows.map(({ id, config }) => [id, this.#configs.get(id) ?? parseImageConfig(Buffer.from(config))]),
+    );
+    this.#configs = configs;
     const manifests = new Map<Digest, { readonly descriptor: Descriptor; readonly image: ImageId }>();
     for (const row of this.#db
       .query<{ digest: string; descriptor: string; image: string }, []>("SELECT * FROM image_manifest")

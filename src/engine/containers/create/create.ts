@@ -34,6 +34,7 @@ import { resolveLinks } from "./links.ts";
 import { mergeImageConfig } from "./merge.ts";
 import { planMounts } from "./mount-plan.ts";
 import { noteNewVolumes } from "./new-volumes.ts";
+import { platformWarning } from "./platform-warning.ts";
 import { prepareRoot } from "./prepare-root.ts";
 import { checkStorageOptions } from "./storage-options.ts";
 import { validateConfig, validateHost } from "./validate.ts";
@@ -99,6 +100,7 @@ function decide(
   validateHost(askedHost, askedConfig, { runtimes: defaults.runtimes, warn });
   checkCgroupParent(defaults.cgroups.driver, askedHost.CgroupParent ?? "");
   const image = askedConfig.Image ? findImage(context, askedConfig.Image, options.platform) : undefined;
+  if (image) warnings.push(...platformWarning(image, options.platform));
   const config = mergeImageConfig(askedConfig, image?.config.config);
   const [path, ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
   if (path === undefined) throw invalid("no command specified");
@@ -175,7 +177,10 @@ function joinContainers(context: ContainerContext, host: HostConfig): HostConfig
   const resolved = { ...host };
   for (const key of ["NetworkMode", "IpcMode", "PidMode"] as const) {
     const target = containerOfMode(host[key]);
-    const found = target === undefined ? undefined : findContainer(context, target);
+    if (target === undefined) continue;
+    // dockerd needs the labels of the one whose IPC is shared; of the others it asks at the start.
+    const found = findContainer(context, target);
+    if (!found && key === "IpcMode") throw invalid(`No such container: ${target}`);
     if (found) resolved[key] = `container:${found.id}`;
   }
   return resolved;
