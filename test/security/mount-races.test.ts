@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -168,4 +169,51 @@ test("masked and read-only paths hold in an image that puts links in the place o
   }
   expect(readdirSync(host).sort()).toEqual(["single", "target"]);
   await daemon.ok(["rmi", "links"]);
+}, 60_000);
+
+test("an image that makes /dev a volume of links has nothing made, changed or given away on the host (CVE-2026-88264, -88265)", async () => {
+  const root = mkdtempSync(join(shared, "image"));
+  for (const name of ["bin", "dev"]) mkdirSync(join(root, name));
+  Bun.spawnSync(["cp", Bun.which("busybox") ?? "/bin/busybox", join(root, "bin/busybox")]);
+  for (const [name, target] of Object.entries({
+    console: "made",
+    null: "single",
+    pts: "target",
+    shm: "target",
+  }))
+    symlinkSync(join(host, target), join(root, "dev", name));
+  const tar = Bun.spawnSync(["tar", "-C", root, "-c", "."]).stdout;
+  await daemon.ok(["import", "--change", "VOLUME /dev", "-", "devices"], { input: tar });
+  const facts = () =>
+    ["single", "target", "target/file"].map((name) => {
+      const { uid, gid, mode } = statSync(join(host, name));
+      return [name, uid, gid, mode];
+    });
+  const before = { mounts: hostMounts(), facts: facts() };
+  for (const runtime of ["crun", "runc"]) {
+    for (const flags of [["-t"], ["-t", "--read-only"], ["-u", "7"], ["-t", "-u", "7"]]) {
+      const args = [
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--runtime",
+        runtime,
+        ...flags,
+        "devices",
+        "/bin/busybox",
+      ];
+      const { stdout } = await daemon.tug([
+        ...args,
+        "sh",
+        "-c",
+        "echo planted >/dev/null; /bin/busybox cat /dev/pts/file",
+      ]);
+      expect(stdout).not.toContain(secret);
+    }
+  }
+  expect({ mounts: hostMounts(), facts: facts() }).toEqual(before);
+  expect(readdirSync(host).sort()).toEqual(["single", "target"]);
+  expect(readFileSync(join(host, "single"), "utf8")).toBe(secret);
+  await daemon.ok(["rmi", "devices"]);
 }, 60_000);
