@@ -19,6 +19,7 @@ import { CgroupMoves } from "../../../../base/sys/cgroup-moves.ts";
 import { isAlive, signalProcess } from "../../../../base/sys/pidfd.ts";
 import { APPARMOR_PROFILE, keepApparmorProfile } from "../../apparmor.ts";
 import { cgroupDirectory, inScopeOf } from "../../cgroup-driver.ts";
+import { criuReason } from "../../criu-log.ts";
 import type { OciRuntime, OciTask } from "../../oci.ts";
 import type {
   NewExec,
@@ -127,6 +128,9 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
         ...(task.restore ? { restore: task.restore } : {}),
       });
       if ("failure" in result) {
+        // The runtime only says where CRIU's log is, which goes with the task.
+        const reason = task.restore ? criuReason(dirs.state, "restore.log") : "";
+        if (reason !== "") throw internal(`Cannot restore container ${id}: criu: ${reason}`);
         const program = task.spec.process?.args[0] ?? "";
         throw runtimeFailure(result.failure, { runtime: runtime.name, program, verb: "create" });
       }
