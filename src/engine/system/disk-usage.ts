@@ -7,6 +7,7 @@ import type {
 import { chainIds } from "../../base/spec/oci/chain.ts";
 import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
 import type { Image } from "../../core/image/image.ts";
+import { attestationSubject, completeManifest } from "../../core/image/index-tree.ts";
 import { listImages } from "../images/list.ts";
 import { wireVolume } from "../volumes/service.ts";
 import type { SystemServiceDeps } from "./deps.ts";
@@ -73,21 +74,31 @@ async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
     digests: true,
     manifests: false,
   });
+  // An image of several platforms is one, and in use when one of them is.
+  const shown = deps.images.list();
+  const active = shown.filter((image) => [image.id, ...image.siblings].some(isUsed));
   return {
-    ActiveCount: all.filter((image) => isUsed(image.id)).length,
-    TotalCount: deps.images.list().length,
+    ActiveCount: active.length,
+    TotalCount: shown.length,
     Reclaimable: reclaimable,
     TotalSize: total,
     Items: [...items],
   };
 }
 
-/** Configs, manifests and layer blobs of these images. */
+/** Configs, manifests and layer blobs of these images, and of their indexes what belongs to them. */
 async function blobsOf(deps: SystemServiceDeps, images: readonly Image[]): Promise<ReadonlySet<string>> {
   const { content } = deps.imageDeps;
   const blobs = new Set<string>();
-  for (const { id, manifest } of images) {
+  for (const { id, manifest, index } of images) {
     blobs.add(id);
+    if (index !== undefined) {
+      blobs.add(index);
+      const entries = deps.images.find(index).index?.manifests ?? [];
+      for (const entry of entries.filter((each) => attestationSubject(each) === manifest?.digest)) {
+        for (const part of (await completeManifest(content, entry)) ?? []) blobs.add(part.digest);
+      }
+    }
     if (!manifest || !content.stat(manifest.digest)) continue;
     blobs.add(manifest.digest);
     const { layers } = parseManifest(await content.read(manifest.digest, manifestLimit));
