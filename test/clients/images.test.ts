@@ -56,6 +56,9 @@ describe.skipIf(absent !== undefined)("with a registry", () => {
         await ok(["tag", "busybox", `${name}:2`]);
         const digest = /1: digest: (sha256:[0-9a-f]{64})/.exec(await ok(["push", `${name}:1`]))?.[1];
         await ok(["push", "-a", name]);
+        expect(await ok(["inspect", "-f", "{{json .RepoDigests}}", `${name}:1`])).toContain(
+          `"${name}@${digest}"`,
+        );
         await ok(["rmi", `${name}:1`, `${name}:2`]);
         expect(await ok(["pull", "-a", name])).toContain(`Digest: ${digest}`);
         expect((await ok(["images", "--format", "{{.Tag}}", name])).split("\n").sort()).toEqual(["1", "2"]);

@@ -10,7 +10,7 @@ import {
 import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
 import { parsePlatform } from "../../base/spec/oci/platform.ts";
 import type { RegistryAuth, RemoteOptions } from "../../core/distribution/distribution.ts";
-import type { Found, ImageIndex } from "../../core/image/image.ts";
+import type { Found, Image, ImageIndex } from "../../core/image/image.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { wireDescriptor } from "./descriptor.ts";
 import { publishImage } from "./events.ts";
@@ -44,7 +44,9 @@ export async function* pushImage(
   for (const ref of refs) {
     const found = find(deps, ref, platform);
     const queue = new ProgressQueue();
-    yield* queue.drain(pushOne(deps, ref, found, { auth: options.auth, signal }, queue));
+    yield* queue.drain(
+      pushOne(deps, ref, found, { auth: options.auth, signal }, queue, platform === undefined),
+    );
   }
   const [first] = refs;
   if (!first) return;
@@ -75,6 +77,7 @@ async function pushOne(
   found: Found,
   remote: RemoteOptions,
   queue: ProgressQueue,
+  whole: boolean,
 ): Promise<void> {
   const { image, target, index } = found;
   if (!target) throw new TugError("not-found", `image ${familiarString(ref)} has no manifest to push`);
@@ -90,9 +93,25 @@ async function pushOne(
     // Other platforms that were only carried through.
     if (index && index.present.size < index.manifests.length) await deps.collect();
   }
+  // A platform that was pushed alone would become an image of its own by the name.
+  if (whole) await rememberDigest(deps, image, ref, pushed);
   const tag = ref.tag ?? "latest";
   queue.push({ status: `${tag}: digest: ${pushed.digest} size: ${pushed.size}` });
   queue.push({ progressDetail: {}, aux: { Tag: tag, Digest: pushed.digest, Size: pushed.size } });
+}
+
+/** The repository has the image by its digest now, as after a pull from there. */
+async function rememberDigest(
+  deps: ImageServiceDeps,
+  image: Image,
+  ref: Reference,
+  { digest }: Descriptor,
+): Promise<void> {
+  await deps.locks.run(`image ${image.id}`, async () => {
+    const name = `${familiarName(ref)}@${digest}`;
+    const now = deps.images.get(image.id);
+    if (now && !now.digests.includes(name)) deps.images.tag(image.id, name, digest);
+  });
 }
 
 /** An index that nobody has whole: its only platform that is here is pushed instead, and the client is told (moby's auxprogress). */
