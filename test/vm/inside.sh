@@ -106,6 +106,10 @@ $tug start --checkpoint ended counter >/dev/null
 await counts_past counter $((before + 2))
 check "it goes on where it was" "" "$($tug logs counter | awk '$1 != NR { print NR ": " $0; exit }')"
 check "its port and network are there again" "0.0.0.0:8081 1" "$($tug port counter 81 | head -1) $($tug exec counter ip addr show eth0 | grep -c 'inet 172')"
+: >"$(ls /var/lib/tug/containers/*/checkpoints/kept/core-1.img)"
+$tug create --name torn --runtime runc busybox sh -c "$counter" >/dev/null
+check "a torn checkpoint is told of, with CRIU's reason" 1 "$($tug start --checkpoint kept --checkpoint-dir "$(dirname /var/lib/tug/containers/*/checkpoints/kept)" torn 2>&1 | grep -c 'Cannot restore container .*: criu: .')"
+check "and its container can still be started" true "$($tug start torn >/dev/null && $tug inspect -f '{{.State.Running}}' torn)"
 $tug checkpoint rm counter kept && $tug checkpoint rm counter ended
 check "checkpoints are removed" "" "$($tug checkpoint ls counter | tail -n +2)"
 if command -v docker >/dev/null; then
@@ -120,7 +124,7 @@ else
   echo "skipped: checkpoints through the docker CLI, which is not installed"
 fi
 check "a runtime without CRIU says so" 1 "$($tug checkpoint create limited one 2>&1 | grep -c 'built without CRIU.*--runtime runc')"
-$tug rm -f counter child-crun child-runc >/dev/null
+$tug rm -f counter torn child-crun child-runc >/dev/null
 kill -9 $daemon
 $tug daemon >>/root/daemon.log 2>&1 &
 daemon=$!
