@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { messageOf } from "../../base/lib/errors.ts";
 import { readTar } from "../../base/lib/tar/read.ts";
+import { tarHeader, tarPadding, tarTrailer } from "../../base/lib/tar/writer.ts";
 import type { LoadEvent } from "./image.ts";
 import { ImageFixture, streamOfBytes, tarOf } from "./testdata/fixture.ts";
 
@@ -163,4 +164,44 @@ test("an index of which one platform is here saves that, and what loads it has t
   await load(to, tar);
   expect(to.images.find("app:1").target?.digest).toBe(index.digest);
   expect(to.images.all().length).toBe(1);
+});
+
+test("of an archive that is both, the index decides, and what only manifest.json tells is added", async () => {
+  await using from = await ImageFixture.open();
+  const image = await from.image(["one:1"], layer("one"));
+  const files = new Map<string, Buffer>();
+  const chunks = async function* () {
+    yield await bytesOf(from.archives.save(["one:1"]));
+  };
+  for await (const member of readTar(chunks())) {
+    if (member.entry.kind === "file") files.set(member.entry.path, await member.bytes(1 << 24));
+  }
+  const archive = (changes: Readonly<Record<string, unknown>>) => {
+    const all = new Map(files);
+    for (const [path, value] of Object.entries(changes)) all.set(path, Buffer.from(JSON.stringify(value)));
+    const members = [...all].flatMap(([path, bytes]) => [
+      tarHeader({ path, kind: "file", size: bytes.length }),
+      bytes,
+      tarPadding(bytes.length),
+    ]);
+    return Buffer.concat([...members, tarTrailer]);
+  };
+  const [manifest] = JSON.parse(files.get("manifest.json")?.toString() ?? "[]");
+  const names = async (tar: Buffer) => {
+    await using to = await ImageFixture.open();
+    const events = await load(to, tar);
+    expect(to.images.all().map((one) => one.id)).toEqual([image.id]);
+    const found = to.images.find(image.id).target?.digest;
+    return {
+      names: events.map((event) => event.kind === "loaded" && event.reference),
+      same: found === image.manifest?.digest,
+    };
+  };
+  const more = [{ ...manifest, RepoTags: ["one:1", "extra:2"] }];
+  expect(await names(archive({ "manifest.json": more }))).toEqual({
+    names: ["one:1", "extra:2"],
+    same: true,
+  });
+  const empty = { schemaVersion: 2, manifests: [] };
+  expect((await names(archive({ "index.json": empty }))).names).toEqual(["one:1"]);
 });
