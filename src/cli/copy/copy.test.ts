@@ -154,6 +154,14 @@ describe("where a copy goes (Docker's table)", () => {
     expect(localSource(at("l"), true)).toMatchObject({ path: at("d"), base: "l", isDirectory: true });
     expect(localDestination(at("l"))).toEqual({ path: at("d"), exists: true, isDirectory: true });
   });
+  test("no file takes the place of a device, as it would of any other file", () => {
+    symlinkSync("/dev/null", at("to-null"));
+    for (const path of ["/dev/null", at("to-null")]) {
+      expect(() => localDestination(path)).toThrow(
+        `invalid output path: "${path}" must be a directory or a regular file: got a device`,
+      );
+    }
+  });
   test("operands with a colon name a container unless they are paths", () => {
     expect(splitOperand("c:/x")).toEqual({ container: "c", path: "/x" });
     expect(splitOperand("./c:x").container).toBe("");

@@ -53,6 +53,11 @@ export function localDestination(path: string): CopyEnd {
       if (!parent.isDirectory()) throw invalid("not a directory");
       return { path: current, exists: false, isDirectory: false };
     }
+    // What is unpacked takes the place of what is there, and nobody wants a file instead of /dev/null.
+    if (info.isCharacterDevice() || info.isBlockDevice())
+      throw invalid(
+        `invalid output path: ${JSON.stringify(path)} must be a directory or a regular file: got a device`,
+      );
     if (!info.isSymbolicLink()) return { path: current, exists: true, isDirectory: info.isDirectory() };
     current = resolve(dirname(current), readlinkSync(current));
   }
