@@ -3,6 +3,11 @@ export function normal(text: string): string {
   return (
     text
       .replaceAll("\r", "")
+      // Docker has made the first letters of its messages small since.
+      .replace(
+        /(Error response from daemon: )([A-Z])(?=[a-z])/g,
+        (_, prefix, letter) => prefix + letter.toLowerCase(),
+      )
       .replace(/sha256:[0-9a-f]{64}/g, "<digest>")
       .replace(/\b[0-9a-f]{64}\b/g, "<id>")
       .replace(/\b[0-9a-f]{12}\b/g, "<short>")

@@ -29,8 +29,8 @@ interface Account {
  * /etc/passwd and /etc/group, which are read inside its root only.
  */
 export function lookupUser(root: RootedDir, user: string, groupAdd: readonly string[]): ProcessUser {
-  const [userPart = "", groupPart, ...rest] = user.split(":");
-  if (rest.length > 0) throw refused(`invalid user specification: ${user}`);
+  // What follows a second colon is nothing to Docker either.
+  const [userPart = "", groupPart] = user.split(":");
   const wanted = userPart === "" ? "0" : userPart;
   const account = findAccount(readOptional(root, "/etc/passwd", !isNumber(wanted)), wanted);
   if (!account && !isNumber(wanted)) {
@@ -59,11 +59,7 @@ function groupId(named: ReadonlyMap<string, number>, text: string, added = false
   const found = named.get(text);
   if (found !== undefined) return found;
   if (isNumber(text)) return checkId(text);
-  throw refused(
-    added
-      ? `Unable to find group ${text}`
-      : `unable to find group ${text}: no matching entries in group file`,
-  );
+  throw refused(`${added ? "Unable" : "unable"} to find group ${text}: no matching entries in group file`);
 }
 
 function isNumber(text: string): boolean {

@@ -15,6 +15,10 @@ export class ContainerConnections {
     this.#context = context;
   }
 
+  assertExists(reference: string): void {
+    this.#context.store.resolve(reference);
+  }
+
   async connect(network: Network, reference: string, settings: EndpointSettings = {}): Promise<void> {
     const context = this.#context;
     const { id } = context.store.resolve(reference);

@@ -9,7 +9,8 @@ export function parseSignal(text: string): number {
   const fail = () => invalid(`invalid signal: ${text}`);
   if (/^\d{1,3}$/.test(text)) {
     const number = Number(text);
-    if (number < 1 || number > realTimeMax) throw fail();
+    if (number > realTimeMax) throw invalid(`the linux daemon does not support signal ${number}`);
+    if (number < 1) throw fail();
     return number;
   }
   const name = text.toUpperCase().replace(/^SIG/, "");

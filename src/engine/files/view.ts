@@ -8,6 +8,7 @@ import { processStat } from "../../base/sys/pidfd.ts";
 import { ViewEnded } from "../../core/files/client.ts";
 import type { BindView, FilesView } from "../../core/files/protocol.ts";
 import type { ContainerContext } from "../containers/context.ts";
+import { emitVolume } from "../containers/events.ts";
 import { parseNetworkMode } from "../containers/network-mode.ts";
 import { type ContainerRecord, isAlive } from "../containers/record.ts";
 import { identityFiles } from "../containers/start/network-files.ts";
@@ -94,7 +95,11 @@ async function binds(
         break;
       case "volume": {
         const path = await context.volumes.mount(mount.name, holder);
-        undo.defer(() => context.volumes.unmount(mount.name, holder));
+        emitVolume(context, record, mount, "mount");
+        undo.defer(async () => {
+          await context.volumes.unmount(mount.name, holder);
+          emitVolume(context, record, mount, "unmount");
+        });
         found.push({ ...shared, source: { kind: "path", path, subpath: mount.subpath } });
         break;
       }

@@ -60,6 +60,7 @@ function setUp() {
   const service = new NetworkService({
     networks: core,
     containers: {
+      assertExists: () => undefined,
       connect: async (network, container) => void calls.push(`connect ${network.name} ${container}`),
       disconnect: async (network, container) => void calls.push(`disconnect ${network.name} ${container}`),
     },

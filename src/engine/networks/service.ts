@@ -14,6 +14,8 @@ import { wireNetwork } from "./wire.ts";
 
 /** The container's side of connect and disconnect; it also publishes those two events, as it does at start and stop. */
 export interface NetworkContainers {
+  /** Throws not-found in Docker's words. */
+  assertExists(container: string): void;
   connect(network: Network, container: string, settings: EndpointSettings | undefined): Promise<void>;
   disconnect(network: Network, container: string, options: { readonly force: boolean }): Promise<void>;
 }
@@ -106,6 +108,8 @@ export class NetworkService {
   }
 
   async connect(nameOrId: string, container: string, settings: EndpointSettings | undefined): Promise<void> {
+    // dockerd looks for the container first.
+    this.#deps.containers.assertExists(container);
     await this.#deps.containers.connect(this.#deps.networks.resolve(nameOrId), container, settings);
   }
 

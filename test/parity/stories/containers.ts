@@ -356,7 +356,7 @@ export const containers: readonly Story[] = [
     name: "pid, ipc and network of another container",
     steps: [
       ["run", "-d", "--name", "pp", "--ipc", "shareable", "busybox", "sleep", "100"],
-      sh("ps | grep -c sleep", "--pid", "container:pp"),
+      sh("ps -o comm | grep -cx sleep", "--pid", "container:pp"),
       sh("hostname | wc -c", "--network", "container:pp"),
       sh("true", "--ipc", "container:pp"),
       sh("true", "--ipc", "nosuch"),

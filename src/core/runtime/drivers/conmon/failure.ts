@@ -17,11 +17,16 @@ export function runtimeFailure(
     context.verb === "create"
       ? `failed to create task for container: failed to create shim task: OCI runtime create failed: ` +
         `${context.runtime} create failed: unable to start container process: ${detail}: unknown${found?.hint ?? ""}`
-      : `OCI runtime exec failed: exec failed: unable to start container process: ${detail}: unknown`;
+      : `OCI runtime exec failed: exec failed: unable to start container process: ${detail}: unknown${found?.hint ?? ""}`;
   return new TugError(found || context.verb === "exec" ? "runtime-command" : "internal", message, {
     detail: { exitCode },
   });
 }
+
+/** dockerd's to whatever failed with ENOTDIR. */
+const mountHint =
+  ": Are you trying to mount a directory onto a file (or vice-versa)? " +
+  "Check if the specified host path exists and is the expected type";
 
 interface Classified {
   readonly text: string;
@@ -38,6 +43,7 @@ function classify(reason: string, program: string): Classified | undefined {
     return {
       text: `chdir to cwd (${JSON.stringify(cwd)}) set in config.json failed: ${why.toLowerCase()}`,
       exitCode: 126,
+      ...(why === "Not a directory" ? { hint: mountHint } : {}),
     };
   }
   const mounting = /^mount `(.*)` to `(.*)`: Not a directory$/.exec(reason);
@@ -48,9 +54,7 @@ function classify(reason: string, program: string): Classified | undefined {
         `error during container init: error mounting ${JSON.stringify(source)} to rootfs at ` +
         `${JSON.stringify(`/${target.replace(/^\/+/, "")}`)}: not a directory`,
       exitCode: 127,
-      hint:
-        ": Are you trying to mount a directory onto a file (or vice-versa)? " +
-        "Check if the specified host path exists and is the expected type",
+      hint: mountHint,
     };
   }
   const missing = /executable file (?:.* )?not found in \$PATH/i.test(reason);
