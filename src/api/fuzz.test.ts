@@ -1,14 +1,6 @@
 import { expect, test } from "bun:test";
+import { randomNumbers } from "../base/lib/testdata/random-numbers.ts";
 import { FakeServer } from "./fakes/server.ts";
-
-/** Small and repeatable: a test that fails must fail again. */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 0x1_0000_0000;
-  };
-}
 
 const names = [
   "Image",

@@ -15,6 +15,8 @@ export interface QuotaRule {
 export interface Quotas {
   /** Throws DENIED when `added` more bytes in `name` are over a limit. */
   admit(name: RepositoryName, added: number): void;
+  /** Bytes that `name` may still grow by; infinite without a limit. */
+  left(name: RepositoryName): number;
 }
 
 /** Judges by the records as they are; inside a transaction that makes the judgement exact. */
@@ -26,6 +28,13 @@ export function quotas(records: Records, rules: readonly QuotaRule[]): Quotas {
           .get(name)?.bytes ?? 0)
       : bytesUnder(records, patternPrefix(rule.pattern), (each) => matches(rule.pattern, each));
   return {
+    left(name) {
+      const own = rules.filter((rule) => matches(rule.pattern, name));
+      return Math.min(
+        Number.POSITIVE_INFINITY,
+        ...own.map((rule) => Math.max(0, rule.bytes - used(rule, name))),
+      );
+    },
     admit(name, added) {
       for (const rule of rules) {
         if (!matches(rule.pattern, name)) continue;

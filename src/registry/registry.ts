@@ -48,6 +48,8 @@ export interface RegistryDeps {
   readonly quotas: readonly QuotaRule[];
   readonly cached: readonly CachedRegistry[];
   readonly webhooks: readonly WebhookEndpoint[];
+  /** Where clients reach the registry, for the URLs in events. */
+  readonly origin?: string | undefined;
   readonly garbage: GarbagePolicy;
   readonly settings: RegistrySettings;
   readonly clock: Clock;
@@ -68,6 +70,7 @@ export function openRegistry(deps: RegistryDeps): Registry {
   const notifier = new Webhooks({
     records,
     endpoints: deps.webhooks,
+    origin: deps.origin,
     metrics,
     clock,
     log,

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { silentLog } from "../lib/log.ts";
+import { randomNumbers } from "../lib/testdata/random-numbers.ts";
 import { Connection } from "./connection.ts";
 import type { Handler } from "./exchange.ts";
 import type { Wire } from "./outbound.ts";
@@ -30,15 +31,6 @@ class FakeWire implements Wire {
   timeout(): void {
     if (this.terminated) throw new Error("timeout after close");
   }
-}
-
-/** Small and repeatable: a test that fails must fail again. */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 0x1_0000_0000;
-  };
 }
 
 const pieces = [

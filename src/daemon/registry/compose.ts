@@ -43,7 +43,13 @@ export function composeRegistry(
       upstream: registryUpstream(rule, clock),
     })),
     webhooks: config.webhooks,
-    garbage: config.garbage,
+    origin: config.externalUrl?.replace(/\/+$/, ""),
+    garbage: {
+      ...config.garbage,
+      unused: config.proxies.flatMap(({ prefix, keepMs }) =>
+        keepMs === undefined ? [] : [{ prefix, afterMs: keepMs }],
+      ),
+    },
     settings: {
       readOnly: config.readOnly,
       deleteEnabled: config.deleteEnabled,

@@ -19,6 +19,8 @@ import type { UpstreamConfig } from "./upstream.ts";
 export interface ProxyRule extends UpstreamConfig {
   readonly prefix: string;
   readonly tagTtlMs: number;
+  /** Milliseconds after which goes what nobody has asked for; undefined: never. */
+  readonly keepMs: number | undefined;
 }
 
 export interface TokenAuth {
@@ -45,7 +47,7 @@ export interface RegistryConfig {
   readonly deleteEnabled: boolean;
   readonly pages: boolean;
   readonly metricsListen: DaemonAddress | undefined;
-  readonly garbage: GarbagePolicy & { readonly intervalMs: number | undefined };
+  readonly garbage: Omit<GarbagePolicy, "unused"> & { readonly intervalMs: number | undefined };
   readonly proxies: readonly ProxyRule[];
   readonly quotas: readonly QuotaRule[];
   readonly webhooks: readonly WebhookEndpoint[];
@@ -285,6 +287,7 @@ function proxiesOf(from: Section, flags: readonly string[]): readonly ProxyRule[
       username: each.text("username"),
       password: secretOf(each, "password"),
       tagTtlMs: each.duration("tag-ttl", 60_000) ?? 0,
+      keepMs: each.duration("keep", undefined),
     };
     each.end();
     return rule;

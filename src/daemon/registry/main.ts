@@ -82,7 +82,7 @@ async function collect(flags: OptionValues): Promise<number> {
     return 0;
   }
   using _lock = lock;
-  const offline = { ...config, webhooks: [], proxies: [], htpasswd: undefined, token: undefined };
+  const offline = { ...config, webhooks: [], htpasswd: undefined, token: undefined };
   await using registry = composeRegistry(offline, { clock: systemClock, log: silentLog });
   print(await registry.collector.collect(options), options.dryRun);
   return 0;

@@ -4,7 +4,7 @@ import type { RegistryEvent } from "./notifier.ts";
 /** One event in the envelope that distribution's registry sends (distribution documentation, "Work with notifications"). */
 export function envelope(
   event: RegistryEvent,
-  source: { readonly host: string; readonly now: number },
+  source: { readonly host: string; readonly now: number; readonly origin: string | undefined },
 ): object {
   const path =
     event.mediaType === "application/octet-stream" ? `blobs/${event.digest}` : `manifests/${event.digest}`;
@@ -22,7 +22,7 @@ export function envelope(
           repository: event.repository,
           ...(event.fromRepository !== undefined && { fromRepository: event.fromRepository }),
           ...(event.digest !== undefined && {
-            url: `http://${event.request.host}/v2/${event.repository}/${path}`,
+            url: `${source.origin ?? `http://${event.request.host}`}/v2/${event.repository}/${path}`,
           }),
           ...(event.tag !== undefined && { tag: event.tag }),
         },

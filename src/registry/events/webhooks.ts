@@ -23,6 +23,8 @@ interface Deps {
   readonly metrics: RegistryMetrics;
   readonly clock: Clock;
   readonly log: Log;
+  /** "https://registry.example": where clients reach the registry, when that is not what their Host header says, in plain HTTP. */
+  readonly origin: string | undefined;
   /** Events one endpoint may have waiting; more are lost, and counted. */
   readonly queueLimit: number;
   /** Milliseconds until the first retry; doubled for each next one, to at most five minutes. */
@@ -66,7 +68,9 @@ export class Webhooks implements Notifier, AsyncDisposable {
         this.#deps.metrics.count("webhook_events_lost");
         continue;
       }
-      body ??= JSON.stringify(envelope(event, { host: hostname(), now: this.#deps.clock.now() }));
+      body ??= JSON.stringify(
+        envelope(event, { host: hostname(), now: this.#deps.clock.now(), origin: this.#deps.origin }),
+      );
       try {
         this.#deps.records.uploads.query("INSERT INTO event (endpoint, body) VALUES (?, ?)").run(name, body);
         this.#waiting.set(name, waiting + 1);

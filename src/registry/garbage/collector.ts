@@ -12,6 +12,7 @@ import {
   start,
   sweepLinks,
   sweepManifests,
+  sweepUnused,
 } from "../records/garbage.ts";
 import type { Records } from "../records/records.ts";
 import type { BlobStorage } from "../storage/storage.ts";
@@ -22,6 +23,8 @@ export interface GarbagePolicy {
   readonly graceMs: number;
   /** Milliseconds after which a manifest without tag, index or subject goes; undefined: never. */
   readonly untaggedAfterMs: number | undefined;
+  /** Caches whose manifests go when nobody has asked for them for so long. */
+  readonly unused: readonly { readonly prefix: string; readonly afterMs: number }[];
   /** Milliseconds an upload may rest. */
   readonly uploadAfterMs: number;
 }
@@ -75,8 +78,16 @@ export class GarbageCollector {
     const now = records.clock.now();
     const report = { manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0, orphans: 0, orphanBytes: 0 };
     beginPass(records);
-    if (policy.untaggedAfterMs !== undefined) {
-      await this.#manifests(now - policy.untaggedAfterMs, options, report);
+    for (const { prefix, afterMs } of policy.unused) {
+      await this.#manifests(options, report, (from) =>
+        sweepUnused(records, prefix, now - afterMs, from, options.dryRun),
+      );
+    }
+    const untagged = policy.untaggedAfterMs;
+    if (untagged !== undefined) {
+      await this.#manifests(options, report, (from) =>
+        sweepManifests(records, now - untagged, from, options.dryRun),
+      );
     }
     await eachWindow(options, (from) => {
       const found = sweepLinks(records, now - policy.graceMs, from, options.dryRun);
@@ -98,11 +109,15 @@ export class GarbageCollector {
   }
 
   /** Passes until one finds nothing: what an index held is free only after the index. */
-  async #manifests(cutoff: number, options: CollectOptions, report: GarbageReport): Promise<void> {
+  async #manifests(
+    options: CollectOptions,
+    report: GarbageReport,
+    sweep: (from: Cursor) => ReturnType<typeof sweepManifests>,
+  ): Promise<void> {
     for (let before = -1; before !== report.manifests; ) {
       before = report.manifests;
       await eachWindow(options, (from) => {
-        const found = sweepManifests(this.#deps.records, cutoff, from, options.dryRun);
+        const found = sweep(from);
         report.manifests += found.rows.length;
         return found.next;
       });

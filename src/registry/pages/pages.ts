@@ -35,23 +35,22 @@ function repositories(parts: Parts, call: Call): void {
   guard(parts, call);
   const match = (call.query.get("q") ?? "").slice(0, 255);
   const last = call.query.get("last") ?? "";
-  const found = listRepositories(parts.records, { last, limit: perPage + 1, match }, (name) =>
+  const { found, next } = listRepositories(parts.records, { last, limit: perPage, match }, (name) =>
     call.identity.sees(name),
   );
-  const shown = found.slice(0, perPage);
-  const rows = shown.map(
+  const rows = found.map(
     (
       each,
     ) => html`<tr><td><a href="/pages/tags/${each.name}">${each.name}</a></td><td>${each.description}</td>
       <td class="n">${size(each.bytes)}</td><td class="n">${when(each.updated)}</td></tr>`,
   );
-  const next = new URLSearchParams({ q: match, last: shown.at(-1)?.name ?? "" }).toString();
+  const more = new URLSearchParams({ q: match, last: next ?? "" }).toString();
   send(
     call,
     "Repositories",
     html`<form><input name="q" value="${match}" placeholder="part of a name"> <button>Search</button></form>
       ${table(["Name", "Description", "Size", "Updated"], rows)}
-      ${found.length > perPage ? html`<p><a href="/?${next}">More</a></p>` : ""}`,
+      ${next === undefined ? "" : html`<p><a href="/?${more}">More</a></p>`}`,
   );
 }
 

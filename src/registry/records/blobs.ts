@@ -135,3 +135,12 @@ export function isReferenced(records: Records, name: RepositoryName, digest: Dig
       .get(id, digest) !== null
   );
 }
+
+/** Takes a digest whose bytes are gone out of all records, so that a client that asks is told to push it again. */
+export function forgetEverywhere(records: Records, digest: Digest): void {
+  atomically(records, () => {
+    for (const table of ["link", "manifest", "blob"]) {
+      records.db.query(`DELETE FROM ${table} WHERE digest = ?`).run(digest);
+    }
+  });
+}

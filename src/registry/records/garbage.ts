@@ -62,6 +62,36 @@ export function sweepManifests(records: Records, cutoff: number, from: Cursor, d
   );
 }
 
+/**
+ * Deletes manifests of a cache that nobody has asked for since `cutoff`, with their tags: upstream still has them. `prefix` names the cache's
+ * repositories, "" all of them. What an index that stays names stays as well.
+ */
+export function sweepUnused(
+  records: Records,
+  prefix: string,
+  cutoff: number,
+  from: Cursor,
+  dryRun: boolean,
+): Window<Row> {
+  // "0" is the character behind "/". The prefix was checked when the configuration was read; only names get into the text.
+  const name = prefix.replace(/[^a-z0-9._/-]/g, "");
+  const inside = name === "" ? "1" : `r.name >= '${name}/' AND r.name < '${name}0'`;
+  return sweep(
+    records,
+    from,
+    `SELECT m.repository, m.digest, m.size,
+       m.pushed < ?3 AND EXISTS (SELECT 1 FROM repository r WHERE r.id = m.repository AND ${inside})
+       AND NOT EXISTS (SELECT 1 FROM doomed_manifest d WHERE d.repository = m.repository AND d.digest = m.digest)
+       AND NOT EXISTS (SELECT 1 FROM reference r WHERE r.repository = m.repository AND r.target = m.digest
+         AND NOT EXISTS (SELECT 1 FROM doomed_manifest d WHERE d.repository = r.repository AND d.digest = r.manifest)) AS garbage
+     FROM (SELECT * FROM manifest WHERE (repository, digest) > (?1, ?2) ORDER BY repository, digest LIMIT ${windowSize}) m`,
+    cutoff,
+    dryRun
+      ? "INSERT INTO doomed_manifest (repository, digest) VALUES (?, ?)"
+      : "DELETE FROM manifest WHERE repository = ? AND digest = ?",
+  );
+}
+
 /** Deletes links that are old and that no manifest of their repository needs. */
 export function sweepLinks(records: Records, cutoff: number, from: Cursor, dryRun: boolean): Window<Row> {
   return sweep(

@@ -10,29 +10,45 @@ export interface RepositoryRecord {
   readonly updated: number;
 }
 
-/** Repositories after `last` by name, only those that `readable` allows; reads no more than it needs. */
+/** Rows looked at for one answer: some tens of milliseconds, in which nobody else is served. */
+const scanLimit = 20_000;
+const batch = 500;
+
+export interface RepositoryPage {
+  readonly found: readonly RepositoryRecord[];
+  /** Where the next page begins; undefined at the end. */
+  readonly next: string | undefined;
+}
+
+/**
+ * Repositories after `last` by name, only those that `readable` allows. Where few are readable a page may hold fewer than asked for, or none,
+ * although there are more.
+ */
 export function listRepositories(
   records: Records,
   page: { readonly last: string; readonly limit: number; readonly match?: string | undefined },
   readable: (name: RepositoryName) => boolean,
-): readonly RepositoryRecord[] {
+): RepositoryPage {
   const found: RepositoryRecord[] = [];
   const pattern = `%${(page.match ?? "").replace(/[\\%_]/g, "\\$&")}%`;
-  const batch = 500;
-  for (let { last } = page; found.length < page.limit; ) {
-    const rows = records.db
-      .query<RepositoryRecord, [string, string, number]>(
-        `SELECT name, description, bytes, updated FROM repository
-         WHERE name > ?1 AND (name LIKE ?2 ESCAPE '\\' OR description LIKE ?2 ESCAPE '\\') ORDER BY name LIMIT ?3`,
-      )
-      .all(last, pattern, batch);
+  const query = records.db.query<RepositoryRecord, [string, string, number]>(
+    `SELECT name, description, bytes, updated FROM repository
+     WHERE name > ?1 AND (name LIKE ?2 ESCAPE '\\' OR description LIKE ?2 ESCAPE '\\') ORDER BY name LIMIT ?3`,
+  );
+  let { last } = page;
+  for (let scanned = 0; ; ) {
+    const rows = query.all(last, pattern, batch);
     for (const row of rows) {
-      if (found.length < page.limit && readable(row.name)) found.push(row);
+      if (readable(row.name)) {
+        if (found.length === page.limit) return { found, next: last };
+        found.push(row);
+      }
+      last = row.name;
     }
-    last = rows.at(-1)?.name ?? last;
-    if (rows.length < batch) break;
+    scanned += rows.length;
+    if (rows.length < batch) return { found, next: undefined };
+    if (scanned >= scanLimit) return { found, next: last };
   }
-  return found;
 }
 
 export interface TagRecord {

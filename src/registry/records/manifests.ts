@@ -125,6 +125,24 @@ export function putManifest(
   });
 }
 
+/** Notes that somebody asked for it, unless that was noted less than `afterMs` ago. */
+export function touchManifest(
+  records: Records,
+  name: RepositoryName,
+  manifest: ManifestRecord,
+  afterMs: number,
+): void {
+  const now = records.clock.now();
+  if (manifest.pushed >= now - afterMs) return;
+  atomically(records, () => {
+    const id = repositoryId(records, name);
+    if (id === undefined) return;
+    records.db
+      .query("UPDATE manifest SET pushed = ? WHERE repository = ? AND digest = ?")
+      .run(now, id, manifest.digest);
+  });
+}
+
 /** Points tags at a manifest that is there; inside a transaction. */
 export function setTags(records: Records, id: number, tags: readonly Tag[], digest: Digest): void {
   const write = records.db.query(

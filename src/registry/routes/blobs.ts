@@ -1,8 +1,12 @@
+import { TugError } from "../../base/lib/errors.ts";
 import type { Digest } from "../../base/lib/ids.ts";
+import type { BlobInfo } from "../../core/content/content.ts";
+import { unlessLost } from "../lost.ts";
 import { parseBlobDigest, type RepositoryName } from "../names.ts";
 import type { Parts } from "../parts.ts";
 import { keepLink, linkedBlob, unlinkBlob } from "../records/blobs.ts";
 import { SpecError } from "../spec-error.ts";
+import type { BlobReader } from "../storage/storage.ts";
 import { parseRange } from "./range.ts";
 import { type Call, causeOf, type Route, repositoryOf } from "./route.ts";
 import { sendPieces } from "./send.ts";
@@ -20,21 +24,37 @@ export function blobRoutes(parts: Parts): readonly Route[] {
 async function head(parts: Parts, call: Call): Promise<void> {
   const name = repositoryOf(call);
   const digest = parseBlobDigest(call.params["digest"] ?? "");
+  const linked = linkedBlob(parts.records, name, digest);
   const blob =
-    linkedBlob(parts.records, name, digest) ??
+    (linked && (await unlessLost(parts, digest, () => statStored(parts, digest, linked.size)))) ??
     (await parts.cache.statBlob(name, digest, call.exchange.signal));
   if (!blob) throw unknownBlob(digest);
   keepLink(parts.records, name, digest, parts.settings.graceMs / 4);
   call.exchange.send(200, { ...blobHeaders(digest), "Content-Length": String(blob.size) });
 }
 
+/** What storage has, when it is as long as the records say. */
+async function statStored(parts: Parts, digest: Digest, size: number): Promise<BlobInfo> {
+  const stored = await parts.storage.stat(digest);
+  if (stored?.size === size) return stored;
+  throw new TugError("data-loss", `storage has ${stored?.size ?? "none"} of the ${size} bytes of ${digest}`);
+}
+
+async function openStored(parts: Parts, digest: Digest, size: number): Promise<BlobReader> {
+  const reader = await parts.storage.open(digest);
+  if (reader.size === size) return reader;
+  await reader[Symbol.asyncDispose]();
+  throw new TugError("data-loss", `storage has ${reader.size} of the ${size} bytes of ${digest}`);
+}
+
 async function get(parts: Parts, call: Call): Promise<void> {
   const name = repositoryOf(call);
   const digest = parseBlobDigest(call.params["digest"] ?? "");
   const { exchange } = call;
-  await using source = linkedBlob(parts.records, name, digest)
-    ? await parts.storage.open(digest)
-    : await parts.cache.openBlob(name, digest, exchange.signal);
+  const linked = linkedBlob(parts.records, name, digest);
+  await using source =
+    (linked && (await unlessLost(parts, digest, () => openStored(parts, digest, linked.size)))) ??
+    (await parts.cache.openBlob(name, digest, exchange.signal));
   if (!source) throw unknownBlob(digest);
   if (exchange.headers.get("if-none-match") === `"${digest}"`) {
     exchange.send(304, blobHeaders(digest));

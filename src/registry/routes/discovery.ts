@@ -68,13 +68,12 @@ function catalog(parts: Parts, call: Call): void {
       headers: { "WWW-Authenticate": challenge },
     });
   }
-  const found = listRepositories(parts.records, { last, limit: limit + 1 }, (name) =>
-    call.identity.sees(name),
-  );
-  const shown = found.slice(0, limit).map((each) => each.name);
-  const more = limit > 0 && found.length > limit;
-  const link = more ? nextLink("/v2/_catalog", { n: String(limit), last: shown.at(-1) ?? "" }) : {};
-  sendJson(call, 200, { repositories: shown }, link);
+  const { found, next } =
+    limit === 0
+      ? { found: [], next: undefined }
+      : listRepositories(parts.records, { last, limit }, (name) => call.identity.sees(name));
+  const link = next === undefined ? {} : nextLink("/v2/_catalog", { n: String(limit), last: next });
+  sendJson(call, 200, { repositories: found.map((each) => each.name) }, link);
 }
 
 function referrers(parts: Parts, call: Call): void {

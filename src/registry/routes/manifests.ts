@@ -2,6 +2,7 @@ import { TugError } from "../../base/lib/errors.ts";
 import type { Digest } from "../../base/lib/ids.ts";
 import { Digester, splitDigest } from "../../base/spec/oci/digest.ts";
 import { manifestLimit } from "../../base/spec/oci/parse.ts";
+import { unlessLost } from "../lost.ts";
 import { parsePushedManifest } from "../manifest-document.ts";
 import {
   type ManifestReference,
@@ -20,12 +21,16 @@ import {
   manifestByTag,
   missingOf,
   putManifest,
+  touchManifest,
 } from "../records/manifests.ts";
 import { SpecError } from "../spec-error.ts";
 import { type Call, causeOf, type Route, repositoryOf } from "./route.ts";
 
 /** Tags a push by digest may name at once; the spec asks for ten. */
 const maxTags = 100;
+
+/** How exactly it is known when a cached manifest was last asked for: each pull does not cost a write. */
+const usedResolutionMs = 3_600_000;
 
 /** distribution-spec v1.1, "Pulling manifests", "Pushing Manifests", "Deleting Manifests". */
 export function manifestRoutes(parts: Parts): readonly Route[] {
@@ -54,6 +59,7 @@ async function get(parts: Parts, call: Call): Promise<void> {
     : "fresh";
   const manifest = find(parts, name, reference);
   if (!manifest) throw unknownManifest(name, reference);
+  if (parts.cache.mirrors(name)) touchManifest(parts.records, name, manifest, usedResolutionMs);
   const headers = {
     "Content-Type": manifest.mediaType,
     "Docker-Content-Digest": manifest.digest,
@@ -67,7 +73,11 @@ async function get(parts: Parts, call: Call): Promise<void> {
   if (exchange.method === "HEAD") {
     return exchange.send(200, { ...headers, "Content-Length": String(manifest.size) });
   }
-  exchange.send(200, headers, await parts.storage.read(manifest.digest, manifestLimit));
+  const bytes = await unlessLost(parts, manifest.digest, () =>
+    parts.storage.read(manifest.digest, manifestLimit),
+  );
+  if (!bytes) throw unknownManifest(name, reference);
+  exchange.send(200, headers, bytes);
   notify(parts, call, "pull", name, manifest, reference.kind === "tag" ? reference.tag : undefined);
 }
 

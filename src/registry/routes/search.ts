@@ -21,7 +21,7 @@ export function searchRoutes(parts: Parts): readonly Route[] {
         const query = (call.query.get("q") ?? "").slice(0, 255);
         const asked = Number(call.query.get("n") ?? defaultResults);
         const limit = Number.isInteger(asked) && asked > 0 ? Math.min(asked, maxResults) : defaultResults;
-        const found = listRepositories(parts.records, { last: "", limit, match: query }, (name) =>
+        const { found } = listRepositories(parts.records, { last: "", limit, match: query }, (name) =>
           call.identity.sees(name),
         );
         const results = found.map((each) => ({

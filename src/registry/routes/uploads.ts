@@ -171,12 +171,10 @@ async function receive(
   const length = call.exchange.body.length;
   const before = ingest.offset;
   const either = AbortSignal.any([signal, call.exchange.signal]);
-  // A quota is asked for every megabyte, not for every chunk.
-  let asked = 0;
+  // Asked once, for a sum over many repositories is not for every chunk; the record is made under the quota as it is then.
+  const left = counts ? parts.quotas.left(name) : Number.POSITIVE_INFINITY;
   const admit = (size: number) => {
-    if (!counts || size < asked) return;
-    parts.quotas.admit(name, size);
-    asked = size + 1024 * 1024;
+    if (size > left) parts.quotas.admit(name, size);
   };
   const received = (bytes: number) => parts.metrics.received(bytes);
   await receiveBody(call.exchange.body, ingest, either, { stallMs: parts.settings.stallMs, admit, received });
