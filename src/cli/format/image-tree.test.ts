@@ -46,9 +46,9 @@ app:latest
 app:b                222222222222       1.98MB           400B        
 └─ linux/amd64       cccccccccccc       1.98MB           400B        
 
-b:1                  111111111111       1.98MB           800B    U   
+b:1                  111111111111       1.98MB           800B   U    
 ├─ linux/amd64       aaaaaaaaaaaa       1.98MB           400B        
-└─ linux/arm64       bbbbbbbbbbbb       1.98MB           400B    U   
+└─ linux/arm64       bbbbbbbbbbbb       1.98MB           400B   U    
 
 `,
   );

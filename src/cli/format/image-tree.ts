@@ -50,7 +50,9 @@ export function imageTree(images: readonly ImageSummary[], style: TreeStyle): st
     [
       fit(name, nameWidth, false, (text) => paint(codes, text)),
       ...columns.map(({ value, width: size, right = false }) =>
-        fit(value(of), size, right, (text) => (text === used ? chip(style.colour) : text)),
+        style.colour
+          ? fit(value(of), size, right, (text) => (text === used ? chip : text))
+          : fit(value(of).trim(), size, right, (text) => text),
       ),
     ].join(spacing);
   const heading = (title: string, size: number, right = false) =>
@@ -106,7 +108,8 @@ function detailsOf(image: ImageSummary): Details {
   return {
     id: image.Id,
     usage: image.Size,
-    content: parts.reduce((sum, { of }) => sum + of.content, 0),
+    // Attestations count, though they have no line.
+    content: (image.Manifests ?? []).reduce((sum, manifest) => sum + manifest.Size.Content, 0),
     inUse: image.Containers > 0 || parts.some(({ of }) => of.inUse),
   };
 }
@@ -132,13 +135,11 @@ function fit(text: string, width: number, right: boolean, paint: (text: string) 
 }
 
 /** The mark of an image in use. */
-function chip(colour: boolean): string {
-  return colour ? `\x1b[38;5;0m\x1b[48;5;14m${used}\x1b[0m` : used;
-}
+const chip = `\x1b[38;5;0m\x1b[48;5;14m${used}\x1b[0m`;
 
 function legend(width: number, colour: boolean): string {
   const text = colour ? "i Info →   U  In Use " : "Info ->  U In Use ";
   const room = " ".repeat(Math.max(0, width - text.length));
   if (!colour) return room + text;
-  return `${room}\x1b[1m\x1b[106m\x1b[30mi\x1b[0m \x1b[96mInfo → \x1b[0m ${chip(true)} In Use `;
+  return `${room}\x1b[1m\x1b[106m\x1b[30mi\x1b[0m \x1b[96mInfo → \x1b[0m ${chip} In Use `;
 }

@@ -76,7 +76,7 @@ export async function* loadArchive(
       throw error;
     }
     if (!image) throw invalid("the archive's index lists no image that can be loaded");
-    const chosen = (image.index && deps.images.find(image.index).image) ?? image;
+    const chosen = found.index ? deps.images.find(found.index.descriptor.digest).image : image;
     if (found.references.length === 0) yield { kind: "loaded", id: chosen.id, reference: undefined };
     for (const reference of found.references) {
       const displaced = before.get(reference);
