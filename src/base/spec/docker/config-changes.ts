@@ -168,7 +168,9 @@ function healthcheck(text: string): NonNullable<ImageRunConfig["Healthcheck"]> {
   }
   const cmd = /^CMD\s+(.+)$/is.exec(rest)?.[1]?.trim();
   if (cmd === undefined)
-    throw invalid(`Unknown type ${JSON.stringify(rest.split(/\s/, 1)[0]?.toUpperCase())} in HEALTHCHECK (try CMD)`);
+    throw invalid(
+      `Unknown type ${JSON.stringify(rest.split(/\s/, 1)[0]?.toUpperCase())} in HEALTHCHECK (try CMD)`,
+    );
   const list = jsonList(cmd);
   const duration = (flag: string) => {
     const value = flags[flag];

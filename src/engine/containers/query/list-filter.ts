@@ -3,6 +3,7 @@ import { Filters, type WireFilters } from "../../filters/filters.ts";
 import type { ContainerContext } from "../context.ts";
 import { parsePortKeys, portMap } from "../ports.ts";
 import { type ContainerRecord, isAlive, isRunning } from "../record.ts";
+import { createdAt } from "./age.ts";
 import { healthStatus } from "./status-text.ts";
 
 const accepted = [
@@ -76,8 +77,8 @@ export function compileListFilter(context: ContainerContext, wire: WireFilters):
       (record) => !isRunning(record) && record.state.everStarted && codes.includes(record.state.exitCode),
     );
   }
-  if (before) tests.push((record) => record.definition.created < before.definition.created);
-  if (since) tests.push((record) => record.definition.created > since.definition.created);
+  if (before) tests.push((record) => createdAt(record) < createdAt(before));
+  if (since) tests.push((record) => createdAt(record) > createdAt(since));
   if (ancestors) tests.push((record) => descends(context, record, ancestors));
   if (filters.has("volume")) {
     const wanted = filters.get("volume");

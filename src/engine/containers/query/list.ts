@@ -4,6 +4,7 @@ import type { WireFilters } from "../../filters/filters.ts";
 import type { ContainerContext } from "../context.ts";
 import { portMap } from "../ports.ts";
 import { type ContainerRecord, isAlive, isRunning } from "../record.ts";
+import { newestFirst } from "./age.ts";
 import { sizes } from "./inspect.ts";
 import { compileListFilter } from "./list-filter.ts";
 import { mountPoints } from "./mount-points.ts";
@@ -26,7 +27,7 @@ export async function listContainers(
   const all = options.all || options.limit > 0 || filter.impliesAll;
   const shown = [...context.store.list()]
     .filter((record) => (all || isRunning(record)) && filter.matches(record))
-    .sort((a, b) => (a.definition.created < b.definition.created ? 1 : -1));
+    .sort(newestFirst);
   const limited = options.limit > 0 ? shown.slice(0, options.limit) : shown;
   const images = new Map<string, ReadonlySet<string>>();
   return await Promise.all(
