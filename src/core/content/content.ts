@@ -26,6 +26,11 @@ export interface ContentStore {
    * With `expected`, more bytes than its size are refused at once.
    */
   ingest(ref: string, expected?: ExpectedBlob, signal?: AbortSignal): Promise<Ingest>;
+  /**
+   * The pieces of that ingest that came before the bytes in front of them: for who fetches a large blob in several ranges at once. Only
+   * whoever holds the ingest open may touch them; they stay until they are removed, like a partial.
+   */
+  pieces(ref: string, expected: ExpectedBlob): Pieces;
   /** Stores a small document at once and returns its descriptor. */
   put(bytes: Uint8Array, mediaType: string): Promise<Descriptor>;
   list(): Iterable<BlobInfo>;
@@ -68,6 +73,22 @@ export interface Ingest extends AsyncDisposable {
   commit(digest?: Digest): Promise<BlobInfo>;
   /** Removes the partial bytes. Disposal without commit keeps them for resuming. */
   abort(): Promise<void>;
+}
+
+/** Side stores of an ingest, each named by the offset in the blob that it begins at. Disposal keeps them. */
+export interface Pieces extends AsyncDisposable {
+  /** What is there, by offset; an earlier process may have left it. */
+  list(): Promise<readonly Piece[]>;
+  append(from: number, chunk: Uint8Array): Promise<void>;
+  /** Bytes of the piece from its own `at` on; returns how many, 0 at its end. */
+  read(from: number, into: Uint8Array, at: number): Promise<number>;
+  remove(from: number): Promise<void>;
+  clear(): Promise<void>;
+}
+
+export interface Piece {
+  readonly from: number;
+  readonly size: number;
 }
 
 export interface Lease extends Disposable {

@@ -8,9 +8,18 @@ import { Mutex } from "../../base/lib/mutex.ts";
 import { errnoOf, storageError } from "../../base/lib/storage-error.ts";
 import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import { Digester, digestOf, splitDigest } from "../../base/spec/oci/digest.ts";
-import type { BlobInfo, ContentCollector, ContentStore, ExpectedBlob, Ingest, Lease } from "./content.ts";
+import type {
+  BlobInfo,
+  ContentCollector,
+  ContentStore,
+  ExpectedBlob,
+  Ingest,
+  Lease,
+  Pieces,
+} from "./content.ts";
 import { FileIngest } from "./file-ingest.ts";
 import { Leases } from "./leases.ts";
+import { PieceFiles } from "./pieces.ts";
 
 const algorithms = ["sha256", "sha384", "sha512"] as const;
 const hexLength = { sha256: 64, sha384: 96, sha512: 128 } as const;
@@ -77,8 +86,7 @@ export class FileContentStore implements ContentStore, ContentCollector {
   }
 
   async ingest(ref: string, expected?: ExpectedBlob, signal?: AbortSignal): Promise<Ingest> {
-    // The digest is part of the name: bytes of another blob under the same ref are never continued.
-    const name = splitDigest(digestOf(`${ref}\0${expected?.digest ?? ""}`)).hex;
+    const name = partialName(ref, expected?.digest);
     let slot = this.#open.get(ref);
     if (!slot) {
       slot = { mutex: new Mutex(), digest: undefined };
@@ -107,6 +115,10 @@ export class FileContentStore implements ContentStore, ContentCollector {
       done();
       throw error;
     }
+  }
+
+  pieces(ref: string, expected: ExpectedBlob): Pieces {
+    return new PieceFiles(join(this.#root, "ingest", partialName(ref, expected.digest)));
   }
 
   async put(bytes: Uint8Array, mediaType: string): Promise<Descriptor> {
@@ -160,7 +172,7 @@ export class FileContentStore implements ContentStore, ContentCollector {
     for (const name of await readdir(join(this.#root, "ingest"))) {
       const path = join(this.#root, "ingest", name);
       const info = statSync(path, { throwIfNoEntry: false });
-      if (!info || Date.now() - info.mtimeMs < olderThanMs || busy(name)) continue;
+      if (!info || Date.now() - info.mtimeMs < olderThanMs || busy(name.replace(/\..*$/, ""))) continue;
       await rm(path, { force: true });
       freed += info.size;
     }
@@ -171,7 +183,7 @@ export class FileContentStore implements ContentStore, ContentCollector {
   #busyPartials(): (name: string) => boolean {
     return (name) => {
       for (const [ref, slot] of this.#open) {
-        if (splitDigest(digestOf(`${ref}\0${slot.digest ?? ""}`)).hex === name) return true;
+        if (partialName(ref, slot.digest) === name) return true;
       }
       return false;
     };
@@ -189,4 +201,9 @@ export class FileContentStore implements ContentStore, ContentCollector {
     }
     return join(this.#root, "blobs", algorithm, hex);
   }
+}
+
+/** The digest is part of the name: bytes of another blob under the same ref are never continued. */
+function partialName(ref: string, digest: Digest | undefined): string {
+  return splitDigest(digestOf(`${ref}\0${digest ?? ""}`)).hex;
 }

@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/lib/clock.ts";
 import { isCode, TugError } from "../../base/lib/errors.ts";
+import type { Semaphore } from "../../base/lib/semaphore.ts";
 import type { Reference } from "../../base/spec/docker/reference.ts";
 import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import { isForeignLayerType } from "../../base/spec/oci/media-types.ts";
@@ -8,10 +9,10 @@ import { bodyChunks } from "./body.ts";
 import type { Connections } from "./connections.ts";
 import type { Credentials } from "./credentials.ts";
 import type { FetchOptions, RemoteOptions } from "./distribution.ts";
-import type { RegistryConfig } from "./registry-config.ts";
+import { isRange, type Open, RangedTransfer, worthwhile } from "./ranges.ts";
+import { defaultRanges, type RegistryConfig } from "./registry-config.ts";
 import { readRegistryError } from "./registry-error.ts";
 import { type Attempt, retrying } from "./retry.ts";
-import type { SessionRequest } from "./session.ts";
 import { cancelled, type Exchange, type Transport } from "./transport.ts";
 
 interface Deps {
@@ -19,14 +20,11 @@ interface Deps {
   readonly transport: Transport;
   readonly content: ContentStore;
   readonly clock: Clock;
-  readonly config: Pick<RegistryConfig, "maxDownloadAttempts">;
+  readonly config: Pick<RegistryConfig, "maxDownloadAttempts" | "ranges">;
+  /** Permits for connections beyond each blob's first, over all blobs. */
+  readonly extras: Semaphore;
   readonly systemAuthorities: string | undefined;
 }
-
-type Open = (request: Omit<SessionRequest, "path">) => Promise<Exchange>;
-
-/** A cut connection that gained at least this much is progress; less could go on for ever. */
-const worthwhile = 64 * 1024;
 
 /**
  * Brings one blob into content. Every attempt continues the partial an earlier one left, in this process or before it; bytes
@@ -99,19 +97,35 @@ async function receive(
   open: Open,
 ): Promise<void> {
   const { signal } = options;
-  await using ingest = await deps.content.ingest(`blob-${blob.digest}`, blob, signal);
+  const name = `blob-${blob.digest}`;
+  await using ingest = await deps.content.ingest(name, blob, signal);
+  await using pieces = deps.content.pieces(name, blob);
   // Whoever held the ref before may have finished it.
   if (deps.content.stat(blob.digest)) {
     await ingest.abort();
     return options.onProgress?.(blob.size, blob.size);
   }
-  const continued = ingest.offset;
-  if (ingest.offset < blob.size || blob.size === 0) await transfer(blob, options, control, open, ingest);
+  const settings = { ...defaultRanges, ...deps.config.ranges };
+  const large = blob.size > settings.over;
+  let continued = ingest.offset > 0;
   try {
+    if (large) {
+      continued ||= (await pieces.list()).length > 0;
+      const { onProgress } = options;
+      const { extras } = deps;
+      const all = { blob, ingest, pieces, open, settings, extras, control, onProgress, signal };
+      await new RangedTransfer(all).run();
+    } else if (ingest.offset < blob.size || blob.size === 0) {
+      await transfer(blob, options, control, open, ingest);
+    }
     await ingest.commit();
+    if (large) await pieces.clear();
   } catch (error) {
+    if (!isCode(error, "data-loss")) throw error;
+    if (large) await pieces.clear();
+    await ingest.abort();
     // Wrong bytes may come from the earlier attempt that was continued, e.g. one a power cut left half written.
-    if (!isCode(error, "data-loss") || continued === 0) throw error;
+    if (!continued) throw error;
     throw new TugError("unavailable", error instanceof Error ? error.message : String(error), {
       cause: error,
     });
@@ -125,7 +139,7 @@ async function transfer(
   open: Open,
   ingest: Ingest,
 ): Promise<void> {
-  using exchange = await openFrom(open, ingest, options.signal);
+  using exchange = await openFrom(open, ingest, blob.size, options.signal);
   const start = ingest.offset;
   options.onProgress?.(start, blob.size);
   for await (const chunk of bodyChunks(exchange)) {
@@ -143,13 +157,18 @@ async function transfer(
 }
 
 /** Asks for what is missing; a server that cannot continue makes the ingest start again (RFC 9110, 14.2). */
-async function openFrom(open: Open, ingest: Ingest, signal: AbortSignal | undefined): Promise<Exchange> {
+async function openFrom(
+  open: Open,
+  ingest: Ingest,
+  size: number,
+  signal: AbortSignal | undefined,
+): Promise<Exchange> {
   const common = { method: "GET", signal, allowDowngrade: true } as const;
   const from = ingest.offset;
   if (from === 0) return await open({ ...common, expect: [200] });
   const exchange = await open({ ...common, headers: { Range: `bytes=${from}-` }, expect: [200, 206, 416] });
-  const { status, headers } = exchange.response;
-  if (status === 206 && headers.get("content-range")?.startsWith(`bytes ${from}-`)) return exchange;
+  const { status } = exchange.response;
+  if (isRange(exchange, { at: from }, size)) return exchange;
   await ingest.reset();
   if (status === 200) return exchange;
   exchange[Symbol.dispose]();

@@ -1,4 +1,5 @@
 import type { Clock } from "../../base/lib/clock.ts";
+import { Semaphore } from "../../base/lib/semaphore.ts";
 import type { Reference } from "../../base/spec/docker/reference.ts";
 import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
 import { configLimit, parseImageConfig } from "../../base/spec/oci/parse-config.ts";
@@ -40,19 +41,24 @@ interface Deps {
   readonly names?: Names;
 }
 
+/** Connections beyond each blob's first, over all pulls. */
+const maxExtras = 8;
+
 /** `RegistryClient` and `Pusher` over HTTP. */
 export class HttpRegistryClient implements RegistryClient, Pusher {
   readonly #content: ContentStore;
   readonly #parts: ConstructorParameters<typeof Connections>[0] & {
     readonly content: ContentStore;
     readonly connections: Connections;
+    readonly extras: Semaphore;
   };
 
   constructor(deps: Deps) {
     const { content, clock, config } = deps;
     const names = deps.names ?? systemNames();
     const transport = new Transport({ userAgent: config.userAgent, proxy: config.proxy, names });
-    const parts = { transport, clock, config, names, systemAuthorities: systemAuthorities() };
+    const extras = new Semaphore(maxExtras);
+    const parts = { transport, clock, extras, config, names, systemAuthorities: systemAuthorities() };
     this.#content = content;
     this.#parts = { ...parts, content, connections: new Connections(parts) };
   }

@@ -11,9 +11,32 @@ export interface RegistryConfig {
   readonly proxy: ProxyConfig;
   /** `--max-download-attempts`: how often a blob's download is tried before it is given up; 5 unless told. */
   readonly maxDownloadAttempts?: number;
+  /** How large blobs come over several connections; `defaultRanges` where nothing is told. */
+  readonly ranges?: Partial<RangeSettings>;
   /** "tug/<version>". */
   readonly userAgent: string;
 }
+
+/** When and how one blob comes over several connections. */
+export interface RangeSettings {
+  /** Connections for one blob; 1 never opens a second. */
+  readonly connections: number;
+  /** Blobs of at most so many bytes come over one connection. */
+  readonly over: number;
+  /** Milliseconds over which speed is measured before a connection is added. */
+  readonly window: number;
+  /** Bytes of the smallest and the largest range that is asked for. */
+  readonly least: number;
+  readonly most: number;
+}
+
+export const defaultRanges: RangeSettings = {
+  connections: 4,
+  over: 32 * 1024 * 1024,
+  window: 500,
+  least: 4 * 1024 * 1024,
+  most: 32 * 1024 * 1024,
+};
 
 /** HTTP_PROXY, HTTPS_PROXY, NO_PROXY, or the "proxies" of daemon.json. */
 export interface ProxyConfig {

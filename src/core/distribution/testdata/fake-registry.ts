@@ -50,6 +50,12 @@ export class FakeRegistry implements Disposable {
   readonly manifests = new Map<string, Stored>();
   /** "METHOD /path" of every request, and its headers. */
   readonly requests: { readonly line: string; readonly headers: Headers }[] = [];
+  /** False: Range headers are ignored. */
+  ranges = true;
+  /** Bytes a second of one blob's answer; as fast as it goes when undefined. */
+  rate: number | undefined;
+  /** Bytes of blobs that were given to the network. */
+  sent = 0;
   /** Asked first; what it answers is sent. */
   intercept: Handler = () => undefined;
 
@@ -128,12 +134,35 @@ export class FakeRegistry implements Disposable {
     }
     const blob = this.blobs.get(key);
     if (kind !== "blobs" || !blob) return failure(404, "BLOB_UNKNOWN", "blob unknown to registry");
-    const from = Number(/^bytes=([0-9]+)-$/.exec(request.headers.get("range") ?? "")?.[1] ?? 0);
-    if (from === 0) return new Response(blob);
-    return new Response(blob.subarray(from), {
-      status: 206,
-      headers: { "Content-Range": `bytes ${from}-${blob.byteLength - 1}/${blob.byteLength}` },
+    const range = this.ranges ? /^bytes=([0-9]+)-([0-9]*)$/.exec(request.headers.get("range") ?? "") : null;
+    if (!range) return this.#send(blob, 200, {});
+    const from = Number(range[1]);
+    const end = range[2] ? Math.min(Number(range[2]) + 1, blob.byteLength) : blob.byteLength;
+    const headers = { "Content-Range": `bytes ${from}-${end - 1}/${blob.byteLength}` };
+    return this.#send(blob.subarray(from, end), 206, headers);
+  }
+
+  /** With a rate each answer comes at its own pace, as from a server that limits what one connection gets. */
+  #send(bytes: Uint8Array, status: number, headers: Record<string, string>): Response {
+    const rate = this.rate;
+    if (rate === undefined) {
+      this.sent += bytes.byteLength;
+      return new Response(bytes, { status, headers });
+    }
+    let at = 0;
+    const began = performance.now();
+    const body = new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        if (at >= bytes.byteLength) return controller.close();
+        const chunk = bytes.slice(at, at + 16 * 1024);
+        at += chunk.byteLength;
+        const due = began + (at / rate) * 1000 - performance.now();
+        if (due > 0) await Bun.sleep(due);
+        this.sent += chunk.byteLength;
+        controller.enqueue(chunk);
+      },
     });
+    return new Response(body, { status, headers: { ...headers, "Content-Length": String(bytes.byteLength) } });
   }
 }
 
