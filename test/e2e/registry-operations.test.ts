@@ -1,9 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { connect } from "node:tls";
 import { FakeS3 } from "../../src/registry/testdata/fake-s3.ts";
-import { eventually } from "../harness/daemon.ts";
+import { eventually, run, tugBinary } from "../harness/daemon.ts";
 import { digestOf, ociIndex, TugRegistry } from "../harness/tug-registry.ts";
 
 setDefaultTimeout(60_000);
@@ -277,6 +277,21 @@ describe("running it", () => {
     expect((await registry.command("fly")).stderr).toStartWith("unknown command: tug registry fly\n");
     for (const sub of ["serve", "gc", "htpasswd"])
       expect((await registry.command(sub, "--help")).code).toBe(0);
+  });
+
+  test("the settings that the documentation shows are settings", async () => {
+    const folder = mkdtempSync("/tmp/tug-registry-docs-");
+    try {
+      const text = readFileSync(resolve(import.meta.dir, "../../docs/registry.md"), "utf8");
+      writeFileSync(join(folder, "registry.yml"), /```yaml\n([\s\S]*?)```/.exec(text)?.[1] ?? "");
+      for (const secret of ["hub-token", "…"]) writeFileSync(join(folder, secret), "secret\n");
+      const result = await run([tugBinary, "registry", "serve", "--validate", "--config", "registry.yml"], {
+        cwd: folder,
+      });
+      expect(result).toEqual({ code: 0, stdout: "configuration OK\n", stderr: "" });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test("starting takes as long with ten thousand repositories as with none", async () => {
