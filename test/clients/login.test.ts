@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, write
 import { join } from "node:path";
 import { type Result, type RunOptions, run, TestDaemon, tugBinary } from "../harness/daemon.ts";
 import { TestRegistry } from "../harness/registry.ts";
+import { Terminal } from "../harness/terminal.ts";
 
 const docker = "/usr/local/bin/docker";
 const missing = existsSync(docker) ? TestRegistry.missing() : `${docker} is not installed`;
@@ -168,5 +169,42 @@ describe.skipIf(missing !== undefined)("login as docker's client has it", () => 
         expect(`${result.stdout}${result.stderr}`).toContain(config(client));
       }),
     );
+  });
+
+  test("HttpHeaders go along with every request", async () => {
+    configure({ HttpHeaders: { "X-Mine": "1" } });
+    const heard: (string | null)[] = [];
+    const socket = join(daemon.root, "listener.sock");
+    using _server = Bun.serve({
+      unix: socket,
+      fetch(request) {
+        heard.push(request.headers.get("x-mine"));
+        return Response.json([], { headers: { "Api-Version": "1.51" } });
+      },
+    });
+    for (const [client, program] of clients) {
+      heard.length = 0;
+      const env = { ...environment(client), DOCKER_HOST: `unix://${socket}` };
+      expect((await run([program, "images"], { env })).code).toBe(0);
+      expect(heard.length).toBeGreaterThan(0);
+      expect(new Set(heard)).toEqual(new Set(["1"]));
+    }
+  });
+
+  test("detachKeys leave a container with one's own keys", async () => {
+    configure({ detachKeys: "ctrl-x,x" });
+    for (const [client, program] of clients) {
+      const words = [program, "run", "-it", "--name", `keys-${client}`, "busybox", "sh"];
+      const terminal = await Terminal.open(words, environment(client));
+      try {
+        await terminal.until("#");
+        terminal.type("\x18x");
+        expect(await terminal.exited).toBe(0);
+      } finally {
+        terminal.close();
+      }
+      expect(await daemon.ok(["ps", "-q", "-f", `name=keys-${client}`])).not.toBe("");
+      await daemon.ok(["rm", "-f", `keys-${client}`]);
+    }
   });
 });
