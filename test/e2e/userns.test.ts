@@ -186,3 +186,23 @@ test("nobody but root and the mapped group passes through the daemon's directori
   }
   expect(statSync(join(daemon.dataRoot, "overlay2")).mode & 0o777).toBe(0o700);
 });
+
+test("the host's /dev/null stays root's, whatever runtime and exec do with standard input", async () => {
+  const host = () => {
+    const { uid, gid, mode } = statSync("/dev/null");
+    return [uid, gid, mode & 0o7777];
+  };
+  const before = host();
+  const spoil = ["sh", "-c", "chmod 600 /dev/null && echo changed"];
+  expect((await daemon.tug(["run", "--rm", "--network", "none", "busybox", ...spoil])).stdout).toBe("");
+  expect(host()).toEqual(before);
+  await daemon.ok(["run", "-d", "--name", "nulls", "--network", "none", "busybox", "sleep", "1000"]);
+  await daemon.ok(["exec", "nulls", "true"]);
+  expect(host()).toEqual(before);
+  expect(
+    (await daemon.tug(["exec", "nulls", "sh", "-c", "sleep 0.3; chmod 600 /dev/null && echo changed"]))
+      .stdout,
+  ).toBe("");
+  expect(host()).toEqual(before);
+  await daemon.ok(["rm", "-f", "nulls"]);
+});

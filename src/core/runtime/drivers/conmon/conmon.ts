@@ -42,6 +42,7 @@ import { recordedExit, wasOomKilled } from "./exits.ts";
 import { runtimeFailure } from "./failure.ts";
 import { freeze } from "./freeze.ts";
 import { startMonitor } from "./monitor.ts";
+import { nullDeviceKeeper } from "./null-device.ts";
 import { endProcesses, identities, removeStale } from "./remains.ts";
 import { readRecord, removeTaskFiles, type TaskRecord, writeRecord } from "./task-record.ts";
 import { Task, TaskTable } from "./task-table.ts";
@@ -73,6 +74,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
   readonly #deps: TaskRuntimeDeps;
   readonly #boot = bootId();
   readonly #tasks: TaskTable;
+  readonly #keepNullDevice = nullDeviceKeeper();
   readonly #moves: CgroupMoves;
 
   constructor(deps: TaskRuntimeDeps) {
@@ -134,6 +136,8 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
         const program = task.spec.process?.args[0] ?? "";
         throw runtimeFailure(result.failure, { runtime: runtime.name, program, verb: "create" });
       }
+      // Before the container's program runs.
+      this.#keepNullDevice();
       known.record = {
         ...record,
         ...identities(result.pid, result.monitorPid),
@@ -276,6 +280,7 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
         const program = exec.process.args[0] ?? "";
         throw runtimeFailure(result.failure, { runtime: runtime.name, program, verb: "exec" });
       }
+      this.#keepNullDevice();
       known.record = { ...record, ...identities(result.pid, result.monitorPid) };
       writeRecord(dirs.state, known.record);
       this.#tasks.watch(known);
