@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { TestDaemon } from "../harness/daemon.ts";
 import { digestInRegistry, type PublishedIndex, publishIndex } from "../harness/multi-platform.ts";
@@ -129,6 +130,26 @@ describe.skipIf(missing !== undefined)("multi-platform images", () => {
     const removed = await daemon.ok(["rmi", app]);
     expect(removed.match(/^Deleted: /gm)?.length).toBeGreaterThanOrEqual(3);
     expect(await daemon.ok(["images", "-aq"])).toBe("");
+  });
+
+  test("platforms pulled side by side all stay, also over a restart of the daemon", async () => {
+    const pulls = [host, other, host].map((arch) =>
+      daemon.ok(["pull", "-q", "--platform", `linux/${arch}`, app]),
+    );
+    await Promise.all(pulls);
+    const whole = [true, true, true];
+    expect((await manifestsOf(app)).map((one) => one.Available)).toEqual(whole);
+    await daemon.crash();
+    await daemon.up();
+    expect((await manifestsOf(app)).map((one) => one.Available)).toEqual(whole);
+    expect(await daemon.ok(["images", "--format", "{{.Repository}}:{{.Tag}}"])).toBe(app);
+    // An older name of the same documents holds them when the newer one goes.
+    await daemon.ok(["tag", app, "kept:1"]);
+    await daemon.ok(["rmi", app]);
+    expect((await manifestsOf("kept:1")).map((one) => one.Available)).toEqual(whole);
+    await daemon.ok(["image", "prune", "-af"]);
+    expect(await daemon.ok(["images", "-aq"])).toBe("");
+    expect(readdirSync(join(daemon.dataRoot, "content/blobs/sha256"))).toEqual([]);
   });
 
   test("a push keeps the digest: of the whole image, in the same registry and in another", async () => {
