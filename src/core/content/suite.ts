@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { isCode, messageOf } from "../../base/lib/errors.ts";
 import type { Digest } from "../../base/lib/ids.ts";
-import { digestOf } from "../../base/spec/oci/digest.ts";
+import { Digester, digestOf } from "../../base/spec/oci/digest.ts";
 import type { ContentCollector, ContentStore } from "./content.ts";
 
 /** Every content store passes this. `make` returns an empty store of its own; `reopen`, the same store after a crash. */
@@ -48,6 +48,33 @@ export function contentStoreSuite(
       expect(() => at.store.path(digest)).toThrow("not found");
       expect(isCode(await failure(at.store.read(digest, 10)), "not-found")).toBe(true);
       await at.store.delete(digest);
+    });
+
+    test("a digest told at the end is checked, by its own algorithm", async () => {
+      await using at = make();
+      const digester = new Digester("sha512");
+      digester.update(bytes("late digest"));
+      const digest = digester.digest();
+      await using ingest = await at.store.ingest("x");
+      await ingest.write(bytes("late digest"));
+      expect(await ingest.commit(digest)).toEqual({ digest, size: 11 });
+      expect(await text(at.store.stream(digest))).toBe("late digest");
+      await using other = await at.store.ingest("y");
+      await other.write(bytes("something else"));
+      expect(isCode(await failure(other.commit(digest)), "data-loss")).toBe(true);
+    });
+
+    test("what was written is read while more comes, from memory or from disk", async () => {
+      await using at = make();
+      await using ingest = await at.store.ingest("x");
+      const piece = new Uint8Array(300_000).fill(7);
+      for (const chunk of [bytes("start"), piece, bytes("end")]) await ingest.write(chunk);
+      const into = new Uint8Array(10);
+      expect(await ingest.read(into, 0)).toBe(10);
+      expect(Buffer.from(into).toString("latin1")).toBe("start\x07\x07\x07\x07\x07");
+      expect(await ingest.read(into, 300_005)).toBe(3);
+      expect(Buffer.from(into.subarray(0, 3)).toString()).toBe("end");
+      expect(await ingest.read(into, 300_008)).toBe(0);
     });
 
     test("a digest that was cast instead of parsed never becomes a path", async () => {

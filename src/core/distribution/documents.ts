@@ -10,7 +10,7 @@ import { readBody } from "./body.ts";
 import type { Session } from "./session.ts";
 
 /** What is asked for; schema 1 is left out, so that a registry converts or refuses instead of sending it. */
-const accept = [
+export const accept = [
   mediaTypes.ociIndex,
   mediaTypes.dockerList,
   mediaTypes.ociManifest,

@@ -27,6 +27,15 @@ const rootOption = option(
   "root",
   "Directory of records and blobs (default /var/lib/tug-registry)",
 );
+const ageOptions = [
+  option("gc-grace", "string", "garbage.grace", "Time a blob stays that no manifest names (default 24h)"),
+  option(
+    "gc-untagged-after",
+    "string",
+    "garbage.untagged-after",
+    "Time after which a manifest without tag, index or subject goes (default never)",
+  ),
+];
 const helpOption = option("help", "bool", undefined, "Show this help", "h");
 
 /** Everything `tug registry serve` takes, in the order of its help. */
@@ -67,13 +76,7 @@ export const serveOptions: readonly RegistryOption[] = [
     "garbage.interval",
     "Time between garbage collections, 0 for none (default 1h)",
   ),
-  option("gc-grace", "string", "garbage.grace", "Time a blob stays that no manifest names (default 24h)"),
-  option(
-    "gc-untagged-after",
-    "string",
-    "garbage.untagged-after",
-    "Time after which a manifest without tag, index or subject goes (default never)",
-  ),
+  ...ageOptions,
   option("proxy", "list", undefined, "Cache another registry: [PREFIX=]URL, e.g. hub=https://docker.io"),
   option("quota", "list", undefined, "Limit what repositories hold: PATTERN=SIZE, e.g. 'team/*=10GB'"),
   option("webhook", "list", undefined, "Tell this URL about pushes, pulls and deletions"),
@@ -88,13 +91,7 @@ export const collectOptions: readonly RegistryOption[] = [
   rootOption,
   option("dry-run", "bool", undefined, "Show what would be deleted, delete nothing", "n"),
   option("orphans", "bool", undefined, "Also look for blobs that no record names, which takes longer"),
-  option("gc-grace", "string", "garbage.grace", "Time a blob stays that no manifest names (default 24h)"),
-  option(
-    "gc-untagged-after",
-    "string",
-    "garbage.untagged-after",
-    "Time after which a manifest without tag, index or subject goes (default never)",
-  ),
+  ...ageOptions,
   helpOption,
 ];
 

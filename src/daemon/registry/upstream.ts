@@ -1,12 +1,12 @@
 import type { Clock } from "../../base/lib/clock.ts";
 import { tugVersion } from "../../base/lib/product.ts";
 import type { Reference } from "../../base/spec/docker/reference.ts";
-import { mediaTypes } from "../../base/spec/oci/media-types.ts";
 import { manifestLimit } from "../../base/spec/oci/parse.ts";
 import { bodyChunks, readBody } from "../../core/distribution/body.ts";
 import { systemAuthorities } from "../../core/distribution/certificates.ts";
 import { Connections } from "../../core/distribution/connections.ts";
 import { credentialsOf } from "../../core/distribution/credentials.ts";
+import { accept } from "../../core/distribution/documents.ts";
 import { systemNames } from "../../core/distribution/names.ts";
 import { proxyFromEnvironment } from "../../core/distribution/registry-config.ts";
 import { RegistryError } from "../../core/distribution/registry-error.ts";
@@ -23,13 +23,6 @@ export interface UpstreamConfig {
   readonly username: string | undefined;
   readonly password: string | undefined;
 }
-
-const accept = [
-  mediaTypes.ociIndex,
-  mediaTypes.dockerList,
-  mediaTypes.ociManifest,
-  mediaTypes.dockerManifest,
-].join(", ");
 
 /** Another registry, asked with the same client that pulls images. */
 export function registryUpstream(config: UpstreamConfig, clock: Clock): Upstream {

@@ -42,24 +42,11 @@ export function beginPass(records: Records): void {
  * went makes its entries garbage for the next pass.
  */
 export function sweepManifests(records: Records, cutoff: number, from: Cursor, dryRun: boolean): Window<Row> {
-  return sweep(
-    records,
-    from,
-    `SELECT m.repository, m.digest, m.size,
-       m.pushed < ?3
-       AND NOT EXISTS (SELECT 1 FROM doomed_manifest d WHERE d.repository = m.repository AND d.digest = m.digest)
-       AND NOT EXISTS (SELECT 1 FROM tag t WHERE t.repository = m.repository AND t.digest = m.digest)
-       AND NOT EXISTS (SELECT 1 FROM reference r WHERE r.repository = m.repository AND r.target = m.digest
-         AND NOT EXISTS (SELECT 1 FROM doomed_manifest d WHERE d.repository = r.repository AND d.digest = r.manifest))
-       AND (m.subject IS NULL OR m.subject = m.digest
-         OR NOT EXISTS (SELECT 1 FROM manifest s WHERE s.repository = m.repository AND s.digest = m.subject)
-         OR EXISTS (SELECT 1 FROM doomed_manifest d WHERE d.repository = m.repository AND d.digest = m.subject)) AS garbage
-     FROM (SELECT * FROM manifest WHERE (repository, digest) > (?1, ?2) ORDER BY repository, digest LIMIT ${windowSize}) m`,
-    cutoff,
-    dryRun
-      ? "INSERT INTO doomed_manifest (repository, digest) VALUES (?, ?)"
-      : "DELETE FROM manifest WHERE repository = ? AND digest = ?",
-  );
+  const unneeded = `NOT EXISTS (SELECT 1 FROM tag t WHERE t.repository = m.repository AND t.digest = m.digest)
+    AND (m.subject IS NULL OR m.subject = m.digest
+      OR NOT EXISTS (SELECT 1 FROM manifest s WHERE s.repository = m.repository AND s.digest = m.subject)
+      OR EXISTS (SELECT 1 FROM doomed_manifest d WHERE d.repository = m.repository AND d.digest = m.subject))`;
+  return sweepOld(records, unneeded, cutoff, from, dryRun);
 }
 
 /**
@@ -76,11 +63,23 @@ export function sweepUnused(
   // "0" is the character behind "/". The prefix was checked when the configuration was read; only names get into the text.
   const name = prefix.replace(/[^a-z0-9._/-]/g, "");
   const inside = name === "" ? "1" : `r.name >= '${name}/' AND r.name < '${name}0'`;
+  const cached = `EXISTS (SELECT 1 FROM repository r WHERE r.id = m.repository AND ${inside})`;
+  return sweepOld(records, cached, cutoff, from, dryRun);
+}
+
+/** Deletes the manifests `m` that are old, that no manifest which stays names, and for which `condition` holds. */
+function sweepOld(
+  records: Records,
+  condition: string,
+  cutoff: number,
+  from: Cursor,
+  dryRun: boolean,
+): Window<Row> {
   return sweep(
     records,
     from,
     `SELECT m.repository, m.digest, m.size,
-       m.pushed < ?3 AND EXISTS (SELECT 1 FROM repository r WHERE r.id = m.repository AND ${inside})
+       m.pushed < ?3 AND ${condition}
        AND NOT EXISTS (SELECT 1 FROM doomed_manifest d WHERE d.repository = m.repository AND d.digest = m.digest)
        AND NOT EXISTS (SELECT 1 FROM reference r WHERE r.repository = m.repository AND r.target = m.digest
          AND NOT EXISTS (SELECT 1 FROM doomed_manifest d WHERE d.repository = r.repository AND d.digest = r.manifest)) AS garbage
