@@ -2,9 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { invalid, messageOf } from "../../base/lib/errors.ts";
 import type { LogLevel } from "../../base/lib/log.ts";
-import type { Action } from "../../registry/auth/access.ts";
-import { parsePattern } from "../../registry/auth/pattern.ts";
-import type { AccessRule, Rights } from "../../registry/auth/rights.ts";
+import type { Rights } from "../../registry/auth/rights.ts";
 import type { WebhookEndpoint } from "../../registry/events/webhooks.ts";
 import type { GarbagePolicy } from "../../registry/garbage/collector.ts";
 import type { QuotaRule } from "../../registry/quotas.ts";
@@ -12,16 +10,11 @@ import type { S3Settings } from "../../registry/storage/s3-storage.ts";
 import type { DaemonAddress } from "../config/host.ts";
 import { parseHost } from "../config/host.ts";
 import type { OptionValues } from "../config/values.ts";
+import { rightsOf } from "./access-config.ts";
 import type { RegistryOption } from "./options.ts";
+import { type ProxyRule, proxiesOf, quotasOf, webhooksOf } from "./rules-config.ts";
 import { Section } from "./section.ts";
-import type { UpstreamConfig } from "./upstream.ts";
-
-export interface ProxyRule extends UpstreamConfig {
-  readonly prefix: string;
-  readonly tagTtlMs: number;
-  /** Milliseconds after which goes what nobody has asked for; undefined: never. */
-  readonly keepMs: number | undefined;
-}
+import { s3Of } from "./storage-config.ts";
 
 export interface TokenAuth {
   readonly realm: string;
@@ -113,7 +106,7 @@ function decode(from: Section, flags: OptionValues): RegistryConfig {
   const config: RegistryConfig = {
     root: resolve(from.text("root") ?? "/var/lib/tug-registry"),
     listen: addresses(from.texts("listen"), from.at("listen")),
-    externalUrl: urlOf(from, "external-url"),
+    externalUrl: from.url("external-url"),
     logLevel: levelOf(from),
     tls,
     htpasswd,
@@ -165,94 +158,6 @@ function tokenOf(from: Section): TokenAuth {
   return token;
 }
 
-const actions: readonly Action[] = ["pull", "push", "delete"];
-
-function rightsOf(from: Section, anonymousPull: boolean): Rights {
-  const groups = from.section("groups");
-  const members = new Map(groups.names().map((name) => [name, new Set(groups.texts(name))] as const));
-  const given = from.sections("access").map((each) => ruleOf(each, members));
-  const everything = [parsePattern("**")];
-  const rule = (more: Partial<AccessRule>): AccessRule => ({
-    users: new Set(),
-    groups: new Set(),
-    authenticated: false,
-    anonymous: false,
-    repositories: everything,
-    actions: new Set(actions),
-    ...more,
-  });
-  // Without rules whoever has logged in may do everything, as with any registry that has a password file.
-  const rules = given.length > 0 ? [...given] : [rule({ authenticated: true })];
-  if (anonymousPull) rules.push(rule({ anonymous: true, actions: new Set(["pull"]) }));
-  return { rules, groups: members };
-}
-
-function ruleOf(from: Section, groups: ReadonlyMap<string, unknown>): AccessRule {
-  const wanted = from.texts("actions");
-  const wrong = wanted.find((each) => !actions.some((action) => action === each));
-  if (wrong !== undefined || wanted.length === 0) {
-    throw invalid(`${from.at("actions")}: expected some of ${actions.join(", ")}`);
-  }
-  const named = from.texts("groups");
-  const unknown = named.find((each) => !groups.has(each));
-  if (unknown !== undefined) throw invalid(`${from.at("groups")}: there is no group ${unknown}`);
-  const patterns = from.texts("repositories");
-  const rule: AccessRule = {
-    users: new Set(from.texts("users")),
-    groups: new Set(named),
-    authenticated: from.flag("authenticated", false),
-    anonymous: from.flag("anonymous", false),
-    repositories: (patterns.length === 0 ? ["**"] : patterns).map(parsePattern),
-    actions: new Set(actions.filter((each) => wanted.includes(each))),
-  };
-  from.end();
-  if (rule.users.size + rule.groups.size === 0 && !rule.authenticated && !rule.anonymous) {
-    throw invalid(
-      `${from.at("users")}: the rule is for nobody: name users or groups, or set authenticated or anonymous`,
-    );
-  }
-  return rule;
-}
-
-function s3Of(storage: Section, flag: unknown): S3Settings | undefined {
-  const from = storage.section("s3");
-  const given = typeof flag === "string" ? /^s3:\/\/([^/]+)(?:\/(.*))?$/.exec(flag) : undefined;
-  if (given === null)
-    throw invalid(`invalid value ${JSON.stringify(flag)} for --s3: expected s3://BUCKET[/PREFIX]`);
-  const bucket = given?.[1] ?? from.text("bucket");
-  const env = process.env;
-  const settings = {
-    endpoint: from.text("endpoint"),
-    region: from.text("region") ?? env["AWS_REGION"],
-    accessKeyId: from.text("access-key-id") ?? env["AWS_ACCESS_KEY_ID"],
-    secretAccessKey: secretOf(from, "secret-access-key") ?? env["AWS_SECRET_ACCESS_KEY"],
-    sessionToken: env["AWS_SESSION_TOKEN"],
-    prefix: (given?.[2] ?? from.text("prefix") ?? "").replace(/\/*$/, (end) => end && "/"),
-  };
-  from.end();
-  storage.end();
-  if (bucket === undefined) {
-    if (from.names().length > 0) throw invalid(`${from.at("bucket")} is missing`);
-    return undefined;
-  }
-  const prefix =
-    settings.prefix === "" || settings.prefix.endsWith("/") ? settings.prefix : `${settings.prefix}/`;
-  return { ...settings, prefix, bucket };
-}
-
-/** A secret in the file itself, or in another one that `<key>-file` names. */
-function secretOf(from: Section, key: string): string | undefined {
-  const own = from.text(key);
-  const path = from.text(`${key}-file`);
-  if (path === undefined) return own;
-  if (own !== undefined) throw invalid(`${from.at(key)} and ${key}-file exclude each other`);
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch (error) {
-    throw invalid(`${from.at(`${key}-file`)}: ${messageOf(error)}`, error);
-  }
-}
-
 function garbageOf(from: Section): RegistryConfig["garbage"] {
   const hour = 3_600_000;
   const garbage = {
@@ -263,86 +168,6 @@ function garbageOf(from: Section): RegistryConfig["garbage"] {
   };
   from.end();
   return garbage;
-}
-
-function proxiesOf(from: Section, flags: readonly string[]): readonly ProxyRule[] {
-  const fromFlags = flags.map((text) => {
-    const match = /^(?:([^=]*)=)?(https?:\/\/.+)$/.exec(text);
-    if (!match) throw invalid(`invalid value ${JSON.stringify(text)} for --proxy: expected [PREFIX=]URL`);
-    return new Section({ prefix: match[1] ?? "", upstream: match[2] }, "--proxy");
-  });
-  const rules = [...from.sections("proxy"), ...fromFlags].map((each) => {
-    const url = urlOf(each, "upstream");
-    if (url === undefined) throw invalid(`${each.at("upstream")} is missing`);
-    const { host, protocol } = new URL(url);
-    const prefix = (each.text("prefix") ?? "").replace(/^\/+|\/+$/g, "");
-    if (prefix !== "" && !/^[a-z0-9]+(?:[._/-][a-z0-9]+)*$/.test(prefix)) {
-      throw invalid(`${each.at("prefix")}: expected the first part of repository names, or nothing`);
-    }
-    const rule: ProxyRule = {
-      prefix,
-      // Docker Hub's registry has another host than its images' names.
-      domain: /(^|\.)docker\.io$/.test(host) ? "docker.io" : host,
-      insecure: each.flag("insecure", protocol === "http:"),
-      username: each.text("username"),
-      password: secretOf(each, "password"),
-      tagTtlMs: each.duration("tag-ttl", 60_000) ?? 0,
-      keepMs: each.duration("keep", undefined),
-    };
-    each.end();
-    return rule;
-  });
-  const twice = rules.find(
-    (rule, index) => rules.findIndex((other) => other.prefix === rule.prefix) !== index,
-  );
-  if (twice)
-    throw invalid(`${from.at("proxy")}: two upstreams have the prefix ${JSON.stringify(twice.prefix)}`);
-  return rules;
-}
-
-function quotasOf(from: Section, flags: readonly string[]): readonly QuotaRule[] {
-  const fromFlags = flags.map((text) => {
-    const equals = text.lastIndexOf("=");
-    if (equals < 1) throw invalid(`invalid value ${JSON.stringify(text)} for --quota: expected PATTERN=SIZE`);
-    return new Section({ repositories: text.slice(0, equals), size: text.slice(equals + 1) }, "--quota");
-  });
-  return [...from.sections("quotas"), ...fromFlags].map((each) => {
-    const per = each.text("per") ?? "all";
-    if (per !== "all" && per !== "each") throw invalid(`${each.at("per")}: expected all or each`);
-    const rule: QuotaRule = {
-      pattern: parsePattern(each.required("repositories")),
-      bytes: each.size("size"),
-      per,
-    };
-    each.end();
-    return rule;
-  });
-}
-
-function webhooksOf(from: Section, flags: readonly string[]): readonly WebhookEndpoint[] {
-  const known = ["push", "pull", "delete", "mount"] as const;
-  const hooks = [...from.sections("webhooks"), ...flags.map((url) => new Section({ url }, "--webhook"))].map(
-    (each) => {
-      const url = urlOf(each, "url");
-      if (url === undefined) throw invalid(`${each.at("url")} is missing`);
-      const wanted = each.texts("actions");
-      const wrong = wanted.find((action) => !known.some((one) => one === action));
-      if (wrong !== undefined) throw invalid(`${each.at("actions")}: expected some of ${known.join(", ")}`);
-      const hook: WebhookEndpoint = {
-        name: each.text("name") ?? url,
-        url,
-        headers: each.textMap("headers"),
-        actions: new Set(known.filter((action) => wanted.length === 0 || wanted.includes(action))),
-        timeoutMs: each.duration("timeout", 10_000) ?? 10_000,
-      };
-      each.end();
-      return hook;
-    },
-  );
-  const twice = hooks.find((hook, index) => hooks.findIndex((other) => other.name === hook.name) !== index);
-  if (twice)
-    throw invalid(`${from.at("webhooks")}: two are named ${JSON.stringify(twice.name)}: give them names`);
-  return hooks;
 }
 
 function limitsOf(from: Section): RegistryConfig["limits"] {
@@ -369,12 +194,6 @@ function addresses(texts: readonly string[], where: string): readonly DaemonAddr
     if (address.kind !== "fd") return address;
     throw invalid(`${where}: expected [HOST]:PORT or unix:///PATH, got ${JSON.stringify(text)}`);
   });
-}
-
-function urlOf(from: Section, key: string): string | undefined {
-  const text = from.text(key);
-  if (text === undefined || (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol))) return text;
-  throw invalid(`${from.at(key)}: expected an http or https URL, got ${JSON.stringify(text)}`);
 }
 
 function levelOf(from: Section): LogLevel {

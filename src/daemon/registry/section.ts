@@ -1,4 +1,5 @@
-import { invalid } from "../../base/lib/errors.ts";
+import { readFileSync } from "node:fs";
+import { invalid, messageOf } from "../../base/lib/errors.ts";
 import { parseDuration } from "../../base/lib/timestamp.ts";
 import { parseSize } from "../../core/logging/options.ts";
 
@@ -39,6 +40,26 @@ export class Section {
     const value = this.text(key);
     if (value === undefined || value === "") throw invalid(`${this.at(key)} is missing`);
     return value;
+  }
+
+  /** An http or https URL. */
+  url(key: string): string | undefined {
+    const text = this.text(key);
+    if (text === undefined || (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol))) return text;
+    throw this.#wrong(key, "an http or https URL");
+  }
+
+  /** A secret in the file itself, or in another one that `<key>-file` names. */
+  secret(key: string): string | undefined {
+    const own = this.text(key);
+    const path = this.text(`${key}-file`);
+    if (path === undefined) return own;
+    if (own !== undefined) throw invalid(`${this.at(key)} and ${key}-file exclude each other`);
+    try {
+      return readFileSync(path, "utf8").trim();
+    } catch (error) {
+      throw invalid(`${this.at(`${key}-file`)}: ${messageOf(error)}`, error);
+    }
   }
 
   flag(key: string, otherwise: boolean): boolean {

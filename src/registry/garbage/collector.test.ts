@@ -133,11 +133,11 @@ test("unfinished uploads end with their bytes, and bytes that no record names ar
   expect(readdirSync(join(registry.root, "content/blobs/sha256"))).toEqual([]);
 });
 
-test("thousands of rows are gone through window by window", async () => {
+test("more rows than a window holds are gone through window by window", async () => {
   await using registry = openTestRegistry();
-  for (let i = 0; i < 1200; i++) await push(registry, `many/${i % 7}`, `blob ${i}`);
+  for (let i = 0; i < 510; i++) await push(registry, `many/${i % 7}`, `blob ${i}`);
   registry.advance(2 * hour);
-  expect(await registry.collector.collect(run)).toMatchObject({ links: 1200, blobs: 1200 });
+  expect(await registry.collector.collect(run)).toMatchObject({ links: 510, blobs: 510 });
 }, 60_000);
 
 test("a blob that a disk has lost or cut is said not to be there, and a push brings it back", async () => {
