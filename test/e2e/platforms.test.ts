@@ -174,9 +174,13 @@ describe.skipIf(missing !== undefined)("multi-platform images", () => {
     const gone = await TestRegistry.start();
     const name = `${gone.address}/team/app:1`;
     const tar = new Uint8Array(10_240);
-    const image = await publishIndex(gone.address, "team/app", "1", { [host]: tar, [other]: tar });
-    await daemon.ok(["pull", "-q", name]);
-    await gone.close();
+    let image: PublishedIndex;
+    try {
+      image = await publishIndex(gone.address, "team/app", "1", { [host]: tar, [other]: tar });
+      await daemon.ok(["pull", "-q", name]);
+    } finally {
+      await gone.close();
+    }
     await daemon.ok(["tag", name, `${second.address}/part:x`]);
     expect(await daemon.ok(["push", `${second.address}/part:x`])).toContain(
       "Not all multiplatform-content is present and only the available single-platform image was pushed",
