@@ -20,7 +20,8 @@ export async function unlessLost<T>(
     const lost = await parts.locks.run(digest, async () => {
       const recorded = storedBlob(parts.records, digest);
       // Collected meanwhile, or pushed again.
-      if (!recorded || (isCode(error, "not-found") && (await parts.storage.stat(digest)))) return false;
+      if (!recorded || (isCode(error, "not-found") && !(await parts.storage.confirmMissing(digest))))
+        return false;
       forgetEverywhere(parts.records, digest);
       await parts.storage.delete(digest);
       return true;

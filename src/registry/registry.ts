@@ -10,7 +10,7 @@ import { RegistryMetrics } from "./metrics.ts";
 import { pageRoutes } from "./pages/pages.ts";
 import type { Parts, RegistrySettings } from "./parts.ts";
 import { type QuotaRule, quotas } from "./quotas.ts";
-import { openRecords } from "./records/records.ts";
+import { bindStorage, openRecords } from "./records/records.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { searchRoutes } from "./routes/search.ts";
 import { type TokenIssuer, tokenRoutes } from "./routes/token.ts";
@@ -63,6 +63,7 @@ const webhookRetryMs = 1000;
 export function openRegistry(deps: RegistryDeps): Registry {
   const { storage, clock, log } = deps;
   const records = openRecords(deps);
+  bindStorage(records, storage.identity);
   const uploads = new Uploads({ records, storage, clock });
   const locks = new KeyedMutex();
   const metrics = new RegistryMetrics();

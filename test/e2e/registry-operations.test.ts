@@ -347,10 +347,21 @@ describe("running it", () => {
     await registry.request("DELETE", `/v2/s3/app/manifests/${digest}`);
     expect((await registry.command("gc", "--root", registry.data)).code).toBe(0);
     expect(bucket.objects.size).toBe(0);
+    await registry.pushImage("s3/app", "v2", ["layer"]);
+    bucket.gone = true;
+    expect((await registry.request("HEAD", `/v2/s3/app/blobs/${digestOf("layer")}`)).status).toBe(503);
+    bucket.gone = false;
+    expect((await registry.request("HEAD", `/v2/s3/app/blobs/${digestOf("layer")}`)).status).toBe(200);
     bucket.broken = 503;
     const failed = await registry.request("POST", `/v2/s3/app/blobs/uploads/?digest=${digestOf("x")}`, {
       body: "x",
     });
     expect([failed.status, await code(failed)]).toEqual([503, "UNAVAILABLE"]);
+    await registry.stop();
+    const other = await registry.command("serve", "--root", registry.data, "--listen", "127.0.0.1:0");
+    expect([other.code, other.stderr]).toEqual([
+      1,
+      expect.stringContaining("about blobs in s3://bucket/registry/"),
+    ]);
   });
 });

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Clock } from "../../base/lib/clock.ts";
+import { conflict } from "../../base/lib/errors.ts";
 import { type Database, migrate, openDatabase } from "../../base/store/database.ts";
 import { tellingFullDisk } from "../../base/store/full-disk.ts";
 import { reserveSpace } from "../../base/store/reserve.ts";
@@ -36,6 +37,18 @@ export function openRecords(deps: { readonly root: string; readonly clock: Clock
       uploads.close();
     },
   };
+}
+
+/** Notes at the first time which storage the records are about; another one afterwards is refused. */
+export function bindStorage(records: Pick<Records, "db">, identity: string): void {
+  records.db.query("INSERT INTO setting VALUES ('storage', ?) ON CONFLICT DO NOTHING").run(identity);
+  const bound = records.db
+    .query<{ value: string }, []>("SELECT value FROM setting WHERE name = 'storage'")
+    .get()?.value;
+  if (bound === identity) return;
+  throw conflict(
+    `the records of this root are about blobs in ${bound}, and the configuration says ${identity}: name the right storage, or another root`,
+  );
 }
 
 /** Runs `work` as one transaction, in one turn of the event loop: nothing it read has changed when it writes. */

@@ -15,6 +15,7 @@ export const recordMigrations: readonly Migration[] = [
     created INTEGER NOT NULL,
     updated INTEGER NOT NULL
   );
+  CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE blob (
     digest TEXT PRIMARY KEY,
     size INTEGER NOT NULL,

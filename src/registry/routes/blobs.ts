@@ -1,4 +1,4 @@
-import { TugError } from "../../base/lib/errors.ts";
+import { notFound, TugError } from "../../base/lib/errors.ts";
 import type { Digest } from "../../base/lib/ids.ts";
 import type { BlobInfo } from "../../core/content/content.ts";
 import { unlessLost } from "../lost.ts";
@@ -37,7 +37,8 @@ async function head(parts: Parts, call: Call): Promise<void> {
 async function statStored(parts: Parts, digest: Digest, size: number): Promise<BlobInfo> {
   const stored = await parts.storage.stat(digest);
   if (stored?.size === size) return stored;
-  throw new TugError("data-loss", `storage has ${stored?.size ?? "none"} of the ${size} bytes of ${digest}`);
+  if (!stored) throw notFound(`content ${digest}: not found`);
+  throw new TugError("data-loss", `storage has ${stored.size} of the ${size} bytes of ${digest}`);
 }
 
 async function openStored(parts: Parts, digest: Digest, size: number): Promise<BlobReader> {

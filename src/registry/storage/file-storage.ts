@@ -11,8 +11,9 @@ const pieceSize = 512 * 1024;
 /** Blobs in a content store on this machine: an OCI image directory, beside the registry's records. */
 export function fileStorage(content: ContentStore & ContentCollector): BlobStorage {
   return {
-    kind: "filesystem",
+    identity: "files",
     stat: async (digest) => content.stat(digest),
+    confirmMissing: async (digest) => content.stat(digest) === undefined,
     read: (digest, limit) => content.read(digest, limit),
     open: (digest) => openFile(content, digest),
     begin: (id) => beginUpload(content, id),

@@ -89,8 +89,18 @@ export function s3Storage(staging: ContentStore & ContentCollector, settings: S3
     };
   };
   return {
-    kind: "s3",
+    identity: `s3://${settings.bucket}/${settings.prefix}`,
     stat,
+    async confirmMissing(digest) {
+      // HEAD has no body to tell a missing key from a missing bucket; a list of the bucket does.
+      const wanted = key(digest);
+      try {
+        const page = await client.list({ prefix: wanted, maxKeys: 1 });
+        return !(page.contents ?? []).some((each) => each.key === wanted);
+      } catch (error) {
+        throw failed("list", error);
+      }
+    },
     open,
     async read(digest, limit) {
       const reader = await open(digest);

@@ -69,3 +69,10 @@ test("wrong keys and a broken service are told as unavailable storage, not as mi
   expect(await code(at.storage.open(digestOf("a")))).toBe("unavailable");
   expect(await code(Array.fromAsync(at.storage.list()))).toBe("unavailable");
 });
+
+test("a bucket that is gone is no bucket without blobs", async () => {
+  await using at = s3();
+  await at.storage.put(digestOf("a"), new TextEncoder().encode("a"));
+  at.server.gone = true;
+  expect(await at.storage.confirmMissing(digestOf("a")).then(() => "none", codeOf)).toBe("unavailable");
+});

@@ -12,8 +12,11 @@ import type { BlobInfo, Ingest } from "../../core/content/content.ts";
  *     for await (const piece of reader.pieces(0, reader.size)) await send(piece);
  */
 export interface BlobStorage {
-  readonly kind: "filesystem" | "s3";
+  /** What tells this storage from another, kept in the records: they mean nothing beside other bytes. */
+  readonly identity: string;
   stat(digest: Digest): Promise<BlobInfo | undefined>;
+  /** True only when storage was asked and answers as it should, and the blob is not there: what `stat` says may be an outage. */
+  confirmMissing(digest: Digest): Promise<boolean>;
   /** The whole blob, checked against its digest; `limit` in bytes. Throws not-found, data-loss. */
   read(digest: Digest, limit: number): Promise<Uint8Array>;
   /** Opens for reading; what is open stays readable when the blob is deleted. Throws not-found. */

@@ -89,6 +89,9 @@ export function blobStorageSuite(
       await at.storage.delete(digestOf("doc"));
       expect(await at.storage.stat(digestOf("doc"))).toBeUndefined();
       expect(await failure(at.storage.open(digestOf("doc")))).toBe("not-found");
+      expect(await at.storage.confirmMissing(digestOf("doc"))).toBe(true);
+      await at.storage.put(digestOf("doc"), bytes("doc"));
+      expect(await at.storage.confirmMissing(digestOf("doc"))).toBe(false);
     });
 
     test("a blob of many parts arrives as it was", async () => {

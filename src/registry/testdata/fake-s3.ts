@@ -11,6 +11,8 @@ export class FakeS3 implements Disposable {
   readonly secret = "secret";
   /** Set to answer everything with this status. */
   broken: number | undefined;
+  /** There is no such bucket: everything is 404. */
+  gone = false;
 
   constructor(readonly pageSize = 2) {
     this.#server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (request) => this.#answer(request) });
@@ -28,6 +30,7 @@ export class FakeS3 implements Disposable {
     const url = new URL(request.url);
     const body = Buffer.from(await request.arrayBuffer());
     if (this.broken !== undefined) return error(this.broken, "InternalError");
+    if (this.gone) return request.method === "HEAD" ? new Response(null, { status: 404 }) : error(404, "NoSuchBucket");
     if (!this.#signed(request, url)) return error(403, "SignatureDoesNotMatch");
     const key = decodeURIComponent(url.pathname).replace(/^\/bucket\/?/, "");
     if (key === "") return this.#list(url);
