@@ -67,7 +67,10 @@ export function composeImages(deps: {
     get mirrors() {
       return config.registryMirrors;
     },
-    certificateDirectories: ["/etc/tug/certs.d", "/etc/docker/certs.d"],
+    certificateDirectories: config.registryConfigDirs,
+    hostsDirectories: config.registryConfigDirs,
+    registriesConf: config.registriesConf,
+    ranges: { connections: config.maxLayerConnections },
     proxy: {
       http: config.proxy.http || environment.http,
       https: config.proxy.https || environment.https,

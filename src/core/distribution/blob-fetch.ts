@@ -38,12 +38,13 @@ export async function fetchBlob(
   options: RemoteOptions & FetchOptions,
 ): Promise<void> {
   options.lease?.add(blob.digest);
-  const { signal } = options;
+  const { signal, onTrial } = options;
+  const use = { push: false, signal, onTrial, blob: true, about: `blob ${blob.digest}` };
   const attempt = async (control: Attempt) => {
     if (deps.content.stat(blob.digest)) return options.onProgress?.(blob.size, blob.size);
     const fromRegistry = async () =>
-      await deps.connections.use(ref, credentials, { push: false, signal }, async (session) => {
-        const path = `/v2/${ref.path}/blobs/${blob.digest}`;
+      await deps.connections.use(ref, credentials, use, async (session) => {
+        const path = `/v2/${session.repository}/blobs/${blob.digest}`;
         await receive(deps, blob, options, control, (request) => session.send({ ...request, path }));
       });
     try {

@@ -32,17 +32,15 @@ export function systemAuthorities(override = process.env["SSL_CERT_FILE"]): stri
 }
 
 /**
- * Reads `<directory>/<host:port>/` as Docker does: every `*.crt` is an authority to trust, every `*.cert` a client certificate
+ * Reads a registry's directories as Docker does: every `*.crt` is an authority to trust, every `*.cert` a client certificate
  * whose key is the `*.key` of the same name. Throws invalid-argument for a certificate without key or a key without certificate.
  */
 export function readRegistryCertificates(
   directories: readonly string[],
-  authority: string,
 ): Pick<TlsSettings, "authorities" | "client"> {
   const authorities: string[] = [];
   let client: TlsSettings["client"];
-  for (const directory of directories) {
-    const here = join(directory, authority);
+  for (const here of directories) {
     const names = new Set(listIfThere(here));
     for (const name of [...names].sort()) {
       const path = join(here, name);

@@ -105,7 +105,9 @@ export class HttpRegistryClient implements RegistryClient, Pusher {
   }
 
   async listTags(ref: Reference, options: RemoteOptions): Promise<readonly string[]> {
-    return await this.#pulling(ref, options, (session) => listTags(session, ref.path, options.signal));
+    return await this.#pulling(ref, options, (session) =>
+      listTags(session, session.repository, options.signal),
+    );
   }
 
   async describe(
@@ -164,7 +166,8 @@ export class HttpRegistryClient implements RegistryClient, Pusher {
     work: (session: Session) => Promise<T>,
   ): Promise<T> {
     try {
-      const use = { push: false, signal: options.signal };
+      const about = `manifest ${ref.digest ?? ref.tag ?? "latest"}`;
+      const use = { push: false, signal: options.signal, onTrial: options.onTrial, about };
       return await whenAsked(this.#parts, options.signal, () =>
         this.#parts.connections.use(ref, credentialsOf(options.auth), use, work),
       );

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../../base/lib/clock.ts";
-import { isCode, TugError } from "../../base/lib/errors.ts";
+import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
 import type { Reference } from "../../base/spec/docker/reference.ts";
-import type { Credentials } from "./credentials.ts";
-import { type Endpoint, endpointsOf } from "./endpoints.ts";
+import { type Credentials, credentialsOf } from "./credentials.ts";
+import type { RemoteOptions, Trial } from "./distribution.ts";
+import { type Endpoint, endpointsOf, homeEndpoints } from "./endpoints.ts";
 import type { RegistryConfig } from "./registry-config.ts";
 import { repositoryScope, Session } from "./session.ts";
 import type { Transport } from "./transport.ts";
@@ -20,6 +21,23 @@ interface Deps {
 /** How long a session, and the choice of a registry's endpoint, is used again without asking. */
 const keepFor = 60_000;
 const maxKept = 64;
+/** How long a mirror that could not serve is passed over. */
+const restFor = 30_000;
+
+/** What a registry is wanted for. */
+export interface Use extends Pick<RemoteOptions, "onTrial"> {
+  readonly push: boolean;
+  readonly signal: AbortSignal | undefined;
+  /** A blob, by its digest, whatever the image was asked for with. */
+  readonly blob?: boolean;
+  /** The same in words, for who watches. */
+  readonly about?: string;
+}
+
+interface Candidate {
+  readonly endpoint: Endpoint;
+  readonly skip: string | undefined;
+}
 
 /** Sessions by endpoint, repository and credentials, and the order in which a registry's endpoints are tried. */
 export class Connections {
@@ -27,13 +45,15 @@ export class Connections {
   readonly #sessions = new Map<string, { readonly session: Promise<Session>; readonly until: number }>();
   /** The endpoint that answered last, so that an insecure registry is not asked for TLS again for each layer. */
   readonly #answered = new Map<string, { readonly base: string; readonly until: number }>();
+  /** Mirrors that could not serve. */
+  readonly #down = new Map<string, { readonly until: number; readonly reason: string }>();
   constructor(deps: Deps) {
     this.#deps = deps;
   }
 
-  endpoints(domain: string): Promise<readonly Endpoint[]> {
-    const { config, systemAuthorities, names } = this.#deps;
-    return endpointsOf(domain, { config, systemAuthorities, lookup: (host) => names.lookup(host) });
+  /** The registry itself, past every mirror: for login and search. */
+  homes(domain: string): Promise<readonly Endpoint[]> {
+    return homeEndpoints(domain, this.#parts());
   }
 
   /**
@@ -43,26 +63,46 @@ export class Connections {
   async use<T>(
     ref: Reference,
     credentials: Credentials,
-    options: { readonly push: boolean; readonly signal: AbortSignal | undefined },
+    options: Use,
     work: (session: Session) => Promise<T>,
   ): Promise<T> {
     let last: unknown = new TugError("unavailable", `no endpoint for ${ref.domain}`);
-    for (const endpoint of this.#order(ref.domain, await this.endpoints(ref.domain))) {
-      if (options.push && endpoint.mirror) continue;
+    const tell = (endpoint: Endpoint, outcome: Trial["outcome"], detail: string, since?: number) =>
+      options.onTrial?.({
+        endpoint: endpoint.base,
+        repository: endpoint.repository,
+        source: endpoint.source,
+        asked: options.about ?? "",
+        outcome,
+        detail,
+        milliseconds: since === undefined ? 0 : Math.round(performance.now() - since),
+      });
+    for (const { endpoint, skip } of this.#order(ref, options, await endpointsOf(ref, this.#parts()))) {
+      if (skip !== undefined) {
+        tell(endpoint, "skipped", skip);
+        continue;
+      }
+      const began = performance.now();
       let session: Session;
       try {
-        session = await this.#session(endpoint, ref, credentials, options);
+        session = await this.#session(endpoint, credentials, options);
       } catch (error) {
         if (isCode(error, "cancelled")) throw error;
+        tell(endpoint, "failed", messageOf(error), began);
+        this.#failed(endpoint, error);
         last = error;
         continue;
       }
-      if (!endpoint.mirror) this.#remember(ref.domain, endpoint);
+      if (!endpoint.mirror) this.#remember(ref.domain, endpoint, options);
       try {
-        return await work(session);
+        const result = await work(session);
+        tell(endpoint, "answered", "", began);
+        return result;
       } catch (error) {
+        if (!isCode(error, "cancelled")) tell(endpoint, "failed", messageOf(error), began);
         if (!endpoint.mirror || isCode(error, "cancelled") || isCode(error, "resource-exhausted"))
           throw error;
+        this.#failed(endpoint, error);
         last = error;
       }
     }
@@ -74,42 +114,86 @@ export class Connections {
     return new Session(this.#deps, endpoint, credentials, scopes);
   }
 
-  #order(domain: string, endpoints: readonly Endpoint[]): readonly Endpoint[] {
-    const known = this.#answered.get(domain);
-    if (!known || known.until < this.#deps.clock.now()) return endpoints;
-    const chosen = endpoints.filter((each) => each.mirror || each.base === known.base);
-    return chosen.some((each) => !each.mirror) ? chosen : endpoints;
+  #parts() {
+    const { config, systemAuthorities, names } = this.#deps;
+    return { config, systemAuthorities, lookup: (host: string) => names.lookup(host) };
   }
 
-  #remember(domain: string, endpoint: Endpoint): void {
-    this.#answered.delete(domain);
-    this.#answered.set(domain, { base: endpoint.base, until: this.#deps.clock.now() + keepFor });
+  /** All endpoints in their order, each with the reason for which it is left out, if there is one. */
+  #order(ref: Reference, options: Use, endpoints: readonly Endpoint[]): readonly Candidate[] {
+    const known = this.#answered.get(answeredKey(ref.domain, options));
+    const fresh = known && known.until >= this.#deps.clock.now() ? known.base : undefined;
+    const settled = endpoints.some((each) => !each.mirror && each.base === fresh);
+    const pushTo = endpoints.find((each) => each.can.push);
+    const found = endpoints.map((endpoint) => {
+      let skip = unfit(endpoint, ref, options);
+      if (!skip && settled && !endpoint.mirror && endpoint.base !== fresh) skip = `${fresh} answered before`;
+      if (!skip && options.push && pushTo && hostOf(endpoint) !== hostOf(pushTo)) {
+        skip = `pushes go to ${pushTo.base} only`;
+      }
+      return { endpoint, skip };
+    });
+    // One that has just failed is left in peace for a while, as long as there is another.
+    const rested = found.map((each) => ({ ...each, skip: each.skip ?? this.#resting(each.endpoint) }));
+    return rested.some((each) => each.skip === undefined) ? rested : found;
+  }
+
+  #resting(endpoint: Endpoint): string | undefined {
+    const down = this.#down.get(endpoint.base);
+    if (!endpoint.mirror || !down || down.until < this.#deps.clock.now()) return undefined;
+    return `failed less than ${restFor / 1000} seconds ago: ${down.reason}`;
+  }
+
+  /** A mirror that cannot serve is not waited for again with each blob; what it merely lacks says nothing about the next. */
+  #failed(endpoint: Endpoint, error: unknown): void {
+    if (!endpoint.mirror || !isCode(error, "unavailable")) return;
+    this.#down.delete(endpoint.base);
+    this.#down.set(endpoint.base, { until: this.#deps.clock.now() + restFor, reason: messageOf(error) });
+    trim(this.#down);
+  }
+
+  #remember(domain: string, endpoint: Endpoint, options: Use): void {
+    const key = answeredKey(domain, options);
+    this.#answered.delete(key);
+    this.#answered.set(key, { base: endpoint.base, until: this.#deps.clock.now() + keepFor });
     trim(this.#answered);
   }
 
-  async #session(
-    endpoint: Endpoint,
-    ref: Reference,
-    credentials: Credentials,
-    options: { readonly push: boolean; readonly signal: AbortSignal | undefined },
-  ): Promise<Session> {
-    // A mirror never sees what the user gave for the registry.
-    const own: Credentials = endpoint.mirror
-      ? { username: undefined, password: undefined, identityToken: undefined, registryToken: undefined }
-      : credentials;
+  async #session(endpoint: Endpoint, credentials: Credentials, options: Use): Promise<Session> {
+    // Nobody else sees what the user gave for the registry.
+    const own = endpoint.home ? credentials : credentialsOf(undefined);
     const actions = options.push ? "pull,push" : "pull";
     // The map outlives the request: it holds a hash instead of the secret.
     const secret = createHash("sha256").update(JSON.stringify(own)).digest("hex");
-    const key = JSON.stringify([endpoint.base, endpoint.tls.verify, ref.path, actions, secret]);
+    const { base, api, tls, repository, headers } = endpoint;
+    const key = JSON.stringify([base, api, tls.verify, repository, actions, secret, headers]);
     const kept = this.#sessions.get(key);
     if (kept && kept.until > this.#deps.clock.now()) return await kept.session;
-    const session = new Session(this.#deps, endpoint, own, [repositoryScope(ref.path, actions)]);
+    const session = new Session(this.#deps, endpoint, own, [repositoryScope(endpoint.repository, actions)]);
     await session.ping(options.signal);
     this.#sessions.delete(key);
     this.#sessions.set(key, { session: Promise.resolve(session), until: this.#deps.clock.now() + keepFor });
     trim(this.#sessions);
     return session;
   }
+}
+
+function unfit(endpoint: Endpoint, ref: Reference, options: Use): string | undefined {
+  const { can, use } = endpoint;
+  if (options.push) return can.push ? undefined : "takes no pushes";
+  const digest = ref.digest !== undefined;
+  if (use === "digest-only" && !digest) return "is for images asked for by digest only";
+  if (use === "tag-only" && digest) return "is for images asked for by tag only";
+  if (digest || options.blob) return can.pull ? undefined : "lacks the capability pull";
+  return can.resolve ? undefined : "lacks the capability resolve";
+}
+
+function hostOf(endpoint: Endpoint): string {
+  return new URL(endpoint.base).host;
+}
+
+function answeredKey(domain: string, options: Use): string {
+  return `${options.push ? "push" : "pull"} ${domain}`;
 }
 
 /** Forgets the oldest entries of a map over its bound. */

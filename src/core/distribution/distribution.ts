@@ -106,6 +106,24 @@ export interface RemoteOptions {
   readonly signal?: AbortSignal | undefined;
   /** Gets every digest before its bytes enter content, so that no collection takes them from under the pull. */
   readonly lease?: Lease | undefined;
+  /** Told of each endpoint that was tried or passed over. */
+  readonly onTrial?: ((trial: Trial) => void) | undefined;
+}
+
+/** What came of one endpoint of a registry, for people who ask where their images come from. */
+export interface Trial {
+  /** "https://mirror.example:5000" */
+  readonly endpoint: string;
+  /** What the repository is called there. */
+  readonly repository: string;
+  /** Why it is among the endpoints: "--registry-mirror", a file, "the registry itself". */
+  readonly source: string;
+  /** "manifest 1.2", "blob sha256:…" */
+  readonly asked: string;
+  readonly outcome: "answered" | "failed" | "skipped";
+  /** Why it was skipped, or how it failed. */
+  readonly detail: string;
+  readonly milliseconds: number;
 }
 
 export interface FetchOptions {

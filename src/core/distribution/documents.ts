@@ -61,7 +61,7 @@ async function headTag(
 ): Promise<{ readonly digest: Digest; readonly contentType: string } | undefined> {
   using exchange = await context.session.send({
     method: "HEAD",
-    path: `/v2/${context.ref.path}/manifests/${tag}`,
+    path: `/v2/${context.session.repository}/manifests/${tag}`,
     headers: { Accept: accept },
     // An error to HEAD has no body to tell why: GET asks again.
     expect: [200, 400, 403, 404, 405, 406, 410, 429, 451],
@@ -89,7 +89,7 @@ async function get(context: Context, name: string, expected: Digest | undefined)
   const { session, content, ref } = context;
   using exchange = await session.send({
     method: "GET",
-    path: `/v2/${ref.path}/manifests/${name}`,
+    path: `/v2/${session.repository}/manifests/${name}`,
     headers: { Accept: accept },
     expect: [200],
     signal: context.signal,

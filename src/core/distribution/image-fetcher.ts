@@ -90,6 +90,7 @@ export class ParallelImageFetcher implements ImageFetcher {
           await client.fetch(ref, layer, {
             auth: options.auth,
             signal,
+            onTrial: options.onTrial,
             onProgress: (done, total) => emit({ kind: "downloading", done, total }),
             onRetry: (reason, seconds) => emit({ kind: "retrying", reason, seconds }),
           });

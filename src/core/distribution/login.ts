@@ -21,8 +21,7 @@ export async function login(
 ): Promise<{ readonly status: string; readonly identityToken?: string }> {
   const status = "Login Succeeded";
   let last: unknown;
-  for (const endpoint of await connections.endpoints(loginDomain(server))) {
-    if (endpoint.mirror) continue;
+  for (const endpoint of await connections.homes(loginDomain(server))) {
     const session = connections.open(endpoint, credentialsOf(auth), []);
     try {
       await session.ping(signal);
@@ -38,7 +37,7 @@ export async function login(
 }
 
 async function prove(session: Session, signal: AbortSignal | undefined): Promise<string | undefined> {
-  const url = `${session.endpoint.base}/v2/`;
+  const url = `${session.endpoint.api}/`;
   const bearer = session.challenges.find((each) => each.scheme === "bearer");
   let refresh: string | undefined;
   if (bearer) {

@@ -38,7 +38,7 @@ export async function pushBlob(
     return await retrying(deps, { signal, onRetry: options.onRetry, what: "upload" }, async (control) =>
       deps.connections.use(ref, credentials, { push: true, signal }, async (session) => {
         if (!upload) {
-          if (await blobExists(session, ref, blob, signal)) return "exists";
+          if (await blobExists(session, blob, signal)) return "exists";
           const begun = await begin(session, ref, blob, options);
           if (begun === "mounted") return begun;
           upload = begun;
@@ -67,7 +67,7 @@ export async function offerBlob(
   const { signal } = options;
   try {
     return await deps.connections.use(ref, credentials, { push: true, signal }, async (session) => {
-      if (await blobExists(session, ref, blob, signal)) return "exists";
+      if (await blobExists(session, blob, signal)) return "exists";
       if ((options.mountFrom ?? []).length === 0) return undefined;
       const begun = await begin(session, ref, blob, options);
       if (begun === "mounted") return begun;
@@ -96,7 +96,7 @@ export async function pushDocument(
     const put = async (session: Session) => {
       using exchange = await session.send({
         method: "PUT",
-        path: `/v2/${ref.path}/manifests/${ref.tag ?? descriptor.digest}`,
+        path: `/v2/${session.repository}/manifests/${ref.tag ?? descriptor.digest}`,
         headers: { "Content-Type": mediaType },
         body: () => document,
         expect: [200, 201, 202],
@@ -117,11 +117,10 @@ export async function pushDocument(
 
 async function blobExists(
   session: Session,
-  ref: Reference,
   blob: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const path = `/v2/${ref.path}/blobs/${blob.digest}`;
+  const path = `/v2/${session.repository}/blobs/${blob.digest}`;
   using exchange = await session.send({ method: "HEAD", path, expect: [200, 404], signal });
   const length = exchange.response.headers.get("content-length");
   return exchange.response.status === 200 && (length === null || Number(length) === blob.size);
@@ -134,7 +133,7 @@ async function begin(
   blob: Descriptor,
   options: PushOptions,
 ): Promise<"mounted" | Upload> {
-  const path = `/v2/${ref.path}/blobs/uploads/`;
+  const path = `/v2/${session.repository}/blobs/uploads/`;
   const sources = (options.mountFrom ?? []).filter(
     (each) => each.domain === ref.domain && each.path !== ref.path,
   );

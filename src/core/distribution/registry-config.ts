@@ -8,6 +8,10 @@ export interface RegistryConfig {
   readonly mirrors: readonly string[];
   /** Directories holding `<host:port>/{*.crt,*.cert,*.key}`, e.g. /etc/docker/certs.d. */
   readonly certificateDirectories: readonly string[];
+  /** Directories holding `<host:port>/hosts.toml`, the same as a rule; the first that has one counts. None: none is read. */
+  readonly hostsDirectories?: readonly string[];
+  /** containers/image's registries.conf; empty: none is read. */
+  readonly registriesConf?: string;
   readonly proxy: ProxyConfig;
   /** `--max-download-attempts`: how often a blob's download is tried before it is given up; 5 unless told. */
   readonly maxDownloadAttempts?: number;

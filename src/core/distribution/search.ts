@@ -24,7 +24,7 @@ export async function searchRegistry(
   signal: AbortSignal | undefined,
 ): Promise<readonly FoundRepository[]> {
   // Docker Hub searches under another name than its images have.
-  const endpoints = await connections.endpoints(domain === "docker.io" ? "index.docker.io" : domain);
+  const endpoints = await connections.homes(domain === "docker.io" ? "index.docker.io" : domain);
   let last: unknown = new TugError("unavailable", `no endpoint for ${domain}`);
   for (const endpoint of endpoints) {
     const session = connections.open(endpoint, credentials, ["registry:catalog:*"]);

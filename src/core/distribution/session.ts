@@ -8,7 +8,8 @@ import { readRegistryError } from "./registry-error.ts";
 import type { Exchange, Transport, TransportRequest } from "./transport.ts";
 import { requestPrefix } from "./transport-error.ts";
 
-export interface SessionRequest extends Omit<TransportRequest, "tls" | "authorization" | "url"> {
+export interface SessionRequest
+  extends Omit<TransportRequest, "tls" | "authorization" | "url" | "homeHeaders"> {
   /** Below the registry's base ("/v2/…"), or a whole URL the registry gave (upload locations). */
   readonly path: string;
   /** Statuses that are an answer; anything else is thrown as a `RegistryError`. */
@@ -37,6 +38,11 @@ export class Session {
     this.authorizer = new Authorizer({ ...deps, endpoint, credentials });
   }
 
+  /** What the image's repository is called here. */
+  get repository(): string {
+    return this.endpoint.repository;
+  }
+
   get challenges(): readonly Challenge[] {
     return this.#challenges;
   }
@@ -45,10 +51,11 @@ export class Session {
   async ping(signal: AbortSignal | undefined): Promise<void> {
     using exchange = await this.#deps.transport.send({
       method: "GET",
-      url: `${this.endpoint.base}/v2/`,
+      url: this.#url("/v2/"),
+      homeHeaders: this.endpoint.headers,
       tls: this.endpoint.tls,
       signal,
-      headTimeout: 15_000,
+      headTimeout: this.endpoint.dialTimeout ?? 15_000,
     });
     const { status, headers } = exchange.response;
     if (status >= 500 || (status >= 300 && status < 400)) throw await readRegistryError(exchange);
@@ -80,6 +87,7 @@ export class Session {
         url,
         tls: this.endpoint.tls,
         authorization,
+        ...(home && { homeHeaders: this.endpoint.headers }),
       });
       const { status, headers } = exchange.response;
       if (request.expect.includes(status)) return exchange;
@@ -107,8 +115,11 @@ export class Session {
   }
 
   #url(path: string): string {
-    if (path.startsWith("/")) return `${this.endpoint.base}${path}`;
-    return path;
+    if (!path.startsWith("/")) return path;
+    const { base, api, namespace } = this.endpoint;
+    const url = path.startsWith("/v2/") ? `${api}${path.slice("/v2".length)}` : `${base}${path}`;
+    if (namespace === undefined) return url;
+    return `${url}${url.includes("?") ? "&" : "?"}ns=${encodeURIComponent(namespace)}`;
   }
 }
 

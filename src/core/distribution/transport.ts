@@ -9,6 +9,8 @@ export interface TransportRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent only to the origin of `url`: a redirect to another one does not carry it. */
   readonly authorization?: string | undefined;
+  /** Headers that go where `authorization` goes. */
+  readonly homeHeaders?: Readonly<Record<string, string>>;
   /** Makes the body, once for each time it has to be sent. */
   readonly body?: (() => ReadableStream<Uint8Array> | Uint8Array | string) | undefined;
   /** The body is a credential: it is never sent on to another origin. */
@@ -114,6 +116,7 @@ export class Transport {
         headers: {
           "User-Agent": this.#deps.userAgent,
           "Accept-Encoding": "identity",
+          ...(home && request.homeHeaders),
           ...request.headers,
           ...(home && request.authorization !== undefined && { Authorization: request.authorization }),
         },

@@ -92,6 +92,12 @@ export interface DaemonConfig {
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;
   readonly maxDownloadAttempts: number;
+  /** Connections that one large layer may come over. */
+  readonly maxLayerConnections: number;
+  /** Where `<host:port>/hosts.toml` and certificates of registries are. */
+  readonly registryConfigDirs: readonly string[];
+  /** containers/image's registries.conf; empty: it is not read. */
+  readonly registriesConf: string;
   /** False: containers are stopped with the daemon, which gives them `shutdownTimeout` seconds (negative: no bound). */
   readonly liveRestore: boolean;
   readonly shutdownTimeout: number;
@@ -243,6 +249,15 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
     maxConcurrentDownloads: concurrency("max concurrent downloads", number("max-concurrent-downloads") ?? 3),
     maxConcurrentUploads: concurrency("max concurrent uploads", number("max-concurrent-uploads") ?? 5),
     maxDownloadAttempts: atLeast(1, "max download attempts", number("max-download-attempts") ?? 5),
+    maxLayerConnections: atLeast(1, "max layer connections", number("max-layer-connections") ?? 4),
+    registryConfigDirs:
+      list("registry-config-dir").length > 0
+        ? list("registry-config-dir")
+        : ["/etc/tug/certs.d", "/etc/docker/certs.d", "/etc/containerd/certs.d"],
+    registriesConf:
+      values.get("registries-conf") === ""
+        ? ""
+        : (text("registries-conf") ?? "/etc/containers/registries.conf"),
     liveRestore: truth("live-restore", true),
     shutdownTimeout: number("shutdown-timeout") ?? 15,
     features: features(map("feature")),

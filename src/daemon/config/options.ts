@@ -114,6 +114,7 @@ export const daemonOptions: readonly DaemonOption[] = [
   option("max-concurrent-downloads", "int", "Set the max concurrent downloads"),
   option("max-concurrent-uploads", "int", "Set the max concurrent uploads"),
   option("max-download-attempts", "int", "Set the max download attempts for each pull"),
+  option("max-layer-connections", "int", "Set the max connections for one large layer"),
   option("metrics-addr", "string", "Set default address and port to serve the metrics api on"),
   option("mtu", "int", 'Set the MTU for the default "bridge" network'),
   option("network-control-plane-mtu", "int", "Network Control plane MTU", { ignored: true }),
@@ -133,6 +134,14 @@ export const daemonOptions: readonly DaemonOption[] = [
   option("oom-score-adjust", "int", "Set the oom_score_adj for the daemon"),
   option("pidfile", "string", "Path to use for daemon PID file", { short: "p" }),
   option("raw-logs", "bool", "Full timestamps without ANSI coloring", { ignored: true }),
+  option(
+    "registries-conf",
+    "string",
+    "Mirrors and blocked registries as containers/image writes them (empty: none)",
+  ),
+  option("registry-config-dir", "list", "Directories with a hosts.toml and certificates for each registry", {
+    key: "registry-config-dirs",
+  }),
   option("registry-mirror", "list", "Preferred registry mirror", { key: "registry-mirrors" }),
   option("rootless", "bool", "Enable rootless mode", { ignored: true }),
   option("runtimes", "object", "Additional OCI runtimes, in daemon.json only"),
