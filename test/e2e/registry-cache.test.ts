@@ -235,6 +235,25 @@ describe("a cache of another registry", () => {
     ).toBe(true);
   });
 
+  test("goes on after a kill -9 with what had come before it", async () => {
+    using upstream = new Upstream();
+    const layer = new Uint8Array(Buffer.concat(Array.from({ length: 64 }, () => random(65_536))));
+    upstream.image("app", "v1", layer);
+    upstream.gate = new Promise(() => undefined);
+    await using registry = await cacheOf(upstream);
+    const path = `/v2/hub/app/blobs/${digestOf(layer)}`;
+    const reader = (await registry.request("GET", path)).body?.getReader();
+    for (let read = 0; read < layer.length / 2 - 300_000; )
+      read += (await reader?.read())?.value?.length ?? 0;
+    await registry.crash();
+    await reader?.cancel().catch(() => undefined); // its connection is gone
+    upstream.gate = undefined;
+    await registry.up();
+    expect(await bytesOf(await registry.request("GET", path))).toBe(digestOf(layer));
+    const resumed = upstream.asked.flatMap((each) => / bytes=(\d+)-/.exec(each)?.slice(1) ?? []).map(Number);
+    expect(resumed[0]).toBeGreaterThan(layer.length / 4);
+  });
+
   test("knows by ns whose repository is meant", async () => {
     using upstream = new Upstream();
     const digest = upstream.image("app", "v1", random(10));

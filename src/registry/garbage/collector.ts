@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import type { Digest } from "../../base/lib/ids.ts";
 import type { Log } from "../../base/lib/log.ts";
 import { type KeyedMutex, Mutex } from "../../base/lib/mutex.ts";
 import type { RegistryMetrics } from "../metrics.ts";
@@ -7,16 +8,19 @@ import {
   beginPass,
   type Cursor,
   findBlobs,
-  forgetBlob,
-  removeEmptyRepositories,
+  forgetBlobs,
   start,
   sweepLinks,
   sweepManifests,
+  sweepRepositories,
   sweepUnused,
 } from "../records/garbage.ts";
 import type { Records } from "../records/records.ts";
 import type { BlobStorage } from "../storage/storage.ts";
 import type { Uploads } from "../uploads/uploads.ts";
+
+/** Blobs forgotten with one sync and deleted together. */
+const batchSize = 100;
 
 export interface GarbagePolicy {
   /** Milliseconds a blob stays that was pushed and that no manifest names yet. */
@@ -97,7 +101,9 @@ export class GarbageCollector {
     await this.#blobs(now - policy.graceMs, options, report);
     if (options.orphans) await this.#orphans(options, report);
     if (!options.dryRun) {
-      removeEmptyRepositories(records, now - policy.graceMs);
+      for (let from: number | undefined = 0; from !== undefined; await setImmediate()) {
+        from = sweepRepositories(records, now - policy.graceMs, from);
+      }
       report.uploads = this.#deps.uploads.expire(policy.uploadAfterMs);
       report.bytes += await this.#deps.storage.dropPartials(policy.uploadAfterMs);
       this.#deps.metrics.count("garbage_bytes", report.bytes + report.orphanBytes);
@@ -125,25 +131,33 @@ export class GarbageCollector {
   }
 
   async #blobs(cutoff: number, options: CollectOptions, report: GarbageReport): Promise<void> {
-    const { records, storage, locks } = this.#deps;
+    const { records } = this.#deps;
     for (let from: Cursor | undefined = start; from; ) {
       options.signal?.throwIfAborted();
       const found = findBlobs(records, cutoff, from);
       from = found.next;
-      for (const { digest, size } of found.rows) {
-        const gone = options.dryRun
-          ? true
-          : await locks.run(digest, async () => {
-              if (!forgetBlob(records, digest, cutoff)) return false;
-              await storage.delete(digest);
-              return true;
-            });
-        if (!gone) continue;
-        report.blobs++;
-        report.bytes += size;
+      for (let at = 0; at < found.rows.length; at += batchSize) {
+        const batch = found.rows.slice(at, at + batchSize);
+        const digests = batch.map((row) => row.digest);
+        const gone = new Set(options.dryRun ? digests : await this.#delete(digests, cutoff));
+        report.blobs += gone.size;
+        for (const row of batch) if (gone.has(row.digest)) report.bytes += row.size;
       }
       await setImmediate();
     }
+  }
+
+  /** Under the locks of all of them: nobody else ever holds two, so nobody can wait in a circle. */
+  async #delete(digests: readonly Digest[], cutoff: number): Promise<readonly Digest[]> {
+    const { records, storage, locks } = this.#deps;
+    const locked = async (at: number): Promise<readonly Digest[]> => {
+      const digest = digests[at];
+      if (digest !== undefined) return await locks.run(digest, () => locked(at + 1));
+      const gone = forgetBlobs(records, digests, cutoff);
+      await Promise.all(gone.map((each) => storage.delete(each)));
+      return gone;
+    };
+    return await locked(0);
   }
 
   /** A crash between a blob and its record leaves bytes that no record names. Under its lock a blob has both or neither. */

@@ -115,7 +115,7 @@ const blobIsGarbage = `
   AND NOT EXISTS (SELECT 1 FROM manifest m WHERE m.digest = b.digest
     AND NOT EXISTS (SELECT 1 FROM doomed_manifest d WHERE d.repository = m.repository AND d.digest = m.digest))`;
 
-/** Blobs that are old and in no repository. Nothing is deleted: `forgetBlob` asks again under the blob's lock. */
+/** Blobs that are old and in no repository. Nothing is deleted: `forgetBlobs` asks again under their locks. */
 export function findBlobs(records: Records, cutoff: number, from: Cursor): Window<Row> {
   const rows = records.db
     .query<Row, [number, string, number]>(
@@ -126,33 +126,34 @@ export function findBlobs(records: Records, cutoff: number, from: Cursor): Windo
   return windowOf(rows);
 }
 
-/** Takes the blob out of the records if it is still garbage. */
-export function forgetBlob(records: Records, digest: Digest, cutoff: number): boolean {
+/** Takes those of the blobs that are still garbage out of the records, with one sync for them all; returns them. */
+export function forgetBlobs(records: Records, digests: readonly Digest[], cutoff: number): readonly Digest[] {
   return atomically(records, () => {
-    const row = records.db
-      .query<Pick<Row, "garbage">, [number, string, number]>(
-        `SELECT ${blobIsGarbage} AS garbage FROM blob b WHERE ?1 = ?1 AND b.digest = ?2`,
-      )
-      .get(0, digest, cutoff);
-    if (row?.garbage !== 1) return false;
-    records.db.query("DELETE FROM blob WHERE digest = ?").run(digest);
-    return true;
+    const judge = records.db.query<Pick<Row, "garbage">, [number, string, number]>(
+      `SELECT ${blobIsGarbage} AS garbage FROM blob b WHERE ?1 = ?1 AND b.digest = ?2`,
+    );
+    const gone = digests.filter((digest) => judge.get(0, digest, cutoff)?.garbage === 1);
+    const remove = records.db.query("DELETE FROM blob WHERE digest = ?");
+    for (const digest of gone) remove.run(digest);
+    return gone;
   });
 }
 
-/** Forgets repositories that hold nothing and have not been written to for a while. */
-export function removeEmptyRepositories(records: Records, cutoff: number): number {
-  return atomically(
-    records,
-    () =>
-      records.db
-        .query(
-          `DELETE FROM repository WHERE updated < ?1 AND bytes = 0
+/** Forgets repositories that hold nothing and have not been written to for a while, from one number on; returns where to go on. */
+export function sweepRepositories(records: Records, cutoff: number, from: number): number | undefined {
+  return atomically(records, () => {
+    const rows = records.db
+      .query<{ id: number; garbage: number }, [number, number]>(
+        `SELECT id, updated < ?2 AND bytes = 0
            AND NOT EXISTS (SELECT 1 FROM link WHERE repository = id)
-           AND NOT EXISTS (SELECT 1 FROM manifest WHERE repository = id)`,
-        )
-        .run(cutoff).changes,
-  );
+           AND NOT EXISTS (SELECT 1 FROM manifest WHERE repository = id) AS garbage
+         FROM repository WHERE id > ?1 ORDER BY id LIMIT ${windowSize}`,
+      )
+      .all(from, cutoff);
+    const remove = records.db.query("DELETE FROM repository WHERE id = ?");
+    for (const row of rows) if (row.garbage === 1) remove.run(row.id);
+    return rows.length === windowSize ? rows.at(-1)?.id : undefined;
+  });
 }
 
 function sweep(records: Records, from: Cursor, select: string, cutoff: number, remove: string): Window<Row> {
