@@ -304,6 +304,7 @@ export interface ImageBackend {
       readonly platform: string | undefined;
       readonly auth: RegistryCredentials | undefined;
       readonly allTags: boolean;
+      readonly explain: boolean;
     },
     signal: AbortSignal,
   ): AsyncIterable<ProgressMessage>;

@@ -11,6 +11,8 @@ export interface PullRequest {
   readonly platform: string;
   readonly quiet: boolean;
   readonly allTags?: boolean;
+  /** Show where it was looked for. */
+  readonly explain?: boolean;
   readonly out: Output;
 }
 
@@ -27,6 +29,7 @@ export async function pullWithProgress(
     image: familiarName(reference),
     tag: request.allTags ? "" : (reference.digest ?? reference.tag ?? ""),
     platform: request.platform,
+    explain: request.explain ?? false,
     auth,
   });
   if (request.quiet) await showProgress(messages, silentOutput);

@@ -10,6 +10,8 @@ export async function pullImage(
     readonly image: string;
     readonly tag: string;
     readonly platform?: string | undefined;
+    /** Tell of every endpoint that is tried. */
+    readonly explain?: boolean | undefined;
     readonly auth?: AuthConfig | undefined;
     readonly signal?: AbortSignal | undefined;
   },
@@ -20,6 +22,7 @@ export async function pullImage(
     query: {
       fromImage: options.image,
       tag: options.tag || undefined,
+      explain: options.explain ? "1" : undefined,
       platform: options.platform?.toLowerCase() || undefined,
     },
     headers: authHeader(options.auth),

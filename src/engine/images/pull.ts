@@ -18,17 +18,21 @@ import type {
   RegistryAuth,
   RemoteOptions,
   ResolvedImage,
+  Trial,
 } from "../../core/distribution/distribution.ts";
 import type { Image, NewIndex } from "../../core/image/image.ts";
 import { attestationSubject, indexBlobs, readIndexTree } from "../../core/image/index-tree.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { publishImage } from "./events.ts";
+import { explained } from "./explain.ts";
 import { type ProgressMessage, ProgressQueue, paced } from "./progress.ts";
 
 export interface PullOptions {
   readonly platform: string | undefined;
   readonly auth: RegistryAuth | undefined;
   readonly allTags: boolean;
+  /** Tell of every endpoint that is tried or passed over. */
+  readonly explain?: boolean;
 }
 
 /** Pulls an image, or with `allTags` every tag of a repository, telling its progress in dockerd's words. */
@@ -46,14 +50,14 @@ export async function* pullImage(
   const remote: RemoteOptions = { auth: options.auth, platform, signal };
   if (!options.allTags) {
     const ref = withDefaultTag(named);
-    return yield finished(deps, yield* pullOne(deps, ref, remote), ref);
+    return yield finished(deps, yield* pullOne(deps, ref, remote, options.explain), ref);
   }
   if (named.tag !== undefined || named.digest !== undefined) {
     throw invalid("tag can't be used with --all-tags/-a");
   }
   let all: Pulled | undefined;
   for (const tag of await deps.registry.listTags(named, remote)) {
-    const { image, changed } = yield* pullOne(deps, { ...named, tag }, remote);
+    const { image, changed } = yield* pullOne(deps, { ...named, tag }, remote, options.explain);
     all = { image, changed: changed || (all?.changed ?? false) };
   }
   if (all) yield finished(deps, all, named);
@@ -75,10 +79,18 @@ function finished(deps: ImageServiceDeps, { image, changed }: Pulled, ref: Refer
 async function* pullOne(
   deps: ImageServiceDeps,
   ref: Reference,
-  remote: RemoteOptions,
+  options: RemoteOptions,
+  explain = false,
 ): AsyncGenerator<ProgressMessage, Pulled> {
   using lease = deps.content.lease();
-  const resolved = await deps.registry.resolve(ref, { ...remote, lease });
+  const queue = new ProgressQueue();
+  const onTrial = (trial: Trial) => {
+    for (const message of explained(trial)) queue.push(message);
+  };
+  const remote = explain ? { ...options, onTrial } : options;
+  const resolving = deps.registry.resolve(ref, { ...remote, lease });
+  if (explain) yield* queue.drain(resolving.then(() => undefined));
+  const resolved = await resolving;
   for (const { digest } of [resolved.target, resolved.manifest, resolved.config, ...resolved.layers]) {
     lease.add(digest);
   }
@@ -88,7 +100,6 @@ async function* pullOne(
   if (diffIds.length !== resolved.layers.length) {
     throw new TugError("data-loss", "layers from manifest don't match image configuration");
   }
-  const queue = new ProgressQueue();
   yield* queue.drain(fetchLayers(deps, ref, resolved, diffIds, remote, queue));
   const index = await keptIndex(deps, ref, resolved, { ...remote, lease });
   const name = familiarString(ref);

@@ -1,8 +1,9 @@
 import { notFound, TugError } from "../../base/lib/errors.ts";
+import type { Digest } from "../../base/lib/ids.ts";
 import { Semaphore } from "../../base/lib/semaphore.ts";
 import { parseReference, type Reference } from "../../base/spec/docker/reference.ts";
 import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
-import { manifestLimit, parseImageDocument } from "../../base/spec/oci/parse.ts";
+import { manifestLimit, parseImageDocument, parseManifest } from "../../base/spec/oci/parse.ts";
 import type { RemoteOptions } from "../../core/distribution/distribution.ts";
 import type { Image } from "../../core/image/image.ts";
 import type { ImageServiceDeps } from "./deps.ts";
@@ -15,6 +16,8 @@ export interface DocumentPush {
   readonly ref: Reference;
   /** Repositories that have what lacks here: those the image was pulled from. */
   readonly sources: readonly Reference[];
+  /** Repositories of other images here that hold a layer of this one, to mount it from. */
+  readonly mounts?: ReadonlyMap<Digest, readonly Reference[]>;
   readonly remote: RemoteOptions;
   readonly show: (
     blob: Descriptor,
@@ -31,6 +34,23 @@ export function sourcesOf(images: readonly Image[]): readonly Reference[] {
     known.set(`${domain}/${path}`, { domain, path, tag: undefined, digest: undefined });
   }
   return [...known.values()];
+}
+
+/** For each blob of the images that share layers with `image`, the repositories of `domain` that they were pulled from. */
+export async function layerSources(
+  deps: Pick<ImageServiceDeps, "images" | "content">,
+  image: Image,
+  domain: string,
+): Promise<ReadonlyMap<Digest, readonly Reference[]>> {
+  const found = new Map<Digest, readonly Reference[]>();
+  for (const other of deps.images.list()) {
+    if (other.layers[0] === undefined || other.layers[0] !== image.layers[0] || !other.manifest) continue;
+    const sources = sourcesOf([other]).filter((source) => source.domain === domain);
+    if (sources.length === 0 || !deps.content.stat(other.manifest.digest)) continue;
+    const { layers } = parseManifest(await deps.content.read(other.manifest.digest, manifestLimit));
+    for (const { digest } of layers) found.set(digest, [...(found.get(digest) ?? []), ...sources]);
+  }
+  return found;
 }
 
 /**
@@ -99,7 +119,8 @@ async function pushBlobs(
 
 async function pushBlob(deps: ImageServiceDeps, blob: Descriptor, push: DocumentPush): Promise<void> {
   const { ref, sources, remote, show } = push;
-  const mountFrom = sources.filter((source) => source.domain === ref.domain && source.path !== ref.path);
+  const known = [...sources, ...(push.mounts?.get(blob.digest) ?? [])];
+  const mountFrom = known.filter((source) => source.domain === ref.domain && source.path !== ref.path);
   const onProgress = (current: number, total: number) => show(blob, "Pushing", { current, total });
   using lease = deps.content.lease([blob.digest]);
   let outcome: "exists" | "mounted" | "uploaded" | undefined;

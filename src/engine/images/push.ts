@@ -15,7 +15,7 @@ import type { ImageServiceDeps } from "./deps.ts";
 import { wireDescriptor } from "./descriptor.ts";
 import { publishImage } from "./events.ts";
 import { type ProgressMessage, ProgressQueue, paced } from "./progress.ts";
-import { type DocumentPush, pushDocument, sourcesOf } from "./push-index.ts";
+import { type DocumentPush, layerSources, pushDocument, sourcesOf } from "./push-index.ts";
 
 export interface PushOptions {
   readonly tag: string | undefined;
@@ -82,7 +82,8 @@ async function pushOne(
   const { image, target, index } = found;
   if (!target) throw new TugError("not-found", `image ${familiarString(ref)} has no manifest to push`);
   const family = [image, ...image.siblings.flatMap((id) => deps.images.get(id) ?? [])];
-  const push = { ref, sources: sourcesOf(family), remote, show: shower(queue) };
+  const mounts = await layerSources(deps, image, ref.domain);
+  const push = { ref, sources: sourcesOf(family), mounts, remote, show: shower(queue) };
   let pushed: Descriptor;
   try {
     pushed = await pushDocument(deps, target, push);

@@ -29,7 +29,8 @@ function pull(
   const reference =
     tag === "" ? image : /^[a-z0-9]+:[0-9a-f]{32,}$/.test(tag) ? `${image}@${tag}` : `${image}:${tag}`;
   const named = tag !== "" || /[:@]/.test(image.slice(image.lastIndexOf("/") + 1));
-  const options = { platform, auth: registryAuth(call.exchange.headers), allTags: !named };
+  const explain = query.bool("explain");
+  const options = { platform, auth: registryAuth(call.exchange.headers), allTags: !named, explain };
   return refusedAsFailed(backend.pull(reference, options, call.exchange.signal));
 }
 

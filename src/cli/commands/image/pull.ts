@@ -11,6 +11,7 @@ export const command = defineCommand({
   flags: {
     "all-tags": bool("a", "Download every tag of the repository"),
     "disable-content-trust": bool("", "Skip the check of image signatures", { initial: true }),
+    explain: bool("", "Tell which registry, mirror or file each part was looked for at, and what came of it"),
     platform: text("", "Platform to pull, when the registry has several"),
     quiet: bool("q", "Print the name only"),
   },
@@ -26,6 +27,7 @@ export const command = defineCommand({
       platform: values.platform || (context.env["DOCKER_DEFAULT_PLATFORM"] ?? ""),
       quiet: values.quiet,
       allTags: values["all-tags"],
+      explain: values.explain,
       out: context.out,
     });
     await context.out.write(`${pulled}\n`);
