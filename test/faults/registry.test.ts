@@ -2,6 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
 import { eventually } from "../harness/daemon.ts";
 import { digestOf, ociManifest, TugRegistry } from "../harness/tug-registry.ts";
 
@@ -180,6 +181,33 @@ test("a dry run tells what a run deletes, and pushes a second later what is dele
   await registry.stop();
   const offline = await collect();
   expect([offline.code, offline.stdout]).toEqual([0, expect.stringContaining("blobs of the storage   0")]);
+});
+
+test("a full disk refuses pushes and harms nothing; deleting and collecting make room again", async () => {
+  await using registry = await TugRegistry.start({
+    disk: "48m",
+    flags: [...quiet, "--gc-grace", "1ms", "--gc-untagged-after", "1ms"],
+  });
+  const blob = (megabytes: number, seed: number) => new Uint8Array(megabytes << 20).fill(seed);
+  const digest = await registry.pushImage("full", "v1", [blob(12, 1)]);
+  const push = async (bytes: Uint8Array) => {
+    const response = await registry.request("POST", `/v2/full/blobs/uploads/?digest=${digestOf(bytes)}`, {
+      body: bytes,
+    });
+    return [response.status, response.status === 201 ? "" : await response.text()];
+  };
+  expect(await push(blob(40, 2))).toEqual([507, expect.stringContaining("no space left")]);
+  await assertPullable(registry, "full", "v1");
+  // The rest of the disk is somebody else's.
+  const filler = join(registry.data, "filler");
+  Bun.spawnSync(["sh", "-c", `cat /dev/zero >${filler}`]);
+  expect((await push(blob(1, 3)))[0]).toBe(507);
+  await assertPullable(registry, "full", "v1");
+  expect((await registry.request("DELETE", `/v2/full/manifests/${digest}`)).status).toBe(202);
+  expect((await registry.command("gc", "--root", registry.data)).stdout).toContain(
+    "blobs of the storage   3\n",
+  );
+  expect((await push(blob(10, 4)))[0]).toBe(201);
 });
 
 test("memory does not grow with the size of a blob", async () => {

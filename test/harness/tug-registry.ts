@@ -13,6 +13,8 @@ export interface TugRegistryOptions {
   /** Serve HTTPS with a certificate of an authority of its own (`ca`). */
   readonly tls?: boolean;
   readonly env?: Readonly<Record<string, string>>;
+  /** The root is a file system of this size ("48m"). */
+  readonly disk?: string;
   /** Run in the network namespace of this process; `request` cannot reach it there. */
   readonly networkOf?: number;
 }
@@ -39,6 +41,18 @@ export class TugRegistry implements AsyncDisposable {
   static async start(options: TugRegistryOptions = {}): Promise<TugRegistry> {
     const registry = new TugRegistry(mkdtempSync("/tmp/tug-registry-"), freePort(), options);
     mkdirSync(registry.data);
+    if (options.disk !== undefined) {
+      const mounted = Bun.spawnSync([
+        "mount",
+        "-t",
+        "tmpfs",
+        "-o",
+        `size=${options.disk},mode=700`,
+        "tmpfs",
+        registry.data,
+      ]);
+      if (!mounted.success) throw new Error(mounted.stderr.toString());
+    }
     if (options.config !== undefined)
       writeFileSync(join(registry.root, "registry.yml"), JSON.stringify(options.config));
     if (options.users) {
@@ -247,6 +261,7 @@ export class TugRegistry implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const code = this.#child && this.#child.exitCode === null ? await this.stop() : 0;
+    if (this.#options.disk !== undefined) Bun.spawnSync(["umount", this.data]);
     rmSync(this.root, { recursive: true, force: true });
     if (code !== 0) throw new Error(`the registry ended with ${code}:\n${this.log}`);
   }
