@@ -71,6 +71,13 @@ class Upstream implements Disposable {
         headers: { "Retry-After": "7" },
       });
     }
+    if (pathname.endsWith("/tags/list")) {
+      const name = pathname.slice("/v2/".length, -"/tags/list".length);
+      const tags = [...this.manifests.keys()].filter(
+        (key) => key.startsWith(`${name}:`) && !key.includes("sha256"),
+      );
+      return Response.json({ name, tags: tags.map((key) => key.slice(name.length + 1)) });
+    }
     const manifest = this.manifests.get(pathname.replace(/^\/v2\/(.+)\/manifests\/([^/]+)$/, "$1:$2"));
     if (manifest !== undefined) {
       const { mediaType } = JSON.parse(manifest) as { mediaType: string };
@@ -171,6 +178,12 @@ describe("a cache of another registry", () => {
     expect(await tag()).toBe(after);
     expect((await registry.request("GET", `/v2/hub/app/manifests/${before}`)).status).toBe(200);
     expect((await registry.request("GET", "/v2/hub/app/manifests/none")).status).toBe(404);
+    upstream.image("app", "unseen", random(10));
+    const tags = async () => await (await registry.request("GET", "/v2/hub/app/tags/list?n=2")).json();
+    expect(await tags()).toEqual({ name: "hub/app", tags: ["latest", "unseen"] });
+    upstream.broken = 500;
+    expect(await tags()).toEqual({ name: "hub/app", tags: ["latest"] });
+    upstream.broken = undefined;
     expect((await registry.request("GET", `/v2/hub/app/blobs/${digestOf("none")}`)).status).toBe(404);
     upstream.broken = 403;
     expect((await registry.request("GET", "/v2/hub/app/manifests/secret")).status).toBe(403);

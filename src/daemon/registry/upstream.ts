@@ -10,7 +10,8 @@ import { accept } from "../../core/distribution/documents.ts";
 import { systemNames } from "../../core/distribution/names.ts";
 import { proxyFromEnvironment } from "../../core/distribution/registry-config.ts";
 import { RegistryError } from "../../core/distribution/registry-error.ts";
-import type { SessionRequest } from "../../core/distribution/session.ts";
+import type { Session, SessionRequest } from "../../core/distribution/session.ts";
+import { listTags } from "../../core/distribution/tags.ts";
 import { type Exchange, Transport } from "../../core/distribution/transport.ts";
 import { TooManyRequests, type Upstream } from "../../registry/cache/upstream.ts";
 import { parseBlobDigest } from "../../registry/names.ts";
@@ -43,23 +44,25 @@ export function registryUpstream(config: UpstreamConfig, clock: Clock): Upstream
     systemAuthorities: systemAuthorities(),
   });
   const credentials = credentialsOf({ username: config.username, password: config.password });
-  const send = async (
+  const use = async <T>(
     path: string,
-    request: Omit<SessionRequest, "path">,
-    tail: string,
-  ): Promise<Exchange> => {
+    signal: AbortSignal | undefined,
+    work: (session: Session, path: string) => Promise<T>,
+  ): Promise<T> => {
     // Docker Hub's official images have a name of their own there.
     const whole = config.domain === "docker.io" && !path.includes("/") ? `library/${path}` : path;
     const ref: Reference = { domain: config.domain, path: whole, tag: undefined, digest: undefined };
     try {
-      return await connections.use(ref, credentials, { push: false, signal: request.signal }, (session) =>
-        session.send({ ...request, path: `/v2/${whole}/${tail}` }),
+      return await connections.use(ref, credentials, { push: false, signal }, (session) =>
+        work(session, whole),
       );
     } catch (error) {
       if (!(error instanceof RegistryError) || error.status !== 429) throw error;
       throw new TooManyRequests(error.message, error.retryAfter, error);
     }
   };
+  const send = (path: string, request: Omit<SessionRequest, "path">, tail: string): Promise<Exchange> =>
+    use(path, request.signal, (session, whole) => session.send({ ...request, path: `/v2/${whole}/${tail}` }));
   return {
     async digestOf(path, tag, signal) {
       using exchange = await send(
@@ -79,6 +82,7 @@ export function registryUpstream(config: UpstreamConfig, clock: Clock): Upstream
       const mediaType = exchange.response.headers.get("content-type") ?? "";
       return { bytes: await readBody(exchange, manifestLimit), mediaType };
     },
+    tags: (path, signal) => use(path, signal, (session, whole) => listTags(session, whole, signal)),
     async blobSize(path, digest, signal) {
       using exchange = await send(path, { method: "HEAD", expect: [200], signal }, `blobs/${digest}`);
       const length = exchange.response.headers.get("content-length");

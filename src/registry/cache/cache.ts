@@ -43,6 +43,8 @@ const restMs = 15_000;
 /** With something to serve, upstream has this long to answer. */
 const patienceMs = 10_000;
 const maxRemembered = 10_000;
+/** Lists of tags in memory; a large one is megabytes. */
+const maxLists = 16;
 
 /** A pull-through cache: asks upstream what a tag means, brings what is not here, and serves what it has when upstream cannot be asked. */
 export class Cache implements PullThrough, AsyncDisposable {
@@ -51,6 +53,7 @@ export class Cache implements PullThrough, AsyncDisposable {
   readonly #refreshes = new Map<string, Promise<"fresh" | "stale">>();
   /** Until when a tag need not be asked for. */
   readonly #checked = new Map<string, number>();
+  readonly #lists = new Map<string, { readonly tags: readonly string[]; readonly until: number }>();
   readonly #restsUntil = new Map<CachedRegistry, number>();
   readonly #stop = new AbortController();
   constructor(deps: Deps) {
@@ -83,6 +86,25 @@ export class Cache implements PullThrough, AsyncDisposable {
       this.#refreshes.set(key, refresh);
     }
     return await abortable(refresh, signal);
+  }
+
+  async listTags(
+    name: RepositoryName,
+    page: { readonly last: string; readonly limit: number },
+    signal: AbortSignal,
+  ): Promise<readonly string[] | undefined> {
+    const found = this.#find(name);
+    if (!found || (this.#restsUntil.get(found.registry) ?? 0) > this.#deps.clock.now()) return undefined;
+    try {
+      const sorted = await this.#allTags(found, name, signal);
+      const first = sorted.findIndex((tag) => tag > page.last);
+      return first < 0 ? [] : sorted.slice(first, first + page.limit);
+    } catch (error) {
+      if (isCode(error, "not-found")) return undefined;
+      if (isCode(error, "unauthorized") || isCode(error, "forbidden")) throw told(error);
+      this.#deps.log.warn("upstream's tags cannot be listed", { name, error: messageOf(error) });
+      return undefined;
+    }
   }
 
   async statBlob(
@@ -135,6 +157,23 @@ export class Cache implements PullThrough, AsyncDisposable {
       ...this.#refreshes.values(),
       ...[...this.#fills.values()].map((each) => each.finished),
     ]);
+  }
+
+  /** All tags of upstream in their order; kept for as long as a tag is, so that a client that pages does not ask for them each time. */
+  async #allTags(
+    found: { readonly registry: CachedRegistry; readonly path: string },
+    name: RepositoryName,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    const { clock } = this.#deps;
+    const kept = this.#lists.get(name);
+    if (kept && kept.until > clock.now()) return kept.tags;
+    const limited = AbortSignal.any([signal, this.#stop.signal, AbortSignal.timeout(patienceMs)]);
+    const tags = [...(await found.registry.upstream.tags(found.path, limited))].sort();
+    this.#lists.delete(name);
+    this.#lists.set(name, { tags, until: clock.now() + found.registry.tagTtlMs });
+    trim(this.#lists, maxLists);
+    return tags;
   }
 
   #find(name: RepositoryName): { readonly registry: CachedRegistry; readonly path: string } | undefined {
@@ -255,10 +294,15 @@ export class Cache implements PullThrough, AsyncDisposable {
   #remember(key: string, until: number): void {
     this.#checked.delete(key);
     this.#checked.set(key, until);
-    for (const old of this.#checked.keys()) {
-      if (this.#checked.size <= maxRemembered) return;
-      this.#checked.delete(old);
-    }
+    trim(this.#checked, maxRemembered);
+  }
+}
+
+/** Forgets the oldest entries over the bound. */
+function trim(map: Map<string, unknown>, most: number): void {
+  for (const key of map.keys()) {
+    if (map.size <= most) return;
+    map.delete(key);
   }
 }
 

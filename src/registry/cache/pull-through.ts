@@ -18,6 +18,12 @@ export interface PullThrough {
     reference: ManifestReference,
     signal: AbortSignal,
   ): Promise<"fresh" | "stale">;
+  /** Tags that upstream has, as `listTags` gives those that are here; undefined when upstream cannot tell. */
+  listTags(
+    name: RepositoryName,
+    page: { readonly last: string; readonly limit: number },
+    signal: AbortSignal,
+  ): Promise<readonly string[] | undefined>;
   /** Size of a blob that upstream has. */
   statBlob(
     name: RepositoryName,
@@ -34,6 +40,7 @@ export interface PullThrough {
 export const noPullThrough: PullThrough = {
   mirrors: () => false,
   refresh: async () => "fresh",
+  listTags: async () => undefined,
   statBlob: async () => undefined,
   openBlob: async () => undefined,
   inNamespace: () => undefined,

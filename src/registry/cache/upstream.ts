@@ -13,6 +13,8 @@ export interface Upstream {
     reference: string,
     signal: AbortSignal,
   ): Promise<{ readonly bytes: Uint8Array; readonly mediaType: string }>;
+  /** All tags, in any order. */
+  tags(path: string, signal: AbortSignal): Promise<readonly string[]>;
   /** Size of a blob, where upstream tells. */
   blobSize(path: string, digest: Digest, signal: AbortSignal): Promise<number | undefined>;
   /** The blob from byte `from` on; upstream may begin at 0 all the same. Disposal ends the transfer. */

@@ -23,7 +23,7 @@ export function discoveryRoutes(parts: Parts): readonly Route[] {
     run,
   });
   return [
-    get("/v2/{name...}/tags/list", "tags", "pull", async (call) => tags(parts, call)),
+    get("/v2/{name...}/tags/list", "tags", "pull", (call) => tags(parts, call)),
     get("/v2/{name...}/referrers/{digest}", "referrers", "pull", async (call) => referrers(parts, call)),
     get("/v2/_catalog", "catalog", undefined, async (call) => catalog(parts, call)),
   ];
@@ -48,13 +48,16 @@ function nextLink(path: string, query: Record<string, string>): Record<string, s
   return { Link: `<${path}?${new URLSearchParams(query)}>; rel="next"` };
 }
 
-function tags(parts: Parts, call: Call): void {
+async function tags(parts: Parts, call: Call): Promise<void> {
   const name = repositoryOf(call);
   const { last, limit } = pageOf(call, defaultPage);
   // One more than wanted tells whether there is another page.
-  const found = listTags(parts.records, name, { last, limit: limit + 1 });
+  const page = { last, limit: limit + 1 };
+  const found =
+    (await parts.cache.listTags(name, page, call.exchange.signal)) ??
+    listTags(parts.records, name, page)?.map((each) => each.name);
   if (!found) throw new SpecError("NAME_UNKNOWN", "repository name not known to registry", { name });
-  const shown = found.slice(0, limit).map((each) => each.name);
+  const shown = found.slice(0, limit);
   const more = limit > 0 && found.length > limit;
   const link = more ? nextLink(`/v2/${name}/tags/list`, { n: String(limit), last: shown.at(-1) ?? "" }) : {};
   sendJson(call, 200, { name, tags: shown }, link);
