@@ -247,7 +247,7 @@ export class Cache implements PullThrough, AsyncDisposable {
       const noAnswer = ["unavailable", "cancelled", "internal", "data-loss"].includes(codeOf(error));
       if (!here || !noAnswer || this.#stop.signal.aborted) throw told(error);
       log.warn("upstream cannot be asked, serving what is here", { name, error: messageOf(error) });
-      this.#restsUntil.set(registry, clock.now() + restMs);
+      this.#restsUntil.set(registry, clock.now() + restOf(error));
       metrics.count("cache_stale");
       return "stale";
     }
@@ -296,6 +296,12 @@ export class Cache implements PullThrough, AsyncDisposable {
     this.#checked.set(key, until);
     trim(this.#checked, maxRemembered);
   }
+}
+
+/** How long an upstream is left alone: as long as it asks for, within an hour. */
+function restOf(error: unknown): number {
+  const seconds = error instanceof TooManyRequests ? Number(error.retryAfter ?? Number.NaN) : Number.NaN;
+  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 1), 3600) * 1000 : restMs;
 }
 
 /** Forgets the oldest entries over the bound. */

@@ -83,7 +83,7 @@ export function s3Storage(staging: ContentStore & ContentCollector, settings: S3
         } catch (error) {
           throw error instanceof TugError ? error : failed("read", error);
         }
-        if (left !== 0) throw new TugError("data-loss", `the bucket ended ${digest} ${left} bytes early`);
+        if (left !== 0) throw failed("read", new Error(`${digest} ended ${left} bytes early`));
       },
       [Symbol.asyncDispose]: async () => undefined,
     };
@@ -116,8 +116,8 @@ export function s3Storage(staging: ContentStore & ContentCollector, settings: S3
         digester.update(chunk);
         chunks.push(chunk);
       }
-      if (digester.digest() !== digest)
-        throw new TugError("data-loss", `content ${digest} is damaged in the bucket`);
+      // What came over a network is no proof of what the bucket holds.
+      if (digester.digest() !== digest) throw failed("read", new Error(`what came is not ${digest}`));
       return Buffer.concat(chunks);
     },
     begin: async (id) => shipping(await beginUpload(staging, id), ship),
