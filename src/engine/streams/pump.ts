@@ -3,6 +3,9 @@ import { isCode } from "../../base/lib/errors.ts";
 import type { TaskStreams } from "../../core/runtime/runtime.ts";
 import type { StreamClient } from "./client.ts";
 
+/** How long a process that does not read its input keeps what a client sent before it went. */
+const LAST_INPUT_MS = 1000;
+
 export interface PumpOptions {
   readonly stdout: boolean;
   readonly stderr: boolean;
@@ -22,30 +25,38 @@ export async function pump(
   const reader = streams.output.getReader();
   let outcome: "ended" | "detached" | "gone" = "ended";
   const stop = (why: "detached" | "gone") => {
-    outcome = why;
+    if (outcome === "ended") outcome = why;
     reader.cancel().catch(() => undefined);
   };
-  const gone = () => stop("gone");
-  client.signal.addEventListener("abort", gone, { once: true });
-  if (client.signal.aborted) gone();
   const input =
     options.stdin && client.stdin ? feed(streams, client.stdin, options, () => stop("detached")) : undefined;
   // Input may fail because the process is gone; that ends with its output.
-  input?.catch(() => undefined);
+  const allRead = input?.catch(() => undefined);
+  // What a client sent before it hung up, such as a command typed right before the detach keys, still goes in.
+  const gone = () => void Promise.race([allRead, Bun.sleep(LAST_INPUT_MS)]).then(() => stop("gone"));
+  client.signal.addEventListener("abort", gone, { once: true });
+  if (client.signal.aborted) gone();
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      if (options[value.stream]) await client.write(value.stream, value.bytes);
+      if (options[value.stream]) await give(client, value.stream, value.bytes);
     }
-  } catch (error) {
-    if (!client.signal.aborted && !isCode(error, "cancelled")) throw error;
-    outcome = "gone";
   } finally {
     client.signal.removeEventListener("abort", gone);
     await streams[Symbol.asyncDispose]();
   }
   return outcome;
+}
+
+/** Output for a client that has gone is dropped. */
+async function give(client: StreamClient, stream: "stdout" | "stderr", bytes: Uint8Array): Promise<void> {
+  if (client.signal.aborted) return;
+  try {
+    await client.write(stream, bytes);
+  } catch (error) {
+    if (!client.signal.aborted && !isCode(error, "cancelled")) throw error;
+  }
 }
 
 async function feed(
