@@ -79,12 +79,14 @@ describe("images", () => {
     expect(server.last).toEqual([
       "pull",
       "busybox:latest",
-      { platform: "linux/arm64", auth: credentials, allTags: false },
+      { platform: "linux/arm64", auth: credentials, allTags: false, explain: false },
     ]);
     await server.ask("POST", `/images/create?fromImage=busybox&tag=sha256:${"a".repeat(64)}`);
     expect(server.last?.[1]).toBe(`busybox@sha256:${"a".repeat(64)}`);
     await server.ask("POST", "/images/create?fromImage=host:5000/busybox");
     expect(server.last?.slice(1)).toMatchObject(["host:5000/busybox", { allTags: true }]);
+    await server.ask("POST", "/images/create?fromImage=busybox&tag=1&explain=1");
+    expect(server.last?.[2]).toMatchObject({ explain: true });
   });
   test("a pull that fails at once is an HTTP error, one that fails later a last line", async () => {
     const missing = await server.ask("POST", "/images/create?fromImage=missing&tag=latest");

@@ -108,7 +108,7 @@ describe("resolving", () => {
     const { host } = at.registry;
     expect(await failed(at.client.resolve(at.registry.ref("x:y"), {}))).toEqual({
       code: "not-found",
-      message: `manifest for ${host}/x:y not found: manifest unknown: manifest unknown`,
+      message: `manifest for ${host}/x:y not found: manifest unknown: manifest unknown (check name and tag: the registry has no such image)`,
     });
     at.registry.intercept = (_, url) =>
       url.pathname.includes("manifests")
@@ -132,7 +132,9 @@ describe("resolving", () => {
     };
     answer(() => failure(429, "TOOMANYREQUESTS", "You have reached your pull rate limit."));
     const limited = await failed(at.client.resolve(at.registry.ref("x:y"), {}));
-    expect(limited.message).toBe("toomanyrequests: You have reached your pull rate limit.");
+    expect(limited.message).toBe(
+      `toomanyrequests: You have reached your pull rate limit. (${at.registry.host} limits how much it serves: wait, log in if you have not, or use a mirror)`,
+    );
     answer(() => new Response("<html>oops", { status: 404 }));
     const page = await failed(at.client.resolve(at.registry.ref("x:y"), {}));
     expect(page.message).toBe(
@@ -448,7 +450,7 @@ describe("authentication", () => {
     const wrong = await failed(at.client.resolve(ref, { auth: { username: "user", password: "wrong" } }));
     expect(wrong.code).toBe("unauthorized");
     expect(wrong.message).toBe(
-      `Head "${at.registry.origin}/v2/app/manifests/1": unauthorized: incorrect username or password`,
+      `Head "${at.registry.origin}/v2/app/manifests/1": unauthorized: incorrect username or password (log in with: tug login ${at.registry.host})`,
     );
   });
 
@@ -562,7 +564,7 @@ describe("authentication", () => {
       await failed(at.client.login(`http://${at.registry.host}/v1/`, { username: "user", password: "no" })),
     ).toEqual({
       code: "unauthorized",
-      message: `Get "${at.registry.origin}/v2/": unauthorized: incorrect username or password`,
+      message: `Get "${at.registry.origin}/v2/": unauthorized: incorrect username or password (check user name and password, or use an access token)`,
     });
   });
 });
@@ -572,7 +574,8 @@ describe("reaching registries", () => {
     await using at = setUp();
     expect(await failed(at.client.resolve(parseReference("localhost:1/x:y"), {}))).toEqual({
       code: "unavailable",
-      message: 'Get "http://localhost:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused',
+      message:
+        'Get "http://localhost:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused (nothing listens there: check the port, and that the registry runs)',
     });
   });
 
@@ -612,7 +615,7 @@ describe("reaching registries", () => {
     expect(await failed(at.client.resolve(parseReference("secure.test/app:1"), {}))).toEqual({
       code: "unavailable",
       message:
-        'Get "https://secure.test/v2/": proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused',
+        'Get "https://secure.test/v2/": proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused (nothing listens there: check the port, and that the registry runs)',
     });
   });
 });

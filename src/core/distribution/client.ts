@@ -22,9 +22,9 @@ import type {
 import { fetchNamed } from "./documents.ts";
 import { login } from "./login.ts";
 import { systemNames } from "./names.ts";
+import { pullError } from "./pull-error.ts";
 import { offerBlob, pushBlob, pushDocument } from "./push.ts";
 import type { RegistryConfig } from "./registry-config.ts";
-import { pullError } from "./registry-error.ts";
 import { resolveImage } from "./resolve.ts";
 import { whenAsked } from "./retry.ts";
 import { searchRegistry } from "./search.ts";

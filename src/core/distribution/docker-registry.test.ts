@@ -99,10 +99,10 @@ describe("against Debian's docker-registry", () => {
     const { client } = clientFor(here.store);
     const message = (work: Promise<unknown>) => work.then(() => "", messageOf);
     expect(await message(client.resolve(parseReference(`${host}/x:y`), {}))).toBe(
-      `manifest for ${host}/x:y not found: manifest unknown: manifest unknown`,
+      `manifest for ${host}/x:y not found: manifest unknown: manifest unknown (check name and tag: the registry has no such image)`,
     );
     expect(await message(client.listTags(parseReference(`${host}/none`), {}))).toBe(
-      `repository ${host}/none not found: name unknown: repository name not known to registry`,
+      `repository ${host}/none not found: name unknown: repository name not known to registry (check the name: the registry has no such repository)`,
     );
     const missing = { mediaType: "x", digest: digestOf("missing"), size: 7 };
     expect(await message(client.fetch(parseReference(`${host}/x`), missing, {}))).toBe(
@@ -157,19 +157,19 @@ describe("against Debian's docker-registry", () => {
       );
     expect(await failure(client.resolve(ref, {}))).toEqual([
       "unauthorized",
-      `Head "http://${host}/v2/app/manifests/1": no basic auth credentials`,
+      `Head "http://${host}/v2/app/manifests/1": no basic auth credentials (log in with: tug login ${host})`,
     ]);
     expect(await failure(client.resolve(ref, { auth: bad }))).toEqual([
       "unauthorized",
-      "unauthorized: authentication required",
+      `unauthorized: authentication required (log in with: tug login ${host})`,
     ]);
     expect(await failure(client.push(ref, config, {}))).toEqual([
       "unauthorized",
-      "no basic auth credentials",
+      `no basic auth credentials (log in with: tug login ${host})`,
     ]);
     expect(await failure(client.login(host, bad))).toEqual([
       "unauthorized",
-      `login attempt to http://${host}/v2/ failed with status: 401 Unauthorized`,
+      `login attempt to http://${host}/v2/ failed with status: 401 Unauthorized (check user name and password, or use an access token)`,
     ]);
     expect(await client.login(host, good)).toEqual({ status: "Login Succeeded" });
     for (const blob of [config, ...layers])

@@ -2,6 +2,7 @@ import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
 import type { Connections } from "./connections.ts";
 import { credentialsOf } from "./credentials.ts";
 import type { RegistryAuth } from "./distribution.ts";
+import { withHint } from "./hint.ts";
 import { statusLine } from "./registry-error.ts";
 import type { Session } from "./session.ts";
 import { requestPrefix } from "./transport-error.ts";
@@ -20,6 +21,7 @@ export async function login(
   signal: AbortSignal | undefined,
 ): Promise<{ readonly status: string; readonly identityToken?: string }> {
   const status = "Login Succeeded";
+  const attempted = { action: "login", domain: loginDomain(server) } as const;
   let last: unknown;
   for (const endpoint of await connections.homes(loginDomain(server))) {
     const session = connections.open(endpoint, credentialsOf(auth), []);
@@ -29,11 +31,11 @@ export async function login(
       return identityToken === undefined ? { status } : { status, identityToken };
     } catch (error) {
       // Refused is refused: the password is not tried again over a plainer connection.
-      if (isCode(error, "unauthorized") || isCode(error, "cancelled")) throw error;
+      if (isCode(error, "unauthorized") || isCode(error, "cancelled")) throw withHint(error, attempted);
       last = error;
     }
   }
-  throw last;
+  throw withHint(last, attempted);
 }
 
 async function prove(session: Session, signal: AbortSignal | undefined): Promise<string | undefined> {

@@ -1,6 +1,6 @@
 import type { Clock } from "../../base/lib/clock.ts";
 import { invalid, isCode, messageOf, TugError } from "../../base/lib/errors.ts";
-import type { Reference } from "../../base/spec/docker/reference.ts";
+import { familiarName, type Reference } from "../../base/spec/docker/reference.ts";
 import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import { digestOf } from "../../base/spec/oci/digest.ts";
 import { manifestLimit } from "../../base/spec/oci/parse.ts";
@@ -8,6 +8,7 @@ import type { ContentStore } from "../content/content.ts";
 import type { Connections } from "./connections.ts";
 import type { Credentials } from "./credentials.ts";
 import type { PushOptions, RemoteOptions } from "./distribution.ts";
+import { withHint } from "./hint.ts";
 import { RegistryError } from "./registry-error.ts";
 import { retrying, whenAsked } from "./retry.ts";
 import { repositoryScope, type Session } from "./session.ts";
@@ -52,7 +53,7 @@ export async function pushBlob(
     );
   } catch (error) {
     if (signal?.aborted) throw cancelled(signal);
-    throw pushError(error);
+    throw pushError(error, ref);
   }
 }
 
@@ -76,7 +77,7 @@ export async function offerBlob(
     });
   } catch (error) {
     if (signal?.aborted) throw cancelled(signal);
-    throw pushError(error);
+    throw pushError(error, ref);
   }
 }
 
@@ -110,7 +111,7 @@ export async function pushDocument(
     await whenAsked(deps, signal, () => deps.connections.use(ref, credentials, { push: true, signal }, put));
   } catch (error) {
     if (signal?.aborted) throw cancelled(signal);
-    throw pushError(error);
+    throw pushError(error, ref);
   }
   return descriptor;
 }
@@ -166,10 +167,11 @@ async function begin(
 }
 
 /** dockerd prints a push's authentication failures without the request they happened in. */
-function pushError(error: unknown): unknown {
+function pushError(error: unknown, ref: Reference): unknown {
+  const attempted = { action: "push", domain: ref.domain, repository: familiarName(ref) } as const;
   const cause = error instanceof Error ? error.cause : undefined;
   if (isCode(error, "unauthorized") && isCode(cause, "unauthorized")) {
-    return new TugError("unauthorized", messageOf(cause), { cause: error });
+    return withHint(new TugError("unauthorized", messageOf(cause), { cause: error }), attempted);
   }
-  return error;
+  return withHint(error, attempted);
 }

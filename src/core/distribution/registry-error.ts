@@ -1,5 +1,4 @@
 import { type ErrorCode, TugError } from "../../base/lib/errors.ts";
-import { familiarName, familiarString, type Reference } from "../../base/spec/docker/reference.ts";
 import { bodyChunks } from "./body.ts";
 import { parseChallenges } from "./challenge.ts";
 import type { Exchange } from "./transport.ts";
@@ -97,22 +96,6 @@ async function interpret(exchange: Exchange): Promise<RegistryError> {
     "",
     `error parsing HTTP ${status} response body: no error details found in HTTP response body: ${quoted}`,
   );
-}
-
-/** Docker's sentence for a pull that failed, naming what was to be pulled. */
-export function pullError(error: unknown, ref: Reference): unknown {
-  if (!(error instanceof RegistryError)) return error;
-  const named = (message: string) => new TugError("not-found", message, { cause: error });
-  if (error.kind === "DENIED") {
-    return named(
-      `pull access denied for ${familiarName(ref)}, repository does not exist or may require 'docker login': ${error.message}`,
-    );
-  }
-  if (error.kind === "MANIFEST_UNKNOWN")
-    return named(`manifest for ${familiarString(ref)} not found: ${error.message}`);
-  if (error.kind === "NAME_UNKNOWN")
-    return named(`repository ${familiarName(ref)} not found: ${error.message}`);
-  return error;
 }
 
 export function statusLine(response: Response): string {

@@ -4,6 +4,8 @@ import type { Session } from "./session.ts";
 
 const pageLimit = 4 * 1024 * 1024;
 const maxPages = 10_000;
+/** More than any repository has, and held in megabytes. */
+const maxTags = 500_000;
 
 /** All tags of a repository, following the registry's pages (distribution-spec, "Listing Tags"). */
 export async function listTags(
@@ -11,15 +13,16 @@ export async function listTags(
   repository: string,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
-  const tags: string[] = [];
+  const tags = new Set<string>();
   let path: string | undefined = `/v2/${repository}/tags/list`;
   for (let page = 0; path !== undefined; page++) {
     if (page >= maxPages) throw new TugError("data-loss", `the tag list of ${repository} does not end`);
     using exchange = await session.send({ method: "GET", path, expect: [200], signal });
-    tags.push(...parsePage(await readBody(exchange, pageLimit)));
+    for (const tag of parsePage(await readBody(exchange, pageLimit))) tags.add(tag);
+    if (tags.size > maxTags) throw new TugError("data-loss", `${repository} has more than ${maxTags} tags`);
     path = nextPage(exchange.response.headers.get("link"), exchange.url);
   }
-  return [...new Set(tags)];
+  return [...tags];
 }
 
 function parsePage(bytes: Uint8Array): readonly string[] {

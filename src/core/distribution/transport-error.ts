@@ -10,22 +10,58 @@ export interface Names {
   readonly server: string;
 }
 
-const dialErrors: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "connect: connection refused",
-  EHOSTUNREACH: "connect: no route to host",
-  ENETUNREACH: "connect: network is unreachable",
-  ETIMEDOUT: "i/o timeout",
+/** What kind of failure it was, where something can be done about it. */
+export type TransportReason =
+  | "name" // the host's name has no address
+  | "refused"
+  | "unreachable"
+  | "timeout"
+  | "authority" // nobody trusted has signed the certificate
+  | "expired"
+  | "host-name" // the certificate is another host's
+  | "plain-http" // no TLS where TLS was expected
+  | "client-certificate"
+  | "other";
+
+/** A request that got no answer. */
+export class TransportError extends TugError {
+  readonly reason: TransportReason;
+  /** "registry.example:5000" */
+  readonly host: string;
+  constructor(reason: TransportReason, url: string, message: string, cause?: unknown) {
+    super("unavailable", message, { cause });
+    this.reason = reason;
+    this.host = URL.canParse(url) ? new URL(url).host : url;
+  }
+}
+
+type Known = readonly [reason: TransportReason, text: string];
+
+const dialErrors: Readonly<Record<string, Known>> = {
+  ECONNREFUSED: ["refused", "connect: connection refused"],
+  EHOSTUNREACH: ["unreachable", "connect: no route to host"],
+  ENETUNREACH: ["unreachable", "connect: network is unreachable"],
+  ETIMEDOUT: ["timeout", "i/o timeout"],
 };
 
-const unknownAuthority = "tls: failed to verify certificate: x509: certificate signed by unknown authority";
-const certificateErrors: Readonly<Record<string, string>> = {
+const unknownAuthority: Known = [
+  "authority",
+  "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+];
+const expired: Known = [
+  "expired",
+  "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
+];
+const certificateErrors: Readonly<Record<string, Known>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: unknownAuthority,
   SELF_SIGNED_CERT_IN_CHAIN: unknownAuthority,
   DEPTH_ZERO_SELF_SIGNED_CERT: unknownAuthority,
   UNABLE_TO_GET_ISSUER_CERT: unknownAuthority,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownAuthority,
-  CERT_HAS_EXPIRED: "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
-  CERT_NOT_YET_VALID: "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
+  CERT_HAS_EXPIRED: expired,
+  CERT_NOT_YET_VALID: expired,
+  EPROTO: ["plain-http", "http: server gave HTTP response to HTTPS client"],
+  ECONNRESET: ["other", "EOF"],
 };
 
 /** `Get "https://host/v2/": `, as Go's HTTP client begins its errors; queries may hold signatures and are left out. */
@@ -41,12 +77,12 @@ export async function transportError(
   url: string,
   proxy: string | false,
   names: Names,
-): Promise<TugError> {
-  const reason = await reasonOf(error, url, proxy, names);
-  return new TugError("unavailable", `${requestPrefix(method, url)}${reason}`, { cause: error });
+): Promise<TransportError> {
+  const [reason, text] = await reasonOf(error, url, proxy, names);
+  return new TransportError(reason, url, `${requestPrefix(method, url)}${text}`, error);
 }
 
-async function reasonOf(error: unknown, url: string, proxy: string | false, names: Names): Promise<string> {
+async function reasonOf(error: unknown, url: string, proxy: string | false, names: Names): Promise<Known> {
   const code = errnoOf(error) ?? "";
   const target = new URL(proxy || url);
   const prefix = proxy ? "proxyconnect tcp: " : "";
@@ -56,17 +92,18 @@ async function reasonOf(error: unknown, url: string, proxy: string | false, name
   if (dial !== undefined) {
     const addresses = /^[0-9.]+$|:/.test(host) ? [host] : await names.lookup(host);
     const address = addresses.find((each) => !each.includes(":")) ?? addresses[0] ?? host;
-    return `${prefix}dial tcp ${address.includes(":") ? `[${address}]` : address}:${port}: ${dial}`;
+    const shown = address.includes(":") ? `[${address}]` : address;
+    return [dial[0], `${prefix}dial tcp ${shown}:${port}: ${dial[1]}`];
   }
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
-    return `${prefix}dial tcp: lookup ${host} on ${names.server}: ${code === "ENOTFOUND" ? "no such host" : "server misbehaving"}`;
+    const answer = code === "ENOTFOUND" ? "no such host" : "server misbehaving";
+    return ["name", `${prefix}dial tcp: lookup ${host} on ${names.server}: ${answer}`];
   }
   const certificate = certificateErrors[code];
   if (certificate !== undefined) return certificate;
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
-    return `tls: failed to verify certificate: x509: certificate is not valid for ${host}`;
+    const text = `tls: failed to verify certificate: x509: certificate is not valid for ${host}`;
+    return ["host-name", text];
   }
-  if (code === "EPROTO") return "http: server gave HTTP response to HTTPS client";
-  if (code === "ECONNRESET") return "EOF";
-  return error instanceof Error ? error.message : String(error);
+  return ["other", error instanceof Error ? error.message : String(error)];
 }

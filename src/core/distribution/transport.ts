@@ -1,7 +1,7 @@
 import { TugError } from "../../base/lib/errors.ts";
 import type { TlsSettings } from "./certificates.ts";
 import { type ProxyConfig, proxyFor } from "./registry-config.ts";
-import { type Names, requestPrefix, transportError } from "./transport-error.ts";
+import { type Names, requestPrefix, TransportError, transportError } from "./transport-error.ts";
 
 export interface TransportRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -139,7 +139,8 @@ export class Transport {
       if (late) {
         const text =
           "net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)";
-        throw new TugError("unavailable", `${requestPrefix(request.method, request.url)}${text}`);
+        const prefix = requestPrefix(request.method, request.url);
+        throw new TransportError("timeout", request.url, `${prefix}${text}`);
       }
       throw await transportError(error, request.method, request.url, proxy, this.#deps.names);
     } finally {
