@@ -39,7 +39,7 @@ export class TugRegistry implements AsyncDisposable {
   }
 
   static async start(options: TugRegistryOptions = {}): Promise<TugRegistry> {
-    const registry = new TugRegistry(mkdtempSync("/tmp/tug-registry-"), freePort(), options);
+    const registry = new TugRegistry(mkdtempSync("/tmp/tug-serve-"), freePort(), options);
     mkdirSync(registry.data);
     if (options.disk !== undefined) {
       const mounted = Bun.spawnSync([
