@@ -1,8 +1,9 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../base/lib/clock.ts";
 import { invalid, TugError } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
-import type { Database } from "../base/store/database.ts";
+import { parseSize } from "../base/lib/size.ts";
 import type { CgroupHierarchy } from "../base/sys/cgroup.ts";
 import { FileLogDriver } from "../core/logging/drivers/file.ts";
 import { fluentdDestination } from "../core/logging/drivers/fluentd/fluentd.ts";
@@ -17,15 +18,25 @@ import { Crun } from "../core/runtime/drivers/crun/crun.ts";
 import { Runc } from "../core/runtime/drivers/runc/runc.ts";
 import type { OciRuntime } from "../core/runtime/oci.ts";
 import { SeccompCache } from "../core/runtime/seccomp/cache.ts";
+import { btrfsProblem, openBtrfs } from "../core/snapshot/drivers/btrfs/btrfs.ts";
+import {
+  fuseOverlayProblem,
+  openFuseOverlay,
+} from "../core/snapshot/drivers/fuse-overlayfs/fuse-overlayfs.ts";
 import { openOverlay2 } from "../core/snapshot/drivers/overlay2/overlay2.ts";
 import { openVfs } from "../core/snapshot/drivers/vfs/vfs.ts";
 import { overlayProblem } from "../core/snapshot/probe.ts";
 import type { Snapshotter } from "../core/snapshot/snapshotter.ts";
 import { LocalVolumeDriver } from "../core/volume/drivers/local/local.ts";
 import type { VolumeDriver, VolumeStore } from "../core/volume/volume.ts";
-import type { DaemonConfig } from "./config/config.ts";
 import type { RuntimeConfigs } from "./config/runtimes.ts";
 import { findProgram } from "./find-program.ts";
+import {
+  chooseSnapshotter,
+  readDriverOptions,
+  type StorageDriver,
+  type StorageDriverDeps,
+} from "./storage-drivers.ts";
 
 /**
  * The one table of drivers. Whoever writes a driver adds it here; nobody else knows drivers by name.
@@ -58,52 +69,77 @@ export function volumeDrivers(deps: {
 }
 
 /** The snapshotter of `--storage-driver`, else the best this host has for the data root. */
-export async function openSnapshotter(deps: {
-  readonly db: Database;
-  readonly dataRoot: string;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly wanted: string | undefined;
-  readonly options: DaemonConfig["storageOptions"];
-}): Promise<Snapshotter> {
-  const { db, clock, dataRoot, wanted } = deps;
-  const name = wanted === "overlay" || wanted === "overlayfs" ? "overlay2" : wanted;
-  if (name === "vfs") {
-    checkVfsOptions(deps.options);
-    return await openVfs({ db, clock, root: join(dataRoot, "vfs") });
-  }
-  if (name !== undefined && name !== "overlay2") {
-    throw invalid(`error initializing graphdriver: driver not supported: ${wanted}`);
-  }
-  checkOverlayOptions(deps.options);
-  const problem = overlayProblem(dataRoot);
-  if (problem === undefined) return await openOverlay2({ db, clock, root: join(dataRoot, "overlay2") });
-  if (name === "overlay2") {
-    throw new TugError("not-implemented", `error initializing graphdriver: overlay2: ${problem}`);
-  }
-  deps.log.warn("overlay2 cannot be used here, falling back to whole copies (vfs)", { problem });
-  return await openVfs({ db, clock, root: join(dataRoot, "vfs") });
+export function openSnapshotter(
+  deps: StorageDriverDeps & { readonly wanted: string | undefined },
+): Promise<Snapshotter> {
+  return chooseSnapshotter(deps.wanted, storageDrivers(deps), deps);
 }
 
-/** `--storage-opt` for overlay2: nothing here sets quotas, and a limit that does not hold must not be accepted. */
-function checkOverlayOptions(options: DaemonConfig["storageOptions"]): void {
-  for (const [key, value] of options) {
-    if (key === "overlay2.override_kernel_check") {
-      if (/^(?:1|0|t|f|true|false)$/i.test(value)) continue;
-      throw invalid(`error initializing graphdriver: ${key}: true or false is needed, not ${value}`);
-    }
-    if (key === "overlay2.size") {
-      throw invalid(
-        "error initializing graphdriver: Storage option overlay2.size is only supported for backingFS XFS with project quotas, which this daemon does not set",
-      );
-    }
-    throw invalid(`error initializing graphdriver: overlay2: unknown option ${key}`);
-  }
+/** In Docker's order of preference (graphdriver, driver_linux.go: "priority"). */
+function storageDrivers(deps: StorageDriverDeps): readonly StorageDriver[] {
+  const { db, clock, dataRoot, options } = deps;
+  const at = (name: string) => ({ db, clock, root: join(dataRoot, name) });
+  const unknown = (key: string) => `unknown option ${key}`;
+  return [
+    {
+      name: "overlay2",
+      problem: () => overlayProblem(dataRoot),
+      open: () => {
+        const known = ["overlay2.size", "overlay2.override_kernel_check"];
+        const values = readDriverOptions(options, known, (key) => `overlay2: unknown option ${key}`);
+        checkBoolean(values.get("overlay2.override_kernel_check") ?? "false");
+        return openOverlay2({
+          ...at("overlay2"),
+          defaultSize: parseSize(values.get("overlay2.size") ?? "0"),
+        });
+      },
+    },
+    {
+      name: "fuse-overlayfs",
+      problem: () => fuseOverlayProblem(dataRoot, findProgram(["fuse-overlayfs"])),
+      open: () => {
+        readDriverOptions(options, [], unknown);
+        return openFuseOverlay({
+          ...at("fuse-overlayfs"),
+          program: findProgram(["fuse-overlayfs"]) ?? "fuse-overlayfs",
+        });
+      },
+    },
+    {
+      name: "btrfs",
+      problem: () => btrfsProblem(dataRoot),
+      open: () => {
+        const values = readDriverOptions(options, ["btrfs.min_space"], unknown);
+        return openBtrfs({ ...at("btrfs"), minSpace: parseSize(values.get("btrfs.min_space") ?? "0") });
+      },
+    },
+    {
+      name: "zfs",
+      problem: zfsProblem,
+      open: () => Promise.reject(new TugError("not-implemented", zfsProblem())),
+    },
+    {
+      name: "vfs",
+      problem: () => undefined,
+      open: () => {
+        const values = readDriverOptions(options, ["size"], (key) => `unknown option ${key} for vfs`);
+        return openVfs({ ...at("vfs"), defaultSize: parseSize(values.get("size") ?? "0") });
+      },
+    },
+  ];
 }
 
-function checkVfsOptions(options: DaemonConfig["storageOptions"]): void {
-  const [first] = options;
-  if (first) throw invalid(`error initializing graphdriver: unknown option ${first[0]} for vfs`);
+function checkBoolean(value: string): void {
+  if (!/^(?:1|0|t|f|true|false)$/i.test(value))
+    throw invalid(`overlay2.override_kernel_check: true or false is needed, not ${value}`);
+}
+
+/** A pool of its own is not managed: on OpenZFS 2.2 and newer overlay works, and vfs does on any. */
+function zfsProblem(): string {
+  const there = readFileSync("/proc/filesystems", "utf8").split(/\s/).includes("zfs");
+  return there
+    ? "Tug makes no zfs datasets; use overlay2 on a zfs data root (OpenZFS 2.2 or newer), or vfs"
+    : "prerequisites for driver not satisfied (wrong filesystem?): this kernel has no zfs; use overlay2, btrfs or vfs";
 }
 
 export interface RuntimeDeps {

@@ -1,5 +1,6 @@
 import { dlopen, FFIType as T } from "bun:ffi";
 import { AT_FDCWD, closeFd, cpath, fdPath, O, openat } from "./at.ts";
+import { mountFuse } from "./fuse-mount.ts";
 import { errno, SystemError } from "./libc.ts";
 import { SYS } from "./syscalls.ts";
 
@@ -85,7 +86,8 @@ export interface MountSpec {
 
 /**
  * Mounts one spec on an existing target. "bind"/"rbind" with "ro" is made in the two steps the kernel needs; overlay data
- * longer than a page goes by other ways (see `mountOverlay`); a propagation option is applied last.
+ * longer than a page goes by other ways (see `mountOverlay`); of type "fuse.<name>" the source is the program that serves it; a
+ * propagation option is applied last.
  */
 export function mountSpec(spec: MountSpec, target: string): void {
   const { flags, propagation, data } = splitOptions(spec.options);
@@ -95,6 +97,8 @@ export function mountSpec(spec: MountSpec, target: string): void {
     if (rest !== 0) undoing(target, () => mount("", target, "", MS.BIND | MS.REMOUNT | rest));
   } else if (spec.type === "overlay") {
     mountOverlay(data, target, flags, spec.source);
+  } else if (spec.type.startsWith("fuse.")) {
+    mountFuse(spec.source, spec.options, target);
   } else {
     mount(spec.source, target, spec.type, flags, data.join(","));
   }

@@ -1,4 +1,4 @@
-import { closeFd, O, openat } from "./at.ts";
+import { closeFd, O, openat, openat2, RESOLVE } from "./at.ts";
 import { SystemError } from "./libc.ts";
 import { type FileStat, lstatat, readDirectory } from "./stat.ts";
 
@@ -75,6 +75,17 @@ export function* walkTree(
     }
   } finally {
     for (const level of levels) if (level.fd >= 0) closeFd(level.fd);
+  }
+}
+
+/** For `crosses`: enters what has another device number without being a mount, which is a subvolume of btrfs. */
+export function withinMount(dir: number, name: string): boolean {
+  try {
+    closeFd(openat2(dir, name, O.PATH | O.DIRECTORY | O.NOFOLLOW, RESOLVE.NO_XDEV | RESOLVE.BENEATH));
+    return true;
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "EXDEV") return false;
+    throw error;
   }
 }
 

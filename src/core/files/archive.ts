@@ -46,7 +46,8 @@ function open(view: OpenView, absolute: string): Found {
     const stat = lstatat(dir, follow ? "" : name);
     // A directory that is a mount point is there, and empty.
     const below = name !== "" && name !== "/" && view.hides(lstatat(dir));
-    if (below || (stat.kind !== "directory" && view.hides(stat))) throw new SystemError(2, "lstat", absolute);
+    if (below || (stat.kind !== "directory" && view.hides(stat, name)))
+      throw new SystemError(2, "lstat", absolute);
     return {
       dir,
       name: follow ? "" : name,
@@ -109,7 +110,7 @@ function* archive(view: OpenView, found: Found): Generator<Uint8Array, void, und
     if (!kernelMagics.has(fileSystemMagic(fd)) && !view.hides(own)) {
       const crosses = (dir: number, name: string) => view.crosses(dir, name);
       for (const { dir, name, path, stat } of walkTree(fd, { crosses })) {
-        if (stat.kind !== "directory" && view.hides(stat)) continue;
+        if (stat.kind !== "directory" && view.hides(stat, name)) continue;
         yield* nodes.member(dir, name, `${prefix}/${path}`, stat);
       }
     }

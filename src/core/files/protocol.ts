@@ -44,8 +44,9 @@ export type FilesView =
     };
 
 export type StoppedRoot =
-  /** Nothing of the container changes: a throw-away layer in memory takes missing mount points. Nearest layer first. */
-  | { readonly kind: "layers"; readonly layers: readonly string[] }
+  /** Nothing of the container changes: a throw-away layer in memory takes missing mount points. Nearest layer first;
+   * `marks` as in `SnapshotLayout`. */
+  | { readonly kind: "layers"; readonly layers: readonly string[]; readonly marks?: boolean }
   | { readonly kind: "mounts"; readonly mounts: readonly MountSpec[] };
 
 export interface BindView {

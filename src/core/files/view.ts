@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { notFound } from "../../base/lib/errors.ts";
 import { closeFd, O, openat2, RESOLVE } from "../../base/sys/at.ts";
 import { SystemError } from "../../base/sys/libc.ts";
-import { MS, mount, mountOverlay, mountSpec } from "../../base/sys/mount.ts";
+import { MNT, MS, mount, mountOverlay, mountSpec, umount } from "../../base/sys/mount.ts";
 import { bindDescriptor, enterOwnMountNamespace, mountIdAt } from "../../base/sys/mount-tree.ts";
 import { type MountInfo, readMountInfo } from "../../base/sys/mountinfo.ts";
 import { processStat } from "../../base/sys/pidfd.ts";
@@ -16,7 +16,7 @@ export interface OpenView extends Disposable {
   readonly root: RootedDir;
   crosses(dir: number, name: string): boolean;
   /** Its file system is none that the view shows. */
-  hides(stat: FileStat): boolean;
+  hides(stat: FileStat, name?: string): boolean;
 }
 
 /** The process that a view names is not there any more. */
@@ -146,7 +146,19 @@ function openStopped(view: FilesView & { readonly kind: "stopped" }): OpenView {
     root[Symbol.dispose]();
     throw error;
   }
-  return { root, crosses: () => true, hides: () => false, [Symbol.dispose]: () => root[Symbol.dispose]() };
+  const marks = view.root.kind === "layers" && view.root.marks === true;
+  const served = view.root.kind === "mounts" && view.root.mounts.some((one) => one.type.startsWith("fuse."));
+  return {
+    root,
+    crosses: () => true,
+    // What fuse-overlayfs keeps for itself (`SnapshotLayout`).
+    hides: (_stat, name = "") => marks && name.startsWith(".wh."),
+    [Symbol.dispose]: () => {
+      root[Symbol.dispose]();
+      // The process that serves it lives in this mount namespace, too: neither would end without the other.
+      if (served) umount(path, MNT.DETACH | MNT.NOFOLLOW);
+    },
+  };
 }
 
 function openSource(bind: BindView, scratch: string, stack: DisposableStack): number {

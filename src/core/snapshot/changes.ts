@@ -1,6 +1,6 @@
 import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
 import { type FileStat, lstatat, readDirectory } from "../../base/sys/stat.ts";
-import { walkTree } from "../../base/sys/walk.ts";
+import { walkTree, withinMount } from "../../base/sys/walk.ts";
 import { getXattr } from "../../base/sys/xattr.ts";
 import { isWhiteout, LowerView } from "./lower-view.ts";
 import type { SnapshotLayout } from "./snapshotter.ts";
@@ -46,7 +46,7 @@ export function* snapshotChanges(
   const parents = new Set([...ignored].map((path) => path.slice(0, path.lastIndexOf("/"))));
   const all =
     layout.kind === "overlay"
-      ? overlayChanges(layout.upper, layout.lowers)
+      ? overlayChanges(layout.upper, layout.lowers, layout.marks ?? false)
       : treeChanges(layout.tree, layout.parent);
   for (const change of all) {
     if (change.kind === "deleted") {
@@ -67,7 +67,14 @@ export function* snapshotChanges(
 
 type RawChange = Omit<Exclude<Change, { kind: "deleted" }>, "quiet"> | Extract<Change, { kind: "deleted" }>;
 
-function* overlayChanges(upper: string, lowers: readonly string[]): Generator<RawChange, void, undefined> {
+/** Names that fuse-overlayfs keeps for itself: beside overlay's own whiteouts and attributes it leaves such files. */
+const markPrefix = ".wh.";
+
+function* overlayChanges(
+  upper: string,
+  lowers: readonly string[],
+  marks: boolean,
+): Generator<RawChange, void, undefined> {
   using below = new LowerView(lowers);
   const root = openat(AT_FDCWD, upper, O.PATH | O.DIRECTORY);
   /** Directories of the upper one that nothing shines through: opaque ones, new ones where nothing was, and those in them. */
@@ -83,6 +90,7 @@ function* overlayChanges(upper: string, lowers: readonly string[]): Generator<Ra
       opaque: false,
     };
     for (const { dir, name, path, stat } of walkTree(root)) {
+      if (marks && name.startsWith(markPrefix)) continue;
       const parent = path.slice(0, Math.max(path.lastIndexOf("/"), 0));
       const hidden = own.has(parent);
       const once = below.empty || fresh.has(parent) ? undefined : below.stat(path.split("/"));
@@ -120,7 +128,7 @@ function* treeChanges(tree: string, parent: string | undefined): Generator<RawCh
       opaque: false,
     };
     yield* gone(below, root, "", "");
-    for (const entry of walkTree(root)) {
+    for (const entry of walkTree(root, { crosses: withinMount })) {
       const { dir, name, path } = entry;
       const before = below.stat(path.split("/"));
       const same = before !== undefined && sameNode(before, entry.stat);

@@ -3,11 +3,20 @@ import { join } from "node:path";
 import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import { removeTree } from "../../base/sys/remove-tree.ts";
+import { type FileStat, lstatat } from "../../base/sys/stat.ts";
 import { walkTree } from "../../base/sys/walk.ts";
 import type { SnapshotRecord, SnapshotRecords } from "./records.ts";
 import type { Usage } from "./snapshotter.ts";
 
 const trash = ".trash";
+
+/** What a driver does about directories of its own kind. */
+export interface DirectoryHooks {
+  /** Called for a directory before it is moved to the trash. */
+  readonly retire?: (path: string) => void;
+  /** Called for a directory in the trash before what is left of it is removed. */
+  readonly destroy?: (path: string) => Promise<void>;
+}
 
 /**
  * The directories of one driver: `<root>/<directory>/...`, one for each record. The root is 0700, so that nobody but root
@@ -19,10 +28,12 @@ const trash = ".trash";
 export class SnapshotDirectories {
   readonly root: string;
   readonly #records: SnapshotRecords;
+  readonly #hooks: DirectoryHooks;
 
-  constructor(root: string, records: SnapshotRecords) {
+  constructor(root: string, records: SnapshotRecords, hooks: DirectoryHooks = {}) {
     this.root = root;
     this.#records = records;
+    this.#hooks = hooks;
     mkdirSync(join(root, trash), { recursive: true, mode: 0o700 });
   }
 
@@ -46,6 +57,7 @@ export class SnapshotDirectories {
   /** Moves a directory out of sight, at once; `empty` takes the time. */
   discard(directory: string): void {
     try {
+      this.#hooks.retire?.(join(this.root, directory));
       renameSync(join(this.root, directory), join(this.root, trash, `${directory}-${randomName()}`));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
@@ -58,6 +70,7 @@ export class SnapshotDirectories {
     try {
       for (const name of readdirSync(join(this.root, trash))) {
         try {
+          await this.#hooks.destroy?.(join(this.root, trash, name));
           await removeTree(fd, name);
         } catch (error) {
           if (!(error instanceof SystemError) || (error.code !== "ENOENT" && error.code !== "ENOTEMPTY"))
@@ -105,24 +118,34 @@ export function isDirectory(path: string): boolean {
 export async function measureTree(path: string): Promise<Usage> {
   const fd = openat(AT_FDCWD, path, O.PATH | O.DIRECTORY);
   try {
-    const seen = new Set<bigint>();
-    let bytes = statSync(path).blocks * 512;
-    let inodes = 1;
-    let since = performance.now();
-    for (const { stat } of walkTree(fd)) {
-      if (stat.nlink > 1 && stat.kind !== "directory") {
-        if (seen.has(stat.ino)) continue;
-        seen.add(stat.ino);
-      }
-      bytes += stat.allocated;
-      inodes++;
-      if (performance.now() - since > 4) {
-        await new Promise<void>((resolve) => setImmediate(resolve));
-        since = performance.now();
-      }
-    }
-    return { bytes, inodes };
+    return await measureNodes(
+      (function* () {
+        yield lstatat(fd);
+        for (const { stat } of walkTree(fd)) yield stat;
+      })(),
+    );
   } finally {
     closeFd(fd);
   }
+}
+
+/** The sum of nodes, each hard-linked one once, in slices of a few milliseconds. */
+export async function measureNodes(nodes: Iterable<FileStat>): Promise<Usage> {
+  const seen = new Set<bigint>();
+  let bytes = 0;
+  let inodes = 0;
+  let since = performance.now();
+  for (const stat of nodes) {
+    if (stat.nlink > 1 && stat.kind !== "directory") {
+      if (seen.has(stat.ino)) continue;
+      seen.add(stat.ino);
+    }
+    bytes += stat.allocated;
+    inodes++;
+    if (performance.now() - since > 4) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      since = performance.now();
+    }
+  }
+  return { bytes, inodes };
 }

@@ -11,6 +11,8 @@ export interface DirectorySnapshotsDeps {
   readonly sync: SyncFileSystem | undefined;
   /** Where a snapshot's own files lie. */
   readonly files: (record: SnapshotRecord) => string;
+  /** What a snapshot alone holds, where that is not all of its files. */
+  readonly measure?: (record: SnapshotRecord) => Promise<Usage>;
 }
 
 /** The end of a snapshot's life, the same for every driver that keeps each in a directory of its own. */
@@ -52,10 +54,10 @@ export class DirectorySnapshots {
 
   /** A committed one does not change, so it is measured once. */
   async usage(name: string): Promise<Usage> {
-    const { records, files } = this.#deps;
+    const { records, files, measure } = this.#deps;
     const record = records.get(name);
     if (record.usage) return record.usage;
-    const usage = await measureTree(files(record));
+    const usage = await (measure ? measure(record) : measureTree(files(record)));
     if (record.kind === "committed") records.measured(name, usage);
     return usage;
   }

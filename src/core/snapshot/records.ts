@@ -148,6 +148,13 @@ export class SnapshotRecords {
   }
 }
 
+/** Names of the drivers that have snapshots in a database. */
+export function driversWithSnapshots(db: Database): string[] {
+  migrate(db, "snapshot", migrations);
+  const rows = db.query<{ driver: string }, []>("SELECT DISTINCT driver FROM snapshot ORDER BY driver").all();
+  return rows.map((row) => row.driver);
+}
+
 function record(row: Row): SnapshotRecord {
   return {
     name: row.name,

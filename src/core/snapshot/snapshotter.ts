@@ -21,6 +21,11 @@ export interface Snapshotter {
   /** Status lines for `info` (DriverStatus), e.g. ["Backing Filesystem", "extfs"]. */
   status(): readonly (readonly [string, string])[];
   stat(name: string): SnapshotInfo | undefined;
+  /**
+   * What a container's `--storage-opt` asks for, the daemon's default included. Throws invalid, in Docker's words, for what this
+   * driver does not know or its file system cannot hold to.
+   */
+  readOptions(options: Readonly<Record<string, string>>): Pick<PrepareOptions, "size">;
   /** Makes an active snapshot. Throws conflict when the key exists, not-found when the parent does not. */
   prepare(key: string, parent: ChainId | undefined, options?: PrepareOptions): Promise<readonly Mount[]>;
   /**
@@ -57,17 +62,25 @@ export interface PrepareOptions {
    * write-back of the whole file system that unmounting a writable layer otherwise costs. Such a snapshot is never committed.
    */
   readonly volatile?: boolean;
+  /** Bytes that the snapshot may hold, from `readOptions`. */
+  readonly size?: number;
 }
 
 /**
- * `overlay`: `upper` holds only the changes, removals as overlay whiteouts, over `lowers` (nearest first). `tree`: `tree` is
- * the whole, `parent` the whole tree it began as.
+ * `overlay`: `upper` holds only the changes, removals as overlay whiteouts, over `lowers` (nearest first); with `marks` also files
+ * named ".wh.*" which are no content, so that the kernel's overlay would show too much. `tree`: `tree` is the whole, `parent` the
+ * whole tree it began as.
  */
 export type SnapshotLayout =
-  | { readonly kind: "overlay"; readonly upper: string; readonly lowers: readonly string[] }
+  | {
+      readonly kind: "overlay";
+      readonly upper: string;
+      readonly lowers: readonly string[];
+      readonly marks?: boolean;
+    }
   | { readonly kind: "tree"; readonly tree: string; readonly parent: string | undefined };
 
-/** As mount(8) would take it: `type` "overlay" or "bind". */
+/** As mount(8) would take it: `type` "overlay", "bind", or "fuse.fuse-overlayfs" with the program as `source`. */
 export interface Mount {
   readonly type: string;
   readonly source: string;

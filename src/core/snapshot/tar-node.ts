@@ -81,13 +81,16 @@ function modulo(value: bigint, by: bigint): bigint {
 
 const none: ReadonlyMap<string, Uint8Array> = new Map();
 
+/** Prefixes of what overlay and fuse-overlayfs note for themselves. */
+const ownMarks = ["user.overlay.", "user.fuseoverlayfs."];
+
 /** Capabilities, ACLs and user attributes; not labels of this host's policy, nor overlay's own marks. */
 function attributesOf(dir: number, name: string): ReadonlyMap<string, Uint8Array> {
   const keys = listXattrs(dir, name).filter(
     (key) =>
       key === "security.capability" ||
       key.startsWith("system.posix_acl_") ||
-      (key.startsWith("user.") && !key.startsWith("user.overlay.")),
+      (key.startsWith("user.") && !ownMarks.some((mark) => key.startsWith(mark))),
   );
   if (keys.length === 0) return none;
   const found = new Map<string, Uint8Array>();

@@ -1,14 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
   existsSync,
+  lchownSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +23,12 @@ import { join } from "node:path";
 import { codeOf } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import { type Database, openDatabase } from "../../base/store/database.ts";
+import { AT_FDCWD, closeFd, makedev, mknodat, O, S_IFCHR, S_IFIFO } from "../../base/sys/at.ts";
 import { mountSpec, unmountIfMounted } from "../../base/sys/mount.ts";
+import { RootedDir } from "../../base/sys/rooted-dir.ts";
+import { getXattr } from "../../base/sys/xattr.ts";
+import { listChanges } from "./changes.ts";
+import { diffTar } from "./diff.ts";
 import type { Mount, Snapshotter } from "./snapshotter.ts";
 
 /** What a driver is opened with; a second open on the same arguments is what a restart of the daemon does. */
@@ -40,6 +52,8 @@ async function code(run: Promise<unknown>): Promise<string> {
 export function snapshotterSuite(
   driver: string,
   open: (context: SuiteContext) => Promise<Snapshotter>,
+  /** Where the tests make their directories: a file system that the driver can use. */
+  place: () => string = tmpdir,
 ): void {
   describe(driver, () => {
     let base = "";
@@ -47,7 +61,7 @@ export function snapshotterSuite(
     let snapshots: Snapshotter;
 
     beforeEach(async () => {
-      base = mkdtempSync(join(tmpdir(), `snapshot-${driver}-`));
+      base = mkdtempSync(join(place(), `snapshot-${driver}-`));
       mkdirSync(join(base, "root"), { mode: 0o700 });
       context = { db: openDatabase(join(base, "db")), root: join(base, "root") };
       snapshots = await open(context);
@@ -176,7 +190,7 @@ export function snapshotterSuite(
     test("usage counts bytes and inodes, hard links once", async () => {
       await layer("a", undefined, (root) => {
         writeFileSync(join(root, "big"), Buffer.alloc(1 << 20, 7));
-        require("node:fs").linkSync(join(root, "big"), join(root, "same"));
+        linkSync(join(root, "big"), join(root, "same"));
       });
       const usage = await snapshots.usage(chain("a"));
       expect(usage.inodes).toBe(2);
@@ -227,5 +241,130 @@ export function snapshotterSuite(
       expect(results.filter((result) => result.status === "fulfilled").length).toBe(10);
       expect(tree()).toBe(11);
     });
+
+    test("every kind of node, link, owner, mode and attribute is kept through layers", async () => {
+      await layer("a", undefined, (root) => {
+        using tree = RootedDir.open(root);
+        writeFileSync(join(root, "f"), "text");
+        linkSync(join(root, "f"), join(root, "same"));
+        symlinkSync("../nowhere", join(root, "link"));
+        mknodat(AT_FDCWD, join(root, "null"), S_IFCHR | 0o666, makedev(1, 3));
+        mknodat(AT_FDCWD, join(root, "pipe"), S_IFIFO | 0o600);
+        chownSync(join(root, "f"), 1234, 5678);
+        chmodSync(join(root, "f"), 0o4755);
+        tree.setXattr("f", "user.note", Buffer.from("kept"));
+        tree.setXattr("f", "security.capability", fileCapability);
+      });
+      within(await snapshots.prepare("box", chain("a")), (root) => {
+        // Written in the child, so that it is copied up where the driver does so.
+        lchownSync(join(root, "link"), 7, 8);
+        chmodSync(join(root, "f"), 0o4751);
+        const { mode, uid, gid, ino } = lstatSync(join(root, "f"));
+        expect([mode & 0o7777, uid, gid]).toEqual([0o4751, 1234, 5678]);
+        expect(readlinkSync(join(root, "link"))).toBe("../nowhere");
+        expect(lstatSync(join(root, "link")).uid).toBe(7);
+        expect([
+          lstatSync(join(root, "null")).isCharacterDevice(),
+          lstatSync(join(root, "null")).rdev,
+        ]).toEqual([true, 0x103]);
+        expect(readFileSync(join(root, "null"), "utf8")).toBe("");
+        expect(lstatSync(join(root, "pipe")).isFIFO()).toBe(true);
+        linkSync(join(root, "f"), join(root, "third"));
+        expect(lstatSync(join(root, "third")).ino).toBe(ino);
+        using tree = RootedDir.open(root);
+        const fd = tree.open("/", O.RDONLY);
+        try {
+          expect(getXattr(fd, "f", "user.note")?.toString()).toBe("kept");
+          expect(getXattr(fd, "f", "security.capability")?.toString("hex")).toBe(
+            fileCapability.toString("hex"),
+          );
+        } finally {
+          closeFd(fd);
+        }
+      });
+    });
+
+    test("changes are told as they are: added, changed, removed, replaced, and nothing of the driver's own", async () => {
+      await layer("a", undefined, (root) => {
+        for (const name of ["dir", "replaced", "quiet"]) {
+          mkdirSync(join(root, name));
+          writeFileSync(join(root, name, "old"), "a");
+        }
+        writeFileSync(join(root, "changed"), "a");
+        writeFileSync(join(root, "gone"), "a");
+      });
+      within(await snapshots.prepare("box", chain("a")), (root) => {
+        appendFileSync(join(root, "changed"), "more");
+        rmSync(join(root, "gone"));
+        writeFileSync(join(root, "dir/new"), "b");
+        rmSync(join(root, "replaced"), { recursive: true });
+        mkdirSync(join(root, "replaced"));
+        mkdirSync(join(root, "replaced/fresh"));
+        mkdirSync(join(root, "added"));
+      });
+      const told = listChanges(snapshots.layout("box")).map(({ kind, path }) => `${kind} ${path}`);
+      expect(told).toEqual([
+        "added /added",
+        "changed /changed",
+        "changed /dir",
+        "added /dir/new",
+        "deleted /gone",
+        "changed /replaced",
+        "added /replaced/fresh",
+        "deleted /replaced/old",
+      ]);
+      // As a layer tar it makes the same tree again, on this driver too.
+      const files = [...diffTar(snapshots.layout("box"))];
+      const text = Buffer.concat(files).toString("latin1");
+      expect(text.includes("fuseoverlayfs")).toBe(false);
+      within(snapshots.mounts("box"), (root) => {
+        expect(readdirSync(join(root, "replaced"))).toEqual(["fresh"]);
+        expect(existsSync(join(root, "gone"))).toBe(false);
+      });
+    });
+
+    test("130 layers can be mounted, and the last one sees the first", async () => {
+      let below: string | undefined;
+      for (let i = 0; i < 130; i++) {
+        const name = i.toString(16).padStart(3, "0");
+        await snapshots.prepare(`fill-${name}`, below === undefined ? undefined : chain(below));
+        const layout = snapshots.layout(`fill-${name}`);
+        writeFileSync(join(layout.kind === "overlay" ? layout.upper : layout.tree, `f${name}`), name);
+        await snapshots.commit(chain(name), `fill-${name}`);
+        below = name;
+      }
+      within(await snapshots.prepare("box", chain(below ?? "")), (root) => {
+        expect(readdirSync(root).length).toBe(130);
+        expect(readFileSync(join(root, "f000"), "utf8")).toBe("000");
+        rmSync(join(root, "f000"));
+        expect(readdirSync(root).length).toBe(129);
+      });
+      within(snapshots.mounts(chain(below ?? "")), (root) => expect(readdirSync(root).length).toBe(130));
+    }, 60_000);
+
+    test("a size is honoured, or refused: it is never taken and forgotten", async () => {
+      await layer("a", undefined, () => undefined);
+      expect(() => snapshots.readOptions({ nosuch: "1" })).toThrow();
+      let size: number | undefined;
+      try {
+        size = snapshots.readOptions({ size: "16m" }).size;
+      } catch (error) {
+        expect(codeOf(error)).toBe("invalid-argument");
+        console.log(`${driver} sets no sizes here: ${(error as Error).message}`);
+        return;
+      }
+      expect(size).toBe(16 << 20);
+      within(await snapshots.prepare("small", chain("a"), { size: 16 << 20 }), (root) => {
+        expect(() => writeFileSync(join(root, "big"), Buffer.alloc(32 << 20, 7), { flush: true })).toThrow(
+          /ENOSPC|EDQUOT/,
+        );
+      });
+      within(await snapshots.prepare("large", chain("a")), (root) =>
+        writeFileSync(join(root, "big"), Buffer.alloc(32 << 20, 7), { flush: true }),
+      );
+    }, 30_000);
   });
 }
+
+/** CAP_NET_BIND_SERVICE, permitted and effective (struct vfs_cap_data, revision 2). */
+const fileCapability = Buffer.from("0100000200040000000000000000000000000000", "hex");

@@ -72,7 +72,8 @@ export function exportView(context: ContainerContext, record: ContainerRecord): 
 function stoppedRoot(context: ContainerContext, record: ContainerRecord, purpose: "read" | "write") {
   const layout = purpose === "read" ? context.snapshots.layout(record.id) : undefined;
   if (layout?.kind === "overlay") {
-    return { kind: "layers", layers: [layout.upper, ...layout.lowers] } as const;
+    const layers = [layout.upper, ...layout.lowers];
+    return { kind: "layers", layers, ...(layout.marks ? { marks: true } : {}) } as const;
   }
   return { kind: "mounts", mounts: context.snapshots.mounts(record.id) } as const;
 }

@@ -26,7 +26,14 @@ import {
   timesOf,
   writeContent,
 } from "./dress.ts";
-import { aufsPrefix, layerComponents, opaqueMarker, outside, whiteoutPrefix } from "./layer-path.ts";
+import {
+  aufsLinks,
+  aufsPrefix,
+  layerComponents,
+  opaqueMarker,
+  outside,
+  whiteoutPrefix,
+} from "./layer-path.ts";
 import { LayerTree, type Place } from "./layer-tree.ts";
 
 /** How removals are kept: as overlay's marks in an upper directory, or by removing from a whole tree. */
@@ -70,7 +77,10 @@ export class LayerApplier implements TarHandler, Disposable {
       if (entry.kind === "directory") this.#dressDirectory([], entry);
       return;
     }
-    if (name.startsWith(whiteoutPrefix)) {
+    if (components.length > 1 && components[0]?.startsWith(aufsPrefix)) {
+      // aufs kept what has several names there: it is linked to by other members, and is itself no part of the image.
+      if (components[0] !== aufsLinks || entry.kind !== "file") return;
+    } else if (name.startsWith(whiteoutPrefix)) {
       this.#whiteout(components, name, entry);
       return;
     }
@@ -127,6 +137,8 @@ export class LayerApplier implements TarHandler, Disposable {
 
   /** To be called after the last member. */
   finish(): void {
+    const links = this.#tree.place([aufsLinks]);
+    if (tryLstatat(links.dir, links.name)) this.#clear(links);
     for (const [path, mtime] of this.#tree.broughtUp) {
       if (!this.#directories.has(path)) this.#directories.set(path, { atime: mtime, mtime });
     }
@@ -153,7 +165,9 @@ export class LayerApplier implements TarHandler, Disposable {
   }
 
   #clear(place: Place): void {
-    this.#tree.clear(place);
+    const directory = tryLstatat(place.dir, place.name)?.kind === "directory";
+    this.#tree.clear(place, directory);
+    if (!directory) return;
     const key = place.components.join("/");
     for (const path of [...this.#directories.keys()]) {
       if (path === key || path.startsWith(`${key}/`)) this.#directories.delete(path);

@@ -1,9 +1,9 @@
-import { readSync, writeSync } from "node:fs";
 import { decodePath } from "../../../base/lib/path-bytes.ts";
 import {
   closeFd,
   fchmod,
   fchown,
+  ftruncate,
   futimes,
   lchownat,
   lutimesat,
@@ -17,12 +17,13 @@ import {
   symlinkat,
   unlinkat,
 } from "../../../base/sys/at.ts";
+import { copyRange, dataRanges } from "../../../base/sys/copy-range.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { removeTreeAt } from "../../../base/sys/remove-tree.ts";
 import { type FileStat, tryLstatat } from "../../../base/sys/stat.ts";
 import { getXattr, listXattrs, setXattr } from "../../../base/sys/xattr.ts";
 import { isWhiteout, type LowerNode, LowerView, openLowerFile } from "../lower-view.ts";
-import { targetComponents } from "./layer-path.ts";
+import { deepest, targetComponents, tooLong } from "./layer-path.ts";
 
 /** A place for a node: its parent directory, and its own name and path without links. */
 export interface Place {
@@ -35,6 +36,8 @@ const ENOTDIR = 20;
 const ELOOP = 40;
 /** Open directories kept: unpacking stays in one directory for a while. */
 const cacheLimit = 256;
+/** Parents remembered. */
+const resolvedLimit = 1024;
 
 /**
  * The tree that a layer is unpacked into, with the layers below as a background. Every directory is reached component by
@@ -67,6 +70,7 @@ export class LayerTree implements Disposable {
     let parent = this.#resolved.get(key);
     if (!parent) {
       parent = this.#resolve(written);
+      if (this.#resolved.size >= resolvedLimit) this.#resolved.clear();
       this.#resolved.set(key, parent);
     }
     return { dir: this.directory(parent), name, components: [...parent, name] };
@@ -103,6 +107,8 @@ export class LayerTree implements Disposable {
       const target = this.#step(done, part);
       if (target === undefined) {
         done.push(part);
+        // Links lead deeper than any name could.
+        if (done.length > deepest) throw tooLong(written.join("/"));
         continue;
       }
       if (++links > 40) throw new SystemError(ELOOP, "resolve", written.join("/"));
@@ -156,8 +162,13 @@ export class LayerTree implements Disposable {
     this.#opaque.add(components.join("/"));
   }
 
-  /** Removes what stands at a place and forgets what was known of it. */
-  clear(place: Place): void {
+  /** Removes what stands at a place and forgets what was known of it; of what is no directory, that is only where it leads. */
+  clear(place: Place, directory = true): void {
+    this.#resolved.clear();
+    if (!directory) {
+      removeTreeAt(place.dir, place.name);
+      return;
+    }
     const key = place.components.join("/");
     const prefix = `${key}/`;
     const within = (path: string) => path === key || path.startsWith(prefix);
@@ -166,7 +177,6 @@ export class LayerTree implements Disposable {
       this.#open.delete(path);
       closeFd(fd);
     }
-    this.#resolved.clear();
     for (const path of [...this.#opaque]) if (within(path)) this.#opaque.delete(path);
     for (const path of [...this.broughtUp.keys()]) if (within(path)) this.broughtUp.delete(path);
     removeTreeAt(place.dir, place.name);
@@ -220,10 +230,11 @@ function copyFile(node: LowerNode, dir: number, name: string): void {
   try {
     const to = openat(dir, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600);
     try {
-      const buffer = Buffer.alloc(1 << 20);
-      for (let length = readSync(from, buffer); length > 0; length = readSync(from, buffer)) {
-        for (let at = 0; at < length; ) at += writeSync(to, buffer, at, length - at);
+      for (let left of dataRanges(from, to)) {
+        for (let copied = 1; left > 0 && copied > 0; left -= copied)
+          copied = copyRange(from, to, Math.min(1 << 30, left));
       }
+      ftruncate(to, node.stat.size);
       fchown(to, node.stat.uid, node.stat.gid);
       copyAttributes(node, dir, name);
       fchmod(to, node.stat.mode & 0o7777);

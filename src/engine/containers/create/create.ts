@@ -36,7 +36,6 @@ import { planMounts } from "./mount-plan.ts";
 import { noteNewVolumes } from "./new-volumes.ts";
 import { platformWarning } from "./platform-warning.ts";
 import { prepareRoot } from "./prepare-root.ts";
-import { checkStorageOptions } from "./storage-options.ts";
 import { validateConfig, validateHost } from "./validate.ts";
 
 export type CreateRequest = Omit<ContainerConfig, "Healthcheck"> & {
@@ -75,7 +74,10 @@ export async function createContainer(
   undo.defer(() => removeDirectory(directory));
   const mounts = await makeVolumes(context, id, definition.mounts, undo);
   const image = definition.imageId === "" ? undefined : context.images.get(definition.imageId);
-  await context.snapshots.prepare(id, image?.chainId, { volatile: definition.host.AutoRemove ?? false });
+  await context.snapshots.prepare(id, image?.chainId, {
+    volatile: definition.host.AutoRemove ?? false,
+    ...context.snapshots.readOptions(definition.host.StorageOpt ?? {}),
+  });
   undo.defer(() => context.snapshots.remove(id));
   const record = { id, name, definition: { ...definition, mounts }, state: freshState };
   await prepareRoot(context, record);
@@ -108,7 +110,7 @@ function decide(
   const checked = validateResources(askedHost, context.facts, { update: false });
   const host = joinContainers(context, normalizeHost(checked.host, defaults, context.facts));
   host.Links = [...resolveLinks(host, (reference) => findContainer(context, reference))];
-  checkStorageOptions(host.StorageOpt ?? {}, context.snapshots.name);
+  context.snapshots.readOptions(host.StorageOpt ?? {});
   const { Secrets: secrets = [] } = askedHost;
   if (secrets.length > 0) Object.assign(host, { Secrets: planSecrets(context.secrets, secrets) });
   checkRemap(context, host);

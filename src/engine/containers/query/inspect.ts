@@ -45,7 +45,11 @@ export async function inspectContainer(
       : "",
     ExecIDs: listOrNull([...(live?.execIds ?? [])]) ?? null,
     HostConfig: { ...showHost(definition.host), Links: showLinks(context, record) },
-    GraphDriver: { Name: definition.driver, Data: { ...context.snapshots.describe(id, merged) } },
+    GraphDriver: {
+      Name: definition.driver,
+      // One of another storage driver can still be inspected and removed.
+      Data: context.snapshots.stat(id) ? { ...context.snapshots.describe(id, merged) } : {},
+    },
     ...(options.size ? await sizes(context, record) : {}),
     Mounts: mountPoints(record),
     Config: { ...showConfig(definition.config), ...wantedMac(record) },
@@ -80,7 +84,7 @@ export async function sizes(
   context: ContainerContext,
   record: ContainerRecord,
 ): Promise<{ readonly SizeRw: number; readonly SizeRootFs: number }> {
-  const { bytes } = await context.snapshots.usage(record.id);
+  const bytes = context.snapshots.stat(record.id) ? (await context.snapshots.usage(record.id)).bytes : 0;
   const image = record.definition.imageId === "" ? undefined : context.images.get(record.definition.imageId);
   return { SizeRw: bytes, SizeRootFs: bytes + (image?.size ?? 0) };
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { mkdir, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { invalid, notFound, TugError } from "../../../base/lib/errors.ts";
+import { conflict, invalid, notFound, TugError } from "../../../base/lib/errors.ts";
 import { AT_FDCWD, closeFd, O, openat } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
@@ -22,6 +22,12 @@ export async function mountRootfs(
   record: ContainerRecord,
   undo: AsyncDisposableStack,
 ): Promise<string> {
+  const { driver } = record.definition;
+  if (driver !== context.snapshots.name) {
+    throw conflict(
+      `the container's layer is one of the storage driver ${driver}, and the daemon runs with ${context.snapshots.name}: start the daemon with --storage-driver ${driver}`,
+    );
+  }
   const target = context.paths.rootfs(record.id);
   await mkdir(target, { recursive: true, mode: 0o700 });
   // A crash may have left one: never mount over it.
