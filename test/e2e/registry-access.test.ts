@@ -33,6 +33,7 @@ describe("names and passwords", () => {
     expect(await powers(registry, "a/b", "alice:s3cret")).toEqual([404, 202, 404]);
     expect(await powers(registry, "a/b")).toEqual([401, 401, 401]);
     expect((await registry.request("GET", "/metrics")).status).toBe(401);
+    expect((await registry.request("GET", "/v2/_catalog")).status).toBe(401);
     expect((await registry.request("GET", "/")).headers.get("www-authenticate")).toStartWith("Basic");
   });
 
@@ -119,6 +120,11 @@ describe("names and passwords", () => {
     expect(await token("repository:app:pull", "alice:wrong")).toBe("401");
     const [head = "", claims = ""] = alice.split(".");
     expect(await status("GET", "/v2/app/manifests/1", `${head}.${claims}.AAAA`)).toBe(401);
+    const visitor = await registry.request("GET", "/");
+    expect([visitor.status, await visitor.text()]).toEqual([
+      200,
+      expect.stringContaining('href="/pages/tags/app"'),
+    ]);
     const oauth = await registry.request("POST", "/token", {
       body: "grant_type=password&username=alice&password=s3cret&service=x&scope=repository:app:push",
       headers: { "Content-Type": "application/x-www-form-urlencoded" },

@@ -35,6 +35,8 @@ export interface Authenticator {
     scope: string | undefined,
     failure?: "invalid_token" | "insufficient_scope",
   ): string;
+  /** True when people without a name may look around: there is something for them. */
+  readonly visitors: boolean;
   /** The challenge for a person with a browser, which knows no tokens; undefined when there are no passwords here. */
   readonly browserChallenge: string | undefined;
 }
@@ -43,6 +45,7 @@ export interface Authenticator {
 export const openAccess: Authenticator = {
   identify: async () => ({ name: undefined, proven: true, mayList: true, may: () => true, sees: () => true }),
   guardsRoot: false,
+  visitors: true,
   challenge: () => basicChallenge,
   browserChallenge: undefined,
 };

@@ -55,6 +55,7 @@ export async function logIn(
 export function basicAuthenticator(access: PasswordAccess): Authenticator {
   return {
     guardsRoot: true,
+    visitors: false,
     browserChallenge: basicChallenge,
     challenge: () => basicChallenge,
     async identify(exchange) {
@@ -92,6 +93,7 @@ export function issuingAuthenticator(
   const challenge = bearerChallenge(source);
   return {
     guardsRoot: true,
+    visitors: true,
     browserChallenge: basicChallenge,
     challenge,
     async identify(exchange) {
@@ -133,6 +135,7 @@ export function bearerAuthenticator(deps: {
   };
   return {
     guardsRoot: true,
+    visitors: false,
     browserChallenge: undefined,
     challenge,
     async identify(exchange) {

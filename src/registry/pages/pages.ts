@@ -154,8 +154,8 @@ function visible(parts: Parts, call: Call): RepositoryName {
 
 /** Asks a visitor for a password where there are passwords, unless they gave one; always, when they want what is not for everybody. */
 function guard(parts: Parts, call: Call, always = false): void {
-  const { guardsRoot, browserChallenge } = parts.access;
-  if (call.identity.proven || (!guardsRoot && !always)) return;
+  const { visitors, browserChallenge } = parts.access;
+  if (call.identity.proven || (visitors && !always)) return;
   throw new SpecError("UNAUTHORIZED", "authentication required", undefined, {
     ...(browserChallenge !== undefined && { headers: { "WWW-Authenticate": browserChallenge } }),
   });

@@ -65,7 +65,7 @@ async function tags(parts: Parts, call: Call): Promise<void> {
 
 function catalog(parts: Parts, call: Call): void {
   const { last, limit } = pageOf(call, catalogPage);
-  if (!call.identity.mayList) {
+  if (!call.identity.mayList || (parts.access.guardsRoot && !call.identity.proven)) {
     const challenge = parts.access.challenge(call.exchange, "registry:catalog:*");
     throw new SpecError("UNAUTHORIZED", "authentication required", undefined, {
       headers: { "WWW-Authenticate": challenge },
