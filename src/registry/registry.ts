@@ -12,6 +12,7 @@ import type { Parts, RegistrySettings } from "./parts.ts";
 import { type QuotaRule, quotas } from "./quotas.ts";
 import { bindStorage, openRecords } from "./records/records.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
+import type { Call } from "./routes/route.ts";
 import { searchRoutes } from "./routes/search.ts";
 import { type TokenIssuer, tokenRoutes } from "./routes/token.ts";
 import { registryHandler } from "./server.ts";
@@ -109,13 +110,7 @@ export function openRegistry(deps: RegistryDeps): Registry {
     ...(deps.settings.metrics
       ? metricsRoutes({
           render,
-          admit: (call) => {
-            if (call.identity.proven || !deps.access.guardsRoot) return;
-            const challenge = deps.access.browserChallenge ?? deps.access.challenge(call.exchange, undefined);
-            throw new SpecError("UNAUTHORIZED", "authentication required", undefined, {
-              headers: { "WWW-Authenticate": challenge },
-            });
-          },
+          admit: (call) => onlyProven(deps.access, call),
         })
       : []),
   ];
@@ -137,4 +132,12 @@ export function openRegistry(deps: RegistryDeps): Registry {
       records[Symbol.dispose]();
     },
   };
+}
+
+/** What is not about a repository is for whoever has shown who they are, where that counts. */
+function onlyProven(access: Authenticator, call: Call): void {
+  if (call.identity.proven || !access.guardsRoot) return;
+  throw new SpecError("UNAUTHORIZED", "authentication required", undefined, {
+    headers: { "WWW-Authenticate": access.browserChallenge ?? access.challenge(call.exchange, undefined) },
+  });
 }

@@ -16,7 +16,7 @@ import { parseTokenKeys } from "../../registry/auth/jwt.ts";
 import { openRegistry, type Registry } from "../../registry/registry.ts";
 import type { TokenIssuer } from "../../registry/routes/token.ts";
 import { fileStorage } from "../../registry/storage/file-storage.ts";
-import { s3Storage } from "../../registry/storage/s3-storage.ts";
+import { S3Storage } from "../../registry/storage/s3-storage.ts";
 import type { RegistryConfig } from "./config.ts";
 import { registryUpstream } from "./upstream.ts";
 
@@ -33,7 +33,7 @@ export function composeRegistry(
   const content = new FileContentStore({ root: join(config.root, config.s3 ? "staging" : "content") });
   return openRegistry({
     root: config.root,
-    storage: config.s3 ? s3Storage(content, config.s3) : fileStorage(content),
+    storage: config.s3 ? new S3Storage(content, config.s3) : fileStorage(content),
     ...accessOf(config, clock, log),
     quotas: config.quotas,
     cached: config.proxies.map((rule) => ({

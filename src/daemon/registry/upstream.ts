@@ -25,8 +25,14 @@ export interface UpstreamConfig {
   readonly password: string | undefined;
 }
 
-/** Another registry, asked with the same client that pulls images. */
-export function registryUpstream(config: UpstreamConfig, clock: Clock): Upstream {
+type Use = <T>(
+  path: string,
+  signal: AbortSignal | undefined,
+  work: (session: Session, path: string) => Promise<T>,
+) => Promise<T>;
+
+/** Runs requests about one repository of the upstream, with the credentials for it. */
+function connect(config: UpstreamConfig, clock: Clock): Use {
   const names = systemNames();
   const settings = {
     insecureRegistries: config.insecure ? [config.domain] : [],
@@ -44,11 +50,7 @@ export function registryUpstream(config: UpstreamConfig, clock: Clock): Upstream
     systemAuthorities: systemAuthorities(),
   });
   const credentials = credentialsOf({ username: config.username, password: config.password });
-  const use = async <T>(
-    path: string,
-    signal: AbortSignal | undefined,
-    work: (session: Session, path: string) => Promise<T>,
-  ): Promise<T> => {
+  return async (path, signal, work) => {
     // Docker Hub's official images have a name of their own there.
     const whole = config.domain === "docker.io" && !path.includes("/") ? `library/${path}` : path;
     const ref: Reference = { domain: config.domain, path: whole, tag: undefined, digest: undefined };
@@ -61,6 +63,11 @@ export function registryUpstream(config: UpstreamConfig, clock: Clock): Upstream
       throw new TooManyRequests(error.message, error.retryAfter, error);
     }
   };
+}
+
+/** Another registry, asked with the same client that pulls images. */
+export function registryUpstream(config: UpstreamConfig, clock: Clock): Upstream {
+  const use = connect(config, clock);
   const send = (path: string, request: Omit<SessionRequest, "path">, tail: string): Promise<Exchange> =>
     use(path, request.signal, (session, whole) => session.send({ ...request, path: `/v2/${whole}/${tail}` }));
   return {

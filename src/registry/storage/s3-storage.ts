@@ -28,138 +28,161 @@ const retries = 3;
  * Blobs in a bucket of an S3-compatible service, as `<prefix>blobs/<algorithm>/<2 hex>/<hex>`. Uploads are gathered on this machine's disk,
  * where they can be resumed and are checked, and go to the bucket whole; `staging` is where.
  */
-export function s3Storage(staging: ContentStore & ContentCollector, settings: S3Settings): BlobStorage {
-  const client = new S3Client({
-    bucket: settings.bucket,
-    ...(settings.endpoint !== undefined && { endpoint: settings.endpoint }),
-    ...(settings.region !== undefined && { region: settings.region }),
-    ...(settings.accessKeyId !== undefined && { accessKeyId: settings.accessKeyId }),
-    ...(settings.secretAccessKey !== undefined && { secretAccessKey: settings.secretAccessKey }),
-    ...(settings.sessionToken !== undefined && { sessionToken: settings.sessionToken }),
-  });
-  const root = `${settings.prefix}blobs/`;
-  const key = (digest: Digest) => {
-    const { algorithm, hex } = splitDigest(parseDigest(digest));
-    return `${root}${algorithm}/${hex.slice(0, 2)}/${hex}`;
-  };
-  const stat = async (digest: Digest): Promise<BlobInfo | undefined> => {
+export class S3Storage implements BlobStorage {
+  readonly identity: string;
+  readonly #client: S3Client;
+  readonly #staging: ContentStore & ContentCollector;
+  readonly #root: string;
+
+  constructor(staging: ContentStore & ContentCollector, settings: S3Settings) {
+    this.identity = `s3://${settings.bucket}/${settings.prefix}`;
+    this.#staging = staging;
+    this.#root = `${settings.prefix}blobs/`;
+    this.#client = new S3Client({
+      bucket: settings.bucket,
+      ...(settings.endpoint !== undefined && { endpoint: settings.endpoint }),
+      ...(settings.region !== undefined && { region: settings.region }),
+      ...(settings.accessKeyId !== undefined && { accessKeyId: settings.accessKeyId }),
+      ...(settings.secretAccessKey !== undefined && { secretAccessKey: settings.secretAccessKey }),
+      ...(settings.sessionToken !== undefined && { sessionToken: settings.sessionToken }),
+    });
+  }
+
+  async stat(digest: Digest): Promise<BlobInfo | undefined> {
     try {
-      return { digest, size: (await client.stat(key(digest))).size };
+      return { digest, size: (await this.#client.stat(this.#key(digest))).size };
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw failed("stat", error);
     }
-  };
+  }
+
+  async confirmMissing(digest: Digest): Promise<boolean> {
+    // HEAD has no body to tell a missing key from a missing bucket; a list of the bucket does.
+    const wanted = this.#key(digest);
+    try {
+      const page = await this.#client.list({ prefix: wanted, maxKeys: 1 });
+      return !(page.contents ?? []).some((each) => each.key === wanted);
+    } catch (error) {
+      throw failed("list", error);
+    }
+  }
+
+  async open(digest: Digest): Promise<BlobReader> {
+    const info = await this.stat(digest);
+    if (!info) throw notFound(`content ${digest}: not found`);
+    return {
+      size: info.size,
+      pieces: (start, end, signal) => this.#pieces(digest, start, end, signal),
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  }
+
+  async read(digest: Digest, limit: number): Promise<Uint8Array> {
+    const reader = await this.open(digest);
+    if (reader.size > limit) {
+      throw new TugError(
+        "data-loss",
+        `content ${digest} has ${reader.size} bytes, over the limit of ${limit}`,
+      );
+    }
+    const bytes = Buffer.concat(await Array.fromAsync(reader.pieces(0, reader.size)));
+    // What came over a network is no proof of what the bucket holds.
+    if (!isDigestOf(digest, bytes)) throw failed("read", new Error(`what came is not ${digest}`));
+    return bytes;
+  }
+
+  async begin(id: string): Promise<Ingest> {
+    return shipping(await beginUpload(this.#staging, id), (blob) => this.#ship(blob));
+  }
+
+  async put(digest: Digest, bytes: Uint8Array): Promise<void> {
+    if (!isDigestOf(digest, bytes)) throw new TugError("data-loss", `the bytes are not ${digest}`);
+    try {
+      await this.#client.write(this.#key(digest), bytes, { retry: retries });
+    } catch (error) {
+      throw failed("write", error);
+    }
+  }
+
+  async delete(digest: Digest): Promise<void> {
+    try {
+      await this.#client.delete(this.#key(digest));
+    } catch (error) {
+      if (!isMissing(error)) throw failed("delete", error);
+    }
+  }
+
+  async *list(): AsyncGenerator<BlobInfo> {
+    const prefix = this.#root;
+    for (let startAfter: string | undefined; ; ) {
+      const page: Awaited<ReturnType<S3Client["list"]>> = await this.#client
+        .list({ prefix, maxKeys: 1000, ...(startAfter !== undefined && { startAfter }) })
+        .catch((error: unknown) => {
+          throw failed("list", error);
+        });
+      for (const each of page.contents ?? []) {
+        const match = /^(sha256|sha384|sha512)\/[0-9a-f]{2}\/([0-9a-f]+)$/.exec(
+          each.key.slice(prefix.length),
+        );
+        if (match) yield { digest: parseDigest(`${match[1]}:${match[2]}`), size: each.size ?? 0 };
+      }
+      startAfter = page.contents?.at(-1)?.key;
+      if (!page.isTruncated || startAfter === undefined) return;
+    }
+  }
+
+  async dropPartials(olderThanMs: number): Promise<number> {
+    const left = await this.#staging.collect(() => []);
+    return left.reduce((sum, each) => sum + each.size, 0) + (await this.#staging.dropPartials(olderThanMs));
+  }
+
+  async *#pieces(
+    digest: Digest,
+    start: number,
+    end: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    if (start >= end) return;
+    let left = end - start;
+    try {
+      for await (const chunk of this.#client.file(this.#key(digest)).slice(start, end).stream()) {
+        signal?.throwIfAborted();
+        left -= chunk.byteLength;
+        yield chunk;
+      }
+    } catch (error) {
+      throw error instanceof TugError ? error : failed("read", error);
+    }
+    if (left !== 0) throw failed("read", new Error(`${digest} ended ${left} bytes early`));
+  }
+
   /** Copies a blob of the staging area to the bucket, and drops it there. */
-  const ship = async ({ digest, size }: BlobInfo): Promise<void> => {
-    using _lease = staging.lease([digest]);
-    if ((await stat(digest))?.size !== size) {
-      const writer = client.file(key(digest)).writer({ partSize, queueSize: partsAtOnce, retry: retries });
+  async #ship({ digest, size }: BlobInfo): Promise<void> {
+    using _lease = this.#staging.lease([digest]);
+    if ((await this.stat(digest))?.size !== size) {
+      const settings = { partSize, queueSize: partsAtOnce, retry: retries };
+      const writer = this.#client.file(this.#key(digest)).writer(settings);
       try {
-        for await (const chunk of staging.stream(digest)) {
-          await writer.write(chunk);
-        }
+        for await (const chunk of this.#staging.stream(digest)) await writer.write(chunk);
         await writer.end();
       } catch (error) {
         throw failed("write", error);
       }
     }
-    await staging.delete(digest);
-  };
-  const open = async (digest: Digest): Promise<BlobReader> => {
-    const info = await stat(digest);
-    if (!info) throw notFound(`content ${digest}: not found`);
-    return {
-      size: info.size,
-      async *pieces(start, end, signal) {
-        if (start >= end) return;
-        let left = end - start;
-        try {
-          for await (const chunk of client.file(key(digest)).slice(start, end).stream()) {
-            signal?.throwIfAborted();
-            left -= chunk.byteLength;
-            yield chunk;
-          }
-        } catch (error) {
-          throw error instanceof TugError ? error : failed("read", error);
-        }
-        if (left !== 0) throw failed("read", new Error(`${digest} ended ${left} bytes early`));
-      },
-      [Symbol.asyncDispose]: async () => undefined,
-    };
-  };
-  return {
-    identity: `s3://${settings.bucket}/${settings.prefix}`,
-    stat,
-    async confirmMissing(digest) {
-      // HEAD has no body to tell a missing key from a missing bucket; a list of the bucket does.
-      const wanted = key(digest);
-      try {
-        const page = await client.list({ prefix: wanted, maxKeys: 1 });
-        return !(page.contents ?? []).some((each) => each.key === wanted);
-      } catch (error) {
-        throw failed("list", error);
-      }
-    },
-    open,
-    async read(digest, limit) {
-      const reader = await open(digest);
-      if (reader.size > limit) {
-        throw new TugError(
-          "data-loss",
-          `content ${digest} has ${reader.size} bytes, over the limit of ${limit}`,
-        );
-      }
-      const digester = new Digester(splitDigest(digest).algorithm);
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of reader.pieces(0, reader.size)) {
-        digester.update(chunk);
-        chunks.push(chunk);
-      }
-      // What came over a network is no proof of what the bucket holds.
-      if (digester.digest() !== digest) throw failed("read", new Error(`what came is not ${digest}`));
-      return Buffer.concat(chunks);
-    },
-    begin: async (id) => shipping(await beginUpload(staging, id), ship),
-    async put(digest, bytes) {
-      const digester = new Digester(splitDigest(digest).algorithm);
-      digester.update(bytes);
-      if (digester.digest() !== digest) throw new TugError("data-loss", `the bytes are not ${digest}`);
-      try {
-        await client.write(key(digest), bytes, { retry: retries });
-      } catch (error) {
-        throw failed("write", error);
-      }
-    },
-    async delete(digest) {
-      try {
-        await client.delete(key(digest));
-      } catch (error) {
-        if (!isMissing(error)) throw failed("delete", error);
-      }
-    },
-    async *list() {
-      for (let startAfter: string | undefined; ; ) {
-        const page: Awaited<ReturnType<S3Client["list"]>> = await client
-          .list({ prefix: root, maxKeys: 1000, ...(startAfter !== undefined && { startAfter }) })
-          .catch((error: unknown) => {
-            throw failed("list", error);
-          });
-        for (const each of page.contents ?? []) {
-          const match = /^(sha256|sha384|sha512)\/[0-9a-f]{2}\/([0-9a-f]+)$/.exec(
-            each.key.slice(root.length),
-          );
-          if (match) yield { digest: parseDigest(`${match[1]}:${match[2]}`), size: each.size ?? 0 };
-        }
-        startAfter = page.contents?.at(-1)?.key;
-        if (!page.isTruncated || startAfter === undefined) return;
-      }
-    },
-    async dropPartials(olderThanMs) {
-      const left = await staging.collect(() => []);
-      return left.reduce((sum, each) => sum + each.size, 0) + (await staging.dropPartials(olderThanMs));
-    },
-  };
+    await this.#staging.delete(digest);
+  }
+
+  #key(digest: Digest): string {
+    const { algorithm, hex } = splitDigest(parseDigest(digest));
+    return `${this.#root}${algorithm}/${hex.slice(0, 2)}/${hex}`;
+  }
+}
+
+function isDigestOf(digest: Digest, bytes: Uint8Array): boolean {
+  const digester = new Digester(splitDigest(digest).algorithm);
+  digester.update(bytes);
+  return digester.digest() === digest;
 }
 
 /** An ingest whose commit ends in the bucket. */

@@ -4,7 +4,7 @@ import { digestOf } from "../../base/spec/oci/digest.ts";
 import { temporaryContent } from "../../core/content/temporary.ts";
 import { FakeS3 } from "../testdata/fake-s3.ts";
 import { fileStorage } from "./file-storage.ts";
-import { s3Storage } from "./s3-storage.ts";
+import { S3Storage } from "./s3-storage.ts";
 import { blobStorageSuite } from "./suite.ts";
 
 function s3() {
@@ -20,11 +20,11 @@ function s3() {
     prefix: "some/where/",
   };
   return {
-    storage: s3Storage(content.store, settings),
+    storage: new S3Storage(content.store, settings),
     server,
     content,
     settings,
-    reopen: () => s3Storage(content.reopen(), settings),
+    reopen: () => new S3Storage(content.reopen(), settings),
     async [Symbol.asyncDispose]() {
       server[Symbol.dispose]();
       await content[Symbol.asyncDispose]();
@@ -63,7 +63,7 @@ test("nothing stays on this machine's disk once it is in the bucket", async () =
 test("wrong keys and a broken service are told as unavailable storage, not as missing blobs", async () => {
   await using at = s3();
   const code = (work: Promise<unknown>) => work.then(() => "none", codeOf);
-  const stranger = s3Storage(at.content.store, { ...at.settings, secretAccessKey: "wrong" });
+  const stranger = new S3Storage(at.content.store, { ...at.settings, secretAccessKey: "wrong" });
   expect(await code(stranger.put(digestOf("a"), new TextEncoder().encode("a")))).toBe("unavailable");
   at.server.broken = 500;
   expect(await code(at.storage.open(digestOf("a")))).toBe("unavailable");
