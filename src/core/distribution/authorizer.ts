@@ -5,6 +5,7 @@ import { readBody } from "./body.ts";
 import type { Challenge } from "./challenge.ts";
 import { basicHeader, type Credentials } from "./credentials.ts";
 import type { Endpoint } from "./endpoints.ts";
+import { isMetadataAddress } from "./registry-config.ts";
 import { readRegistryError } from "./registry-error.ts";
 import type { Exchange, Transport } from "./transport.ts";
 
@@ -115,6 +116,9 @@ export class Authorizer {
       throw new TugError("unavailable", `invalid token auth challenge realm: ${text}`);
     }
     const { credentials, endpoint } = this.#deps;
+    if (isMetadataAddress(realm) && !isMetadataAddress(new URL(endpoint.base))) {
+      throw new TugError("unavailable", `refused to ask the link-local address ${realm.host} for a token`);
+    }
     const secret = credentials.username !== undefined || credentials.identityToken !== undefined;
     if (plain && secret && endpoint.tls.verify) {
       throw new TugError("unauthorized", `refused to send credentials to ${realm.origin} without TLS`);

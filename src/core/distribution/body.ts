@@ -4,34 +4,49 @@ import { requestPrefix } from "./transport-error.ts";
 
 /** A peer that sends nothing for so long is taken for dead. */
 export const stallLimit = 60_000;
+/** And one that sends less than this many bytes a second all that time: nobody can wait for what it has. */
+const leastRate = 1024;
 
-/** The body's chunks as they come. Throws `unavailable` when the connection is cut or stalls, `cancelled` on abort. */
+/**
+ * The body's chunks as they come. Throws `unavailable` when the connection is cut, stalls or only trickles, `cancelled` on abort. Only time
+ * in which the reader waits counts: the writer's time is not the peer's.
+ */
 export async function* bodyChunks(exchange: Exchange, stallMs = stallLimit): AsyncGenerator<Uint8Array> {
   const reader = exchange.response.body?.getReader();
   if (!reader) return;
-  let stalled = false;
-  const timer = setTimeout(() => {
-    stalled = true;
+  let stalled = "";
+  const window = { waited: 0, bytes: 0 };
+  const giveUp = (why: string) => {
+    stalled = why;
     exchange[Symbol.dispose]();
-  }, stallMs);
+  };
   try {
     for (;;) {
-      const { done, value } = await reader.read();
-      timer.refresh();
+      const began = performance.now();
+      const nothing = `no data for ${stallMs / 1000} seconds`;
+      const timer = setTimeout(() => giveUp(nothing), stallMs);
+      const { done, value } = await reader.read().finally(() => clearTimeout(timer));
       if (done) return;
+      window.waited += performance.now() - began;
+      window.bytes += value.byteLength;
+      if (window.waited >= stallMs) {
+        const rate = (window.bytes / window.waited) * 1000;
+        window.waited = 0;
+        window.bytes = 0;
+        if (rate < leastRate) {
+          giveUp(`only ${Math.round(rate)} bytes a second for ${stallMs / 1000} seconds`);
+          throw new Error(stalled);
+        }
+      }
       yield value;
-      // The writer's time is not the peer's.
-      timer.refresh();
     }
   } catch (error) {
     if (exchange.signal?.aborted) throw cancelled(exchange.signal);
     if (error instanceof TugError) throw error;
-    const reason = stalled ? `no data for ${stallMs / 1000} seconds` : "unexpected EOF";
+    const reason = stalled === "" ? "unexpected EOF" : stalled;
     throw new TugError("unavailable", `${requestPrefix(exchange.method, exchange.url)}${reason}`, {
       cause: error,
     });
-  } finally {
-    clearTimeout(timer);
   }
 }
 

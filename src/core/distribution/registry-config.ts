@@ -64,6 +64,17 @@ export function splitHost(authority: string): { readonly host: string; readonly 
 
 const loopback = ["127.0.0.0/8", "::1/128"].map(parsePrefix);
 
+/** Where hosts find their cloud's metadata, credentials among them: IPv4 and IPv6 link-local, and the address that AWS uses for IPv6. */
+const metadata = ["169.254.0.0/16", "::ffff:169.254.0.0/112", "fe80::/10", "fd00:ec2::254/128"].map(
+  parsePrefix,
+);
+
+/** True for an address that no registry may send its clients to (server-side request forgery). */
+export function isMetadataAddress(url: URL): boolean {
+  const address = parseIp(splitHost(url.host).host);
+  return address !== undefined && metadata.some((range) => range && contains(range, address));
+}
+
 /**
  * True when a registry may be spoken to in plain HTTP or with an unverified certificate: listed by name, or one of its
  * addresses lies in a listed CIDR or in 127.0.0.0/8 (which Docker always lists). `lookup` gives a name's addresses.

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../../base/lib/errors.ts";
@@ -129,6 +129,32 @@ describe.skipIf(!openssl)("registries over TLS", () => {
 
   test("without the client certificate a registry that wants one is not reached", async () => {
     expect(await pull(["ca.crt"])).not.toBe("");
+  });
+
+  test("hosts.toml brings both; without them it says what to do", async () => {
+    const authority = `localhost:${tls.port}`;
+    const pulled = async (lines: string) => {
+      await using content = temporaryContent();
+      const certs = mkdtempSync(join(directory, "hosts-"));
+      mkdirSync(join(certs, authority));
+      const toml = `server = "https://${authority}"\nskip_verify = false\n${lines}`;
+      writeFileSync(join(certs, authority, "hosts.toml"), toml);
+      const config = testConfig({ certificateDirectories: [certs], hostsDirectories: [certs] });
+      const client = new HttpRegistryClient({ content: content.store, clock: instantClock(), config });
+      return await client.resolve(parseReference(`${authority}/library/app:1`), {}).then(() => "", messageOf);
+    };
+    const ca = `ca = "${file("ca.crt")}"\n`;
+    const client = `client = [["${file("client.crt")}", "${file("client.key")}"]]\n`;
+    expect(await pulled(ca + client)).toBe("");
+    expect(await pulled(client)).toBe(
+      `Get "https://${authority}/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority (put the certificate of the authority that signed it into /etc/docker/certs.d/${authority}/ca.crt, or list the registry in "insecure-registries")`,
+    );
+    expect(await pulled(ca)).toBe(
+      `Get "https://${authority}/v2/": remote error: tls: certificate required (the registry wants a client certificate: put client.cert and client.key into /etc/docker/certs.d/${authority}/)`,
+    );
+    expect(
+      await pulled(`${ca}${client}[host."https://127.0.0.1:${tls.port}"]\nskip_verify = false\n${ca}`),
+    ).toBe("");
   });
 
   test("a certificate without its key is refused with its name", async () => {

@@ -8,6 +8,8 @@ export interface Names {
   lookup(host: string): Promise<readonly string[]>;
   /** "10.0.0.1:53": the name server a failed look-up is blamed on. */
   readonly server: string;
+  /** Why a TLS handshake failed: no TLS there, or a server that wants a client certificate. */
+  handshake?(host: string, port: number): Promise<"plain-http" | "client-certificate" | "other">;
 }
 
 /** What kind of failure it was, where something can be done about it. */
@@ -98,6 +100,11 @@ async function reasonOf(error: unknown, url: string, proxy: string | false, name
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
     const answer = code === "ENOTFOUND" ? "no such host" : "server misbehaving";
     return ["name", `${prefix}dial tcp: lookup ${host} on ${names.server}: ${answer}`];
+  }
+  if (code === "EPROTO" && !proxy && names.handshake) {
+    const why = await names.handshake(host, Number(port));
+    if (why === "client-certificate") return [why, "remote error: tls: certificate required"];
+    if (why === "other") return [why, "remote error: tls: handshake failure"];
   }
   const certificate = certificateErrors[code];
   if (certificate !== undefined) return certificate;

@@ -1,6 +1,6 @@
 import { TugError } from "../../base/lib/errors.ts";
 import type { TlsSettings } from "./certificates.ts";
-import { type ProxyConfig, proxyFor } from "./registry-config.ts";
+import { isMetadataAddress, type ProxyConfig, proxyFor } from "./registry-config.ts";
 import { type Names, requestPrefix, TransportError, transportError } from "./transport-error.ts";
 
 export interface TransportRequest {
@@ -74,6 +74,9 @@ export class Transport {
     const next = new URL(location, from);
     if (next.protocol !== "https:" && next.protocol !== "http:")
       throw failed(`unsupported protocol scheme in redirect`);
+    if (isMetadataAddress(next) && !isMetadataAddress(new URL(from))) {
+      throw failed(`refused a redirect to the link-local address ${next.host}`);
+    }
     if (
       from.startsWith("https:") &&
       next.protocol === "http:" &&
