@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { TestDaemon } from "../harness/daemon.ts";
+import { growth } from "../harness/memory.ts";
 
 /**
  * CVE-2017-14992, CVE-2023-25153, CVE-2026-47262, CVE-2025-47290: what an image, an archive or a registry says about its own size never
@@ -18,32 +18,6 @@ beforeAll(async () => {
 }, 30_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
-
-/** The most that the daemon and what it started held while `work` ran, over what the daemon held before, in bytes. */
-async function growth(work: () => Promise<unknown>): Promise<number> {
-  const held = (pid: number) => {
-    try {
-      return Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
-    } catch {
-      return 0; // it ended
-    }
-  };
-  const before = held(daemon.pid);
-  let most = 0;
-  const timer = setInterval(() => {
-    const children = readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, "utf8")
-      .split(" ")
-      .filter(Boolean);
-    const sum = [daemon.pid, ...children.map(Number)].reduce((all, pid) => all + held(pid), 0);
-    most = Math.max(most, sum - before);
-  }, 20);
-  try {
-    await work();
-  } finally {
-    clearInterval(timer);
-  }
-  return most;
-}
 
 /** 32 MB of zeros; gzip takes its members one after the other (RFC 1952, 2.2). */
 const zeros = gzipSync(Buffer.alloc(32 << 20), { level: 1 });
@@ -89,7 +63,7 @@ test("an archive with gigabytes of padding is imported in a few megabytes of mem
     ...Array<Buffer>(Math.ceil(paddingMegabytes / 32)).fill(zeros),
   );
   let reply = "";
-  const grown = await growth(async () => {
+  const grown = await growth(daemon, async () => {
     reply = await post("/images/create?fromSrc=-&repo=padded", tar);
   });
   expect(reply).toContain("sha256:");
@@ -130,7 +104,7 @@ test("documents of an archive that are large, or nested without end, are refused
   };
   for (const [name, parts] of Object.entries(archives)) {
     let reply = "";
-    const grown = await growth(async () => {
+    const grown = await growth(daemon, async () => {
       reply = await post("/images/load", packed(...parts, end));
     });
     expect([name, reply]).toEqual([name, expect.stringMatching(/message|error/)]);
@@ -163,7 +137,7 @@ test("giant user and group files of a container cost a bounded amount, or are re
     "/etc/group",
     `printf 'g:x:9:'; head -c 1990000 /dev/zero | sed 's/./a,/g' 2>/dev/null | tr '\\0' ','; echo 'last'; echo 'h:x:10:last'`,
   );
-  const grown = await growth(async () => {
+  const grown = await growth(daemon, async () => {
     for (let i = 0; i < 4; i++)
       expect(await daemon.ok(["exec", "-u", "last", "giant", "id", "-u"])).toBe("7");
   });
@@ -218,7 +192,7 @@ test("a registry that never stops talking is cut off, whatever it was asked for"
   const address = `127.0.0.1:${server.port}`;
   for (const name of ["endless", "claims", "blobs", "locked"]) {
     let stderr = "";
-    const grown = await growth(async () => {
+    const grown = await growth(daemon, async () => {
       const pulled = await daemon.tug(["pull", `${address}/${name}/image:1`], { timeout: 60_000 });
       stderr = `${pulled.code} ${pulled.stderr}`;
     });

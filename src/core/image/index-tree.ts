@@ -1,3 +1,4 @@
+import { TugError } from "../../base/lib/errors.ts";
 import type { Digest } from "../../base/lib/ids.ts";
 import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import { isIndexType, isManifestType } from "../../base/spec/oci/media-types.ts";
@@ -14,25 +15,35 @@ export interface IndexTree {
 /** Indexes inside indexes are rare; deeper ones than this are left as they stand. */
 const maxDepth = 3;
 
-/** Reads an index document that is in content. */
+/** Entries of all of them together; a real index has tens. */
+const maxEntries = 100_000;
+
+/**
+ * Reads an index document that is in content. Each inner index is read once, wherever it is listed: a few that list each other many
+ * times would unfold to more than memory holds. Throws data-loss for more than 100,000 entries.
+ */
 export async function readIndexTree(
   content: Pick<ContentStore, "stat" | "read">,
   index: Descriptor,
-  depth = 0,
 ): Promise<IndexTree> {
-  const document = parseIndex(await content.read(index.digest, manifestLimit), index.mediaType);
   const manifests: Descriptor[] = [];
   const inner: Descriptor[] = [];
-  for (const each of document.manifests) {
-    if (isIndexType(each.mediaType) && depth < maxDepth && content.stat(each.digest)) {
-      inner.push(each);
-      const below = await readIndexTree(content, each, depth + 1);
-      manifests.push(...below.manifests);
-      inner.push(...below.inner);
-    } else {
-      manifests.push(each);
+  const seen = new Set<Digest>([index.digest]);
+  const read = async (from: Descriptor, depth: number): Promise<void> => {
+    const document = parseIndex(await content.read(from.digest, manifestLimit), from.mediaType);
+    for (const each of document.manifests) {
+      const opened = isIndexType(each.mediaType) && depth < maxDepth && content.stat(each.digest);
+      if (!opened) manifests.push(each);
+      else if (!seen.has(each.digest)) {
+        seen.add(each.digest);
+        inner.push(each);
+        await read(each, depth + 1);
+      }
+      if (manifests.length + inner.length > maxEntries)
+        throw new TugError("data-loss", `index ${index.digest} lists more than ${maxEntries} manifests`);
     }
-  }
+  };
+  await read(index, 0);
   return { manifests, inner };
 }
 

@@ -201,6 +201,11 @@ export class ImageRecords {
     this.#db.query("DELETE FROM image WHERE id = ?1").run(id);
   }
 
+  configText(id: ImageId): string | undefined {
+    const query = this.#db.query<{ config: string }, [string]>("SELECT config FROM image WHERE id = ?1");
+    return query.get(id)?.config;
+  }
+
   /** Digests of every blob that some image is made of or was pulled by. */
   *blobs(): Iterable<Digest> {
     const query = `SELECT digest FROM image_manifest_blob UNION SELECT digest FROM image_manifest

@@ -16,7 +16,7 @@ import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
 import { configLimit, parseImageConfig } from "../../base/spec/oci/parse-config.ts";
 import { choosePlatform, formatPlatform, hostPlatform } from "../../base/spec/oci/platform.ts";
 import type { Database } from "../../base/store/database.ts";
-import type { ContentCollector, ContentStore } from "../content/content.ts";
+import type { BlobInfo, ContentCollector, ContentStore } from "../content/content.ts";
 import type { Snapshotter } from "../snapshot/snapshotter.ts";
 import type { Found, Image, ImageRoots, ImageStore, NewImage } from "./image.ts";
 import type { LayerRecords } from "./layers.ts";
@@ -194,6 +194,27 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
   async collect(): Promise<void> {
     await this.#collectLayers();
     await this.#collectBlobs();
+  }
+
+  /** What `collect` would remove now. */
+  unreached(): { readonly layers: readonly ChainId[]; readonly blobs: readonly BlobInfo[] } {
+    const { snapshots, layers, content } = this.#deps;
+    const all = new Map([...snapshots.list()].map((info) => [info.name, info]));
+    const wanted = this.#wantedLayers();
+    for (const { kind, parent } of [...all.values()]) {
+      if (kind === "committed") continue;
+      for (let name = parent; name !== undefined && !wanted.has(name); name = all.get(name)?.parent)
+        wanted.add(name);
+    }
+    const left = [...all.values()].filter(
+      ({ name, kind }) => kind === "committed" && !wanted.has(name) && !layers.pinned(name),
+    );
+    return { layers: left.map(({ name }) => name as ChainId), blobs: content.unreached(this.roots()) };
+  }
+
+  /** The config document as it came, which the record has too. */
+  configText(id: ImageId): string {
+    return this.#records.configText(id) ?? missing(id);
   }
 
   *roots(): Iterable<Digest> {

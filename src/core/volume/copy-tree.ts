@@ -4,6 +4,7 @@ import {
   closeFd,
   fchmod,
   fchown,
+  ftruncate,
   futimes,
   lchownat,
   linkat,
@@ -16,7 +17,7 @@ import {
   readlinkat,
   symlinkat,
 } from "../../base/sys/at.ts";
-import { copyRange } from "../../base/sys/copy-range.ts";
+import { copyRange, dataRanges } from "../../base/sys/copy-range.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import { type FileStat, lstatat, readDirectory } from "../../base/sys/stat.ts";
 import { getXattr, listXattrs, setXattr } from "../../base/sys/xattr.ts";
@@ -98,7 +99,13 @@ export class TreeCopy {
     try {
       const target = openat(to, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600);
       try {
-        while (copyRange(source, target, chunk) > 0) await this.#breathe();
+        for (let left of dataRanges(source, target)) {
+          for (let copied = 1; left > 0 && copied > 0; left -= copied) {
+            copied = copyRange(source, target, Math.min(chunk, left));
+            await this.#breathe();
+          }
+        }
+        ftruncate(target, stat.size);
         copyXattrs(from, name, to, name);
         // Owner before mode: chown clears the set-id bits.
         fchown(target, stat.uid, stat.gid);

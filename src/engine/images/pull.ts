@@ -75,12 +75,33 @@ function finished(deps: ImageServiceDeps, { image, changed }: Pulled, ref: Refer
   return { status: `Status: ${outcome} for ${familiarString(ref)}` };
 }
 
-/** Returns the image, and whether the name meant another one before. */
+/** Whether a layer came whole and yet cannot be unpacked: no other try will make it better. */
+interface Verdict {
+  hopeless: boolean;
+}
+
+/** Returns the image, and whether the name meant another one before. What came of an image that is none is not kept. */
 async function* pullOne(
   deps: ImageServiceDeps,
   ref: Reference,
   options: RemoteOptions,
   explain = false,
+): AsyncGenerator<ProgressMessage, Pulled> {
+  const verdict: Verdict = { hopeless: false };
+  try {
+    return yield* pullLeased(deps, ref, options, explain, verdict);
+  } catch (error) {
+    if (verdict.hopeless) await deps.collect();
+    throw error;
+  }
+}
+
+async function* pullLeased(
+  deps: ImageServiceDeps,
+  ref: Reference,
+  options: RemoteOptions,
+  explain: boolean,
+  verdict: Verdict,
 ): AsyncGenerator<ProgressMessage, Pulled> {
   using lease = deps.content.lease();
   const queue = new ProgressQueue();
@@ -100,7 +121,8 @@ async function* pullOne(
   if (diffIds.length !== resolved.layers.length) {
     throw new TugError("data-loss", "layers from manifest don't match image configuration");
   }
-  yield* queue.drain(fetchLayers(deps, ref, resolved, diffIds, remote, queue));
+  const fetching = fetchLayers(deps, ref, resolved, diffIds, remote, queue, verdict);
+  yield* queue.drain(fetching);
   const index = await keptIndex(deps, ref, resolved, { ...remote, lease });
   const name = familiarString(ref);
   const id = resolved.config.digest as string as ImageId;
@@ -181,6 +203,7 @@ async function fetchLayers(
   diffIds: readonly DiffId[],
   remote: RemoteOptions,
   queue: ProgressQueue,
+  verdict: Verdict,
 ): Promise<void> {
   const chain = chainIds(diffIds);
   const present = (index: number) => {
@@ -224,12 +247,17 @@ async function fetchLayers(
       if (!descriptor || diffId === undefined || name === undefined) continue;
       const onProgress = paced((current, total) => show(descriptor, "Extracting", { current, total }));
       // Two pulls that share a layer unpack it once.
-      await deps.locks.run(`layer ${name}`, () =>
-        deps.unpacker.unpack({ descriptor, diffId }, chain[index - 1], {
-          ...(remote.signal ? { signal: remote.signal } : {}),
-          onProgress,
-        }),
-      );
+      await deps.locks
+        .run(`layer ${name}`, () =>
+          deps.unpacker.unpack({ descriptor, diffId }, chain[index - 1], {
+            ...(remote.signal ? { signal: remote.signal } : {}),
+            onProgress,
+          }),
+        )
+        .catch((error: unknown) => {
+          verdict.hopeless ||= isCode(error, "data-loss");
+          throw error;
+        });
     }
   };
   await unpackUpTo(first - 1);

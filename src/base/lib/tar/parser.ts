@@ -51,14 +51,17 @@ export class TarParser {
   #special = "";
   #specialSize = 0;
   #zeroBlocks = 0;
-  #pax: Map<string, Buffer> = new Map();
+  #pax: ReadonlyMap<string, Buffer> = new Map();
   #sparse00: number[] = [];
   #longName: string | undefined;
   #longLink: string | undefined;
   #raw: RawHeader | undefined;
   #realSize = 0;
   #extents: SparseExtent[] = [];
+  /** Sparse 1.0: numbers of the map read so far, the line that is not whole yet, and the bytes of both. */
+  #sparseLines: number[] = [];
   #sparseText = "";
+  #sparseRead = 0;
   /** Data bytes of the current entry still to come, and the padding after them. */
   #left = 0;
   #padding = 0;
@@ -166,7 +169,9 @@ export class TarParser {
     }
     this.#raw = raw;
     this.#extents = [];
+    this.#sparseLines = [];
     this.#sparseText = "";
+    this.#sparseRead = 0;
     this.#left = storedSize(raw, this.#pax);
     this.#realSize = this.#left;
     if (raw.typeflag === "S") {
@@ -183,9 +188,9 @@ export class TarParser {
     switch (this.#special) {
       case "x":
       case "X": {
-        const records = parsePax(body);
-        if (records.has("GNU.sparse.numbytes")) this.#sparse00 = sparsePairs(body);
-        for (const [key, value] of records) this.#pax.set(key, value);
+        // The last one before a member counts, as for Go: adding them up would let an archive fill memory.
+        this.#pax = parsePax(body);
+        this.#sparse00 = this.#pax.has("GNU.sparse.numbytes") ? sparsePairs(body) : [];
         break;
       }
       case "L":
@@ -217,7 +222,8 @@ export class TarParser {
       return;
     }
     const map = pax.get("GNU.sparse.map")?.toString("latin1");
-    const numbers = map === undefined || map === "" ? this.#sparse00 : map.split(",").map(Number);
+    if (map && !/^\d+(?:,\d+)*$/.test(map)) throw invalidHeader();
+    const numbers = map ? map.split(",").map(Number) : this.#sparse00;
     if (numbers.length % 2 !== 0) throw invalidHeader();
     for (let i = 0; i < numbers.length; i += 2) {
       this.#extents.push({ offset: numbers[i] ?? 0, length: numbers[i + 1] ?? 0 });
@@ -228,20 +234,29 @@ export class TarParser {
   /** Version 1.0: the map stands before the data as decimal lines, a count and then pairs, padded to a block. */
   #paxSparse(block: Buffer): void {
     this.#left -= BLOCK;
-    this.#sparseText += block.toString("latin1");
-    if (this.#left < 0 || this.#sparseText.length > specialLimit) throw invalidHeader();
-    const lines = this.#sparseText.split("\n");
-    const count = Number(lines[0]);
-    if (lines.length < 2) return;
-    if (!/^\d+$/.test(lines[0] ?? "")) throw invalidHeader();
+    this.#sparseRead += BLOCK;
+    if (this.#left < 0 || this.#sparseRead > specialLimit) throw invalidHeader();
+    const lines = (this.#sparseText + block.toString("latin1")).split("\n");
     // The last piece is not ended by a newline yet.
-    if (lines.length - 2 < count * 2) return;
-    for (let i = 0; i < count; i++) {
-      const [offset, length] = [lines[1 + 2 * i] ?? "", lines[2 + 2 * i] ?? ""];
-      if (!/^\d+$/.test(offset) || !/^\d+$/.test(length)) throw invalidHeader();
-      this.#extents.push({ offset: Number(offset), length: Number(length) });
+    this.#sparseText = lines.pop() ?? "";
+    for (const line of lines) {
+      if (this.#sparseLines.length > this.#sparseCount * 2) break;
+      if (!/^\d{1,16}$/.test(line)) throw invalidHeader();
+      this.#sparseLines.push(Number(line));
     }
+    if (this.#sparseLines.length <= this.#sparseCount * 2) {
+      if (this.#sparseText.length > 16) throw invalidHeader();
+      return;
+    }
+    const numbers = this.#sparseLines;
+    for (let i = 1; i < numbers.length; i += 2)
+      this.#extents.push({ offset: numbers[i] ?? 0, length: numbers[i + 1] ?? 0 });
     this.#begin();
+  }
+
+  /** What the map's first line says; before it is there, one number is waited for. */
+  get #sparseCount(): number {
+    return this.#sparseLines[0] ?? 0;
   }
 
   #checkExtentCount(): void {

@@ -20,6 +20,9 @@ import type { HistoryEntry, ImageConfig, ImageRunConfig } from "./image.ts";
 /** Cap for an image config: far above any real one, far below what would hurt. */
 export const configLimit = 8 * 1024 * 1024;
 
+/** overlayfs stacks no more (fs/overlayfs, OVL_MAX_STACK); Docker stops at 125. */
+const maxLayers = 500;
+
 /** Parses an image config (OCI image-spec config.md, with Docker's additions). Throws data-loss. */
 export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   const where = "image config";
@@ -29,6 +32,7 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   const type = optionalString(rootfs, "type", "rootfs") ?? "layers";
   if (type !== "layers") throw malformed(`invalid image config: unknown rootfs type ${JSON.stringify(type)}`);
   const diffIds = (optionalStrings(rootfs, "diff_ids", "rootfs") ?? []).map(parseDiffId);
+  if (diffIds.length > maxLayers) throw malformed("invalid image config: max depth exceeded");
   const config = optionalObject(from, "config", where);
   const history = optionalArray(from, "history", where)?.map(readHistory);
   return {

@@ -13,6 +13,10 @@ type ArchiveNode = { readonly blob: BlobInfo } | { readonly target: string };
 
 /** More members than any image archive has. */
 const memberLimit = 100_000;
+/** No path is longer (PATH_MAX), and names are held while the archive is read. */
+const nameLimit = 4096;
+/** Characters of all names. */
+const namesLimit = 32 << 20;
 
 /**
  * The files of an image archive, as blobs of the content store: an archive is read once from a stream, and what says what
@@ -23,6 +27,8 @@ export class ArchiveFiles implements Disposable {
   readonly #content: ContentStore;
   readonly #lease: Lease;
   readonly #nodes = new Map<string, ArchiveNode>();
+  /** Characters of the names held. */
+  #held = 0;
 
   private constructor(content: ContentStore) {
     this.#content = content;
@@ -53,6 +59,10 @@ export class ArchiveFiles implements Disposable {
     const { entry } = member;
     const name = clean(entry.path);
     if (name === "") return;
+    const length = Math.max(name.length, entry.linkPath.length);
+    if (length > nameLimit) throw invalid(`the archive has a name of ${length} characters`);
+    this.#held += name.length + entry.linkPath.length;
+    if (this.#held > namesLimit) throw invalid("the archive has too many members");
     if (entry.kind === "symlink") {
       this.#nodes.set(name, { target: clean(posix.join(posix.dirname(name), entry.linkPath)) });
     } else if (entry.kind === "link") {

@@ -78,6 +78,9 @@ export function layerError(error: unknown): TugError {
     );
   }
   // A name too long, a loop of links, a file where a directory is needed: the layer asks for what cannot be.
-  const asked = ["ENAMETOOLONG", "ELOOP", "ENOTDIR", "EINVAL", "EFBIG", "E2BIG", "ENOENT", "ERANGE", "EPERM"];
+  const asked = [
+    ...["ENAMETOOLONG", "ELOOP", "ENOTDIR", "EISDIR", "EINVAL", "EFBIG", "E2BIG"],
+    ...["ENOENT", "ERANGE", "EPERM", "EMLINK", "EOVERFLOW"],
+  ];
   return new TugError(asked.includes(code ?? "") ? "data-loss" : "internal", message, { cause: error });
 }

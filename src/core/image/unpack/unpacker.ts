@@ -85,6 +85,28 @@ export class ProcessUnpacker implements Unpacker, LayerMaker {
     return { chainId: chainId(undefined, diffId), diffId };
   }
 
+  /** Unpacks a layer that is there once more, beside it; both are there for `use`, then the new one goes. */
+  async again<Result>(
+    layer: LayerSource,
+    parent: ChainId | undefined,
+    use: (fresh: LayerTarget, kept: LayerTarget) => Promise<Result>,
+  ): Promise<Result> {
+    const name = chainId(parent, layer.diffId);
+    return await this.#locks.run(name, async () => {
+      const { snapshots, content } = this.#deps;
+      const key = `${keyPrefix}${randomId().slice(0, 16)}`;
+      await snapshots.prepare(key, parent);
+      try {
+        const blob = content.path(layer.descriptor.digest);
+        const target = this.#target(key);
+        await this.#run({ blob, target, diffId: layer.diffId }, layer.descriptor.size, {});
+        return await use(target, this.#target(name));
+      } finally {
+        await snapshots.remove(key);
+      }
+    });
+  }
+
   async #fill(
     descriptor: Descriptor,
     diffId: DiffId | undefined,
@@ -112,8 +134,9 @@ export class ProcessUnpacker implements Unpacker, LayerMaker {
       }
       const name = chainId(parent, done.diffId);
       layers.pin(name);
-      await this.#commit(name, key);
+      // First: of a layer that is there its size is known, whatever moment the power goes.
       layers.add(name, done.diffId, done.size);
+      await this.#commit(name, key);
       return done;
     } catch (error) {
       // What cannot be removed now goes at the next start; the failure itself is what matters.
