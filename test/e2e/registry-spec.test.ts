@@ -187,6 +187,17 @@ describe("pushing blobs", () => {
     expect((await registry.request("GET", location.replace("push/mine", "push/yours"))).status).toBe(404);
   });
 
+  test("many clients may push the same blob at the same time", async () => {
+    const bytes = crypto.getRandomValues(new Uint8Array(65_536));
+    const names = Array.from({ length: 12 }, (_, index) => `push/same${index % 3}`);
+    const digests = await Promise.all(names.map((name) => registry.pushBlob(name, bytes)));
+    expect(new Set(digests)).toEqual(new Set([digestOf(bytes)]));
+    for (const name of new Set(names)) {
+      const got = await registry.request("GET", `/v2/${name}/blobs/${digestOf(bytes)}`);
+      expect(digestOf(new Uint8Array(await got.arrayBuffer()))).toBe(digestOf(bytes));
+    }
+  });
+
   test("an empty blob is a blob", async () => {
     expect(await registry.pushBlob("push/empty", "")).toBe(digestOf(""));
     expect((await registry.request("GET", `/v2/push/empty/blobs/${digestOf("")}`)).status).toBe(200);

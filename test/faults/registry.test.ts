@@ -1,6 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { eventually } from "../harness/daemon.ts";
@@ -181,6 +181,25 @@ test("a dry run tells what a run deletes, and pushes a second later what is dele
   await registry.stop();
   const offline = await collect();
   expect([offline.code, offline.stdout]).toEqual([0, expect.stringContaining("blobs of the storage   0")]);
+});
+
+test("after a kill -9 the registry itself looks for bytes that no record names, and after a clean stop it does not", async () => {
+  await using registry = await TugRegistry.start({ config: { garbage: { interval: "20ms" } } });
+  await registry.pushImage("kept", "v1", ["layer"]);
+  const orphan = () => {
+    const path = join(registry.data, "content/blobs/sha256", digestOf("orphan").slice(7));
+    writeFileSync(path, "orphan");
+    return path;
+  };
+  await registry.stop();
+  const ignored = orphan();
+  await registry.up();
+  await eventually("it has collected", () => registry.log.includes("garbage collected"));
+  expect(existsSync(ignored)).toBe(true);
+  await registry.crash();
+  await registry.up();
+  await eventually("the orphan is gone", () => !existsSync(ignored));
+  await assertPullable(registry, "kept", "v1");
 });
 
 test("a full disk refuses pushes and harms nothing; deleting and collecting make room again", async () => {

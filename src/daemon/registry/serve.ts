@@ -105,12 +105,11 @@ function reload(listeners: readonly Listener[], log: Log): void {
  */
 function collectRegularly(config: RegistryConfig, collector: GarbageCollector, log: Log): AsyncDisposable {
   const mark = join(config.root, "running");
-  const unclean = existsSync(mark);
+  let orphans = existsSync(mark);
   writeFileSync(mark, "", { mode: 0o600 });
   const stop = new AbortController();
   const { intervalMs } = config.garbage;
   const work = async () => {
-    let orphans = unclean;
     for (
       let wait = Math.min(firstCollectionMs, intervalMs ?? 0);
       intervalMs !== undefined;
@@ -131,7 +130,7 @@ function collectRegularly(config: RegistryConfig, collector: GarbageCollector, l
     async [Symbol.asyncDispose]() {
       stop.abort(new Error("the registry stops"));
       await done;
-      rmSync(mark, { force: true });
+      if (!orphans) rmSync(mark, { force: true });
     },
   };
 }
