@@ -45,15 +45,24 @@ export function enterOwnMountNamespace(): void {
   mount("", "/", "", MS.PRIVATE | MS.REC);
 }
 
+/**
+ * What `source` (a directory or file descriptor, O_PATH will do) shows, with all below it, as mounts in no namespace: they end with
+ * the returned descriptor.
+ */
+export function cloneTree(source: number): number {
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE;
+  const copy = Number(tree.syscall(SYS.open_tree, source, cpath(""), flags));
+  if (copy < 0) throw new SystemError(errno(), "open_tree");
+  return copy;
+}
+
 /** Mounts what `source` (a directory or file descriptor, O_PATH will do) shows, with all below it, on what `target` is. */
 export function bindDescriptor(
   source: number,
   target: number,
   options: { readonly readonly: boolean },
 ): void {
-  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE;
-  const copy = Number(tree.syscall(SYS.open_tree, source, cpath(""), flags));
-  if (copy < 0) throw new SystemError(errno(), "open_tree");
+  const copy = cloneTree(source);
   try {
     if (options.readonly) {
       const attributes = Buffer.alloc(32);

@@ -4,7 +4,7 @@ import { notFound } from "../../base/lib/errors.ts";
 import { closeFd, O, openat2, RESOLVE } from "../../base/sys/at.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import { MNT, MS, mount, mountOverlay, mountSpec, umount } from "../../base/sys/mount.ts";
-import { bindDescriptor, enterOwnMountNamespace, mountIdAt } from "../../base/sys/mount-tree.ts";
+import { bindDescriptor, cloneTree, enterOwnMountNamespace, mountIdAt } from "../../base/sys/mount-tree.ts";
 import { type MountInfo, readMountInfo } from "../../base/sys/mountinfo.ts";
 import { processStat } from "../../base/sys/pidfd.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
@@ -148,17 +148,27 @@ function openStopped(view: FilesView & { readonly kind: "stopped" }): OpenView {
   }
   const marks = view.root.kind === "layers" && view.root.marks === true;
   const served = view.root.kind === "mounts" && view.root.mounts.some((one) => one.type.startsWith("fuse."));
+  const shown = served ? takeOut(root, path) : root;
   return {
-    root,
+    root: shown,
     crosses: () => true,
     // What fuse-overlayfs keeps for itself (`SnapshotLayout`).
     hides: (_stat, name = "") => marks && name.startsWith(".wh."),
-    [Symbol.dispose]: () => {
-      root[Symbol.dispose]();
-      // The process that serves it lives in this mount namespace, too: neither would end without the other.
-      if (served) umount(path, MNT.DETACH | MNT.NOFOLLOW);
-    },
+    [Symbol.dispose]: () => shown[Symbol.dispose](),
   };
+}
+
+/**
+ * Takes a mount out of the namespace, so that it ends with its last descriptor: the process that serves it lives in the namespace,
+ * too, and neither would end without the other.
+ */
+function takeOut(root: RootedDir, path: string): RootedDir {
+  try {
+    return RootedDir.adopt(cloneTree(root.fd));
+  } finally {
+    root[Symbol.dispose]();
+    umount(path, MNT.DETACH | MNT.NOFOLLOW);
+  }
 }
 
 function openSource(bind: BindView, scratch: string, stack: DisposableStack): number {
