@@ -133,6 +133,7 @@ export interface ImageArchives {
     config: ImageConfig,
     reference: string | undefined,
     message: string,
+    signal?: AbortSignal,
   ): Promise<ImageId>;
 }
 

@@ -74,8 +74,10 @@ export async function indexBlobs(
   tree: IndexTree,
 ): Promise<readonly Digest[]> {
   const blobs = tree.inner.map((each) => each.digest);
+  const seen = new Set<Digest>();
   for (const entry of tree.manifests) {
-    if (attestationSubject(entry) === undefined) continue;
+    if (attestationSubject(entry) === undefined || seen.has(entry.digest)) continue;
+    seen.add(entry.digest);
     const parts = await completeManifest(content, entry);
     if (parts) blobs.push(...parts.map((part) => part.digest));
   }

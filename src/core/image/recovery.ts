@@ -1,6 +1,7 @@
 import { codeOf, messageOf, TugError } from "../../base/lib/errors.ts";
 import type { ChainId, Digest } from "../../base/lib/ids.ts";
 import type { Log } from "../../base/lib/log.ts";
+import { chainIds } from "../../base/spec/oci/chain.ts";
 import { digestOf } from "../../base/spec/oci/digest.ts";
 import { mediaTypes } from "../../base/spec/oci/media-types.ts";
 import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
@@ -64,7 +65,8 @@ export async function restoreLayers(
   image: Image,
 ): Promise<void> {
   await restoreConfig(deps, image);
-  if (image.chainId === undefined || deps.snapshots.stat(image.chainId)) return;
+  // A layer keeps its record when the one below it is lost.
+  if (chainIds(image.layers).every((name) => deps.snapshots.stat(name))) return;
   if (!image.manifest) throw new Error("it has no manifest");
   const manifest = parseManifest(await deps.content.read(image.manifest.digest, manifestLimit));
   let parent: ChainId | undefined;

@@ -39,9 +39,10 @@ export class TarArchives implements ImageArchives {
     config: ImageConfig,
     reference: string | undefined,
     message: string,
+    signal?: AbortSignal,
   ): Promise<ImageId> {
     try {
-      return await importArchive(this.#deps, tar, config, reference, message);
+      return await importArchive(this.#deps, tar, config, reference, message, signal);
     } catch (error) {
       await this.#deps.collect();
       throw error;

@@ -26,11 +26,12 @@ export async function importArchive(
   config: ImageConfig,
   reference: string | undefined,
   message: string,
+  signal?: AbortSignal,
 ): Promise<ImageId> {
   using lease = deps.content.lease();
   const descriptor = await ingestLayer(deps.content, tar);
   lease.add(descriptor.digest);
-  const { diffId } = await deps.unpacker.unpackUnknown(descriptor, {});
+  const { diffId } = await deps.unpacker.unpackUnknown(descriptor, signal ? { signal } : {});
   const entry = {
     ...(config.created === undefined ? {} : { created: config.created }),
     comment: message,

@@ -257,6 +257,9 @@ async function* layoutImages(
   }
 }
 
+/** Each is an image with a record of the whole index; a real one has tens. */
+const platformLimit = 256;
+
 /** Every platform of an index that the archive holds whole, or those asked for; `configs` tells of all that it holds. */
 async function layoutIndex(
   deps: LoadDeps,
@@ -273,11 +276,16 @@ async function layoutIndex(
   const tree = await readIndexTree(archived, descriptor);
   const here: Descriptor[] = [];
   const configs: Digest[] = [];
+  const seen = new Set<Digest>();
   for (const entry of tree.manifests) {
+    if (seen.has(entry.digest)) continue;
+    seen.add(entry.digest);
     const loadable = attestationSubject(entry) === undefined && (entry.platform?.os ?? "linux") === "linux";
     const parts = loadable ? await completeManifest(archived, entry) : undefined;
     if (!parts) continue;
     here.push(entry);
+    if (here.length > platformLimit)
+      throw invalid(`index ${digest} has more than ${platformLimit} platforms`);
     configs.push(...parts.slice(0, 1).map((config) => config.digest));
   }
   const chosen = platforms.length === 0 ? here : platforms.map((each) => chooseOf(here, each));

@@ -6,7 +6,7 @@ import { gathered } from "../../../base/lib/gathered.ts";
 import { tarTrailer } from "../../../base/lib/tar/writer.ts";
 import { AT_FDCWD, closeFd, O, openat } from "../../../base/sys/at.ts";
 import { leaveNetwork, limitCapabilities, pivotInto } from "../../../base/sys/confinement.ts";
-import { MS, mount } from "../../../base/sys/mount.ts";
+import { MNT, MS, mount, umount } from "../../../base/sys/mount.ts";
 import { bindDescriptor } from "../../../base/sys/mount-tree.ts";
 import { walkTree } from "../../../base/sys/walk.ts";
 import { TarNodes } from "../../snapshot/tar-node.ts";
@@ -54,6 +54,7 @@ export async function bootstrapTree(
   const second = ["/debootstrap/debootstrap", "--second-stage", "--debian-installer"];
   // debootstrap takes this for leave not to try whether devices can be made here, which they cannot.
   await run(["/bin/sh", ...second], { container: "lxc" }, report);
+  umount("/dev", MNT.DETACH);
   const tree = openat(AT_FDCWD, "/", O.PATH | O.DIRECTORY);
   try {
     const epoch = request.epoch ?? newestFile(tree, started);
@@ -196,7 +197,10 @@ function* treeTar(tree: number, epoch: number): Generator<Uint8Array, void, unde
   const nodes = new TarNodes({ wholeSeconds: true });
   const latest = BigInt(epoch) * 1_000_000_000n;
   for (const { dir, name, path, stat } of walkTree(tree)) {
-    yield* nodes.member(dir, name, path, stat.mtime > latest ? { ...stat, mtime: latest } : stat);
+    const mtime = stat.mtime > latest ? latest : stat.mtime;
+    // What is mounted on it tells another mode than the directory has.
+    const mode = path === "proc" ? (stat.mode & ~0o7777) | 0o755 : stat.mode;
+    yield* nodes.member(dir, name, path, { ...stat, mode, mtime });
   }
   yield tarTrailer;
 }
