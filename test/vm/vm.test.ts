@@ -14,8 +14,8 @@ import { join, resolve } from "node:path";
 import { run, tugBinary } from "../harness/daemon.ts";
 
 /**
- * Where users are: systemd, cgroup v2, Debian's own kernel, in QEMU with software emulation. The machine runs inside.sh, which
- * prints a line a check; they are asserted here.
+ * Where users are: systemd, cgroup v2, Debian's own kernel, in QEMU with software emulation. The machine runs inside.sh and
+ * storage.sh, which print a line a check; they are asserted here.
  */
 function why(): string | undefined {
   if (process.arch !== "x64") return "the virtual machine is built for x86-64";
@@ -28,9 +28,10 @@ const missing = why();
 if (missing) console.log(`skipped: cgroup v2 and systemd in a virtual machine: ${missing}`);
 
 const packages =
-  "systemd,systemd-sysv,dbus,linux-image-cloud-amd64,crun,runc,conmon,nftables,iproute2,busybox-static,tini,libseccomp2,procps,kmod,udev,criu,apparmor";
+  "systemd,systemd-sysv,dbus,linux-image-cloud-amd64,crun,runc,conmon,nftables,iproute2,busybox-static,tini,libseccomp2,procps,kmod,udev,criu,apparmor,e2fsprogs,xfsprogs";
 const mirrorScript =
   "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sed -nE 's/^URIs: *([^ ]+).*/\\1/p; s/^deb (\\[[^]]*\\] )?([^ ]+).*/\\2/p' | head -1";
+const scripts = ["inside.sh", "storage.sh"];
 const scratch = missing ? "" : mkdtempSync("/tmp/tug-vm-");
 let output = "";
 
@@ -54,18 +55,18 @@ beforeAll(async () => {
   ]);
   rmSync(join(root, "etc/fstab"), { force: true });
   copyFileSync(tugBinary, join(root, "root/tug"));
-  copyFileSync(join(import.meta.dir, "inside.sh"), join(root, "root/inside.sh"));
+  for (const script of scripts) copyFileSync(join(import.meta.dir, script), join(root, "root", script));
   // inside.sh says what it leaves out without one.
   const docker = Bun.which("docker");
   if (docker) copyFileSync(docker, join(root, "usr/local/bin/docker"));
-  for (const name of ["tug", "inside.sh"]) chmodSync(join(root, "root", name), 0o755);
+  for (const name of ["tug", ...scripts]) chmodSync(join(root, "root", name), 0o755);
   writeFileSync(
     join(root, "root/busybox.tar"),
     Bun.spawnSync([resolve(import.meta.dir, "../../scripts/busybox-image.sh")]).stdout,
   );
   writeFileSync(
     join(root, "etc/systemd/system/inside.service"),
-    "[Unit]\nAfter=basic.target\n[Service]\nType=oneshot\nStandardOutput=tty\nStandardError=tty\nTTYPath=/dev/ttyS0\nExecStart=/root/inside.sh\nExecStopPost=/bin/systemctl poweroff --force --force\n",
+    "[Unit]\nAfter=basic.target\n[Service]\nType=oneshot\nStandardOutput=tty\nStandardError=tty\nTTYPath=/dev/ttyS0\nExecStart=-/root/inside.sh\nExecStart=-/root/storage.sh\nExecStopPost=/bin/systemctl poweroff --force --force\n",
   );
   const wants = join(root, "etc/systemd/system/multi-user.target.wants");
   mkdirSync(wants, { recursive: true });

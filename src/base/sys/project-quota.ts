@@ -49,7 +49,8 @@ export function projectOf(path: string): number {
 export function setProject(path: string, project: number): void {
   withDirectory(path, (fd) => {
     const data = attributes(fd, path);
-    data.writeUInt32LE(data.readUInt32LE(0) | FS_XFLAG_PROJINHERIT, 0);
+    // The highest bit may be set (FS_XFLAG_HASATTR).
+    data.writeUInt32LE((data.readUInt32LE(0) | FS_XFLAG_PROJINHERIT) >>> 0, 0);
     data.writeUInt32LE(project, projectAt);
     if (c.ioctl(fd, FS_IOC_FSSETXATTR, data) < 0) throw new SystemError(errno(), "FS_IOC_FSSETXATTR", path);
   });

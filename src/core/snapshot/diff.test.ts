@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   appendFileSync,
   chmodSync,
@@ -16,32 +16,52 @@ import { join } from "node:path";
 import { systemClock } from "../../base/lib/clock.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import { TarParser } from "../../base/lib/tar/parser.ts";
-import { openDatabase } from "../../base/store/database.ts";
+import { type Database, openDatabase } from "../../base/store/database.ts";
 import { makedev, S_IFCHR } from "../../base/sys/at.ts";
 import { mountSpec, unmountIfMounted } from "../../base/sys/mount.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
 import { LayerApplier } from "./apply/apply-layer.ts";
 import { listChanges } from "./changes.ts";
 import { diffTar, treeTar } from "./diff.ts";
+import { openBtrfs } from "./drivers/btrfs/btrfs.ts";
+import { openFuseOverlay } from "./drivers/fuse-overlayfs/fuse-overlayfs.ts";
 import { openOverlay2 } from "./drivers/overlay2/overlay2.ts";
 import { openVfs } from "./drivers/vfs/vfs.ts";
+import type { OverlayDeps } from "./overlay-snapshots.ts";
 import type { Mount, Snapshotter } from "./snapshotter.ts";
+import { LoopDisk } from "./testdata/loop-disk.ts";
 
 const parent = `sha256:${"a".repeat(64)}` as ChainId;
 
-for (const [driver, open] of [
-  ["overlay2", openOverlay2],
-  ["vfs", openVfs],
-] as const) {
+interface Driver {
+  readonly open: (deps: OverlayDeps) => Promise<Snapshotter>;
+  readonly place?: () => string;
+}
+
+const drivers: Record<string, Driver> = { overlay2: { open: openOverlay2 }, vfs: { open: openVfs } };
+const noBtrfs = LoopDisk.missing("btrfs");
+if (noBtrfs) {
+  console.log(`skipped: changes on btrfs: ${noBtrfs}`);
+} else {
+  const disk = LoopDisk.make("btrfs");
+  afterAll(() => disk.close());
+  drivers["btrfs"] = { open: openBtrfs, place: () => disk.path };
+}
+const program = Bun.which("fuse-overlayfs");
+if (program) drivers["fuse-overlayfs"] = { open: (deps) => openFuseOverlay({ ...deps, program }) };
+else console.log("skipped: changes on fuse-overlayfs, which is not installed");
+
+for (const [driver, { open, place = tmpdir }] of Object.entries(drivers)) {
   describe(driver, () => {
     let base = "";
     let umask = 0;
     let snapshots: Snapshotter;
+    let db: Database;
 
     beforeEach(async () => {
       umask = process.umask(0o022);
-      base = mkdtempSync(join(tmpdir(), "diff-"));
-      const db = openDatabase(join(base, "db"), { durable: false });
+      base = mkdtempSync(join(place(), "diff-"));
+      db = openDatabase(join(base, "db"), { durable: false });
       mkdirSync(join(base, "root"));
       snapshots = await open({
         db,
@@ -61,6 +81,7 @@ for (const [driver, open] of [
     });
     afterEach(() => {
       process.umask(umask);
+      db.close();
       rmSync(base, { recursive: true, force: true });
     });
 
