@@ -27,7 +27,12 @@ import type {
   Volume,
   VolumeListResponse,
 } from "../base/spec/docker/api.gen.ts";
-import type { DistributionManifest, TugHealthConfig, TugHostConfig } from "../base/spec/docker/extensions.ts";
+import type {
+  DistributionManifest,
+  SystemCheckReport,
+  TugHealthConfig,
+  TugHostConfig,
+} from "../base/spec/docker/extensions.ts";
 
 /**
  * What the HTTP routes need from below, in the wire's own shapes of the newest API version; `compat/` bends requests and
@@ -440,6 +445,11 @@ export interface SystemBackend {
     signal: AbortSignal,
   ): AsyncIterable<EventMessage>;
   diskUsage(types: readonly string[], options: { readonly verbose: boolean }): Promise<unknown>;
+  /** POST /system/check: whether everything that the records name is there and whole; Tug's own. */
+  check(
+    options: { readonly quick: boolean; readonly repair: boolean },
+    signal: AbortSignal,
+  ): Promise<SystemCheckReport>;
   /** POST /auth. */
   login(
     credentials: RegistryCredentials,

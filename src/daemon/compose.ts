@@ -5,6 +5,7 @@ import type { Backends } from "../api/backend.ts";
 import { systemClock } from "../base/lib/clock.ts";
 import { invalid, messageOf, TugError } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
+import { databaseProblems } from "../base/store/database.ts";
 import { cgroupPathsFor, probeCgroups, removeCgroup } from "../base/sys/cgroup.ts";
 import { FilesClient } from "../core/files/client.ts";
 import type { LogDriver } from "../core/logging/logging.ts";
@@ -202,6 +203,21 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     volumes,
     imageDeps,
     registry: imageDeps.registry,
+    check: {
+      databases: databases.all.map(({ path, database }) => ({
+        name: path,
+        problems: (quick) => databaseProblems(database, quick),
+      })),
+      content: images.content,
+      images: images.store,
+      snapshots,
+      unpacker: images.unpacker,
+      layerSize: imageDeps.layerSize,
+      registry: imageDeps.registry,
+      containers: census,
+      volumes,
+      volumeRoot: join(config.dataRoot, "volumes"),
+    },
     events,
     clock,
   });

@@ -12,6 +12,7 @@ export interface Databases extends Disposable {
    */
   readonly state: Database;
   readonly events: Database;
+  readonly all: readonly { readonly path: string; readonly database: Database }[];
 }
 
 export function openDatabases(dataRoot: string): Databases {
@@ -24,6 +25,11 @@ export function openDatabases(dataRoot: string): Databases {
     durable,
     state,
     events,
+    all: [
+      { path: join(dataRoot, "store.db"), database: durable },
+      { path: join(dataRoot, "state.db"), database: state },
+      { path: join(dataRoot, "events.db"), database: events },
+    ],
     [Symbol.dispose]: () => {
       for (const database of [durable, state, events]) database.close();
     },

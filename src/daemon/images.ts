@@ -30,6 +30,9 @@ export interface ImageParts {
   serviceDeps(users: ImageUsers): ImageServiceDeps;
 }
 
+/** How long what has come of a broken download waits for somebody to go on with it: a week, in ms. */
+const partialsKept = 7 * 24 * 3_600_000;
+
 /** Everything about images, from registry to snapshots. */
 export function composeImages(deps: {
   readonly config: DaemonConfig;
@@ -102,7 +105,10 @@ export function composeImages(deps: {
     content,
     layers,
     unpacker,
-    recover: () => recoverImages({ images: store, unpacker, snapshots, content, log }),
+    recover: async () => {
+      await recoverImages({ images: store, unpacker, snapshots, content, log });
+      await content.dropPartials(partialsKept);
+    },
     serviceDeps: (users) => ({
       images: store,
       content,
@@ -120,6 +126,7 @@ export function composeImages(deps: {
       clock,
       platform,
       locks,
+      dropPartials: () => content.dropPartials(0),
       collect: () => store.collect(),
     }),
   };

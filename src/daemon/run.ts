@@ -3,7 +3,7 @@ import { createApi } from "../api/server.ts";
 import { invalid } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { tugVersion } from "../base/lib/product.ts";
-import { composeEngine } from "./compose.ts";
+import { composeEngine, type Engine } from "./compose.ts";
 import { loadConfig } from "./config/config.ts";
 import type { OptionValues } from "./config/values.ts";
 import { lockDataRoot, writePidFile } from "./exclusive.ts";
@@ -13,6 +13,7 @@ import { serveMetrics } from "./metrics.ts";
 import { notifyServiceManager } from "./notify.ts";
 import { adjustableLog, type LiveConfig, reloadConfig } from "./reload.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { UncleanStop } from "./unclean-stop.ts";
 
 /**
  * Runs until SIGTERM or SIGINT. Order: exclusive use of the roots, stores, recovery of what ran before, and only then the
@@ -30,6 +31,7 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
   mkdirSync(config.execRoot, { recursive: true, mode: 0o755 });
   stack.use(await lockDataRoot(config.dataRoot));
   stack.use(writePidFile(config.pidFile));
+  const { machineWentDown } = stack.use(new UncleanStop(config.dataRoot));
   adjustOomScore(config.oomScoreAdjust, log);
   const engine = stack.use(await composeEngine(config, log));
   const api = createApi({
@@ -48,6 +50,7 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
   for (const listener of listeners) log.info("API listen on", { address: listener.url });
   log.info("Daemon has completed initialization", { instance: config.instance, version: tugVersion });
   notifyServiceManager("READY=1");
+  if (machineWentDown) healAfterPowerCut(engine.backends.system, log);
   startWanted().catch((error: unknown) => log.error("starting containers", { error }));
   process.on("SIGHUP", () => {
     const reloaded = reloadConfig(flags, config, { log, setLevel });
@@ -63,6 +66,27 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
   await stack.disposeAsync();
   log.info("Daemon shutdown complete");
   return 0;
+}
+
+/** What a power cut may have left short is brought back while the daemon serves already: a registry may take its time to answer. */
+function healAfterPowerCut(system: Engine["backends"]["system"], log: Log): void {
+  log.info("the machine went down under the last daemon: looking through what is stored");
+  system
+    .check({ quick: true, repair: true }, new AbortController().signal)
+    .then(({ Findings, Checked }) => {
+      for (const { Kind, Name, Problem, Consequence, Remedy, Repaired, Outcome } of Findings) {
+        const about = { kind: Kind, name: Name, problem: Problem, outcome: Outcome };
+        if (Repaired) log.warn("repaired after the machine went down", about);
+        else
+          log.error("not as it should be after the machine went down", {
+            ...about,
+            consequence: Consequence,
+            remedy: Remedy,
+          });
+      }
+      log.info("looked through what is stored", { findings: Findings.length, ...Checked });
+    })
+    .catch((error: unknown) => log.error("looking through what is stored", { error }));
 }
 
 /** `--oom-score-adjust`: how gladly the kernel kills this process for want of memory. */

@@ -96,10 +96,11 @@ function securityOptions(config: DaemonConfig, host: HostFacts): readonly string
 /** A random id that stays with the data root. */
 export function daemonId(dataRoot: string): string {
   const path = join(dataRoot, "engine-id");
-  if (!existsSync(path)) {
+  // A power cut may leave a file without its contents.
+  if (!existsSync(path) || readFileSync(path, "utf8").trim() === "") {
     const hex = randomId();
     const id = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
-    writeFileSync(path, `${id}\n`, { mode: 0o600 });
+    writeFileSync(path, `${id}\n`, { mode: 0o600, flush: true });
   }
   return readFileSync(path, "utf8").trim();
 }

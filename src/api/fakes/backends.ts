@@ -449,6 +449,10 @@ export class FakeBackends {
         this.#log("diskUsage", types, options);
         return { ImageUsage: { TotalSize: 5, TotalCount: 1, Items: [{ Id: "i" }] } };
       },
+      check: async (options) => {
+        this.#log("check", options);
+        return { Quick: options.quick, Checked: { Images: 1 }, Findings: [] };
+      },
       login: async (credentials) => {
         this.#log("login", credentials);
         if (credentials.password === "wrong") {

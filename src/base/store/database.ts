@@ -40,4 +40,19 @@ export function migrate(db: Database, scope: string, migrations: readonly Migrat
   }).immediate();
 }
 
+/**
+ * What SQLite finds wrong in a database file; `quick` leaves out whether indexes agree with their tables (SQLite, "PRAGMA quick_check").
+ */
+export function databaseProblems(db: Database, quick: boolean): readonly string[] {
+  try {
+    const rows = db.query<object, []>(quick ? "PRAGMA quick_check" : "PRAGMA integrity_check").all();
+    const found = rows.flatMap((row) => Object.values(row).map(String)).filter((text) => text !== "ok");
+    for (const row of db.query<{ table: string; parent: string }, []>("PRAGMA foreign_key_check").all())
+      found.push(`a row of ${row.table} names one of ${row.parent} that is not there`);
+    return found;
+  } catch (error) {
+    return [error instanceof Error ? error.message : String(error)];
+  }
+}
+
 export type { Database };

@@ -344,6 +344,11 @@ export const entries: readonly Entry[] = [
     load: () => import("./volume/update.ts"),
   },
   {
+    path: "system check",
+    summary: "Look whether everything stored is there and whole, and repair it",
+    load: () => import("./system/check.ts"),
+  },
+  {
     path: "system df",
     summary: "Show what takes disk space",
     load: () => import("./system/df.ts"),

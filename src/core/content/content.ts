@@ -34,6 +34,8 @@ export interface ContentStore {
   /** Stores a small document at once and returns its descriptor. */
   put(bytes: Uint8Array, mediaType: string): Promise<Descriptor>;
   list(): Iterable<BlobInfo>;
+  /** Bytes on disk of what has come of unfinished ingests: resumed by the next attempt, dropped by `dropPartials`. */
+  partialSize(): number;
   delete(digest: Digest): Promise<void>;
   /** Blobs named by a live lease are never collected. Leases of a dead daemon end at its next start. */
   lease(digests?: readonly Digest[]): Lease;
@@ -46,6 +48,8 @@ export interface ContentStore {
 export interface ContentCollector {
   /** Deletes what neither `roots`, a live lease nor an open ingest names; returns what went. */
   collect(roots: () => Iterable<Digest>): Promise<readonly BlobInfo[]>;
+  /** What `collect` would take now. */
+  unreached(roots: Iterable<Digest>): readonly BlobInfo[];
   /** Drops partial ingests nobody writes to; returns the bytes freed. */
   dropPartials(olderThanMs: number): Promise<number>;
 }

@@ -117,14 +117,16 @@ export class FileIngest implements Ingest {
       this.#verify(blob);
       if (digest !== undefined && blob.digest !== digest)
         throw wrongContent(digest, `it hashes to ${blob.digest}`);
+      const path = this.#deps.blobPath(blob);
       if (this.#deps.exists(blob)) {
         await unlink(this.#deps.partial);
+        // Whoever brought it may not have come as far as making its name durable; what is on disk already costs nothing.
+        await syncDirectory(dirname(path));
       } else {
         await this.#syncing;
         if (this.#syncFailure) throw this.#syncFailure.error;
         // The bytes reach the disk before the name does, and the name before anybody records it (man 2 fsync, "directory").
         await this.#file.sync();
-        const path = this.#deps.blobPath(blob);
         await rename(this.#deps.partial, path);
         await syncDirectory(dirname(path));
       }

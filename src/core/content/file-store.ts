@@ -154,16 +154,25 @@ export class FileContentStore implements ContentStore, ContentCollector {
 
   async collect(roots: () => Iterable<Digest>): Promise<readonly BlobInfo[]> {
     // No await between asking for the roots and the last rename: see the contract.
-    const keep = new Set(roots());
-    for (const slot of this.#open.values()) if (slot.digest) keep.add(slot.digest);
-    const gone: BlobInfo[] = [];
-    for (const blob of [...this.list()]) {
-      if (keep.has(blob.digest) || this.#leases.has(blob.digest)) continue;
+    const gone = this.unreached(roots());
+    for (const blob of gone)
       renameSync(this.#path(blob.digest), join(this.#trash, splitDigest(blob.digest).hex));
-      gone.push(blob);
-    }
     await this.#emptyTrash();
     return gone;
+  }
+
+  unreached(roots: Iterable<Digest>): readonly BlobInfo[] {
+    const keep = new Set(roots);
+    for (const slot of this.#open.values()) if (slot.digest) keep.add(slot.digest);
+    return [...this.list()].filter(({ digest }) => !keep.has(digest) && !this.#leases.has(digest));
+  }
+
+  partialSize(): number {
+    const folder = join(this.#root, "ingest");
+    return readdirSync(folder).reduce((sum, name) => {
+      const info = statSync(join(folder, name), { throwIfNoEntry: false });
+      return sum + (info ? info.blocks * 512 : 0);
+    }, 0);
   }
 
   async dropPartials(olderThanMs: number): Promise<number> {

@@ -83,22 +83,17 @@ export class SnapshotDirectories {
   }
 
   /**
-   * Makes directories and records agree: a record whose directory or parent is gone is dropped (children after their
-   * parents), a directory without a record is removed. `usable` says whether a record's directory is whole.
+   * Makes directories and records agree: a record whose directory is gone is dropped, a directory without a record is removed. `usable`
+   * says whether a record's directory is whole. What lies on a parent that is gone stays: it may be what a container wrote, and the
+   * parent may be unpacked again under its name.
    */
   async recover(usable: (record: SnapshotRecord) => boolean): Promise<void> {
-    const records = new Map(this.#records.all().map((record) => [record.name, record]));
-    for (let dropped = true; dropped; ) {
-      dropped = false;
-      for (const record of records.values()) {
-        const orphan = record.parent !== undefined && !records.has(record.parent);
-        if (!orphan && usable(record)) continue;
-        records.delete(record.name);
-        this.#records.remove(record.name);
-        dropped = true;
-      }
-    }
-    const wanted = new Set([trash, ...[...records.values()].map((record) => record.directory)]);
+    const records = this.#records.all().filter((record) => {
+      if (usable(record)) return true;
+      this.#records.remove(record.name);
+      return false;
+    });
+    const wanted = new Set([trash, ...records.map((record) => record.directory)]);
     for (const name of readdirSync(this.root)) if (!wanted.has(name)) this.discard(name);
     await this.empty();
   }

@@ -41,6 +41,8 @@ export interface ImageServiceDeps {
   readonly platform: Platform;
   /** One lock for what adds and removes names and records, keyed by image; and one a layer being unpacked. */
   readonly locks: KeyedMutex;
+  /** Drops what has come of downloads that nobody goes on with; returns the bytes freed. */
+  readonly dropPartials?: () => Promise<number>;
   /** Removes blobs and layers that nothing reaches any more. */
   readonly collect: () => Promise<void>;
 }

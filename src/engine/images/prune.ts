@@ -34,6 +34,10 @@ export async function pruneImages(
     for (const record of records) reclaimed += sizes.get(record.Deleted ?? "") ?? 0;
     deleted.push(...records);
   }
+  // Without conditions, what has come of downloads that failed or were given up goes, too.
+  if (Object.keys(wire).every((name) => name === "dangling")) {
+    await deps.collect();
+    reclaimed += (await deps.dropPartials?.()) ?? 0;
   deps.events.publish({
     type: "image",
     action: "prune",

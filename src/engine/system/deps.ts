@@ -13,6 +13,7 @@ import type { Snapshotter } from "../../core/snapshot/snapshotter.ts";
 import type { VolumeStore } from "../../core/volume/volume.ts";
 import type { EventLog } from "../events/log.ts";
 import type { ImageServiceDeps } from "../images/deps.ts";
+import type { CheckDeps } from "./check/finding.ts";
 
 /** What `info` and `df` need of containers; supplied by the containers service. */
 export interface ContainerCensus {
@@ -85,6 +86,8 @@ export interface SystemServiceDeps {
   /** The image service's own dependencies, for the shapes `df` shares with it. */
   readonly imageDeps: ImageServiceDeps;
   readonly registry: RegistryClient;
+  /** What `system check` looks through. */
+  readonly check: CheckDeps;
   readonly events: EventLog;
   readonly clock: Clock;
 }

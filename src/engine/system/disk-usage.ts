@@ -63,6 +63,10 @@ async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
     deps,
     all.filter((image) => isUsed(image.id)),
   );
+  // Downloads that did not come to their end wait for the next attempt, or for `image prune`.
+  const partial = deps.imageDeps.content.partialSize();
+  total += partial;
+  reclaimable += partial;
   for (const blob of deps.imageDeps.content.list()) {
     total += blob.size;
     if (!kept.has(blob.digest)) reclaimable += blob.size;

@@ -1,13 +1,17 @@
+import { abortable } from "../../base/lib/abort.ts";
+import { Mutex } from "../../base/lib/mutex.ts";
 import type {
   DistributionInspect,
   EventMessage,
   SystemInfo,
   SystemVersion,
 } from "../../base/spec/docker/api.gen.ts";
+import type { SystemCheckReport } from "../../base/spec/docker/extensions.ts";
 import { parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { RegistryAuth } from "../../core/distribution/distribution.ts";
 import { Filters, type WireFilters } from "../filters/filters.ts";
 import { wireDescriptor, wirePlatform } from "../images/descriptor.ts";
+import { checkSystem } from "./check/check.ts";
 import type { SystemServiceDeps } from "./deps.ts";
 import { type DiskUsage, diskUsage } from "./disk-usage.ts";
 import { systemInfo } from "./info.ts";
@@ -16,6 +20,7 @@ import { systemVersion } from "./version.ts";
 /** What concerns the whole daemon: /info, /version, /events, /system/df, /auth, /distribution. */
 export class SystemService {
   readonly #deps: SystemServiceDeps;
+  readonly #checking = new Mutex();
 
   constructor(deps: SystemServiceDeps) {
     this.#deps = deps;
@@ -42,6 +47,15 @@ export class SystemService {
 
   diskUsage(types: readonly string[], options: { readonly verbose: boolean }): Promise<DiskUsage> {
     return diskUsage(this.#deps, types, options);
+  }
+
+  /** One at a time: a second one would repair what the first is repairing. */
+  async check(
+    options: { readonly quick: boolean; readonly repair: boolean },
+    signal?: AbortSignal,
+  ): Promise<SystemCheckReport> {
+    using _lock = await abortable(this.#checking.lock(), signal, (lock) => lock[Symbol.dispose]());
+    return await checkSystem(this.#deps.check, { ...options, signal });
   }
 
   async login(

@@ -1,6 +1,7 @@
 import type { SystemBackend } from "../../backend.ts";
 import type { ApiOptions } from "../../options.ts";
 import type { Route } from "../../route.ts";
+import { checkRoutes } from "./check.ts";
 import { diskUsageRoutes } from "./disk-usage.ts";
 import { eventRoutes } from "./events.ts";
 import { infoRoutes } from "./info.ts";
@@ -13,6 +14,7 @@ export function systemRoutes(backend: SystemBackend, about: ApiOptions["about"])
     ...infoRoutes(backend),
     ...eventRoutes(backend),
     ...diskUsageRoutes(backend),
+    ...checkRoutes(backend),
     ...registryRoutes(backend),
   ];
 }

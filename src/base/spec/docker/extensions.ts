@@ -37,3 +37,25 @@ export interface DistributionManifest {
   /** The document's own text, byte for byte. */
   readonly Document: string;
 }
+
+/** Reply of POST /system/check. */
+export interface SystemCheckReport {
+  /** Only records and sizes were looked at, not every byte. */
+  readonly Quick: boolean;
+  /** How many of each kind were looked at. */
+  readonly Checked: Readonly<Record<string, number>>;
+  readonly Findings: readonly SystemCheckFinding[];
+}
+
+/** One thing that is not as it should be. */
+export interface SystemCheckFinding {
+  readonly Kind: "database" | "blob" | "image" | "layer" | "container" | "volume" | "leftover";
+  readonly Name: string;
+  readonly Problem: string;
+  readonly Consequence: string;
+  /** The way out. */
+  readonly Remedy: string;
+  readonly Repaired: boolean;
+  /** What a repair did, or why it failed; "" when none was tried. */
+  readonly Outcome: string;
+}

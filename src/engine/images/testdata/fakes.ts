@@ -171,6 +171,7 @@ export class ImageWorld {
   readonly deps = {
     images: this.images,
     content: {
+      partialSize: () => 0,
       stat: (digest: Digest) => (this.blobs.has(digest) ? { digest, size: 1 } : undefined),
       list: () => [...this.blobs].map((digest) => ({ digest, size: 1 })),
       lease: () => ({ add: () => undefined, [Symbol.dispose]: () => undefined }),

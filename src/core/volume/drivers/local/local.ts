@@ -65,9 +65,15 @@ export class LocalVolumeDriver implements VolumeDriver {
       if (entry.startsWith(removing)) await rm(path);
       else if (!known.has(entry) && isHalfMade(path)) await rm(path);
     }
-    for (const name of known) {
-      if (existsSync(join(this.#root, name)) || store.references(name).length > 0) continue;
-      await store.remove(name, { force: true });
+    for (const { name, driver, options } of store.list()) {
+      if (driver !== this.name) continue;
+      if (store.references(name).length > 0) {
+        // A power cut may take a directory whose name was not on disk yet, and nothing in it was: containers find it empty, not missing.
+        const mounted = parseLocalOptions(options) !== undefined;
+        const whole =
+          existsSync(this.path(name)) && (!mounted || existsSync(join(this.#root, name, optionsFile)));
+        if (!whole) await this.create(name, options);
+      } else if (!existsSync(join(this.#root, name))) await store.remove(name, { force: true });
     }
   }
 
