@@ -38,7 +38,7 @@ for kind in "xfs||pquota" "ext4|-F -O project,quota -E quotatype=prjquota|prjquo
     start -s $driver || { undisk; continue; }
     busybox
     check "$type, $driver: df shows the size, a write past it fails" "20 refused" \
-      "$(run --rm --storage-opt size=20m busybox sh -c "$story" | sed 's/No space left\|quota exceeded/refused/' | head -2 | tr '\n' ' ' | sed 's/ $//')"
+      "$(run --rm --storage-opt size=20m busybox sh -c "$story" | sed 's/No space left\|quota exceeded/refused/' | sed -n 1,2p | tr '\n' ' ' | sed 's/ $//')"
     check "$type, $driver: without one there is none" 64 "$(run --rm busybox sh -c "$story" | tail -1)"
     run --name one --storage-opt size=20m busybox true
     run --name two --storage-opt size=30m busybox true
@@ -51,14 +51,14 @@ for kind in "xfs||pquota" "ext4|-F -O project,quota -E quotatype=prjquota|prjquo
     wait $daemon 2>/dev/null
     start -s $driver
     $tug start two >/dev/null
-    check "$type, $driver: the size holds after the daemon was killed" 30 "$($tug rm -f two >/dev/null; run --rm --storage-opt size=30m busybox sh -c "$story" | head -1)"
+    check "$type, $driver: the size holds after the daemon was killed" 30 "$($tug rm -f two >/dev/null; run --rm --storage-opt size=30m busybox sh -c "$story" | sed -n 1p)"
     $tug rm -f three >/dev/null
     check "$type, $driver: no project is left" "" "$(project $driver)"
     stop
     [ $driver = overlay2 ] && {
       start -s overlay2 --storage-opt overlay2.size=25m
       check "$type: overlay2.size is the default" "25 40" \
-        "$(run --rm busybox sh -c "$story" | head -1) $(run --rm --storage-opt size=40m busybox sh -c "$story" | head -1)"
+        "$(run --rm busybox sh -c "$story" | sed -n 1p) $(run --rm --storage-opt size=40m busybox sh -c "$story" | sed -n 1p)"
       stop
     }
     undisk
