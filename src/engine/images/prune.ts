@@ -38,6 +38,7 @@ export async function pruneImages(
   if (Object.keys(wire).every((name) => name === "dangling")) {
     await deps.collect();
     reclaimed += (await deps.dropPartials?.()) ?? 0;
+  }
   deps.events.publish({
     type: "image",
     action: "prune",
