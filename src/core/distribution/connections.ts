@@ -166,7 +166,10 @@ export class Connections {
     // The map outlives the request: it holds a hash instead of the secret.
     const secret = createHash("sha256").update(JSON.stringify(own)).digest("hex");
     const { base, api, tls, repository, headers } = endpoint;
-    const key = JSON.stringify([base, api, tls.verify, repository, actions, secret, headers]);
+    // Certificates that were exchanged begin another session.
+    const certificates = [...tls.authorities, tls.client?.certificate ?? "", tls.client?.key ?? ""];
+    const prints = certificates.map((each) => String(Bun.hash(each)));
+    const key = JSON.stringify([base, api, tls.verify, prints, repository, actions, secret, headers]);
     const kept = this.#sessions.get(key);
     if (kept && kept.until > this.#deps.clock.now()) return await kept.session;
     const session = new Session(this.#deps, endpoint, own, [repositoryScope(endpoint.repository, actions)]);

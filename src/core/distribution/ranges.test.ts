@@ -12,6 +12,7 @@ const eager: RangeSettings = {
   connections: 4,
   over: 100_000,
   window: 20,
+  fast: Number.POSITIVE_INFINITY,
   least: 64 * 1024,
   most: 256 * 1024,
 };
@@ -20,7 +21,7 @@ const size = 2_000_000;
 function setUp(ranges: Partial<RangeSettings> = {}, mirrors: readonly string[] = []) {
   const content = temporaryContent();
   const registry = new FakeRegistry();
-  const config = testConfig({ ranges: { ...eager, ...ranges }, mirrors, maxDownloadAttempts: 2 });
+  const config = testConfig({ ranges: { ...eager, ...ranges }, mirrors });
   const client = () => new HttpRegistryClient({ content: content.reopen(), clock: instantClock(), config });
   return {
     registry,

@@ -52,6 +52,8 @@ export class RangedTransfer {
   #gaps: { from: number; to: number }[] = [];
   readonly #jobs = new Set<Job>();
   #workers = 0;
+  /** Workers that may go on to another job. */
+  #wanted = Number.POSITIVE_INFINITY;
   readonly #stored = new Map<number, number>();
   /** Everything that touches ingest or pieces, one after the other. */
   readonly #writing = new Mutex();
@@ -136,6 +138,7 @@ export class RangedTransfer {
 
   /** The next range for a worker that has none: of what is nobody's, else half of the longest job. */
   #next(): Job | undefined {
+    if (this.#workers > this.#wanted) return undefined;
     const gap = this.#gaps[0];
     if (gap) {
       const alone = this.#jobs.size === 0 && !this.#speed.settling && this.#speed.best === 0;
@@ -251,13 +254,15 @@ export class RangedTransfer {
     speed.since = now;
     speed.bytes = 0;
     if (!this.#mayGrow || this.#workers >= settings.connections || !extras.available) return;
-    if ((blob.size - this.#held()) / rate < 4 * settings.window) return;
+    if (rate * 1000 > settings.fast || (blob.size - this.#held()) / rate < 6 * settings.window) return;
     if (speed.settling) {
       speed.settling = false;
       return;
     }
     if (rate < speed.best * gain) {
+      // The last one has only cost: whoever is done first does not go on.
       this.#mayGrow = false;
+      this.#wanted = this.#workers - 1;
       return;
     }
     this.#grow(rate).catch(() => {

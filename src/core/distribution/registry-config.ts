@@ -29,6 +29,8 @@ export interface RangeSettings {
   readonly over: number;
   /** Milliseconds over which speed is measured before a connection is added. */
   readonly window: number;
+  /** Bytes a second that one connection is fast enough with. */
+  readonly fast: number;
   /** Bytes of the smallest and the largest range that is asked for. */
   readonly least: number;
   readonly most: number;
@@ -38,6 +40,7 @@ export const defaultRanges: RangeSettings = {
   connections: 4,
   over: 32 * 1024 * 1024,
   window: 500,
+  fast: 48 * 1024 * 1024,
   least: 4 * 1024 * 1024,
   most: 32 * 1024 * 1024,
 };

@@ -41,7 +41,7 @@ function parsePage(bytes: Uint8Array): readonly string[] {
 }
 
 /** The target of `Link: <…>; rel="next"` (RFC 8288), if it stays with this registry. */
-function nextPage(header: string | null, from: string): string | undefined {
+export function nextPage(header: string | null, from: string): string | undefined {
   const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(header ?? "")?.[1];
   if (target === undefined || !URL.canParse(target, from)) return undefined;
   const next = new URL(target, from);
