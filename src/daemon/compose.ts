@@ -6,6 +6,7 @@ import { systemClock } from "../base/lib/clock.ts";
 import { invalid, messageOf, TugError } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { databaseProblems } from "../base/store/database.ts";
+import { SyncSoon } from "../base/store/sync-soon.ts";
 import { cgroupPathsFor, probeCgroups, removeCgroup } from "../base/sys/cgroup.ts";
 import { FilesClient } from "../core/files/client.ts";
 import type { LogDriver } from "../core/logging/logging.ts";
@@ -51,7 +52,7 @@ import { adviseOnRuntime, components, daemonFacts, daemonId } from "./system.ts"
 export interface Engine extends AsyncDisposable {
   readonly backends: Backends;
   /** Makes records and world agree; returns the starts that may go on while the daemon serves. */
-  recover(): Promise<() => Promise<void>>;
+  recover(options: { readonly machineWentDown: boolean }): Promise<() => Promise<void>>;
   /** Stops every container as the daemon itself stops, which gives each so many seconds; negative: as long as it takes. */
   stopContainers(seconds: number): Promise<void>;
   /** SIGHUP changed the configuration. */
@@ -80,7 +81,14 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
   if (config.selinux && !facts.selinux) log.warn("Docker could not enable SELinux on the host system");
   const layout = layoutOf(config, hierarchy);
   limitRealtime(config, { facts, hierarchy, layout });
-  const events = new EventLog({ database: databases.events, clock, log });
+  // What changed is announced: the records of it, which are not synced one by one, follow soon.
+  const records = stack.use(
+    new SyncSoon({
+      databases: databases.all.map(({ path }) => path),
+      failed: (error) => log.error("records may not be on disk", { error: messageOf(error) }),
+    }),
+  );
+  const events = new EventLog({ database: databases.events, clock, log, published: () => records.touch() });
   const runtimes = await openRuntimes(config, { hierarchy, layout, log });
   const drivers = logDrivers({ clock, log });
   checkLogOptions(config, drivers);
@@ -246,10 +254,10 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       secrets,
       checkpoints: new CheckpointService(context),
     },
-    recover: async () => {
+    recover: async (options) => {
       await images.recover();
       await exec.recover();
-      const { startWanted } = await recoverContainers(context);
+      const { startWanted } = await recoverContainers(context, options);
       // After the containers: what they hold is in use.
       await local.recover(volumes);
       return startWanted;

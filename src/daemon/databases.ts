@@ -7,8 +7,8 @@ export interface Databases extends Disposable {
   /** Images, snapshots, volumes: a record is on disk when the call returns. */
   readonly durable: Database;
   /**
-   * Containers and networks: the last moments may be lost with the power. Recovery makes them agree with the world again,
-   * and after a power cut no container runs anyway; saving the sync makes every start faster.
+   * Containers and networks: synced a moment after each change (`SyncSoon`), so that only the last moments may be lost with the power.
+   * Recovery makes them agree with the world again, and after a power cut no container runs anyway; not waiting makes every start faster.
    */
   readonly state: Database;
   readonly events: Database;

@@ -40,7 +40,7 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
     about: { version: tugVersion, builder: "1", experimental: config.experimental },
     log,
   });
-  const startWanted = await engine.recover();
+  const startWanted = await engine.recover({ machineWentDown });
   const listeners = [...listenAll(api, config, log)];
   if (config.metricsAddress !== undefined) {
     const info = () => engine.backends.system.info();

@@ -21,12 +21,21 @@ import { startInOrder } from "./start-order.ts";
  */
 export async function recoverContainers(
   context: ContainerContext,
+  options: { readonly machineWentDown: boolean },
 ): Promise<{ readonly startWanted: () => Promise<void> }> {
   const { store, log } = context;
   const ended: (() => Promise<void>)[] = [];
   const toStart: ContainerRecord[] = [];
   const live = new Map<ContainerId, Sandbox>();
   for (const record of [...store.list()]) {
+    if (options.machineWentDown && isWithoutLayer(context, record)) {
+      log.info("the machine went down while a container was being made or removed", {
+        id: record.id,
+        name: record.name,
+      });
+      ended.push(() => removeContainer(context, record, { volumes: false }));
+      continue;
+    }
     try {
       const observed = await context.runtime.observe(record.id, context.paths.task(record.id));
       const wasRunning = isAlive(record) || record.state.status === "restarting";
@@ -66,6 +75,14 @@ export async function recoverContainers(
   await releaseStaleEndpoints(context);
   await removeOrphans(context);
   return { startWanted: () => startInOrder(context, toStart) };
+}
+
+/**
+ * Records of containers and those of layers are on disk at different moments: one may tell of what the other no longer, or not yet, has.
+ * Its volumes stay.
+ */
+function isWithoutLayer({ snapshots }: ContainerContext, { id, definition }: ContainerRecord): boolean {
+  return definition.driver === snapshots.name && snapshots.stat(id)?.kind !== "active";
 }
 
 /** A container that does not run now: ends what a crash left half-done, then decides whether it must be started. */

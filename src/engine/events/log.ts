@@ -23,6 +23,8 @@ export interface EventLogDeps {
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Log;
+  /** Called after each event. */
+  readonly published?: () => void;
   /** Bounds of the log; defaults 100,000 events and 7 days. */
   readonly maxEvents?: number;
   readonly maxAgeMs?: number;
@@ -108,6 +110,7 @@ export class EventLog implements EventPublisher {
       this.#deps.log.error("event lost", { type: event.type, action: event.action, error: messageOf(error) });
     }
     for (const wake of [...this.#wakers]) wake();
+    this.#deps.published?.();
   }
 
   /**
