@@ -1,3 +1,4 @@
+import { messageOf, TugError } from "../../base/lib/errors.ts";
 import { type Client, segment } from "../client.ts";
 
 /** What the daemon says about a path in a container; `mode` has Go's os.FileMode bits. */
@@ -21,5 +22,20 @@ export async function statArchive(client: Client, id: string, path: string): Pro
 
 /** Decodes the X-Docker-Container-Path-Stat header: JSON in base64. */
 export function decodeStat(header: string | undefined): PathStat {
-  return JSON.parse(Buffer.from(header ?? "", "base64").toString()) as PathStat;
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(header ?? "", "base64").toString());
+  } catch (cause) {
+    throw undecodable(messageOf(cause), cause);
+  }
+  if (typeof value !== "object" || value === null) throw undecodable("not an object");
+  const { name, size, mode, mtime, linkTarget } = value as Partial<Record<keyof PathStat, unknown>>;
+  const texts = [name, mtime, linkTarget ?? ""].every((each) => typeof each === "string");
+  if (!texts || typeof size !== "number" || typeof mode !== "number")
+    throw undecodable("a member is missing");
+  return { name: String(name), size, mode, mtime: String(mtime), linkTarget: String(linkTarget ?? "") };
+}
+
+function undecodable(why: string, cause?: unknown): TugError {
+  return new TugError("unavailable", `unable to decode container path stat header: ${why}`, { cause });
 }

@@ -39,6 +39,10 @@ export async function pruneImages(
     await deps.collect();
     reclaimed += (await deps.dropPartials?.()) ?? 0;
   }
+  await deps.received.release();
+  // Packages kept from bootstraps serve no image: "all" and nothing narrower means them, too.
+  if (!danglingOnly && Object.keys(wire).every((key) => key === "dangling"))
+    reclaimed += await deps.bootstrap.prune();
   deps.events.publish({
     type: "image",
     action: "prune",

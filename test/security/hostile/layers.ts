@@ -770,7 +770,7 @@ function bombs(): readonly Layer[] {
       name: "xz: a dictionary of four gigabytes",
       tar: after,
       refused: /xz|EOF/,
-      packed: () => Buffer.from("fd377a585a000004e6d6b4460200210128000000" + "00".repeat(40), "hex"),
+      packed: () => Buffer.from(`fd377a585a000004e6d6b4460200210128000000${"00".repeat(40)}`, "hex"),
     },
   ];
 }

@@ -59,3 +59,45 @@ export interface SystemCheckFinding {
   /** What a repair did, or why it failed; "" when none was tried. */
   readonly Outcome: string;
 }
+
+/** Body of POST /images/bootstrap. */
+export interface ImageBootstrapRequest {
+  /** Distribution and suite: "debian:bookworm". */
+  readonly Image: string;
+  /** The image's name; default: `Image`. */
+  readonly Tag?: string | undefined;
+  /** Where the packages come from; default: what debootstrap knows. */
+  readonly Mirror?: string | undefined;
+  /** "minbase" (the default), "buildd" or "standard". */
+  readonly Variant?: string | undefined;
+  /** Further packages. */
+  readonly Include?: readonly string[] | undefined;
+  /** Parts of the archive; default: "main". */
+  readonly Components?: readonly string[] | undefined;
+  /** OpenPGP keyring, base64; default: the one that the distribution's package installed on the daemon's host. */
+  readonly Keyring?: string | undefined;
+  readonly NoCheckSignature?: boolean | undefined;
+  readonly Platform?: string | undefined;
+  /** Seconds since 1970; default: the time of the newest file in the packages. */
+  readonly SourceDateEpoch?: number | undefined;
+}
+
+/**
+ * What a daemon has of layers, in the terms in which it can do without them: reply of GET /images/inventory, and the file that
+ * `tug image inventory` writes.
+ */
+export interface ImageInventory {
+  /** Of this format. */
+  readonly Version: 1;
+  /** Digests of blobs that it holds byte for byte. */
+  readonly Blobs: readonly string[];
+  /** Chain IDs (image-spec, config.md) of layers that it needs no blob for: dockerd's, where layers are unpacked files only. */
+  readonly Chains: readonly string[];
+}
+
+/** Body of POST /images/get: an archive as GET makes it, without the layers that the inventory tells of. */
+export interface PartialSaveRequest {
+  readonly Names: readonly string[];
+  readonly Platforms?: readonly string[] | undefined;
+  readonly MissingOn: ImageInventory;
+}

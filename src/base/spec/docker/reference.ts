@@ -44,6 +44,8 @@ export function parseReference(text: string): Reference {
   if (/^[a-f0-9]{64}$/.test(text)) {
     throw invalid(`invalid repository name (${text}), cannot specify 64-byte hexadecimal strings`);
   }
+  // Names come in archives and documents of megabytes; all parts at their longest are less than this.
+  if (text.length > 2048) throw invalid("invalid reference format");
   let rest = text;
   const at = rest.indexOf("@");
   if (at >= 0) rest = rest.slice(0, at);
@@ -68,12 +70,17 @@ export function parseReference(text: string): Reference {
 function splitDomain(name: string): { readonly domain: string; readonly path: string } {
   const slash = name.indexOf("/");
   const first = slash < 0 ? "" : name.slice(0, slash);
-  const hasDomain =
-    slash >= 0 && (/[.:]/.test(first) || first === "localhost" || first !== first.toLowerCase());
+  const hasDomain = namesDomain(name);
   let domain = hasDomain ? first : "docker.io";
   const path = hasDomain ? name.slice(slash + 1) : name;
   if (domain === "index.docker.io") domain = "docker.io";
   return { domain, path: domain === "docker.io" && !path.includes("/") ? `library/${path}` : path };
+}
+
+function namesDomain(name: string): boolean {
+  const slash = name.indexOf("/");
+  const first = name.slice(0, Math.max(slash, 0));
+  return slash >= 0 && (/[.:]/.test(first) || first === "localhost" || first !== first.toLowerCase());
 }
 
 /** With ":latest" when it names neither tag nor digest. */
@@ -84,7 +91,9 @@ export function withDefaultTag(ref: Reference): Reference {
 /** The short form people see: "busybox" for docker.io/library/busybox. */
 export function familiarName(ref: Reference): string {
   if (ref.domain !== "docker.io") return `${ref.domain}/${ref.path}`;
-  return /^library\/[^/]+$/.test(ref.path) ? ref.path.slice("library/".length) : ref.path;
+  const short = /^library\/[^/]+$/.test(ref.path) ? ref.path.slice("library/".length) : ref.path;
+  // The hub's "evil.example/a" must not become the "a" of another registry.
+  return namesDomain(short) ? `docker.io/${short}` : short;
 }
 
 /** Familiar name with its tag and digest. */
