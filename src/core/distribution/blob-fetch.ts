@@ -122,6 +122,8 @@ async function receive(
     await ingest.commit();
     if (large) await pieces.clear();
   } catch (error) {
+    // What filled the disk gives its room back, as the ingest's own bytes do.
+    if (large && isCode(error, "resource-exhausted")) await pieces.clear();
     if (!isCode(error, "data-loss")) throw error;
     if (large) await pieces.clear();
     await ingest.abort();

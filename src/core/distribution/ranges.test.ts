@@ -29,6 +29,7 @@ function setUp(ranges: Partial<RangeSettings> = {}, mirrors: readonly string[] =
     blob: registry.addBlob(noise(size)),
     fetch: (blob: Descriptor, signal?: AbortSignal, onProgress?: (done: number, total: number) => void) =>
       client().fetch(registry.ref("app:1"), blob, { signal, onProgress }),
+    ingest: join(content.root, "ingest"),
     partials: () => readdirSync(join(content.root, "ingest")),
     async [Symbol.asyncDispose]() {
       registry[Symbol.dispose]();
@@ -155,6 +156,20 @@ describe("ranges of one large blob", () => {
     at.registry.rate = undefined;
     expect(await outcome(at.fetch(at.blob))).toBe("fetched");
     expect(at.partials()).toEqual([]);
+  });
+
+  test("that fill the disk are resource-exhausted and give their room back", async () => {
+    await using at = setUp();
+    at.registry.rate = 2_000_000;
+    if (Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", at.ingest]).exitCode !== 0) {
+      return console.log("skipped: mounting a tmpfs needs root");
+    }
+    try {
+      expect(await outcome(at.fetch(at.blob))).toMatch(/^resource-exhausted: .*no space left on device/);
+      expect(at.partials()).toEqual([]);
+    } finally {
+      Bun.spawnSync(["umount", at.ingest]);
+    }
   });
 
   test("a body that is shorter or longer than the descriptor says is data-loss", async () => {
