@@ -10,7 +10,7 @@ import type { Connections } from "./connections.ts";
 import type { Credentials } from "./credentials.ts";
 import type { FetchOptions, RemoteOptions } from "./distribution.ts";
 import { isRange, type Open, RangedTransfer, worthwhile } from "./ranges.ts";
-import { defaultRanges, type RegistryConfig } from "./registry-config.ts";
+import { defaultRanges, isMetadataAddress, type RegistryConfig } from "./registry-config.ts";
 import { readRegistryError } from "./registry-error.ts";
 import { type Attempt, retrying } from "./retry.ts";
 import { cancelled, type Exchange, type Transport } from "./transport.ts";
@@ -74,6 +74,11 @@ async function fromElsewhere(
   let last = missing;
   for (const url of blob.urls ?? []) {
     if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) continue;
+    if (isMetadataAddress(new URL(url))) {
+      const text = `refused to fetch layer ${blob.digest} from the link-local address ${new URL(url).host}`;
+      last = new TugError("forbidden", text);
+      continue;
+    }
     try {
       return await receive(deps, blob, options, control, async (request) => {
         const authorities = deps.systemAuthorities ? [deps.systemAuthorities] : [];

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import { codeOf, messageOf } from "../../base/lib/errors.ts";
 import { parseReference } from "../../base/spec/docker/reference.ts";
+import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import { digestOf } from "../../base/spec/oci/digest.ts";
 import { mediaTypes } from "../../base/spec/oci/media-types.ts";
 import { temporaryContent } from "../content/temporary.ts";
@@ -33,6 +34,7 @@ async function attacked(answer: (path: string, socket: Socket, head: string) => 
     resolve: (auth?: { username: string; password: string }) => outcome(client.resolve(ref, { auth })),
     fetch: (data: Uint8Array = bytes, size = data.byteLength) =>
       outcome(client.fetch(ref, { mediaType: mediaTypes.ociLayer, digest: digestOf(data), size }, {})),
+    fetchBlob: (blob: Descriptor) => outcome(client.fetch(ref, blob, {})),
     blobs: () => [...content.store.list()].length,
     partials: () => readdirSync(join(content.root, "ingest")),
     async [Symbol.asyncDispose]() {
@@ -149,6 +151,19 @@ describe("a hostile registry", () => {
       );
       expect(await at.resolve({ username: "u", password: "p" })).toMatch(/link-local|realm/);
     }
+  });
+
+  test("cannot send for a layer's bytes at the metadata service", async () => {
+    await using at = await attacked(
+      (_, socket) => void socket.write(head("404 Not Found", "Content-Length: 0")),
+    );
+    const blob = {
+      mediaType: mediaTypes.dockerForeignLayer,
+      digest: digestOf("x"),
+      size: 1,
+      urls: ["file:///etc/shadow", "http://169.254.169.254/latest"],
+    };
+    expect(await at.fetchBlob(blob)).toStartWith("forbidden: refused to fetch layer");
   });
 
   test("gets credentials back at its own address only", async () => {
