@@ -23,18 +23,18 @@ import { RootedDir } from "../../base/sys/rooted-dir.ts";
 import { LayerApplier } from "./apply/apply-layer.ts";
 import { listChanges } from "./changes.ts";
 import { diffTar, treeTar } from "./diff.ts";
+import type { SnapshotterDeps } from "./directory-snapshots.ts";
 import { openBtrfs } from "./drivers/btrfs/btrfs.ts";
 import { openFuseOverlay } from "./drivers/fuse-overlayfs/fuse-overlayfs.ts";
 import { openOverlay2 } from "./drivers/overlay2/overlay2.ts";
 import { openVfs } from "./drivers/vfs/vfs.ts";
-import type { OverlayDeps } from "./overlay-snapshots.ts";
 import type { Mount, Snapshotter } from "./snapshotter.ts";
 import { LoopDisk } from "./testdata/loop-disk.ts";
 
 const parent = `sha256:${"a".repeat(64)}` as ChainId;
 
 interface Driver {
-  readonly open: (deps: OverlayDeps) => Promise<Snapshotter>;
+  readonly open: (deps: SnapshotterDeps) => Promise<Snapshotter>;
   readonly place?: () => string;
 }
 

@@ -1,43 +1,101 @@
+import type { Clock } from "../../base/lib/clock.ts";
 import { conflict } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
-import { measureTree, type SnapshotDirectories } from "./directories.ts";
-import type { SnapshotRecord, SnapshotRecords } from "./records.ts";
-import type { Usage } from "./snapshotter.ts";
+import type { Database } from "../../base/store/database.ts";
+import { type DirectoryHooks, isDirectory, measureTree, SnapshotDirectories } from "./directories.ts";
+import { type SnapshotRecord, SnapshotRecords } from "./records.ts";
+import type {
+  Mount,
+  PrepareOptions,
+  SnapshotInfo,
+  SnapshotLayout,
+  Snapshotter,
+  Usage,
+} from "./snapshotter.ts";
 import { type SyncFileSystem, syncByProcess } from "./sync.ts";
 
-export interface DirectorySnapshotsDeps {
-  readonly records: SnapshotRecords;
-  readonly directories: SnapshotDirectories;
-  readonly sync: SyncFileSystem | undefined;
-  /** Where a snapshot's own files lie. */
-  readonly files: (record: SnapshotRecord) => string;
-  /** What a snapshot alone holds, where that is not all of its files. */
-  readonly measure?: (record: SnapshotRecord) => Promise<Usage>;
+export interface SnapshotterDeps {
+  readonly db: Database;
+  /** Directory of this driver alone, e.g. /var/lib/tug/overlay2. */
+  readonly root: string;
+  readonly clock: Clock;
+  readonly sync?: SyncFileSystem;
 }
 
-/** The end of a snapshot's life, the same for every driver that keeps each in a directory of its own. */
-export class DirectorySnapshots {
-  readonly #deps: DirectorySnapshotsDeps;
+/** What every driver says of itself. */
+export interface DriverFacts {
+  readonly name: string;
+  readonly hooks: DirectoryHooks;
+  status(): readonly (readonly [string, string])[];
+  readOptions(options: Readonly<Record<string, string>>): Pick<PrepareOptions, "size">;
+}
 
-  constructor(deps: DirectorySnapshotsDeps) {
-    this.#deps = deps;
+/** What is the same for every driver that keeps each snapshot in a directory of its own. */
+export abstract class DirectorySnapshots<Driver extends DriverFacts> implements Snapshotter {
+  readonly name: string;
+  readonly root: string;
+  protected readonly deps: SnapshotterDeps;
+  protected readonly driver: Driver;
+  protected readonly records: SnapshotRecords;
+  protected readonly directories: SnapshotDirectories;
+
+  constructor(deps: SnapshotterDeps, driver: Driver) {
+    this.deps = deps;
+    this.driver = driver;
+    this.name = driver.name;
+    this.root = deps.root;
+    this.records = new SnapshotRecords(deps.db, driver.name);
+    this.directories = new SnapshotDirectories(deps.root, this.records, driver.hooks);
+  }
+
+  abstract prepare(
+    key: string,
+    parent: ChainId | undefined,
+    options?: PrepareOptions,
+  ): Promise<readonly Mount[]>;
+  abstract mounts(name: string, view?: string): readonly Mount[];
+  abstract upperdir(name: string): string | undefined;
+  abstract layout(name: string): SnapshotLayout;
+  abstract describe(name: string, target: string): Readonly<Record<string, string>>;
+  /** Where a snapshot's own files lie. */
+  protected abstract files(record: SnapshotRecord): string;
+
+  /** Repairs what a crash left. */
+  recover(): Promise<void> {
+    return this.directories.recover((record) => isDirectory(this.files(record)));
+  }
+
+  status(): readonly (readonly [string, string])[] {
+    return this.driver.status();
+  }
+
+  stat(name: string): SnapshotInfo | undefined {
+    return this.records.find(name);
+  }
+
+  list(): Iterable<SnapshotInfo> {
+    return this.records.all();
+  }
+
+  readOptions(options: Readonly<Record<string, string>>): Pick<PrepareOptions, "size"> {
+    return this.driver.readOptions(options);
   }
 
   /** Files first, then the record that names them (see the contract). */
   async commit(name: ChainId, key: string): Promise<void> {
-    const { records, files, sync } = this.#deps;
+    const { records } = this;
     const record = records.get(key);
     if (record.kind !== "active") throw conflict(`snapshot ${key} is already committed`);
     if (record.volatile) throw conflict(`snapshot ${key} is volatile`);
     if (records.find(name)) throw conflict(`snapshot ${name} already exists`);
-    await (sync ?? syncByProcess)(files(record));
+    await (this.deps.sync ?? syncByProcess)(this.files(record));
     // Another unpack of the same layer may have been faster.
     if (records.find(name)) throw conflict(`snapshot ${name} already exists`);
     records.commit(name, key);
   }
 
   async remove(name: string): Promise<void> {
-    const { records, directories } = this.#deps;
+    const { records, directories } = this;
     const record = records.find(name);
     if (!record) return;
     if (records.hasChildren(name)) throw conflict(`snapshot ${name} has children`);
@@ -54,11 +112,15 @@ export class DirectorySnapshots {
 
   /** A committed one does not change, so it is measured once. */
   async usage(name: string): Promise<Usage> {
-    const { records, files, measure } = this.#deps;
-    const record = records.get(name);
+    const record = this.records.get(name);
     if (record.usage) return record.usage;
-    const usage = await (measure ? measure(record) : measureTree(files(record)));
-    if (record.kind === "committed") records.measured(name, usage);
+    const usage = await this.measure(record);
+    if (record.kind === "committed") this.records.measured(name, usage);
     return usage;
+  }
+
+  /** What a snapshot alone holds. */
+  protected measure(record: SnapshotRecord): Promise<Usage> {
+    return measureTree(this.files(record));
   }
 }

@@ -1,29 +1,10 @@
 import { chmodSync, chownSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock } from "../../base/lib/clock.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
-import type { Database } from "../../base/store/database.ts";
-import { isDirectory, SnapshotDirectories } from "./directories.ts";
-import { DirectorySnapshots } from "./directory-snapshots.ts";
+import { DirectorySnapshots, type DriverFacts, type SnapshotterDeps } from "./directory-snapshots.ts";
 import type { ProjectQuotas } from "./project-quotas.ts";
-import { type SnapshotRecord, SnapshotRecords } from "./records.ts";
-import type {
-  Mount,
-  PrepareOptions,
-  SnapshotInfo,
-  SnapshotLayout,
-  Snapshotter,
-  Usage,
-} from "./snapshotter.ts";
-import type { SyncFileSystem } from "./sync.ts";
-
-export interface OverlayDeps {
-  readonly db: Database;
-  /** Directory of this driver alone, e.g. /var/lib/tug/overlay2. */
-  readonly root: string;
-  readonly clock: Clock;
-  readonly sync?: SyncFileSystem;
-}
+import type { SnapshotRecord } from "./records.ts";
+import type { Mount, PrepareOptions, SnapshotLayout, Snapshotter } from "./snapshotter.ts";
 
 /** The directories of a writable snapshot; `lowers` is not empty. */
 export interface WritableParts {
@@ -34,13 +15,10 @@ export interface WritableParts {
 }
 
 /** In what drivers of overlay's layout differ. */
-export interface OverlayDriver {
-  readonly name: string;
+export interface OverlayDriver extends DriverFacts {
   /** See `SnapshotLayout`. */
   readonly marks: boolean;
   readonly quotas: ProjectQuotas | undefined;
-  status(): readonly (readonly [string, string])[];
-  readOptions(options: Readonly<Record<string, string>>): Pick<PrepareOptions, "size">;
   mountWritable(parts: WritableParts): Mount;
   /** Takes out of an upper directory what must not be in a committed one. */
   readonly clean?: (upper: string) => Promise<void>;
@@ -57,72 +35,27 @@ export const plainOverlay = ["index=off", "metacopy=off", "redirect_dir=nofollow
  * Snapshots in overlay's layout: `<root>/<directory>/diff` holds a snapshot's own files, `work` is the file system's scratch
  * directory. Open it with `openOverlaySnapshots`, which repairs what a crash left.
  */
-class OverlaySnapshots implements Snapshotter {
-  readonly name: string;
-  readonly root: string;
-  readonly #deps: OverlayDeps;
-  readonly #driver: OverlayDriver;
-  readonly #records: SnapshotRecords;
-  readonly #directories: SnapshotDirectories;
-  readonly #snapshots: DirectorySnapshots;
-
-  constructor(deps: OverlayDeps, driver: OverlayDriver) {
-    this.#deps = deps;
-    this.#driver = driver;
-    this.name = driver.name;
-    this.root = deps.root;
-    this.#records = new SnapshotRecords(deps.db, this.name);
-    this.#directories = new SnapshotDirectories(deps.root, this.#records, {
-      retire: (path) => driver.quotas?.release(path),
-    });
-    this.#snapshots = new DirectorySnapshots({
-      records: this.#records,
-      directories: this.#directories,
-      sync: deps.sync,
-      files: (record) => this.#diff(record),
-    });
-  }
-
-  recover(): Promise<void> {
-    return this.#directories.recover((record) => isDirectory(this.#diff(record)));
-  }
-
-  status(): readonly (readonly [string, string])[] {
-    return this.#driver.status();
-  }
-
-  stat(name: string): SnapshotInfo | undefined {
-    return this.#records.find(name);
-  }
-
-  list(): Iterable<SnapshotInfo> {
-    return this.#records.all();
-  }
-
-  readOptions(options: Readonly<Record<string, string>>): Pick<PrepareOptions, "size"> {
-    return this.#driver.readOptions(options);
-  }
-
+class OverlaySnapshots extends DirectorySnapshots<OverlayDriver> {
   async prepare(
     key: string,
     parent: ChainId | undefined,
     options: PrepareOptions = {},
   ): Promise<readonly Mount[]> {
-    const below = this.#records.admit(key, parent);
-    const directory = this.#directories.make();
+    const below = this.records.admit(key, parent);
+    const directory = this.directories.make();
     try {
-      if (options.size) this.#driver.quotas?.limit(this.#directories.path({ directory }), options.size);
+      if (options.size) this.driver.quotas?.limit(this.directories.path({ directory }), options.size);
       this.#fill(directory, below);
-      this.#records.insertActive({
+      this.records.insertActive({
         name: key,
         parent,
-        created: this.#deps.clock.now(),
+        created: this.deps.clock.now(),
         directory,
         volatile: options.volatile ?? false,
       });
     } catch (error) {
-      this.#directories.discard(directory);
-      await this.#directories.empty();
+      this.directories.discard(directory);
+      await this.directories.empty();
       throw error;
     }
     return this.mounts(key);
@@ -130,18 +63,18 @@ class OverlaySnapshots implements Snapshotter {
 
   /** The upper directory's own mode and owner are those of the merged root: they go on from the parent's. */
   #fill(directory: string, below: SnapshotRecord | undefined): void {
-    const diff = this.#directories.path({ directory }, "diff");
+    const diff = this.directories.path({ directory }, "diff");
     mkdirSync(diff);
-    const root = below ? statSync(this.#diff(below)) : { mode: 0o755, uid: 0, gid: 0 };
+    const root = below ? statSync(this.files(below)) : { mode: 0o755, uid: 0, gid: 0 };
     if (root.uid !== 0 || root.gid !== 0) chownSync(diff, root.uid, root.gid);
     chmodSync(diff, root.mode & 0o7777);
-    mkdirSync(this.#directories.path({ directory }, "work"), { mode: 0o700 });
+    mkdirSync(this.directories.path({ directory }, "work"), { mode: 0o700 });
   }
 
   mounts(name: string, view = this.root): readonly Mount[] {
-    const record = this.#records.get(name);
+    const record = this.records.get(name);
     const upper = join(view, record.directory, "diff");
-    const lowers = this.#records.parents(record).map((parent) => join(view, parent.directory, "diff"));
+    const lowers = this.records.parents(record).map((parent) => join(view, parent.directory, "diff"));
     const committed = record.kind === "committed";
     if (lowers.length === 0) return [{ type: "bind", source: upper, options: [committed ? "ro" : "rw"] }];
     if (committed) {
@@ -149,46 +82,38 @@ class OverlaySnapshots implements Snapshotter {
       return [{ type: "overlay", source: "overlay", options }];
     }
     const work = join(view, record.directory, "work");
-    return [this.#driver.mountWritable({ lowers, upper, work, volatile: record.volatile })];
+    return [this.driver.mountWritable({ lowers, upper, work, volatile: record.volatile })];
   }
 
-  async commit(name: ChainId, key: string): Promise<void> {
-    await this.#driver.clean?.(this.#diff(this.#records.get(key)));
-    await this.#snapshots.commit(name, key);
-  }
-
-  remove(name: string): Promise<void> {
-    return this.#snapshots.remove(name);
+  override async commit(name: ChainId, key: string): Promise<void> {
+    await this.driver.clean?.(this.files(this.records.get(key)));
+    await super.commit(name, key);
   }
 
   upperdir(name: string): string | undefined {
-    return this.#diff(this.#records.get(name));
+    return this.files(this.records.get(name));
   }
 
   layout(name: string): SnapshotLayout {
-    const record = this.#records.get(name);
-    const lowers = this.#records.parents(record).map((parent) => this.#diff(parent));
-    const { marks } = this.#driver;
-    return { kind: "overlay", upper: this.#diff(record), lowers, ...(marks ? { marks } : {}) };
-  }
-
-  usage(name: string): Promise<Usage> {
-    return this.#snapshots.usage(name);
+    const record = this.records.get(name);
+    const lowers = this.records.parents(record).map((parent) => this.files(parent));
+    const { marks } = this.driver;
+    return { kind: "overlay", upper: this.files(record), lowers, ...(marks ? { marks } : {}) };
   }
 
   describe(name: string, target: string): Readonly<Record<string, string>> {
-    const record = this.#records.get(name);
-    const lowers = this.#records.parents(record).map((parent) => this.#diff(parent));
+    const record = this.records.get(name);
+    const lowers = this.records.parents(record).map((parent) => this.files(parent));
     return {
       ...(lowers.length > 0 ? { LowerDir: lowers.join(":") } : {}),
       MergedDir: target,
-      UpperDir: this.#diff(record),
-      WorkDir: this.#directories.path(record, "work"),
+      UpperDir: this.files(record),
+      WorkDir: this.directories.path(record, "work"),
     };
   }
 
-  #diff(record: SnapshotRecord): string {
-    return this.#directories.path(record, "diff");
+  protected files(record: SnapshotRecord): string {
+    return this.directories.path(record, "diff");
   }
 }
 
@@ -207,7 +132,10 @@ export function directoryOptions({ lowers, upper, work }: WritableParts): string
 }
 
 /** Opens the driver on its root and repairs what a crash left there. */
-export async function openOverlaySnapshots(deps: OverlayDeps, driver: OverlayDriver): Promise<Snapshotter> {
+export async function openOverlaySnapshots(
+  deps: SnapshotterDeps,
+  driver: OverlayDriver,
+): Promise<Snapshotter> {
   const snapshots = new OverlaySnapshots(deps, driver);
   await snapshots.recover();
   return snapshots;

@@ -2,6 +2,7 @@ import { realpathSync } from "node:fs";
 import { SystemError } from "../../base/sys/libc.ts";
 import { mountOf, readMountInfo } from "../../base/sys/mountinfo.ts";
 import { limitProject, projectOf, projectUsage, setProject } from "../../base/sys/project-quota.ts";
+import { isDirectory } from "./directories.ts";
 
 /**
  * Sizes of snapshots as project quotas of xfs (mounted with "pquota") and ext4 ("prjquota"): a snapshot's directory is a project of
@@ -49,6 +50,8 @@ export class ProjectQuotas {
    * that passes another project on.
    */
   release(directory: string): void {
+    // A stray file in the driver's directory has no project of its own.
+    if (!isDirectory(directory)) return;
     const id = projectOf(directory);
     if (id === this.#own) return;
     limitProject(this.#root, id, 0);

@@ -15,12 +15,13 @@ import type { FileStat } from "../../../../base/sys/stat.ts";
 import { statFileSystem } from "../../../../base/sys/statfs.ts";
 import { snapshotChanges } from "../../changes.ts";
 import { measureNodes } from "../../directories.ts";
+import type { SnapshotterDeps } from "../../directory-snapshots.ts";
 import { readSize } from "../../read-size.ts";
 import type { SnapshotLayout, Snapshotter } from "../../snapshotter.ts";
 import { syncByProcess } from "../../sync.ts";
-import { openTreeSnapshots, type TreeDeps } from "../../tree-snapshots.ts";
+import { openTreeSnapshots } from "../../tree-snapshots.ts";
 
-export interface BtrfsDeps extends TreeDeps {
+export interface BtrfsDeps extends SnapshotterDeps {
   /** The least size in bytes that a container may ask for (`btrfs.min_space`). */
   readonly minSpace?: number;
 }

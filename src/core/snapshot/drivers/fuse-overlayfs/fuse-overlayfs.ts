@@ -2,17 +2,13 @@ import { accessSync, constants, readdirSync, readFileSync, readlinkSync } from "
 import { messageOf } from "../../../../base/lib/errors.ts";
 import { AT_FDCWD, closeFd, O, openat, unlinkat } from "../../../../base/sys/at.ts";
 import { walkTree } from "../../../../base/sys/walk.ts";
-import {
-  directoryOptions,
-  type OverlayDeps,
-  openOverlaySnapshots,
-  type WritableParts,
-} from "../../overlay-snapshots.ts";
+import type { SnapshotterDeps } from "../../directory-snapshots.ts";
+import { directoryOptions, openOverlaySnapshots, type WritableParts } from "../../overlay-snapshots.ts";
 import { layersProblem } from "../../probe.ts";
 import { readSize } from "../../read-size.ts";
 import type { Mount, Snapshotter } from "../../snapshotter.ts";
 
-export interface FuseOverlayDeps extends OverlayDeps {
+export interface FuseOverlayDeps extends SnapshotterDeps {
   /** Absolute path of the program. */
   readonly program: string;
 }
@@ -27,6 +23,7 @@ export async function openFuseOverlay(deps: FuseOverlayDeps): Promise<Snapshotte
     name: "fuse-overlayfs",
     marks: true,
     quotas: undefined,
+    hooks: {},
     status: () => [],
     readOptions: (options) =>
       readSize(options, {

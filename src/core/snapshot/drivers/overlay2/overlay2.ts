@@ -2,17 +2,13 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { invalid } from "../../../../base/lib/errors.ts";
 import { statFileSystem } from "../../../../base/sys/statfs.ts";
-import {
-  directoryOptions,
-  type OverlayDeps,
-  openOverlaySnapshots,
-  plainOverlay,
-} from "../../overlay-snapshots.ts";
+import type { SnapshotterDeps } from "../../directory-snapshots.ts";
+import { directoryOptions, openOverlaySnapshots, plainOverlay } from "../../overlay-snapshots.ts";
 import { ProjectQuotas } from "../../project-quotas.ts";
 import { readSize } from "../../read-size.ts";
 import type { Snapshotter } from "../../snapshotter.ts";
 
-export interface Overlay2Deps extends OverlayDeps {
+export interface Overlay2Deps extends SnapshotterDeps {
   /** Bytes that each container's layer may hold unless it says otherwise (`overlay2.size`). */
   readonly defaultSize?: number;
 }
@@ -33,6 +29,7 @@ export function openOverlay2(deps: Overlay2Deps): Promise<Snapshotter> {
     name: "overlay2",
     marks: false,
     quotas,
+    hooks: { retire: (path) => quotas?.release(path) },
     status: () => [
       ["Backing Filesystem", backing],
       ["Supports d_type", "true"],

@@ -1,12 +1,13 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { internal, invalid, TugError } from "../../../../base/lib/errors.ts";
+import type { SnapshotterDeps } from "../../directory-snapshots.ts";
 import { ProjectQuotas } from "../../project-quotas.ts";
 import { readSize } from "../../read-size.ts";
 import type { Snapshotter } from "../../snapshotter.ts";
-import { openTreeSnapshots, type TreeDeps } from "../../tree-snapshots.ts";
+import { openTreeSnapshots } from "../../tree-snapshots.ts";
 
-export interface VfsDeps extends TreeDeps {
+export interface VfsDeps extends SnapshotterDeps {
   /** Copies the contents of one directory into another, metadata, links and nodes included. */
   readonly copy?: (from: string, to: string) => Promise<void>;
   /** Bytes that each container's tree may hold unless it says otherwise (`size`). */
