@@ -133,3 +133,9 @@ test("sharing: --pid host, --ipc container:, --uts host, --pid container:", asyn
     await daemon.ok(["exec", "base", "readlink", "/proc/self/ns/net"]),
   );
 });
+
+test("a start that fails with shared memory mounted says why, and leaves nothing", async () => {
+  const failed = await daemon.tug(["run", "--rm", "--ipc", "shareable", "busybox", "nosuchcommand"]);
+  expect(failed.stderr).toContain("executable file not found in $PATH");
+  expect(failed.code).toBe(127);
+});

@@ -33,19 +33,27 @@ export class TugError extends Error {
   }
 }
 
+/** What went wrong first: where a clean-up fails as well, `using` throws both as a `SuppressedError` that says nothing itself. */
+export function causeOf(error: unknown): unknown {
+  return error instanceof SuppressedError ? causeOf(error.suppressed) : error;
+}
+
 /** The code of any thrown value; what is not a `TugError` is `internal`. */
 export function codeOf(error: unknown): ErrorCode {
-  return error instanceof TugError ? error.code : "internal";
+  const cause = causeOf(error);
+  return cause instanceof TugError ? cause.code : "internal";
 }
 
 /** True when `error` is a `TugError` of that code. */
 export function isCode(error: unknown, code: ErrorCode): boolean {
-  return error instanceof TugError && error.code === code;
+  const cause = causeOf(error);
+  return cause instanceof TugError && cause.code === code;
 }
 
 /** The message of any thrown value. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const cause = causeOf(error);
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 export const invalid = (message: string, cause?: unknown) =>

@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { conflict, messageOf, TugError } from "../../../base/lib/errors.ts";
+import { causeOf, conflict, messageOf, TugError } from "../../../base/lib/errors.ts";
 import type { ContainerId } from "../../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../../base/lib/timestamp.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
@@ -40,22 +40,32 @@ export async function startContainer(
   live.restart?.abort();
   live.restart = undefined;
   live.stopRequested = false;
-  try {
-    const started = await bringUp(context, record, change);
-    emitContainer(context, started, "start");
-    live.health = context.hooks.running(started);
-    return started;
-  } catch (error) {
-    const exitCode = error instanceof TugError ? (error.detail.exitCode ?? 128) : 128;
-    context.store.setState(id, {
-      status: record.state.status === "restarting" ? "exited" : record.state.status,
-      error: messageOf(error),
-      exitCode,
+  const started = await bringUp(context, record, change).catch((error: unknown) => {
+    throw startFailed(context, record, error);
+  });
+  emitContainer(context, started, "start");
+  live.health = context.hooks.running(started);
+  return started;
+}
+
+/** Records a start that failed and was undone; returns why it failed. */
+function startFailed(context: ContainerContext, record: ContainerRecord, error: unknown): unknown {
+  const { id, state } = record;
+  const cause = causeOf(error);
+  if (error instanceof SuppressedError)
+    context.log.warn("undoing a failed start", { id, error: messageOf(error.error) });
+  context.store.noteState(
+    id,
+    {
+      status: state.status === "restarting" ? "exited" : state.status,
+      error: messageOf(cause),
+      exitCode: cause instanceof TugError ? (cause.detail.exitCode ?? 128) : 128,
       pid: 0,
       endpoints: {},
-    });
-    throw error;
-  }
+    },
+    (unwritten) => context.log.error("a failed start could not be written", { id, error: unwritten }),
+  );
+  return cause;
 }
 
 function refuseUnlessStartable(record: ContainerRecord): void {
@@ -81,6 +91,8 @@ async function bringUp(
   const mode = parseNetworkMode(host.NetworkMode);
   const dirs = context.paths.task(id);
   await using undo = new AsyncDisposableStack();
+  // Last of all, when nothing is mounted below it any more.
+  undo.defer(() => removeDirectory(dirs.state));
   // Side by side: each has its own stack, so that one failing while the other still works loses nothing.
   const rootUndo = undo.use(new AsyncDisposableStack());
   const networkUndo = undo.use(new AsyncDisposableStack());
@@ -100,7 +112,6 @@ async function bringUp(
   const { spec } = context.spec.generate(input);
   await mkdir(dirs.state, { recursive: true, mode: 0o700 });
   mountMappedRootfs(context, record);
-  undo.defer(() => removeDirectory(dirs.state));
   const task = await context.runtime.create({
     id,
     dirs,
