@@ -176,3 +176,13 @@ test("--health-on-failure stops, kills or restarts what is unhealthy", async () 
   ]);
   expect(refused.code).not.toBe(0);
 }, 30_000);
+
+test("a check whose time is over before its process is there is ended all the same", async () => {
+  await checked("brief", "sleep 1000", "--health-timeout", "1ms", "--health-retries", "2");
+  await becomes("brief", "unhealthy");
+  expect((await health("brief"))?.Log[0]?.Output).toStartWith("Health check exceeded timeout (1ms)");
+  await eventually("no check is left running", async () => {
+    const processes = await daemon.ok(["top", "brief", "-o", "pid,args"]);
+    return (processes.match(/sleep 1000/g)?.length ?? 0) <= 3;
+  });
+}, 30_000);

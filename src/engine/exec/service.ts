@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseDetachKeys } from "../../base/lib/detach-keys.ts";
-import { conflict, invalid, messageOf, notFound, TugError } from "../../base/lib/errors.ts";
+import { causeOf, conflict, invalid, messageOf, notFound, TugError } from "../../base/lib/errors.ts";
 import { type ExecId, randomId } from "../../base/lib/ids.ts";
 import { removeDirectory } from "../../base/sys/remove-tree.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
@@ -131,6 +131,8 @@ export class ExecService {
       readonly detach: boolean;
       readonly tty: boolean;
       readonly consoleSize: readonly [number, number] | undefined;
+      /** Called when the command's process is there to be signalled. */
+      readonly running?: () => void;
     },
     client: StreamClient | undefined,
   ): Promise<void> {
@@ -141,11 +143,11 @@ export class ExecService {
     }
     if (exec.state === "ended") throw conflict(`exec command ${execId} has already run`);
     const record = runningContainer(containers, exec.containerId);
-    exec.state = "starting";
     const attached = options.detach ? undefined : client;
     attached?.begin({ tty: exec.request.Tty ?? false });
+    exec.state = "starting";
     try {
-      await this.#run(record, exec, options.consoleSize, attached);
+      await this.#run(record, exec, options, attached);
     } catch (error) {
       // What runs, although its client had bad luck, ends by itself.
       if (isStarting(exec)) this.#failed(exec, error);
@@ -158,12 +160,15 @@ export class ExecService {
   async #run(
     record: ContainerRecord,
     exec: ExecRecord,
-    consoleSize: readonly [number, number] | undefined,
+    options: {
+      readonly consoleSize: readonly [number, number] | undefined;
+      readonly running?: () => void;
+    },
     client: StreamClient | undefined,
   ): Promise<void> {
     const { containers } = this.#deps;
     const tty = exec.request.Tty ?? false;
-    const process = await this.#process(record, exec, consoleSize);
+    const process = await this.#process(record, exec, options.consoleSize);
     emitContainer(containers, record, `exec_start: ${spelled(exec.request)}`, {
       execID: exec.id,
     });
@@ -180,6 +185,7 @@ export class ExecService {
     exec.pid = running.pid;
     // The exit may have been reported already.
     if (exec.state === "starting") exec.state = "running";
+    options.running?.();
     if (!client || !running.streams) return;
     const outcome = await pump(running.streams, client, {
       stdout: exec.request.AttachStdout ?? false,
@@ -211,14 +217,25 @@ export class ExecService {
           containers.log.debug("ending a health check", { id: exec.id, error: messageOf(error) }),
         );
     };
-    timer.addEventListener("abort", kill, { once: true });
+    // A time that is over before the process is there finds nothing to kill.
+    const running = () => {
+      if (timer.aborted) kill();
+      else timer.addEventListener("abort", kill, { once: true });
+    };
     try {
-      await this.startExec(exec.id, { detach: false, tty: false, consoleSize: undefined }, output);
+      await this.startExec(exec.id, { detach: false, tty: false, consoleSize: undefined, running }, output);
     } finally {
       timer.removeEventListener("abort", kill);
+      this.#forget(exec);
     }
-    this.#execs.delete(exec.id);
     return { exitCode: exec.exitCode ?? -1, output: output.text(), timedOut: timer.aborted };
+  }
+
+  /** What still runs is forgotten after its exit, which sees to its files. */
+  #forget(exec: ExecRecord): void {
+    if (exec.state === "running") return;
+    this.#execs.delete(exec.id);
+    this.#deps.containers.live.peek(exec.containerId)?.execIds.delete(exec.id);
   }
 
   async resizeExec(execId: string, rows: number, columns: number): Promise<void> {
@@ -290,8 +307,9 @@ export class ExecService {
   }
 
   #failed(exec: ExecRecord, error: unknown): void {
+    const cause = causeOf(error);
     exec.state = "ended";
-    exec.exitCode = error instanceof TugError ? (error.detail.exitCode ?? 126) : 126;
+    exec.exitCode = cause instanceof TugError ? (cause.detail.exitCode ?? 126) : 126;
     exec.endedAt = this.#deps.containers.clock.monotonic();
     exec.ended.resolve(exec.exitCode);
     this.#clean(exec);

@@ -56,7 +56,10 @@ async function loop(
     if (signal.aborted) return;
     const before = context.store.get(id)?.state.health ?? startingHealth;
     const after = judge(before, result, check, since());
-    const changed = context.store.setState(id, { health: after });
+    // A disk that is full for a while must not end the checks for good.
+    const changed = context.store.noteState(id, { health: after }, (error) =>
+      context.log.warn("a health check's result could not be written", { id, error: messageOf(error) }),
+    );
     if (after.status !== before.status) emitContainer(context, changed, `health_status: ${after.status}`);
     const plan = planFailure(check, after);
     if (!plan) continue;
