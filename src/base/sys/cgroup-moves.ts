@@ -1,13 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  type CgroupHierarchy,
-  type CgroupPaths,
-  cgroupPids,
-  cgroupsOf,
-  readText,
-  UNIFIED,
-} from "./cgroup.ts";
+import { type CgroupHierarchy, type CgroupPaths, cgroupPids, cgroupsOf, UNIFIED } from "./cgroup.ts";
 
 /** Long enough for what is started and over at once, such as most health checks. */
 const UNIFIED_DELAY_MS = 250;
@@ -47,7 +40,7 @@ export class CgroupMoves {
     const unified = paths[UNIFIED];
     if (unified === undefined) return;
     setTimeout(async () => {
-      const there = new Set(readText(join(unified, "cgroup.procs"))?.split("\n").map(Number));
+      const there = new Set(cgroupPids({ [UNIFIED]: unified }));
       for (const pid of cgroupPids(paths)) if (!there.has(pid)) await move(unified, pid);
     }, UNIFIED_DELAY_MS).unref();
   }

@@ -101,8 +101,7 @@ export function cgroupPids(paths: CgroupPaths): readonly number[] {
   if (root === undefined) return [];
   const pids: number[] = [];
   const visit = (directory: string) => {
-    for (const word of readText(join(directory, "cgroup.procs"))?.split("\n") ?? [])
-      if (word !== "") pids.push(Number(word));
+    for (const word of processesText(directory).split("\n")) if (word !== "") pids.push(Number(word));
     for (const child of childrenOf(directory)) visit(child);
   };
   visit(root);
@@ -208,6 +207,19 @@ export function memoryEventsOf(
 export function oomBegan(paths: CgroupPaths): boolean {
   const { directory = "", name = "" } = memoryEventsOf(paths) ?? {};
   return /^(?:oom|oom_kill) [1-9]/m.test(readText(join(directory, name)) ?? "");
+}
+
+/**
+ * A threaded cgroup, which a container that may write to its own can make, does not tell of processes: EOPNOTSUPP, and the cgroup
+ * above has them (cgroup-v2, "Threads").
+ */
+function processesText(directory: string): string {
+  try {
+    return readText(join(directory, "cgroup.procs")) ?? "";
+  } catch (error) {
+    if (["EOPNOTSUPP", "ENOTSUP"].includes((error as NodeJS.ErrnoException).code ?? "")) return "";
+    throw error;
+  }
 }
 
 function processDirectory(paths: CgroupPaths): string | undefined {

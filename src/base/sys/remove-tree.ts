@@ -61,7 +61,7 @@ function* removal(dir: number, name: string): Generator<void, void, undefined> {
       yield;
       if (removedAsFile(parent, entry, kind)) return;
       if (depth >= depthLimit) {
-        renameat(parent, entry, top, `.deep-${moved++}-${stamp}`);
+        unlessGone(() => renameat(parent, entry, top, `.deep-${moved++}-${stamp}`));
         return;
       }
       const fd = unlessGone(() => openBelow(parent, entry));

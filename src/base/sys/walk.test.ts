@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +20,8 @@ import { walkTree } from "./walk.ts";
 let base = "";
 const at = (...parts: string[]) => join(base, ...parts);
 beforeEach(() => {
-  base = mkdtempSync(join(tmpdir(), "walk-"));
+  // In memory: thousands of directories are seconds on a busy disk, and the kernel walks them alike.
+  base = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "walk-"));
 });
 afterEach(() => {
   unmountIfMounted(at("tree", "mounted"));
@@ -87,4 +97,23 @@ test("a tree whose parts others remove at the same time is gone afterwards", asy
   }
   await removeDirectory(at("tree"));
   await removeDirectory(at("no", "such", "parent"));
+});
+
+test("a walk under which a directory is moved away ends with an error and leaves no descriptor open", () => {
+  deep(80);
+  const open = () => readdirSync("/proc/self/fd").length;
+  const fd = openat(AT_FDCWD, at("tree"), O.PATH | O.DIRECTORY);
+  const before = open();
+  try {
+    const walked = () => {
+      for (const { path } of walkTree(fd)) {
+        // So deep that the way back goes through "..", which leads elsewhere now.
+        if (path.length === 2 * 80 - 1) renameSync(at("tree", ..."d".repeat(10)), at("elsewhere"));
+      }
+    };
+    expect(walked).toThrow(expect.objectContaining({ code: "ESTALE" }));
+    expect(open()).toBe(before);
+  } finally {
+    closeFd(fd);
+  }
 });

@@ -44,8 +44,11 @@ export function* walkTree(
       if (name === undefined) {
         levels.pop();
         const above = levels.at(-1);
-        if (above && above.fd < 0) above.fd = reopenAbove(level.fd, above);
-        closeFd(level.fd);
+        try {
+          if (above && above.fd < 0) above.fd = reopenAbove(level.fd, above);
+        } finally {
+          closeFd(level.fd);
+        }
         continue;
       }
       const path = level.path === "" ? name : `${level.path}/${name}`;
@@ -104,8 +107,13 @@ function openLevel(dir: number, name: string, path: string): Level {
 /** Goes up one level; ESTALE when somebody moved the directory away meanwhile. */
 function reopenAbove(fd: number, above: Level): number {
   const up = openat(fd, "..", O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
-  const { ino, device } = lstatat(up);
-  if (ino === above.ino && device === above.device) return up;
+  try {
+    const { ino, device } = lstatat(up);
+    if (ino === above.ino && device === above.device) return up;
+  } catch (error) {
+    closeFd(up);
+    throw error;
+  }
   closeFd(up);
   throw new SystemError(116, "openat", above.path);
 }
