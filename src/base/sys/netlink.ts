@@ -21,6 +21,7 @@ export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 export const NLM_F_REPLACE = 0x100;
 export const NLM_F_DUMP = 0x300;
+const NLM_F_DUMP_INTR = 0x10;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLM_F_ACK_TLVS = 0x200;
@@ -33,6 +34,7 @@ const NLA_F_NESTED = 0x8000;
 const headerLength = 16;
 /** Acknowledgements wait in the receive buffer while the kernel works on; it must not overflow (ENOBUFS). */
 const maxUnacknowledged = 64;
+const maxDumps = 8;
 
 /** Builds one message: a fixed family header, then attributes, nested ones by callback. Integers are host order (little endian). */
 export class NetlinkMessage {
@@ -221,23 +223,38 @@ export class NetlinkSocket implements Disposable {
     if (failure) throw failure.error;
   }
 
-  /** A request answered by messages: one, or (NLM_F_DUMP) many. */
+  /**
+   * A request answered by messages: one, or (NLM_F_DUMP) many. A list during which something changed may lack entries or have one twice
+   * (NLM_F_DUMP_INTR): it is asked for again, and taken as it is on a host that never stands still.
+   */
   request(message: NetlinkMessage): readonly NetlinkReply[] {
+    for (let attempt = 1; ; attempt++) {
+      const { replies, interrupted } = this.#ask(message);
+      if (!interrupted || attempt >= maxDumps) return replies;
+    }
+  }
+
+  #ask(message: NetlinkMessage): {
+    readonly replies: readonly NetlinkReply[];
+    readonly interrupted: boolean;
+  } {
     const sequence = this.#sequence++;
     send(this.#fd, message.encode(sequence));
     const replies: NetlinkReply[] = [];
+    let interrupted = false;
     const dump = (message.flags & NLM_F_DUMP) === NLM_F_DUMP;
     for (;;) {
       for (const reply of this.#read()) {
         if (reply.sequence !== sequence) continue;
-        if (reply.type === NLMSG_DONE) return replies;
+        if (dump && (reply.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true;
+        if (reply.type === NLMSG_DONE) return { replies, interrupted };
         if (reply.type === NLMSG_ERROR) {
           const error = this.#error(reply, message.about);
           if (error) throw error;
-          return replies;
+          return { replies, interrupted };
         }
         replies.push({ type: reply.type, payload: reply.payload });
-        if (!dump && (message.flags & NLM_F_ACK) === 0) return replies;
+        if (!dump && (message.flags & NLM_F_ACK) === 0) return { replies, interrupted };
       }
     }
   }

@@ -7,6 +7,7 @@ const NFNLGRP_NFTABLES = 7;
 const NFT_MSG_NEWGEN = (10 << 8) | 15;
 const NFTA_GEN_PROC_PID = 2;
 const headerLength = 16;
+const retryMs = 1000;
 
 /**
  * Calls `changed` after every nf_tables transaction of another process on the network of the calling thread: each ends with a NEWGEN
@@ -32,22 +33,32 @@ export async function watchRulesets(changed: () => void): Promise<Disposable> {
       },
       // ENOBUFS ends the socket for Bun.
       close: () => {
-        if (closed) return;
-        changed();
-        void reopen();
+        again();
       },
       error: () => undefined,
     });
   };
   const reopen = async (): Promise<void> => {
-    const next = await open().catch(() => undefined);
-    if (closed) next?.end();
-    else if (next) current = next;
+    try {
+      const next = await open();
+      if (closed) next.end();
+      else current = next;
+    } catch {
+      // For want of descriptors or memory, which may come back: what is missed until then counts as a change.
+      if (!closed) timer = setTimeout(again, retryMs).unref();
+    }
   };
+  const again = () => {
+    if (closed) return;
+    changed();
+    void reopen(); // sees to its own failures
+  };
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let current = await open();
   return {
     [Symbol.dispose]() {
       closed = true;
+      clearTimeout(timer);
       current.end();
     },
   };

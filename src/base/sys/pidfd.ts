@@ -1,9 +1,7 @@
 import { closeSync, readFileSync } from "node:fs";
 import { SystemError, syscall } from "./libc.ts";
-
-/** The same numbers on every architecture (the table is unified since Linux 5.1). */
-const SYS_pidfd_send_signal = 424;
-const SYS_pidfd_open = 434;
+import { openPidfd } from "./pidfd-open.ts";
+import { SYS } from "./syscalls.ts";
 
 /** One process for good: a pid alone may be reused, a pid with its start time (proc(5), stat field 22) may not. */
 export interface ProcessIdentity {
@@ -60,16 +58,11 @@ export function identify(pid: number): ProcessIdentity | undefined {
  * False when it is gone.
  */
 export function signalProcess(process: ProcessIdentity, signal: number): boolean {
-  let fd: number;
-  try {
-    fd = syscall("pidfd_open", SYS_pidfd_open, process.pid);
-  } catch (error) {
-    if (error instanceof SystemError && (error.code === "ESRCH" || error.code === "EINVAL")) return false;
-    throw error;
-  }
+  const fd = openPidfd(process.pid);
+  if (fd === undefined) return false;
   try {
     if (!isAlive(process)) return false;
-    syscall("pidfd_send_signal", SYS_pidfd_send_signal, fd, signal);
+    syscall("pidfd_send_signal", SYS.pidfd_send_signal, fd, signal);
     return true;
   } catch (error) {
     if (error instanceof SystemError && error.code === "ESRCH") return false;

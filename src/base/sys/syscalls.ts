@@ -3,6 +3,7 @@
  * (Documentation/process/adding-syscalls.rst; arch/x86/entry/syscalls/syscall_64.tbl, scripts/syscall.tbl).
  */
 export const SYS = {
+  pidfd_send_signal: 424,
   open_tree: 428,
   move_mount: 429,
   fsopen: 430,
