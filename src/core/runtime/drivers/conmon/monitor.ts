@@ -1,9 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TugError } from "../../../../base/lib/errors.ts";
+import { identify, signalProcess } from "../../../../base/sys/pidfd.ts";
 import { criuEnvironment } from "../../criu-environment.ts";
 import type { OciCommand } from "../../oci.ts";
 import { SyncPipe } from "./sync-pipe.ts";
+
+const SIGKILL = 9;
 
 /** What one conmon watches over. */
 export interface MonitorOptions {
@@ -85,9 +88,11 @@ export async function startMonitor(options: MonitorOptions): Promise<MonitorResu
       "the monitor ended without a word";
     return { failure: failure.trim(), status: message ? -message.data : 1 };
   } catch (error) {
+    // None when it did not get as far as writing its pid.
     const pid = await monitorPidIn(options.directory).catch(() => 0);
-    // Its child (the runtime) has SIGKILL as its parent-death signal.
-    if (pid > 0) process.kill(pid, "SIGKILL");
+    const monitor = pid > 0 ? identify(pid) : undefined;
+    // Its child (the runtime) has SIGKILL as its parent-death signal. It may be dead itself, which is then why we are here.
+    if (monitor) signalProcess(monitor, SIGKILL);
     throw error;
   } finally {
     clearTimeout(timer);

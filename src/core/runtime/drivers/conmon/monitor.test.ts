@@ -1,0 +1,33 @@
+import { expect, test } from "bun:test";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { processStat } from "../../../../base/sys/pidfd.ts";
+import { startMonitor } from "./monitor.ts";
+
+test("a monitor that died before its client came is told of by what the client met", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "monitor-"));
+  try {
+    const conmon = join(directory, "conmon");
+    // Says that it can be attached to, and is gone.
+    const script = `#!/bin/sh\necho $$ > monitor.pid\nprintf '{"data":0}\\n' >&4\n`;
+    writeFileSync(conmon, script);
+    chmodSync(conmon, 0o755);
+    const exec = {
+      processFile: join(directory, "process.json"),
+      beforeStart: async () => {
+        const pid = Number(readFileSync(join(directory, "monitor.pid"), "latin1"));
+        while (processStat(pid) !== undefined) await Bun.sleep(1);
+        throw new Error("nobody answers");
+      },
+    };
+    const start = startMonitor({
+      ...{ conmon, runtime: "crun", command: { program: "/bin/true", args: [], moves: false } },
+      ...{ container: "c", task: "t", directory, tty: false, stdin: false, keepStdin: false },
+      ...{ log: ["-l", "none"], exec, timeoutMs: 30_000 },
+    });
+    await expect(start).rejects.toThrow("nobody answers");
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
