@@ -37,8 +37,8 @@ export class LiveContainer {
   backoffMs = 0;
   /** Monotonic nanoseconds; differences only. */
   startedMonotonic = 0n;
-  /** Set while a manual restart stops the container, so that the policy and --rm leave the exit alone. */
-  restarting = false;
+  /** Manual restarts under way (there may be several): while there is one, the policy and --rm leave an exit alone. */
+  restarting = 0;
   /** A stop on request is under way; settles, whatever becomes of it, when it is over. */
   goingDown: Promise<void> | undefined;
   /** The same of a restart. */

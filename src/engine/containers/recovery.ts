@@ -141,41 +141,54 @@ async function releaseStaleEndpoints(context: ContainerContext): Promise<void> {
       const record = context.store.get(endpoint.containerId);
       const held = record && Object.values(record.state.endpoints).some((one) => one.id === endpoint.id);
       if (held) continue;
-      await context.networks.detach(endpoint);
-      await context.networks.release(endpoint);
+      try {
+        await context.networks.detach(endpoint);
+        await context.networks.release(endpoint);
+      } catch (error) {
+        context.log.error("could not release a stale endpoint", { endpoint: endpoint.id, error });
+      }
     }
   }
 }
 
-/** Directories, layers and volume claims whose container was never recorded, or is not any more. */
+/** Directories, layers and volume claims whose container was never recorded, or is not any more. What cannot go now is tried again by the next start. */
 async function removeOrphans(context: ContainerContext): Promise<void> {
   const { store, paths, log } = context;
   const isOrphan = (name: string) => /^[0-9a-f]{64}$/.test(name) && !store.get(name as ContainerId);
   const names = await Promise.all([paths.root, paths.states].map((path) => readdir(path).catch(() => [])));
   for (const name of new Set(names.flat())) {
     if (!isOrphan(name)) continue;
-    const id = name as ContainerId;
-    log.info("removing what a crash left of a container", { id });
-    await context.runtime.observe(id, paths.task(id));
-    await context.runtime.delete(id, { force: true });
-    unmountIfMounted(paths.rootfs(id));
-    for (const name of ["shm", "secrets"]) unmountIfMounted(join(paths.task(id).state, name));
-    const images = join(paths.dir(id), "images");
-    for (const one of await readdir(images).catch(() => [])) unmountIfMounted(join(images, one));
-    for (const volume of newVolumesOf(paths.dir(id))) {
-      context.volumes.release(volume, id);
-      if (context.volumes.references(volume).length === 0)
-        await context.volumes.remove(volume, { force: true });
-    }
-    await removeDirectory(paths.dir(id));
-    await removeDirectory(paths.task(id).state);
+    log.info("removing what a crash left of a container", { id: name });
+    await removeOrphan(context, name as ContainerId).catch((error: unknown) =>
+      log.error("could not remove what a crash left of a container", { id: name, error }),
+    );
   }
   for (const snapshot of [...context.snapshots.list()]) {
-    if (snapshot.kind === "active" && isOrphan(snapshot.name)) await context.snapshots.remove(snapshot.name);
+    if (snapshot.kind !== "active" || !isOrphan(snapshot.name)) continue;
+    await context.snapshots
+      .remove(snapshot.name)
+      .catch((error: unknown) => log.error("could not remove a stale layer", { id: snapshot.name, error }));
   }
   for (const volume of context.volumes.list()) {
     for (const holder of context.volumes.references(volume.name)) {
       if (!store.get(holder as ContainerId)) context.volumes.release(volume.name, holder);
     }
   }
+}
+
+async function removeOrphan(context: ContainerContext, id: ContainerId): Promise<void> {
+  const { paths, runtime, volumes } = context;
+  await runtime.observe(id, paths.task(id));
+  await runtime.delete(id, { force: true });
+  unmountIfMounted(paths.rootfs(id));
+  for (const name of ["shm", "secrets"]) unmountIfMounted(join(paths.task(id).state, name));
+  const images = join(paths.dir(id), "images");
+  // Most have none.
+  for (const one of await readdir(images).catch(() => [])) unmountIfMounted(join(images, one));
+  for (const volume of newVolumesOf(paths.dir(id))) {
+    volumes.release(volume, id);
+    if (volumes.references(volume).length === 0) await volumes.remove(volume, { force: true });
+  }
+  await removeDirectory(paths.dir(id));
+  await removeDirectory(paths.task(id).state);
 }

@@ -66,7 +66,10 @@ export class SpoolWatch {
       this.#watcher = watch(this.#deps.directory, { persistent: false }, (_event, name) => {
         if (name === null || name.startsWith("ctr.log")) this.#written();
       });
-      this.#watcher.on("error", () => this.#deaf());
+      this.#watcher.on("error", () => {
+        this.#deaf();
+        if (this.#timer === undefined && !this.#closed) this.#look(slowestMs);
+      });
     } catch (error) {
       // Out of inotify watches: fall back to looking.
       this.#deps.log.warn("cannot watch a log directory", { error: messageOf(error) });
@@ -87,8 +90,17 @@ export class SpoolWatch {
 
   #look(inMs: number): void {
     this.#quiet = 0;
-    this.#timer = setTimeout(() => void this.#tick(inMs), inMs);
-    this.#timer.unref();
+    this.#after(inMs);
+  }
+
+  #after(ms: number): void {
+    this.#timer = setTimeout(() => {
+      this.#tick(ms).catch((error: unknown) => {
+        // A disk that fails a look may answer the next one; without another look the log would never be rotated again.
+        this.#deps.log.warn("looking at a log", { directory: this.#deps.directory, error: messageOf(error) });
+        if (!this.#closed) this.#look(slowestMs);
+      });
+    }, ms).unref();
   }
 
   async #tick(waited: number): Promise<void> {
@@ -108,8 +120,7 @@ export class SpoolWatch {
     const left = Math.max(this.#deps.limit - this.#lastSize, 0);
     const untilLimit = grown > 0 ? (left / grown) * waited * 0.5 : slowestMs;
     const next = Math.min(Math.max(untilLimit, fastestMs), slowestMs);
-    this.#timer = setTimeout(() => void this.#tick(next), next);
-    this.#timer.unref();
+    this.#after(next);
   }
 
   /** Waits for the next write; one that came before the watch stood is seen by its size. */

@@ -47,16 +47,17 @@ export async function settleExit(
     live.startedMonotonic === 0n
       ? elapsedMs(record, exit.at)
       : Number((context.clock.monotonic() - live.startedMonotonic) / 1_000_000n);
-  const plan = live.restarting
-    ? ({ restart: false, cause: "a restart is under way" } as const)
-    : planRestart({
-        policy: policyAtExit(record),
-        exitCode: exit.exitCode,
-        restartCount: record.state.restartCount,
-        stoppedByUser: record.state.stoppedByUser,
-        ranMs,
-        lastBackoffMs: live.backoffMs,
-      });
+  const plan =
+    live.restarting > 0
+      ? ({ restart: false, cause: "a restart is under way" } as const)
+      : planRestart({
+          policy: policyAtExit(record),
+          exitCode: exit.exitCode,
+          restartCount: record.state.restartCount,
+          stoppedByUser: record.state.stoppedByUser,
+          ranMs,
+          lastBackoffMs: live.backoffMs,
+        });
   const unwritten = (error: unknown) =>
     context.log.error("the exit of a container could not be written", { id: record.id, error });
   const exited: Partial<ContainerStateRecord> = {
@@ -81,7 +82,7 @@ export async function settleExit(
   if (plan.restart) {
     live.backoffMs = plan.delayMs;
     scheduleRestart(context, ended, plan.delayMs);
-  } else if (record.definition.host.AutoRemove && !live.restarting) {
+  } else if (record.definition.host.AutoRemove && live.restarting === 0) {
     await removeContainer(context, ended, { volumes: true });
   }
 }
@@ -110,15 +111,17 @@ export async function letGo(context: ContainerContext, record: ContainerRecord):
   }
 }
 
-export async function releaseEndpoints(context: ContainerContext, record: ContainerRecord): Promise<void> {
+/** Each by itself: one that cannot be let go, which the next start of the daemon tries again, must not keep the others. */
+async function releaseEndpoints(context: ContainerContext, record: ContainerRecord): Promise<void> {
   for (const [name, endpoint] of Object.entries(record.state.endpoints)) {
-    await context.networks.detach(endpoint);
-    await context.networks.release(endpoint);
     try {
+      await context.networks.detach(endpoint);
+      await context.networks.release(endpoint);
       emitNetwork(context, context.networks.resolve(endpoint.network), record, "disconnect");
     } catch (error) {
-      if (!isCode(error, "not-found")) throw error;
-      context.log.debug("network of an ended container is gone", { network: name });
+      const about = { id: record.id, network: name, error };
+      if (isCode(error, "not-found")) context.log.debug("network of an ended container is gone", about);
+      else context.log.warn("an endpoint of an ended container was not released", about);
     }
   }
 }

@@ -29,7 +29,7 @@ export async function restartContainer(
   options: StopOptions,
 ): Promise<void> {
   const live = context.live.of(record.id);
-  live.restarting = true;
+  live.restarting++;
   try {
     if (isRunning(record)) {
       await inTurn(context, record, () => stopContainer(context, record, options));
@@ -40,6 +40,6 @@ export async function restartContainer(
     live.backoffMs = 0;
     emitContainer(context, started, "restart");
   } finally {
-    live.restarting = false;
+    live.restarting--;
   }
 }

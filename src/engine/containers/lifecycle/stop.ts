@@ -33,7 +33,7 @@ export async function stopOnRequest(
  */
 export async function stopWithDaemon(context: ContainerContext, seconds: number): Promise<void> {
   const running = [...context.store.list()].filter(isAlive);
-  for (const { id } of running) context.live.of(id).restarting = true;
+  for (const { id } of running) context.live.of(id).restarting++;
   const ended = await Promise.allSettled(
     running.map((record) => {
       const own = record.definition.config.StopTimeout ?? context.defaults.stopTimeout;
