@@ -29,6 +29,8 @@ import type {
 } from "../base/spec/docker/api.gen.ts";
 import type {
   DistributionManifest,
+  ImageBootstrapRequest,
+  ImageInventory,
   SystemCheckReport,
   TugHealthConfig,
   TugHostConfig,
@@ -322,6 +324,8 @@ export interface ImageBackend {
     },
     signal: AbortSignal,
   ): AsyncIterable<ProgressMessage>;
+  /** A base image from a distributor's packages; errors as in a pull. */
+  bootstrap(request: ImageBootstrapRequest, signal: AbortSignal): AsyncIterable<ProgressMessage>;
   import(
     source: ReadableStream<Uint8Array>,
     options: {
@@ -335,12 +339,22 @@ export interface ImageBackend {
   ): AsyncIterable<ProgressMessage>;
   load(
     tar: ReadableStream<Uint8Array>,
-    options: { readonly quiet: boolean; readonly platforms: readonly string[] },
+    options: {
+      readonly quiet: boolean;
+      readonly platforms: readonly string[];
+      /** Blobs that came whole stay for a while when the rest does not come. */
+      readonly keep?: boolean;
+    },
     signal: AbortSignal,
   ): AsyncIterable<ProgressMessage>;
+  inventory(): Promise<ImageInventory>;
   save(
     references: readonly string[],
-    options: { readonly platforms: readonly string[] },
+    options: {
+      readonly platforms: readonly string[];
+      /** Layers that this side has are left out. */
+      readonly missingOn?: ImageInventory | undefined;
+    },
     signal: AbortSignal,
   ): Promise<ReadableStream<Uint8Array>>;
   prune(filters: Filters): Promise<{

@@ -24,6 +24,13 @@ export async function connect(context: Context): Promise<Client> {
   });
 }
 
+/** The client for another daemon than the one that is asked: its address, or the name of a context. */
+export async function connectTo(context: Context, destination: string): Promise<Client> {
+  if (!destination.includes("://")) return await connectContext(context, destination);
+  const globals = { ...context.globals, host: destination, context: undefined };
+  return await connect({ ...context, globals });
+}
+
 /** Only a context that is asked for counts: config.json's current one is Docker's, and names another engine. */
 async function connectContext(context: Context, name: string): Promise<Client> {
   const config = await context.config();

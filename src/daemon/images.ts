@@ -10,6 +10,7 @@ import { HttpRegistryClient } from "../core/distribution/client.ts";
 import { ParallelImageFetcher } from "../core/distribution/image-fetcher.ts";
 import { proxyFromEnvironment, type RegistryConfig } from "../core/distribution/registry-config.ts";
 import { TarArchives } from "../core/image/archive/archives.ts";
+import { Debootstrap } from "../core/image/bootstrap/debootstrap.ts";
 import { LayerRecords } from "../core/image/layers.ts";
 import { recoverImages } from "../core/image/recovery.ts";
 import { SqliteImageStore } from "../core/image/store.ts";
@@ -17,8 +18,10 @@ import { ProcessUnpacker } from "../core/image/unpack/unpacker.ts";
 import type { Snapshotter } from "../core/snapshot/snapshotter.ts";
 import type { EventPublisher } from "../engine/events/event.ts";
 import type { ImageServiceDeps, ImageUsers } from "../engine/images/deps.ts";
+import { ReceivedBlobs } from "../engine/images/received.ts";
 import type { DaemonConfig } from "./config/config.ts";
 import { helperCommand } from "./executable.ts";
+import { findProgram } from "./find-program.ts";
 
 export interface ImageParts {
   readonly store: SqliteImageStore;
@@ -60,6 +63,11 @@ export function composeImages(deps: {
     snapshots,
     layers,
     collect: () => store.collect(),
+  });
+  const bootstrap = new Debootstrap({
+    root: join(config.dataRoot, "bootstrap"),
+    helperCommand: helperCommand(),
+    findProgram: (name) => findProgram([name]),
   });
   const environment = proxyFromEnvironment(process.env);
   const registryConfig = (insecureRegistries: () => readonly string[]): RegistryConfig => ({
@@ -108,6 +116,7 @@ export function composeImages(deps: {
     recover: async () => {
       await recoverImages({ images: store, unpacker, snapshots, content, log });
       await content.dropPartials(partialsKept);
+      await bootstrap.recover();
     },
     serviceDeps: (users) => ({
       images: store,
@@ -116,6 +125,8 @@ export function composeImages(deps: {
       layerSize: (layer) => layers.size(layer) ?? 0,
       unpacker,
       archives,
+      bootstrap,
+      received: new ReceivedBlobs({ lease: () => content.lease(), collect: () => store.collect() }),
       registry,
       anyRegistry,
       fetcher,

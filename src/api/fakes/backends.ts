@@ -374,6 +374,8 @@ export class FakeBackends {
       },
       pull: (reference, options) => this.#pull(reference, options),
       push: (reference, options) => this.#push(reference, options),
+      inventory: async () => ({ Version: 1, Blobs: [`sha256:${"e".repeat(64)}`], Chains: [] }),
+      bootstrap: (request) => this.#bootstrap(request),
       import: (source, options) => this.#import(source, options),
       load: (tar, options) => this.#load(tar, options),
       save: async (references, options) => {
@@ -507,6 +509,11 @@ export class FakeBackends {
   async *#push(reference: string, options: unknown): AsyncGenerator<ProgressMessage> {
     this.#log("push", reference, options);
     yield { status: "pushed" };
+  }
+
+  async *#bootstrap(request: unknown): AsyncGenerator<ProgressMessage> {
+    this.#log("bootstrap", request);
+    yield { status: "Retrieving", id: "release", progressDetail: {} };
   }
 
   async *#import(source: ReadableStream<Uint8Array>, options: unknown): AsyncGenerator<ProgressMessage> {

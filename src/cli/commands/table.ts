@@ -181,6 +181,11 @@ export const entries: readonly Entry[] = [
     load: () => import("./container/wait.ts"),
   },
   {
+    path: "image bootstrap",
+    summary: "Make a base image of a distributor's signed packages",
+    load: () => import("./image/bootstrap.ts"),
+  },
+  {
     path: "image history",
     top: "history",
     summary: "Show how an image was made",
@@ -196,6 +201,11 @@ export const entries: readonly Entry[] = [
     path: "image inspect",
     summary: "Show everything about images",
     load: () => import("./image/inspect.ts"),
+  },
+  {
+    path: "image inventory",
+    summary: "Tell which layers the daemon has",
+    load: () => import("./image/inventory.ts"),
   },
   {
     path: "image load",
@@ -242,6 +252,11 @@ export const entries: readonly Entry[] = [
     top: "save",
     summary: "Write images to a tar archive, on standard output by default",
     load: () => import("./image/save.ts"),
+  },
+  {
+    path: "image send",
+    summary: "Copy images to another daemon, without the layers that it has",
+    load: () => import("./image/send.ts"),
   },
   {
     path: "image tag",

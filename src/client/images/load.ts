@@ -7,6 +7,8 @@ export async function loadImages(
   tar: RequestBody,
   options: {
     readonly quiet?: boolean;
+    /** What comes whole stays for a while when the rest does not come; dockerd knows nothing of it. */
+    readonly keep?: boolean;
     readonly platform?: string | undefined;
     readonly signal?: AbortSignal | undefined;
   } = {},
@@ -14,7 +16,11 @@ export async function loadImages(
   return await client.send({
     method: "POST",
     path: "/images/load",
-    query: { quiet: options.quiet ? "1" : "0", platform: options.platform },
+    query: {
+      quiet: options.quiet ? "1" : "0",
+      platform: options.platform,
+      keep: options.keep ? "1" : undefined,
+    },
     contentType: "application/x-tar",
     body: tar,
     signal: options.signal,

@@ -2,6 +2,7 @@ import { readSync, writeSync, writevSync } from "node:fs";
 import { CompressionError, decompress } from "../../base/lib/compression/compression.ts";
 import { gzipMember } from "../../base/lib/compression/gzip-member.ts";
 import { type ErrorCode, invalid, messageOf, TugError } from "../../base/lib/errors.ts";
+import { gathered } from "../../base/lib/gathered.ts";
 import type { DiffId } from "../../base/lib/ids.ts";
 import { errnoOf } from "../../base/lib/storage-error.ts";
 import { TarError } from "../../base/lib/tar/entry.ts";
@@ -11,7 +12,7 @@ import { Digester } from "../../base/spec/oci/digest.ts";
 import { closeFd, fdPath, O } from "../../base/sys/at.ts";
 import { confineWritesTo } from "../../base/sys/landlock.ts";
 import { SystemError } from "../../base/sys/libc.ts";
-import { walkTree } from "../../base/sys/walk.ts";
+import { walkTree, withinMount } from "../../base/sys/walk.ts";
 import { lookupUser } from "../runtime/user.ts";
 import { LayerApplier } from "../snapshot/apply/apply-layer.ts";
 import { listChanges } from "../snapshot/changes.ts";
@@ -93,7 +94,10 @@ function* wholeTree(view: OpenView): Generator<Uint8Array, void, undefined> {
   const nodes = new TarNodes({ wholeSeconds: true });
   const fd = view.root.open("/", O.RDONLY | O.DIRECTORY);
   try {
-    for (const { dir, name, path, stat } of walkTree(fd)) yield* nodes.member(dir, name, path, stat);
+    for (const { dir, name, path, stat } of walkTree(fd, { crosses: withinMount })) {
+      if (stat.kind !== "directory" && view.hides(stat, name)) continue;
+      yield* nodes.member(dir, name, path, stat);
+    }
     yield tarTrailer;
   } finally {
     closeFd(fd);
@@ -153,25 +157,6 @@ function writeLayer(request: FilesRequest & { readonly op: "layer" }, out: Frame
   parser.finish();
   applier.finish();
   return { diffId: digester.digest() as string as DiffId, size: applier.size };
-}
-
-/** Small files and headers as larger pieces; large ones as they are. */
-function* gathered(source: Iterable<Uint8Array>): Generator<Uint8Array, void, undefined> {
-  let parts: Uint8Array[] = [];
-  let length = 0;
-  for (const chunk of source) {
-    const large = chunk.length >= 1 << 19;
-    if (!large) {
-      parts.push(chunk);
-      length += chunk.length;
-      if (length < 1 << 20) continue;
-    }
-    if (length > 0) yield Buffer.concat(parts);
-    if (large) yield chunk;
-    parts = [];
-    length = 0;
-  }
-  if (length > 0) yield Buffer.concat(parts);
 }
 
 function failure(error: unknown): FilesReply {

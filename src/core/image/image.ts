@@ -1,6 +1,8 @@
 import type { ChainId, DiffId, Digest, ImageId } from "../../base/lib/ids.ts";
+import type { ImageInventory } from "../../base/spec/docker/extensions.ts";
 import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
+import type { Lease } from "../content/content.ts";
 
 /**
  * Images: a config (whose digest is the image id), an ordered stack of unpacked layers, and the names that point at it.
@@ -120,12 +122,21 @@ export interface ImageArchives {
   /** docker-archive or OCI layout tar, plain/gzip/zstd/bzip2/xz. Returns what was loaded, in order. */
   load(
     tar: ReadableStream<Uint8Array>,
-    options?: { readonly platforms?: readonly Platform[]; readonly signal?: AbortSignal },
+    options?: {
+      readonly platforms?: readonly Platform[];
+      readonly signal?: AbortSignal;
+      /** Keeps the blobs that came whole, also those of a load that failed. */
+      readonly received?: Lease;
+    },
   ): AsyncIterable<LoadEvent>;
   /** A tar holding both layouts (manifest.json and index.json), as current Docker writes it; `platforms` leaves others out. */
   save(
     references: readonly string[],
-    options?: { readonly platforms?: readonly Platform[] },
+    options?: {
+      readonly platforms?: readonly Platform[];
+      /** Leaves out the layers that this side has. */
+      readonly missingOn?: ImageInventory;
+    },
   ): ReadableStream<Uint8Array>;
   /** A root file system tar becomes a one-layer image. */
   import(

@@ -2,6 +2,7 @@ import { invalid } from "../../base/lib/errors.ts";
 import { shortId } from "../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import { applyConfigChanges } from "../../base/spec/docker/config-changes.ts";
+import type { ImageInventory } from "../../base/spec/docker/extensions.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { Platform } from "../../base/spec/oci/descriptor.ts";
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
@@ -16,12 +17,14 @@ import type { ProgressMessage } from "./progress.ts";
 export async function* loadImages(
   deps: ImageServiceDeps,
   tar: ReadableStream<Uint8Array>,
-  options: { readonly quiet: boolean; readonly platforms: readonly string[] },
+  options: { readonly quiet: boolean; readonly platforms: readonly string[]; readonly keep?: boolean },
   signal: AbortSignal,
 ): AsyncGenerator<ProgressMessage> {
+  await using received = deps.received.open(options.keep === true);
   for await (const event of deps.archives.load(tar, {
     platforms: platformsOf(deps, options.platforms),
     signal,
+    ...(received.lease ? { received: received.lease } : {}),
   })) {
     if (event.kind === "progress") {
       if (options.quiet) continue;
@@ -43,14 +46,18 @@ export async function* loadImages(
           : `Loaded image: ${event.reference}\n`,
     };
   }
+  received.done();
 }
 
 export async function saveImages(
   deps: ImageServiceDeps,
   references: readonly string[],
-  options: { readonly platforms: readonly string[] },
+  options: { readonly platforms: readonly string[]; readonly missingOn?: ImageInventory | undefined },
 ): Promise<ReadableStream<Uint8Array>> {
-  const tar = deps.archives.save(references, { platforms: platformsOf(deps, options.platforms) });
+  const tar = deps.archives.save(references, {
+    platforms: platformsOf(deps, options.platforms),
+    ...(options.missingOn ? { missingOn: options.missingOn } : {}),
+  });
   for (const reference of references) {
     for (const image of saved(deps, reference)) publishImage(deps, "save", image, image.id);
   }

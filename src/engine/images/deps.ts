@@ -4,9 +4,11 @@ import type { KeyedMutex } from "../../base/lib/mutex.ts";
 import type { Platform } from "../../base/spec/oci/descriptor.ts";
 import type { ContentStore } from "../../core/content/content.ts";
 import type { ImageFetcher, Pusher, RegistryClient } from "../../core/distribution/distribution.ts";
+import type { Debootstrap } from "../../core/image/bootstrap/debootstrap.ts";
 import type { ImageArchives, ImageStore, Unpacker } from "../../core/image/image.ts";
 import type { Snapshotter } from "../../core/snapshot/snapshotter.ts";
 import type { EventPublisher } from "../events/event.ts";
+import type { ReceivedBlobs } from "./received.ts";
 
 /** Containers made from an image, running or not; supplied by the containers service. */
 export interface ImageUsers {
@@ -27,6 +29,8 @@ export interface ImageServiceDeps {
   readonly layerSize: (layer: ChainId) => number;
   readonly unpacker: Unpacker;
   readonly archives: ImageArchives;
+  readonly bootstrap: Debootstrap;
+  readonly received: ReceivedBlobs;
   readonly registry: RegistryClient;
   /** The same for registries with any certificate or none, where a request says so. */
   readonly anyRegistry: RegistryClient & Pusher;

@@ -3,7 +3,7 @@ export interface ProgressMessage {
   readonly stream?: string;
   readonly status?: string;
   readonly id?: string;
-  readonly progressDetail?: { readonly current?: number; readonly total?: number };
+  readonly progressDetail?: { readonly current?: number; readonly total?: number; readonly units?: string };
   readonly errorDetail?: { readonly code?: number; readonly message: string };
   readonly error?: string;
   readonly aux?: unknown;

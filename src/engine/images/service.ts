@@ -6,14 +6,20 @@ import type {
   ImageInspect,
   ImageSummary,
 } from "../../base/spec/docker/api.gen.ts";
-import type { DistributionManifest } from "../../base/spec/docker/extensions.ts";
+import type {
+  DistributionManifest,
+  ImageBootstrapRequest,
+  ImageInventory,
+} from "../../base/spec/docker/extensions.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { WireFilters } from "../filters/filters.ts";
 import { type ImportOptions, importImage, loadImages, saveImages } from "./archives.ts";
 import { type AttestationOptions, imageAttestations } from "./attestations.ts";
+import { bootstrapImage } from "./bootstrap.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { publishImage } from "./events.ts";
 import { type InspectOptions, imageHistory, inspectImage, platformOption } from "./inspect.ts";
+import { imageInventory } from "./inventory.ts";
 import { type ListOptions, listImages } from "./list.ts";
 import { type ManifestOptions, readManifestDocument, writeManifestDocument } from "./manifest-documents.ts";
 import type { ProgressMessage } from "./progress.ts";
@@ -74,6 +80,14 @@ export class ImageService {
     return pushImage(this.#deps, reference, options, signal);
   }
 
+  async inventory(): Promise<ImageInventory> {
+    return imageInventory(this.#deps);
+  }
+
+  bootstrap(request: ImageBootstrapRequest, signal: AbortSignal): AsyncIterable<ProgressMessage> {
+    return bootstrapImage(this.#deps, request, signal);
+  }
+
   import(
     source: ReadableStream<Uint8Array>,
     options: ImportOptions,
@@ -84,7 +98,7 @@ export class ImageService {
 
   load(
     tar: ReadableStream<Uint8Array>,
-    options: { readonly quiet: boolean; readonly platforms: readonly string[] },
+    options: Parameters<typeof loadImages>[2],
     signal: AbortSignal,
   ): AsyncIterable<ProgressMessage> {
     return loadImages(this.#deps, tar, options, signal);
@@ -92,7 +106,7 @@ export class ImageService {
 
   save(
     references: readonly string[],
-    options: { readonly platforms: readonly string[] } = { platforms: [] },
+    options: Parameters<typeof saveImages>[2] = { platforms: [] },
   ): Promise<ReadableStream<Uint8Array>> {
     return saveImages(this.#deps, references, options);
   }

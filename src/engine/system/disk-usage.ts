@@ -53,6 +53,11 @@ async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
       }
     }
   }
+  // Of an image that was removed while containers are made from it, the layers stay with them.
+  for (const { name, kind } of [...deps.snapshots.list()]) {
+    if (kind !== "committed" || layers.has(name)) continue;
+    layers.set(name, { bytes: (await deps.snapshots.usage(name)).bytes, used: true });
+  }
   let total = 0;
   let reclaimable = 0;
   for (const layer of layers.values()) {
@@ -71,6 +76,9 @@ async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
     total += blob.size;
     if (!kept.has(blob.digest)) reclaimable += blob.size;
   }
+  const packages = deps.imageDeps.bootstrap.cacheSize();
+  total += packages;
+  reclaimable += packages;
   const items = await listImages(deps.imageDeps, {
     all: false,
     filters: {},

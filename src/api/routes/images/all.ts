@@ -1,9 +1,11 @@
 import type { ImageBackend } from "../../backend.ts";
 import type { Route } from "../../route.ts";
 import { attestationsRoute } from "./attestations.ts";
+import { bootstrapRoute } from "./bootstrap.ts";
 import { createRoute } from "./create.ts";
 import { historyRoute } from "./history.ts";
 import { inspectRoute } from "./inspect.ts";
+import { inventoryRoutes } from "./inventory.ts";
 import { listRoute } from "./list.ts";
 import { loadRoute } from "./load.ts";
 import { manifestRoutes } from "./manifests.ts";
@@ -18,9 +20,11 @@ export function imageRoutes(backend: ImageBackend): readonly Route[] {
     listRoute(backend),
     searchRoute(backend),
     ...manifestRoutes(backend),
+    bootstrapRoute(backend),
     createRoute(backend),
     loadRoute(backend),
     ...saveRoutes(backend),
+    ...inventoryRoutes(backend),
     inspectRoute(backend),
     historyRoute(backend),
     attestationsRoute(backend),

@@ -8,6 +8,7 @@ import { post, type Route } from "../../route.ts";
 export function loadRoute(backend: ImageBackend): Route {
   return post("/images/load", async (call) => {
     const options = {
+      ...(call.query.bool("keep") ? { keep: true } : {}),
       quiet: call.query.bool("quiet", true),
       platforms: platformParameters(call.version, call.query.all("platform")),
     };

@@ -1,10 +1,24 @@
-import { invalid } from "../../../base/lib/errors.ts";
+import { readFileSync } from "node:fs";
+import { invalid, messageOf } from "../../../base/lib/errors.ts";
+import { parseInventory } from "../../../base/spec/docker/inventory.ts";
 import { saveImages } from "../../../client/images/save.ts";
+import { saveMissing } from "../../../client/images/save-missing.ts";
 import { atLeast, defineCommand } from "../../command.ts";
 import { text } from "../../flags/flag.ts";
 import { platformParameter } from "../../format/platform.ts";
 import { writeBody } from "../../io/archive.ts";
 import { unpackLayout } from "../../io/image-folder.ts";
+
+/** The file that `tug image inventory` wrote. */
+function readInventory(path: string) {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw invalid(`cannot read the inventory ${path}: ${messageOf(error)}`, error);
+  }
+  return parseInventory(value);
+}
 
 const formats = new Set(["docker-archive", "oci-archive", "oci-dir"]);
 
@@ -16,6 +30,7 @@ export const command = defineCommand({
   args: atLeast(1),
   flags: {
     format: text("", "What to write: docker-archive, oci-archive or oci-dir", { initial: "docker-archive" }),
+    "missing-on": text("", "Leave out the layers that this inventory tells of (see tug image inventory)"),
     output: text("o", "Write to a file instead of standard output"),
     platform: text("", "Save only this platform's image (os[/arch[/variant]])"),
   },
@@ -27,7 +42,17 @@ export const command = defineCommand({
     if (format === "oci-dir" && output === "") throw invalid("--format oci-dir needs --output DIRECTORY");
     const client = await context.client();
     const platform = platformParameter(values.platform, "invalid platform: ");
-    const open = async () => (await saveImages(client, args, { platform })).body;
+    const inventory = values["missing-on"];
+    const open = async () =>
+      inventory === ""
+        ? (await saveImages(client, args, { platform })).body
+        : (
+            await saveMissing(client, {
+              Names: args,
+              Platforms: values.platform === "" ? [] : [values.platform],
+              MissingOn: readInventory(inventory),
+            })
+          ).body;
     if (format === "oci-dir") await unpackLayout(open, output);
     else await writeBody(context, output, "save", open);
     return 0;

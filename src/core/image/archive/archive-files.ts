@@ -5,8 +5,11 @@ import type { Digest } from "../../../base/lib/ids.ts";
 import { randomId } from "../../../base/lib/ids.ts";
 import { TarError } from "../../../base/lib/tar/entry.ts";
 import { readTar, type TarMember } from "../../../base/lib/tar/read.ts";
+import { leftOutFile } from "../../../base/spec/docker/inventory.ts";
 import { parseDigest } from "../../../base/spec/docker/reference.ts";
+import { manifestLimit } from "../../../base/spec/oci/parse.ts";
 import type { BlobInfo, ContentStore, Lease } from "../../content/content.ts";
+import { presentLayers } from "./left-out.ts";
 
 /** Names in an archive that lead to other names: docker save of old shares equal layers that way. */
 type ArchiveNode = { readonly blob: BlobInfo } | { readonly target: string };
@@ -26,12 +29,14 @@ const namesLimit = 32 << 20;
 export class ArchiveFiles implements Disposable {
   readonly #content: ContentStore;
   readonly #lease: Lease;
+  readonly #received: Lease | undefined;
   readonly #nodes = new Map<string, ArchiveNode>();
   /** Characters of the names held. */
   #held = 0;
 
-  private constructor(content: ContentStore) {
+  private constructor(content: ContentStore, received: Lease | undefined) {
     this.#content = content;
+    this.#received = received;
     this.#lease = content.lease();
   }
 
@@ -39,19 +44,32 @@ export class ArchiveFiles implements Disposable {
   static async read(
     content: ContentStore,
     stream: AsyncIterable<Uint8Array>,
-    signal?: AbortSignal,
+    options: { readonly signal?: AbortSignal; readonly received?: Lease } = {},
   ): Promise<ArchiveFiles> {
-    const files = new ArchiveFiles(content);
+    const { signal, received } = options;
+    const files = new ArchiveFiles(content, received);
     try {
       for await (const member of readTar(decompress(stream))) {
         signal?.throwIfAborted();
         if (files.#nodes.size >= memberLimit) throw invalid("the archive has too many members");
         await files.#take(member);
       }
+      await files.#adoptLeftOut();
       return files;
     } catch (error) {
       files[Symbol.dispose]();
       throw archiveError(error);
+    }
+  }
+
+  /** Layers that the archive leaves out stand in it as if it had brought them. */
+  async #adoptLeftOut(): Promise<void> {
+    const document = this.blob(leftOutFile);
+    if (!document) return;
+    for (const blob of presentLayers(await this.readBlob(document, manifestLimit), this.#content)) {
+      this.#lease.add(blob.digest);
+      const name = `blobs/${blob.digest.replace(":", "/")}`;
+      if (!this.#nodes.has(name)) this.#nodes.set(name, { blob });
     }
   }
 
@@ -86,6 +104,7 @@ export class ArchiveFiles implements Disposable {
       if (hex && blob.digest !== `sha256:${hex}`)
         throw new TugError("data-loss", `blob sha256:${hex} of the archive hashes to ${blob.digest}`);
       this.#lease.add(blob.digest);
+      this.#received?.add(blob.digest);
       return blob;
     } catch (error) {
       await ingest.abort();

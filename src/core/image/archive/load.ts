@@ -11,7 +11,7 @@ import { isIndexType, mediaTypes } from "../../../base/spec/oci/media-types.ts";
 import { manifestLimit, parseIndex, parseManifest } from "../../../base/spec/oci/parse.ts";
 import { configLimit, parseImageConfig } from "../../../base/spec/oci/parse-config.ts";
 import { choosePlatform, formatPlatform, platformDistance } from "../../../base/spec/oci/platform.ts";
-import type { BlobInfo, ContentStore } from "../../content/content.ts";
+import type { BlobInfo, ContentStore, Lease } from "../../content/content.ts";
 import type { Snapshotter } from "../../snapshot/snapshotter.ts";
 import { layerDescriptor, recordImage } from "../create.ts";
 import type { Image, ImageStore, LayerSource, LoadEvent, NewIndex, Unpacker } from "../image.ts";
@@ -34,6 +34,8 @@ export interface LoadOptions {
   /** Only these of an image that has several; every platform that the archive holds otherwise. */
   readonly platforms?: readonly Platform[];
   readonly signal?: AbortSignal;
+  /** Gets every blob that came whole, also when the load fails: whoever sends them again need not. */
+  readonly received?: Lease;
 }
 
 /** An image found in an archive, with the names it is to get. */
@@ -63,7 +65,7 @@ export async function* loadArchive(
   options: LoadOptions = {},
 ): AsyncGenerator<LoadEvent, void, undefined> {
   const { signal } = options;
-  using files = await ArchiveFiles.read(deps.content, stream, signal);
+  using files = await ArchiveFiles.read(deps.content, stream, options);
   for await (const found of foundImages(deps, files, options.platforms ?? [])) {
     const unpacked: ChainId[] = [];
     const before = new Map(found.references.map((name) => [name, holderOf(deps.images, name)]));

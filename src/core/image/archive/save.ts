@@ -1,6 +1,8 @@
 import { isCode, notFound, TugError } from "../../../base/lib/errors.ts";
 import type { Digest } from "../../../base/lib/ids.ts";
 import { tarHeader, tarPadding, tarTrailer } from "../../../base/lib/tar/writer.ts";
+import type { ImageInventory } from "../../../base/spec/docker/extensions.ts";
+import { leftOutFile } from "../../../base/spec/docker/inventory.ts";
 import { familiarName, familiarString, parseReference } from "../../../base/spec/docker/reference.ts";
 import type { Descriptor, Platform } from "../../../base/spec/oci/descriptor.ts";
 import type { Index } from "../../../base/spec/oci/image.ts";
@@ -9,6 +11,7 @@ import { manifestLimit, parseManifest } from "../../../base/spec/oci/parse.ts";
 import type { ContentStore } from "../../content/content.ts";
 import type { Image, ImageIndex, ImageStore } from "../image.ts";
 import { attestationSubject, completeManifest, readIndexTree } from "../index-tree.ts";
+import { layersLeftOut, leftOutDocument } from "./left-out.ts";
 
 export interface SaveDeps {
   readonly content: ContentStore;
@@ -18,6 +21,8 @@ export interface SaveDeps {
 export interface SaveOptions {
   /** Only these; every platform that is here otherwise. */
   readonly platforms?: readonly Platform[];
+  /** What the reader has: layers of it are left out, and `leftOutFile` comes first and names them. */
+  readonly missingOn?: ImageInventory;
 }
 
 /** What one entry of index.json becomes. */
@@ -45,7 +50,7 @@ export function saveArchive(
   references: readonly string[],
   options: SaveOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  return write(deps, chosenImages(deps.images, references, options.platforms ?? []));
+  return write(deps, chosenImages(deps.images, references, options.platforms ?? []), options.missingOn);
 }
 
 /** A name with a tag saves that tag, a name alone all its tags, an id no name (moby's tarexport). */
@@ -120,10 +125,17 @@ function nameOf(reference: string): string | undefined {
 async function* write(
   deps: SaveDeps,
   entries: readonly Entry[],
+  missingOn: ImageInventory | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { content } = deps;
   using lease = content.lease();
   const written = new Set<Digest>();
+  if (missingOn) {
+    const images = entries.flatMap((entry) => entry.images);
+    const leftOut = await layersLeftOut(content, images, missingOn);
+    for (const digest of leftOut.keys()) written.add(digest);
+    yield* jsonFile(leftOutFile, leftOutDocument(leftOut.values()));
+  }
   const blobs = async function* (list: readonly Descriptor[]) {
     for (const blob of list) {
       if (written.has(blob.digest)) continue;

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipMember } from "../../../base/lib/compression/gzip-member.ts";
 import { internal, messageOf, TugError } from "../../../base/lib/errors.ts";
@@ -29,6 +29,12 @@ const ownCapabilities = [
 ] as const;
 
 /**
+ * debootstrap looks for traces of containers and may find this host's. Told of this kind, it makes a plain tree first and does not try
+ * whether devices can be made afterwards, which they cannot.
+ */
+const container = { container: "lxc" };
+
+/**
  * Makes a root file system with debootstrap, in a process that has mount and pid namespaces of its own. First the packages are
  * fetched, checked and extracted by the host's programs, in a view of the host where only `scratch` and `cache` can be written; then
  * the new system, being its own root, without network and with few capabilities, configures itself. The layer goes to `write`.
@@ -39,12 +45,12 @@ export async function bootstrapTree(
   write: (chunk: Uint8Array) => Promise<void>,
 ): Promise<void> {
   const started = Math.floor(Date.now() / 1000);
-  // Read while this host's files are still there.
   enterHostView(request);
   limitCapabilities([...ownCapabilities, "CAP_MKNOD", "CAP_SYS_CHROOT"]);
   const root = join(request.scratch, "root");
   mkdirSync(root, { mode: 0o755 });
-  await run(firstStage(request, root), { PATH: process.env["PATH"] ?? "", ...proxies() }, report);
+  const env = { ...container, PATH: process.env["PATH"] ?? "", ...proxies() };
+  await run(firstStage(request, root), env, report);
   enterTree(root);
   leaveNetwork();
   limitCapabilities(ownCapabilities);
@@ -52,8 +58,7 @@ export async function bootstrapTree(
   mkdirSync("/etc/dpkg/dpkg.cfg.d", { recursive: true });
   writeFileSync("/etc/dpkg/dpkg.cfg.d/bootstrap-unsafe-io", "force-unsafe-io\n");
   const second = ["/debootstrap/debootstrap", "--second-stage", "--debian-installer"];
-  // debootstrap takes this for leave not to try whether devices can be made here, which they cannot.
-  await run(["/bin/sh", ...second], { container: "lxc" }, report);
+  await run(["/bin/sh", ...second], container, report);
   umount("/dev", MNT.DETACH);
   const tree = openat(AT_FDCWD, "/", O.PATH | O.DIRECTORY);
   try {
@@ -81,6 +86,10 @@ function enterHostView({ scratch, cache }: BootstrapRequest): void {
 
 /** The new tree as the only file system there is, with as much of /dev and /proc as packages need. */
 function enterTree(root: string): void {
+  for (const name of ["dev", "proc"]) {
+    if (!lstatSync(join(root, name), { throwIfNoEntry: false })?.isDirectory())
+      throw internal(`the packages of the suite make no directory /${name}`);
+  }
   mount(root, root, "", MS.BIND);
   mount("", root, "", MS.BIND | MS.REMOUNT | MS.NODEV | MS.NOSUID);
   const dev = join(root, "dev");

@@ -10,6 +10,7 @@ import type { ImageConfig } from "../../../base/spec/oci/image.ts";
 import type { Found, Image, ImageStore, LoadEvent, NewImage } from "../../../core/image/image.ts";
 import type { NewEvent } from "../../events/event.ts";
 import type { ImageServiceDeps, ImageUser } from "../deps.ts";
+import { ReceivedBlobs } from "../received.ts";
 
 const platform = { os: "linux", architecture: "amd64" };
 
@@ -219,6 +220,12 @@ export class ImageWorld {
           options.onLayer?.(layer, { kind: "complete", already: false });
         }),
     },
+    received: new ReceivedBlobs({
+      lease: () => ({ add: () => undefined, [Symbol.dispose]: () => undefined }),
+      collect: async () => undefined,
+    }),
+    bootstrap: { cacheSize: () => 0, prune: async () => 0 },
+    collect: async () => undefined,
     anyRegistry: {},
     pusher: {},
     users: { usersOf: (id: ImageId) => this.users.get(id) ?? [] },
