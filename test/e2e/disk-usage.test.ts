@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { eventually, TestDaemon } from "../harness/daemon.ts";
+import { randomNumbers } from "../../src/base/lib/testdata/random-numbers.ts";
+import { eventually, TestDaemon, tugBinary } from "../harness/daemon.ts";
 
 let daemon: TestDaemon;
 let here = "";
 beforeAll(async () => {
-  daemon = await TestDaemon.start({ busybox: false });
+  daemon = await TestDaemon.start({ busybox: false, flags: ["--max-download-attempts", "1"] });
   here = mkdtempSync("/tmp/tug-e2e-usage-");
 }, 30_000);
 afterAll(async () => {
@@ -151,3 +152,135 @@ test("system df agrees with du after every step, and nothing is left when everyt
     expect(sums).toMatchObject({ TotalSize: 0, TotalCount: 0, Reclaimable: 0 });
   }
 }, 60_000);
+
+/** Repeat a failure with the number it printed. */
+const seed = Number(process.env["TUG_USAGE_SEED"] ?? Date.now() % 1_000_000);
+const steps = Number(process.env["TUG_USAGE_STEPS"] ?? 25);
+
+/** A registry whose only layer never comes whole: every pull from it fails half-way. */
+function brokenRegistry(): { readonly address: string; stop(): void } {
+  const layer = crypto.getRandomValues(new Uint8Array(60_000));
+  const digestOf = (bytes: Uint8Array) =>
+    `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
+  const rootfs = { type: "layers", diff_ids: [`sha256:${"1".repeat(64)}`] };
+  const config = Buffer.from(JSON.stringify({ architecture: "amd64", os: "linux", config: {}, rootfs }));
+  const oci = "application/vnd.oci.image";
+  const manifest = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: `${oci}.manifest.v1+json`,
+      config: { mediaType: `${oci}.config.v1+json`, digest: digestOf(config), size: config.length },
+      layers: [{ mediaType: `${oci}.layer.v1.tar+gzip`, digest: digestOf(layer), size: layer.length }],
+    }),
+  );
+  const answer = (socket: Bun.Socket, type: string, length: number, body: Uint8Array) => {
+    socket.write(
+      `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n`,
+    );
+    socket.write(body);
+    socket.end();
+  };
+  const server = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      data(socket, request) {
+        const path = request.toString("latin1").split(" ")[1] ?? "";
+        if (path.includes("/manifests/"))
+          answer(socket, `${oci}.manifest.v1+json`, manifest.length, manifest);
+        else if (path.endsWith(digestOf(config))) answer(socket, "text/plain", config.length, config);
+        else if (path.includes("/blobs/"))
+          answer(socket, "text/plain", layer.length, layer.subarray(0, 40_000));
+        else answer(socket, "text/plain", 2, Buffer.from("{}"));
+      },
+    },
+  });
+  return { address: `127.0.0.1:${server.port}`, stop: () => server.stop(true) };
+}
+
+test(`system df agrees with du whatever ${steps} operations at random do, failed and cancelled ones too (seed ${seed})`, async () => {
+  const random = randomNumbers(seed);
+  const pick = <T>(list: readonly T[]): T | undefined => list[Math.floor(random() * list.length)];
+  const base = partSizes();
+  const registry = brokenRegistry();
+  const archive = join(here, "random.tar");
+  await daemon.importBusybox();
+  await daemon.ok(["save", "-o", archive, "busybox"]);
+  const tar = Buffer.from(await Bun.file(archive).arrayBuffer());
+  let made = 0;
+  const lines = async (...args: string[]) => (await daemon.ok(args)).split("\n").filter(Boolean);
+  const containers = () => lines("ps", "-aq");
+  const operations: Readonly<Record<string, () => Promise<unknown>>> = {
+    run: () => {
+      const fill = `head -c ${Math.floor(random() * 300_000)} /dev/urandom >/f; cp /f /v/${made++}; rm -f /etc/group`;
+      return daemon.tug(["run", "-v", pick(["one:/v", "two:/v", "/v"]) ?? "", "busybox", "sh", "-c", fill]);
+    },
+    commit: async () => daemon.tug(["commit", pick(await containers()) ?? "none", `image:${made++ % 5}`]),
+    remove: async () =>
+      daemon.tug(["rm", ...(random() < 0.5 ? ["-v"] : []), pick(await containers()) ?? "none"]),
+    untag: async () => {
+      const image = pick(await lines("images", "-aq"));
+      return image && daemon.tug(["rmi", ...(random() < 0.5 ? ["-f"] : []), image]);
+    },
+    load: () => daemon.ok(["load", "-q", "-i", archive]),
+    failedLoad: () =>
+      daemon.tug(["load", "-q"], { input: tar.subarray(0, Math.floor(random() * tar.length)) }),
+    cancelledLoad: async () => {
+      const env = { ...process.env, DOCKER_HOST: daemon.host };
+      const child = Bun.spawn([tugBinary, "load", "-q"], {
+        stdin: "pipe",
+        stdout: "ignore",
+        stderr: "ignore",
+        env,
+      });
+      child.stdin.write(tar.subarray(0, Math.floor(random() * tar.length)));
+      await child.stdin.flush();
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+    failedPull: async () => {
+      const { code, stderr } = await daemon.tug(["pull", "-q", `${registry.address}/broken:${made++}`]);
+      expect({ code, stderr }).toMatchObject({ code: 1 });
+    },
+    prune: () => daemon.ok(["image", "prune", "-f"]),
+    crash: async () => {
+      await daemon.crash();
+      await daemon.up();
+    },
+  };
+  const done: string[] = [];
+  try {
+    for (let step = 0; step < steps; step++) {
+      const name = pick(Object.keys(operations)) ?? "run";
+      done.push(name);
+      await operations[name]?.();
+      await settledAs(base);
+    }
+    const containersLeft = await containers();
+    if (containersLeft.length > 0) await daemon.ok(["rm", "-f", "-v", ...containersLeft]);
+    await daemon.ok(["image", "prune", "-a", "-f"]);
+    await daemon.ok(["volume", "prune", "-a", "-f"]);
+    await eventually("the data root is as it was", () => Bun.deepEquals(partSizes(), base));
+    expect(await daemon.tug(["system", "check"])).toMatchObject({ code: 0 });
+  } catch (error) {
+    throw new Error(`seed ${seed}, after ${done.join(", ")}: ${error}`, { cause: error });
+  } finally {
+    registry.stop();
+  }
+}, 120_000);
+
+/** A request that was given up ends in its own time, and removals are finished in the background. */
+async function settledAs(base: Readonly<Record<string, number>>): Promise<void> {
+  let last: unknown;
+  await eventually("system df agrees with du", async () => {
+    try {
+      await agree(base);
+      return true;
+    } catch (error) {
+      last = error;
+      return false;
+    }
+  }).catch((error: unknown) => {
+    throw new Error(`${error}: ${last}`);
+  });
+}

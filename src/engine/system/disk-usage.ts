@@ -55,7 +55,7 @@ async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
   }
   // Of an image that was removed while containers are made from it, the layers stay with them.
   for (const { name, kind } of [...deps.snapshots.list()]) {
-    if (kind !== "committed" || layers.has(name)) continue;
+    if (kind !== "committed" || layers.has(name) || !deps.snapshots.stat(name)) continue;
     layers.set(name, { bytes: (await deps.snapshots.usage(name)).bytes, used: true });
   }
   let total = 0;

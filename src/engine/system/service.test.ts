@@ -53,7 +53,7 @@ function setUp() {
       ],
     },
     images: world.images,
-    snapshots: { ...world.deps.snapshots, status: () => [["Backing Filesystem", "extfs"]] },
+    snapshots: { ...world.deps.snapshots, list: () => [], status: () => [["Backing Filesystem", "extfs"]] },
     volumes: {
       list: () =>
         ["used", "free"].map((name) => ({ name, driver: "local", labels: {}, options: {}, scope: "local" })),
