@@ -1,7 +1,10 @@
+import { join } from "node:path";
 import { conflict } from "../../../../base/lib/errors.ts";
 import { adoptSocket } from "../../../../base/sys/fd-socket.ts";
+import { isAlive } from "../../../../base/sys/pidfd.ts";
 import { allPacketsRead, connectSeqpacket, sendEmptyPacket } from "../../../../base/sys/seqpacket.ts";
-import type { OutputPacket, TaskStreams } from "../../runtime.ts";
+import type { OutputPacket, TaskDirs, TaskStreams } from "../../runtime.ts";
+import { readRecord } from "./task-record.ts";
 
 /** conmon reads stdin packets into a buffer of this size; what is longer would be cut off (CONN_SOCK_BUF_SIZE). */
 const MAX_PACKET = 32 * 1024;
@@ -20,7 +23,7 @@ const LEAVING_MS = 1000;
 const LOOK_MS = 1;
 const LONGEST_LOOK_MS = 2000;
 
-export interface AttachOptions {
+interface AttachOptions {
   /** Whether the container's process still runs. */
   readonly alive: () => boolean;
   /**
@@ -31,7 +34,7 @@ export interface AttachOptions {
 }
 
 /** Attaches to a conmon's socket. */
-export async function openStreams(path: string, options: AttachOptions): Promise<TaskStreams> {
+async function openStreams(path: string, options: AttachOptions): Promise<TaskStreams> {
   let fd: number;
   try {
     fd = connectSeqpacket(path, 1 << 20);
@@ -41,6 +44,21 @@ export async function openStreams(path: string, options: AttachOptions): Promise
   const streams = new AttachedStreams(options);
   await streams.open(fd);
   return streams;
+}
+
+/** Attaches to a task by its directory. */
+export async function attachTask(
+  dirs: TaskDirs,
+  options: { readonly stdin: boolean } = { stdin: true },
+): Promise<TaskStreams> {
+  let record = readRecord(dirs.state);
+  const alive = () => {
+    // An exec's pid is recorded after its streams were opened.
+    if (!record?.init) record = readRecord(dirs.state);
+    return record?.init === undefined || isAlive(record.init);
+  };
+  const linger = !options.stdin && record?.stdinOnce === true;
+  return await openStreams(join(dirs.state, "attach"), { alive, linger });
 }
 
 class AttachedStreams implements TaskStreams {

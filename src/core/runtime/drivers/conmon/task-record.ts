@@ -89,6 +89,7 @@ function isRecord(value: unknown): value is TaskRecord {
     (record.kind === "container" || record.kind === "exec") &&
     typeof record.boot === "string" &&
     typeof record.runtime === "string" &&
-    typeof record.cgroups === "object"
+    typeof record.cgroups === "object" &&
+    record.cgroups !== null
   );
 }

@@ -1,0 +1,31 @@
+import { basename } from "node:path";
+import {
+  type CgroupHierarchy,
+  type CgroupPaths,
+  cgroupPathsFor,
+  cgroupsOf,
+} from "../../../../base/sys/cgroup.ts";
+import { cgroupDirectory, inScopeOf } from "../../cgroup-driver.ts";
+import type { OciSpec } from "../../runtime.ts";
+
+/** The cgroups that are to be this container's alone: a path that does not name it is never touched. */
+export function plannedCgroups(hierarchy: CgroupHierarchy, id: string, spec: OciSpec): CgroupPaths {
+  const path = (spec["linux"] as { cgroupsPath?: unknown } | undefined)?.cgroupsPath;
+  const directory = typeof path === "string" ? cgroupDirectory(path) : undefined;
+  if (directory === undefined || !basename(directory).includes(id)) return {};
+  return cgroupPathsFor(hierarchy, directory);
+}
+
+/** Those that its process was put into: systemd's scope, what was planned, or what names the container. */
+export function actualCgroups(
+  hierarchy: CgroupHierarchy,
+  id: string,
+  pid: number,
+  planned: CgroupPaths,
+): CgroupPaths {
+  const found = Object.entries(cgroupsOf(hierarchy, pid) ?? {});
+  const scoped = found.filter(([, path]) => inScopeOf(path, id));
+  if (scoped.length > 0) return Object.fromEntries(scoped);
+  if (Object.keys(planned).length > 0) return planned;
+  return Object.fromEntries(found.filter(([, path]) => basename(path).includes(id)));
+}
