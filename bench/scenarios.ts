@@ -2,6 +2,7 @@ import { run } from "../test/harness/daemon.ts";
 import { type Engine, memory } from "./engines.ts";
 import { execScenarios } from "./exec.ts";
 import { fileScenarios } from "./files.ts";
+import { imageScenarios } from "./images.ts";
 import { command, detached, removeAll, type Scenario, timed } from "./measure.ts";
 import { scaleScenarios } from "./scale.ts";
 
@@ -166,5 +167,6 @@ export const scenarios: readonly Scenario[] = [
     measure: (engine) => perContainer(engine, "resident"),
   },
   ...fileScenarios,
+  ...imageScenarios,
   ...scaleScenarios,
 ];
