@@ -42,7 +42,7 @@ export function parseSize(text: string, base = 1024): number {
   if (!split) throw invalid(`invalid size: '${text}'`);
   const number = (split[1] ?? "").replace(/ $/, "");
   const suffix = (split[2] ?? "").toLowerCase();
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(number)) {
+  if (!/^[+-]?(\d+(?:\.\d*)?|\.\d+)([eE][+-]?\d+)?$/.test(number)) {
     throw invalid(`strconv.ParseFloat: parsing ${JSON.stringify(number)}: invalid syntax`);
   }
   const value = Number(number);

@@ -28,6 +28,9 @@ function goNumber(value: number): string {
   return String(value).replace(/e([+-])(\d)$/, "e$10$2");
 }
 
+/** fmt, print.go: tooLarge. */
+const widest = 1_000_000;
+
 /** Go's fmt.Sprintf for the verbs people use in formats. */
 export function sprintf(format: string, args: readonly unknown[], shapeOf?: ShapeOf): string {
   let used = 0;
@@ -45,6 +48,9 @@ export function sprintf(format: string, args: readonly unknown[], shapeOf?: Shap
         text === "*" ? Number(args[used++]) : text === undefined ? undefined : Number(text);
       const width = take(widthText);
       const precision = spec.includes(".") ? (take(precisionText) ?? 0) : undefined;
+      // As Go's fmt: a column of a million is a mistake, and one of a billion an attack.
+      if (!(Math.abs(width ?? 0) <= widest)) return widthText === "*" ? "%!(BADWIDTH)" : "%!(NOVERB)";
+      if (!(Math.abs(precision ?? 0) <= widest)) return precisionText === "*" ? "%!(BADPREC)" : "%!(NOVERB)";
       if (used >= args.length) return `%!${verb}(MISSING)`;
       const value = args[used++];
       const body = formatVerb(verb, flags, precision, value, shapeOf);
@@ -62,6 +68,16 @@ export function sprintf(format: string, args: readonly unknown[], shapeOf?: Shap
       .join(", ")})`;
   }
   return out;
+}
+
+/** U+FFFD for what is no character, as Go prints it. */
+function character(code: number): string {
+  return Number.isInteger(code) && code >= 0 && code <= 0x10ffff ? String.fromCodePoint(code) : "\ufffd";
+}
+
+/** JavaScript prints at most a hundred digits. */
+function digits(precision: number | undefined): number {
+  return Math.max(0, Math.min(100, precision ?? 6));
 }
 
 function formatVerb(
@@ -85,7 +101,7 @@ function formatVerb(
       return typeof value === "string"
         ? JSON.stringify(value)
         : typeof value === "number"
-          ? `'${String.fromCodePoint(value)}'`
+          ? `'${character(value)}'`
           : wrong();
     case "d":
       return typeof value === "number" ? plus(goString(Math.trunc(value))) : wrong();
@@ -101,17 +117,17 @@ function formatVerb(
     case "b":
       return typeof value === "number" ? value.toString(verb === "o" ? 8 : 2) : wrong();
     case "c":
-      return typeof value === "number" ? String.fromCodePoint(value) : wrong();
+      return typeof value === "number" ? character(value) : wrong();
     case "f":
     case "F":
-      return typeof value === "number" ? plus(value.toFixed(precision ?? 6)) : wrong();
+      return typeof value === "number" ? plus(value.toFixed(digits(precision))) : wrong();
     case "e":
       return typeof value === "number"
-        ? plus(value.toExponential(precision ?? 6).replace(/e([+-])(\d)$/, "e$10$2"))
+        ? plus(value.toExponential(digits(precision)).replace(/e([+-])(\d)$/, "e$10$2"))
         : wrong();
     case "g":
       return typeof value === "number"
-        ? plus(precision === undefined ? goString(value) : significant(value, precision))
+        ? plus(precision === undefined ? goString(value) : significant(value, Math.max(1, digits(precision))))
         : wrong();
     case "T":
       return goType(value);
