@@ -20,7 +20,9 @@ export class ProgressQueue {
   push(message: ProgressMessage): void {
     const last = this.#messages.at(-1);
     const counts = message.progressDetail?.current !== undefined;
-    if (counts && last && last.id === message.id && last.status === message.status) this.#messages.pop();
+    const older = last?.id === message.id && last?.status === message.status;
+    // What has no count is a line of its own.
+    if (counts && older && last?.progressDetail?.current !== undefined) this.#messages.pop();
     else if (counts && this.#messages.length > 1000) return;
     this.#messages.push(message);
     this.#wake?.();
