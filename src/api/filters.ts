@@ -15,15 +15,17 @@ export function parseFilters(text: string): Filters {
   }
   if (value === null) return {};
   if (!isRecord(value)) throw invalid("invalid filter");
-  const filters: Record<string, readonly string[]> = {};
+  // A map first: "__proto__" is a name like any other.
+  const filters = new Map<string, readonly string[]>();
   for (const [name, terms] of Object.entries(value)) {
-    if (terms === null) filters[name] = [];
-    else if (Array.isArray(terms) && terms.every((term) => typeof term === "string")) filters[name] = terms;
+    if (terms === null) filters.set(name, []);
+    else if (Array.isArray(terms) && terms.every((term) => typeof term === "string"))
+      filters.set(name, terms);
     else if (isRecord(terms) && Object.values(terms).every((v) => typeof v === "boolean"))
-      filters[name] = Object.keys(terms);
+      filters.set(name, Object.keys(terms));
     else throw invalid("invalid filter");
   }
-  return filters;
+  return Object.fromEntries(filters);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

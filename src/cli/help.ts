@@ -19,7 +19,7 @@ export function wrap(text: string, width: number): string[] {
 }
 
 /** The options block of a help page, sorted by name, wrapped to `width`. */
-export function flagHelp(flags: Flags, width: number): string {
+function flagHelp(flags: Flags, width: number): string {
   const rows = Object.entries(flags)
     .filter(([, flag]) => !flag.hidden)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -46,7 +46,7 @@ export function usageLine(name: string, command: Command): string {
 }
 
 /** Every way to call a command, when there is more than one. */
-export function waysToCall(entry: Entry): string[] {
+function waysToCall(entry: Entry): string[] {
   const words = entry.path.split(" ");
   const ways = [
     entry.path,

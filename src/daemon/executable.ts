@@ -1,5 +1,5 @@
 /** The command that runs this program again: a compiled executable is itself, from source it is bun and the entry file. */
-export function selfCommand(): readonly string[] {
+function selfCommand(): readonly string[] {
   const entry = process.argv[1] ?? "";
   // Compiled executables see their entry under a virtual root.
   return entry.startsWith("/$bunfs/") || entry === "" ? [process.execPath] : [process.execPath, entry];

@@ -40,7 +40,7 @@ export function serveMetrics(
 }
 
 /** The text format of Prometheus (exposition format 0.0.4), with dockerd's names where dockerd has the figure. */
-export function metricsText(info: SystemInfo, own: ProcessFigures): string {
+function metricsText(info: SystemInfo, own: ProcessFigures): string {
   const about = {
     architecture: info.Architecture,
     daemon_id: info.ID,

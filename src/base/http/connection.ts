@@ -26,7 +26,7 @@ export interface ConnectionLimits {
 }
 
 /** dockerd's ReadHeaderTimeout is five minutes, the longest Bun's sockets can count to is four; between requests it waits for ever. */
-export const defaultLimits: ConnectionLimits = { headSeconds: 240, idleSeconds: 0 };
+const defaultLimits: ConnectionLimits = { headSeconds: 240, idleSeconds: 0 };
 
 export interface ConnectionDeps {
   readonly handler: Handler;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { DetachFilter, defaultDetachKeys, detachable, parseDetachKeys } from "./detach-keys.ts";
+import { DetachFilter, defaultDetachKeys, parseDetachKeys } from "./detach-keys.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (b: Uint8Array) => new TextDecoder().decode(b);
@@ -43,18 +43,4 @@ describe("DetachFilter", () => {
     const found = filter.feed(new Uint8Array([1, 1, 1, 2]));
     expect(found).toEqual({ forward: new Uint8Array([1]), detached: true });
   });
-});
-
-test("detachable ends the stream and tells once when the keys are typed", async () => {
-  let detached = 0;
-  const source = new ReadableStream<Uint8Array>({
-    start(c) {
-      c.enqueue(bytes("one"));
-      c.enqueue(bytes("\x10"));
-      c.enqueue(bytes("\x11rest"));
-    },
-  });
-  const out = detachable(source, defaultDetachKeys, () => detached++);
-  expect(await new Response(out).text()).toBe("one");
-  expect(detached).toBe(1);
 });

@@ -62,33 +62,3 @@ export class DetachFilter {
     }
   }
 }
-
-/** A terminal's input without the sequence; `onDetach` is called once when it was typed, and the stream ends. */
-export function detachable(
-  input: ReadableStream<Uint8Array>,
-  keys: readonly number[],
-  onDetach: () => void,
-): ReadableStream<Uint8Array> {
-  const filter = new DetachFilter(keys);
-  const reader = input.getReader();
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        for (;;) {
-          const { done, value } = await reader.read();
-          if (done) return controller.close();
-          const { forward, detached } = filter.feed(value);
-          if (forward.length > 0) controller.enqueue(forward);
-          if (detached) {
-            controller.close();
-            onDetach();
-            return;
-          }
-          if (forward.length > 0) return;
-        }
-      },
-      cancel: (reason) => reader.cancel(reason),
-    },
-    { highWaterMark: 0 },
-  );
-}

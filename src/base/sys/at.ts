@@ -147,7 +147,6 @@ export function rmdirat(dir: number, name: string): void {
   check(c.unlinkat(dir, cpath(name), AT_REMOVEDIR), "rmdirat", name);
 }
 
-export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
 
 export function renameat(fromDir: number, from: string, dir: number, name: string, flags = 0): void {

@@ -46,7 +46,7 @@ export const CAPABILITIES = [
 ] as const;
 
 /** The names of a capability mask as /proc/<pid>/status prints it (hexadecimal). Bits without a name are left out. */
-export function capabilitiesOf(hexMask: string): readonly string[] {
+function capabilitiesOf(hexMask: string): readonly string[] {
   const mask = BigInt(`0x${hexMask}`);
   return CAPABILITIES.filter((_, bit) => (mask >> BigInt(bit)) & 1n);
 }

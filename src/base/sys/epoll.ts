@@ -14,8 +14,6 @@ const EPOLL_CTL_DEL = 2;
 const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
-export const EPOLLERR = 8;
-export const EPOLLHUP = 16;
 const batch = 64;
 const maxFailures = 1000;
 /** `struct epoll_event` is packed on x86-64 alone (epoll_ctl(2); include/uapi/linux/eventpoll.h). */

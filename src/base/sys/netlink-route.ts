@@ -25,7 +25,6 @@ const RTM_GETADDR = 22;
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
-const RTM_NEWNEIGH = 28;
 const AF_BRIDGE = 7;
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -58,8 +57,6 @@ const RTA_GATEWAY = 5;
 const RTA_PREFSRC = 7;
 const RTA_METRIC = 6;
 const RTA_TABLE = 15;
-const NDA_DST = 1;
-const NDA_LLADDR = 2;
 
 /** A link by name or by index. */
 export type LinkRef = string | number;
@@ -319,22 +316,6 @@ export function newRouteMessage(route: Route): NetlinkMessage {
 
 export function deleteRouteMessage(route: Route): NetlinkMessage {
   return routeMessage(RTM_DELROUTE, NLM_F_ACK, route);
-}
-
-/** A permanent neighbour (ARP or NDP) entry. */
-export function newNeighbourMessage(index: number, address: Uint8Array, mac: string): NetlinkMessage {
-  const header = Buffer.alloc(12);
-  header.writeUInt8(address.length === 16 ? AF_INET6 : AF_INET, 0);
-  header.writeInt32LE(index, 4);
-  header.writeUInt16LE(0x80, 8);
-  return new NetlinkMessage(
-    RTM_NEWNEIGH,
-    NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
-    header,
-    `add neighbour on link ${index}`,
-  )
-    .bytes(NDA_DST, address)
-    .bytes(NDA_LLADDR, macBytes(mac));
 }
 
 function parseLink(reply: NetlinkReply): LinkInfo {

@@ -15,7 +15,7 @@ import {
  * Netlink (netlink(7)): messages with attributes, sent in batches and answered synchronously. A socket belongs to the network
  * namespace it was made in; to work in another one, make it inside `inNetworkNamespace` and use it from anywhere.
  */
-export const NLM_F_REQUEST = 1;
+const NLM_F_REQUEST = 1;
 export const NLM_F_ACK = 4;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;

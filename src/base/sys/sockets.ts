@@ -48,7 +48,7 @@ export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
 export const SO_RCVBUF = 8;
-export const SO_RCVTIMEO = 20;
+const SO_RCVTIMEO = 20;
 
 function check(result: number | bigint, call: string, about?: string): number {
   const value = Number(result);

@@ -83,7 +83,7 @@ function parseStatx(b: Buffer): FileStat {
   };
 }
 
-export function kindOfMode(mode: number): FileKind {
+function kindOfMode(mode: number): FileKind {
   switch (mode & S_IFMT) {
     case S_IFREG:
       return "file";

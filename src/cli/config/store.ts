@@ -7,7 +7,7 @@ import type { ConfigData, ConfigFile, StoredAuth } from "./config-file.ts";
 import { helperErase, helperStore } from "./credential-helper.ts";
 
 /** Writes the configuration in one step, so that a reader never sees half of it; a link stays a link. */
-export function writeConfig(config: ConfigFile, data: ConfigData): void {
+function writeConfig(config: ConfigFile, data: ConfigData): void {
   mkdirSync(config.folder, { recursive: true, mode: 0o700 });
   const path = existsSync(config.path) ? realpathSync(config.path) : config.path;
   const fresh = `${dirname(path)}/.config.json.${process.pid}`;

@@ -21,7 +21,7 @@ const trailingSlash = (path: string) => path.length > 1 && path.endsWith("/");
 const currentDirectory = (path: string) => path === "." || path.endsWith("/.");
 
 /** True when a path says that it is a directory: it ends in "/" or "/.". */
-export const assertsDirectory = (path: string) => path.endsWith("/") || currentDirectory(path);
+const assertsDirectory = (path: string) => path.endsWith("/") || currentDirectory(path);
 
 /** Makes a local path absolute and keeps a trailing "/" or "/.", which mean something to `cp`. */
 export function absolute(path: string): string {

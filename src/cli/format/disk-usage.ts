@@ -21,7 +21,7 @@ export interface UsageRow {
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 
 /** The four kinds of objects, counted and summed as Docker does. */
-export function usageRows(usage: DiskUsage): UsageRow[] {
+function usageRows(usage: DiskUsage): UsageRow[] {
   const images = usage.Images ?? [];
   const containers = usage.Containers ?? [];
   const volumes = usage.Volumes ?? [];

@@ -50,18 +50,6 @@ export function labelList(labels: Readonly<Record<string, string>> | null | unde
     .join(",");
 }
 
-/** Go's time.Time.String of a timestamp in RFC 3339, with its fraction: "2026-11-21 06:03:44.9157 +0000 UTC". */
-export function goTimestamp(text: string): string {
-  const time = new Date(text).getTime();
-  if (Number.isNaN(time)) return text;
-  const fraction = (/\.(\d+)/.exec(text)?.[1] ?? "").replace(/0+$/, "");
-  const zone = /([+-])(\d\d):?(\d\d)$/.exec(text);
-  const offset = zone ? (Number(zone[2]) * 60 + Number(zone[3])) * (zone[1] === "-" ? -1 : 1) : 0;
-  const clock = new Date(time + offset * 60_000).toISOString().slice(0, 19).replace("T", " ");
-  const shift = zone && offset !== 0 ? `${zone[1]}${zone[2]}${zone[3]}` : "+0000";
-  return `${clock}${fraction === "" ? "" : `.${fraction}`} ${shift} ${offset === 0 ? "UTC" : shift}`;
-}
-
 /** RFC 3339 in the local zone, without a fraction: "2026-11-21T06:04:45Z". */
 export function rfc3339(milliseconds: number): string {
   const offset = -new Date(milliseconds).getTimezoneOffset();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { binarySize, durationText, humanDuration, humanSize, parseDuration, parseSize } from "./units.ts";
+import { binarySize, humanDuration, humanSize, parseDuration, parseSize } from "./units.ts";
 
 describe("sizes", () => {
   test("are shown in powers of 1000 with as many digits as asked for", () => {
@@ -55,21 +55,13 @@ describe("durations", () => {
   ])("%p ms reads %p", (ms, text) => {
     expect(humanDuration(ms)).toBe(text);
   });
-  test("are read and written as Go does", () => {
+  test("are read as Go does", () => {
     expect([
       parseDuration("1h30m"),
       parseDuration("-1.5s"),
       parseDuration("300ms"),
       parseDuration("0"),
     ]).toEqual([5.4e12, -1.5e9, 3e8, 0]);
-    expect([0, 1.5e9, 3e8, 5.4e12, 90e9, 1500].map(durationText)).toEqual([
-      "0s",
-      "1.5s",
-      "300ms",
-      "1h30m0s",
-      "1m30s",
-      "1.5µs",
-    ]);
     expect(() => parseDuration("5")).toThrow('time: missing unit in duration "5"');
     expect(() => parseDuration("xs")).toThrow('time: invalid duration "xs"');
     expect(() => parseDuration("5q")).toThrow('time: unknown unit "q" in duration "5q"');

@@ -62,19 +62,3 @@ export function parseDuration(text: string): number {
   }
   return Math.round(total) * sign;
 }
-
-/** Go's Duration.String: "1h0m0s", "1.5s", "300ms". */
-export function durationText(ns: number): string {
-  if (ns === 0) return "0s";
-  const sign = ns < 0 ? "-" : "";
-  const value = Math.abs(ns);
-  const trim = (n: number) => String(Number(n.toFixed(9)));
-  if (value < 1e3) return `${sign}${value}ns`;
-  if (value < 1e6) return `${sign}${trim(value / 1e3)}µs`;
-  if (value < 1e9) return `${sign}${trim(value / 1e6)}ms`;
-  const hours = Math.floor(value / 3600e9);
-  const minutes = Math.floor((value % 3600e9) / 60e9);
-  const seconds = `${trim((value % 60e9) / 1e9)}s`;
-  if (hours > 0) return `${sign}${hours}h${minutes}m${seconds}`;
-  return minutes > 0 ? `${sign}${minutes}m${seconds}` : `${sign}${seconds}`;
-}

@@ -84,7 +84,7 @@ export interface NetworkDefaults {
 }
 
 const reserved = new Set(["default", "bridge", "host", "none"]);
-export const isUserDefined = (mode: string) => !reserved.has(mode) && !mode.startsWith("container:");
+const isUserDefined = (mode: string) => !reserved.has(mode) && !mode.startsWith("container:");
 
 /** Puts all network options together: the mode (first network) and the endpoint settings of each. */
 export function networkConfig(

@@ -1,7 +1,5 @@
 import { TugError } from "../../base/lib/errors.ts";
 
-export type StreamName = "stdout" | "stderr";
-
 /** Where the two output streams go; a promise means "wait before the next". */
 export interface FrameSink {
   stdout(chunk: Uint8Array): Promise<void> | undefined;

@@ -15,7 +15,7 @@ const goKinds: Readonly<Record<FileKind, number>> = {
 };
 
 /** st_mode as Go's os.FileMode has it. */
-export function goFileMode(stat: Pick<FileStat, "kind" | "mode">): number {
+function goFileMode(stat: Pick<FileStat, "kind" | "mode">): number {
   let mode = (stat.mode & 0o777) | goKinds[stat.kind];
   if (stat.mode & 0o4000) mode |= 1 << 23;
   if (stat.mode & 0o2000) mode |= 1 << 22;

@@ -99,7 +99,7 @@ function openMagic(path: string): number {
 }
 
 /** Ids of the mounts at the given mount points, and of what is mounted further down in them. */
-export function enteredMounts(mounts: readonly MountInfo[], points: readonly string[]): ReadonlySet<number> {
+function enteredMounts(mounts: readonly MountInfo[], points: readonly string[]): ReadonlySet<number> {
   const wanted = (path: string) => points.some((point) => path === point || path.startsWith(`${point}/`));
   return new Set(mounts.filter((one) => wanted(one.mountpoint)).map((one) => one.id));
 }

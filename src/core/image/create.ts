@@ -66,7 +66,7 @@ export function withLayer(config: ImageConfig, diffId: DiffId | undefined, entry
 }
 
 /** Media type of a layer blob by its compression; the image-spec knows these three. */
-export function layerMediaType(compression: "none" | "gzip" | "zstd"): string {
+function layerMediaType(compression: "none" | "gzip" | "zstd"): string {
   if (compression === "gzip") return mediaTypes.ociLayerGzip;
   return compression === "zstd" ? mediaTypes.ociLayerZstd : mediaTypes.ociLayer;
 }

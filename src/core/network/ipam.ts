@@ -25,7 +25,7 @@ export interface Pool {
 }
 
 /** The pools of a created network (whose records are already checked) of one family. */
-export function poolsOf(network: Network, family: IpFamily): readonly Pool[] {
+function poolsOf(network: Network, family: IpFamily): readonly Pool[] {
   return network.ipam.config.flatMap((config) => {
     const subnet = config.subnet === undefined ? undefined : parsePrefix(config.subnet);
     if (!subnet || subnet.family !== family) return [];

@@ -31,7 +31,7 @@ export interface TakenSubnet {
 }
 
 /** Parses pools from the configuration. Throws invalid-argument. */
-export function parsePools(
+function parsePools(
   pools: readonly AddressPool[],
 ): readonly { readonly base: IpPrefix; readonly size: number }[] {
   return pools.map((pool) => {

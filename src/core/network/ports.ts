@@ -43,7 +43,7 @@ export interface PortPlan {
 }
 
 /** Linux's default ip_local_port_range, which Docker uses for published ports without a number. */
-export const ephemeralRange = { first: 32768, last: 60999 } as const;
+const ephemeralRange = { first: 32768, last: 60999 } as const;
 
 const key = (protocol: string, port: number) => `${protocol}/${port}`;
 

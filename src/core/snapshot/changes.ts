@@ -183,7 +183,7 @@ function ancestors(path: string): string[] {
 }
 
 /** Equal in everything that a write, chmod, chown or touch changes. */
-export function sameNode(a: FileStat, b: FileStat): boolean {
+function sameNode(a: FileStat, b: FileStat): boolean {
   return (
     a.mode === b.mode &&
     a.uid === b.uid &&

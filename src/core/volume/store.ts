@@ -25,7 +25,7 @@ const migrations = [
 ];
 
 /** Label that Docker puts on volumes nobody named; `volume prune` goes by it. */
-export const anonymousLabel = "com.docker.volume.anonymous";
+const anonymousLabel = "com.docker.volume.anonymous";
 
 /** Fills an empty volume and measures it; apart from the store so that it can be tested by itself. */
 export interface VolumeContents {

@@ -10,7 +10,7 @@ const writableByOthers = 0o022;
  * them only from a directory of plain files that root alone can write; everything else of the container (its mounts, devices,
  * limits, network, log) comes from its record and never from what lies beside the images.
  */
-export async function checkImages(directory: string): Promise<void> {
+async function checkImages(directory: string): Promise<void> {
   const refuse = (path: string, why: string) =>
     new TugError("forbidden", `checkpoint ${directory} is not restored: ${path} ${why}`);
   await checkOwner(directory, "directory", refuse);

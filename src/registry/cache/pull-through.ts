@@ -35,13 +35,3 @@ export interface PullThrough {
   /** Repository that a name means when the client says with `ns` whose it is (distribution-spec, "Registry Proxying"). */
   inNamespace(name: RepositoryName, namespace: string): RepositoryName | undefined;
 }
-
-/** No repository is anybody else's. */
-export const noPullThrough: PullThrough = {
-  mirrors: () => false,
-  refresh: async () => "fresh",
-  listTags: async () => undefined,
-  statBlob: async () => undefined,
-  openBlob: async () => undefined,
-  inNamespace: () => undefined,
-};

@@ -18,5 +18,3 @@ export interface Notifier {
   /** Never waits and never fails: what cannot be queued is counted as lost. */
   notify(event: RegistryEvent): void;
 }
-
-export const silentNotifier: Notifier = { notify: () => undefined };

@@ -144,7 +144,7 @@ export function touchManifest(
 }
 
 /** Points tags at a manifest that is there; inside a transaction. */
-export function setTags(records: Records, id: number, tags: readonly Tag[], digest: Digest): void {
+function setTags(records: Records, id: number, tags: readonly Tag[], digest: Digest): void {
   const write = records.db.query(
     `INSERT INTO tag (repository, name, digest, updated) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT DO UPDATE SET digest = ?3, updated = ?4`,

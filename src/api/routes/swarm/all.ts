@@ -2,7 +2,7 @@ import { TugError } from "../../../base/lib/errors.ts";
 import { get, post, type Route, remove } from "../../route.ts";
 
 /** What a daemon answers that is in no swarm. */
-export function swarmUnavailable(): TugError {
+function swarmUnavailable(): TugError {
   return new TugError(
     "unavailable",
     'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',

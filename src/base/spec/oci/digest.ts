@@ -40,13 +40,3 @@ export class Digester {
     return `${this.algorithm}:${this.#hash.digest("hex")}` as Digest;
   }
 }
-
-/** Passes bytes through unchanged while `digester` hashes them. */
-export function hashing(digester: Digester): TransformStream<Uint8Array, Uint8Array> {
-  return new TransformStream({
-    transform(chunk, controller) {
-      digester.update(chunk);
-      controller.enqueue(chunk);
-    },
-  });
-}

@@ -3,16 +3,17 @@ import { CompressionError, decompress } from "../../../base/lib/compression/comp
 import { invalid, TugError } from "../../../base/lib/errors.ts";
 import type { Digest } from "../../../base/lib/ids.ts";
 import { randomId } from "../../../base/lib/ids.ts";
+import { Semaphore } from "../../../base/lib/semaphore.ts";
 import { TarError } from "../../../base/lib/tar/entry.ts";
 import { readTar, type TarMember } from "../../../base/lib/tar/read.ts";
 import { leftOutFile } from "../../../base/spec/docker/inventory.ts";
 import { parseDigest } from "../../../base/spec/docker/reference.ts";
 import { manifestLimit } from "../../../base/spec/oci/parse.ts";
-import type { BlobInfo, ContentStore, Lease } from "../../content/content.ts";
+import type { BlobInfo, ContentStore, Ingest, Lease } from "../../content/content.ts";
 import { presentLayers } from "./left-out.ts";
 
 /** Names in an archive that lead to other names: docker save of old shares equal layers that way. */
-type ArchiveNode = { readonly blob: BlobInfo } | { readonly target: string };
+type ArchiveNode = { blob: BlobInfo | undefined } | { readonly target: string };
 
 /** More members than any image archive has. */
 const memberLimit = 100_000;
@@ -20,6 +21,8 @@ const memberLimit = 100_000;
 const nameLimit = 4096;
 /** Characters of all names. */
 const namesLimit = 32 << 20;
+/** So many files are on their way to the disk while the next one is read. */
+const commitsAtOnce = 4;
 
 /**
  * The files of an image archive, as blobs of the content store: an archive is read once from a stream, and what says what
@@ -31,6 +34,9 @@ export class ArchiveFiles implements Disposable {
   readonly #lease: Lease;
   readonly #received: Lease | undefined;
   readonly #nodes = new Map<string, ArchiveNode>();
+  readonly #commits = new Semaphore(commitsAtOnce);
+  readonly #committing = new Set<Promise<void>>();
+  #failure: { readonly error: unknown } | undefined;
   /** Characters of the names held. */
   #held = 0;
 
@@ -86,30 +92,65 @@ export class ArchiveFiles implements Disposable {
     } else if (entry.kind === "link") {
       this.#nodes.set(name, { target: clean(entry.linkPath) });
     } else if (entry.kind === "file") {
-      this.#nodes.set(name, { blob: await this.#ingest(name, member) });
+      const node: { blob: BlobInfo | undefined } = { blob: undefined };
+      this.#nodes.set(name, node);
+      await this.#ingest(name, member, (blob) => {
+        node.blob = blob;
+      });
     }
   }
 
-  async #ingest(name: string, member: TarMember): Promise<BlobInfo> {
+  /** Takes in a file's bytes; `done` gets the blob once it is durable, which the next files need not wait for. */
+  async #ingest(name: string, member: TarMember, done: (blob: BlobInfo) => void): Promise<void> {
     if (member.entry.sparse) throw invalid(`sparse file ${JSON.stringify(name)} in an image archive`);
     const expected = otherAlgorithm(name);
-    await using ingest = await this.#content.ingest(
-      `archive-${randomId()}`,
-      expected && { digest: expected, size: member.entry.size },
-    );
+    const permit = await this.#commits.acquire();
+    let handedOver = false;
     try {
-      for await (const { chunk } of member.pieces) await ingest.write(chunk);
+      if (this.#failure) throw this.#failure.error;
+      const ingest = await this.#content.ingest(
+        `archive-${randomId()}`,
+        expected && { digest: expected, size: member.entry.size },
+      );
+      try {
+        for await (const { chunk } of member.pieces) await ingest.write(chunk);
+      } catch (error) {
+        await ingest.abort();
+        throw error;
+      }
+      handedOver = true;
+      const work = this.#commit(name, ingest)
+        .then(done, (error: unknown) => {
+          this.#failure ??= { error };
+        })
+        .finally(() => {
+          this.#committing.delete(work);
+          permit[Symbol.dispose]();
+        });
+      this.#committing.add(work);
+    } finally {
+      if (!handedOver) permit[Symbol.dispose]();
+    }
+  }
+
+  async #commit(name: string, ingest: Ingest): Promise<BlobInfo> {
+    try {
       const blob = await ingest.commit();
       const hex = /^blobs\/sha256\/([a-f0-9]{64})$/.exec(name)?.[1];
       if (hex && blob.digest !== `sha256:${hex}`)
         throw new TugError("data-loss", `blob sha256:${hex} of the archive hashes to ${blob.digest}`);
       this.#lease.add(blob.digest);
-      this.#received?.add(blob.digest);
       return blob;
     } catch (error) {
       await ingest.abort();
       throw error;
     }
+  }
+
+  /** Waits until every file is durable; throws what went wrong first. */
+  async #settled(): Promise<void> {
+    await Promise.all(this.#committing);
+    if (this.#failure) throw this.#failure.error;
   }
 
   has(name: string): boolean {

@@ -12,6 +12,8 @@ export interface UnpackRequest {
   readonly target: LayerTarget;
   /** What the tar must hash to; undefined accepts any (import). */
   readonly diffId: DiffId | undefined;
+  /** The blob is the tar itself and the store has checked it against `diffId`: hashing it once more tells nothing. */
+  readonly verified: boolean;
 }
 
 /** One line of JSON on the helper's standard output; the last one is "done" or "failed". */

@@ -99,7 +99,7 @@ export class ProcessUnpacker implements Unpacker, LayerMaker {
       try {
         const blob = content.path(layer.descriptor.digest);
         const target = this.#target(key);
-        await this.#run({ blob, target, diffId: layer.diffId }, layer.descriptor.size, {});
+        await this.#run({ blob, target, diffId: layer.diffId, verified: false }, layer.descriptor.size, {});
         return await use(target, this.#target(name));
       } finally {
         await snapshots.remove(key);
@@ -115,7 +115,9 @@ export class ProcessUnpacker implements Unpacker, LayerMaker {
   ): Promise<DiffId> {
     options.signal?.throwIfAborted();
     const blob = this.#deps.content.path(descriptor.digest);
-    const write = (target: LayerTarget) => this.#run({ blob, target, diffId }, descriptor.size, options);
+    const verified = (descriptor.digest as string) === diffId;
+    const write = (target: LayerTarget) =>
+      this.#run({ blob, target, diffId, verified }, descriptor.size, options);
     return (await this.make(parent, write)).diffId;
   }
 

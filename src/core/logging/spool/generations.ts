@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { errnoOf } from "../../../base/lib/storage-error.ts";
 
 /** conmon writes here. */
-export const currentName = "ctr.log";
+const currentName = "ctr.log";
 /** Our own link to the file conmon writes: it keeps the data when conmon replaces the file at its hard limit. */
 const keepName = "ctr.log.keep";
 const rotatedName = /^ctr\.log\.(\d+)(\.zst)?$/;

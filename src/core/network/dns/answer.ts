@@ -99,7 +99,7 @@ function localAnswers(zone: Zone, container: DnsContainer, name: string, type: s
 }
 
 /** A bare reply with a response code; made from the raw query, which may not be decodable. */
-export function errorReply(query: Uint8Array, code: number): Uint8Array {
+function errorReply(query: Uint8Array, code: number): Uint8Array {
   const end = code === rcode.serverFailure ? questionEnd(query) : 12;
   const reply = Buffer.from(query.subarray(0, end));
   reply[2] = 0x80 | ((query[2] ?? 0) & 0x79);

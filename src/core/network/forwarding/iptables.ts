@@ -15,7 +15,7 @@ export interface IptablesWish {
 }
 
 /** Chain names may have 28 characters (XT_EXTENSION_MAXNAMELEN - 1); the longest instance name has 12. */
-export const chainOf = (instance: string): string => `${instance}-forward`;
+const chainOf = (instance: string): string => `${instance}-forward`;
 
 /** `listing`: the output of `iptables -S`. Undefined: nothing is to be done. */
 export function planIptables(listing: string, wish: IptablesWish): string | undefined {

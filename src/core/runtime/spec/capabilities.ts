@@ -1,7 +1,7 @@
 import { invalid } from "../../../base/lib/errors.ts";
 
 /** The capabilities a container has unless it asks otherwise. */
-export const DEFAULT_CAPABILITIES: readonly string[] = [
+const DEFAULT_CAPABILITIES: readonly string[] = [
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
   "CAP_FSETID",

@@ -87,7 +87,7 @@ export function containerDevices(host: HostConfig, facts: HostFacts): DeviceSet 
 }
 
 /** "c 1:3 rwm", with * for any number. */
-export function parseDeviceRule(rule: string): DeviceRule {
+function parseDeviceRule(rule: string): DeviceRule {
   const [, type, major, minor, access] = RULE.exec(rule) ?? [];
   if (!type || !major || !minor || !access) throw invalid(`invalid device cgroup rule format: '${rule}'`);
   return {

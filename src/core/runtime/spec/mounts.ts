@@ -132,7 +132,7 @@ const OPPOSITES: Readonly<Record<string, string>> = {
 };
 
 /** Defaults overridden by what was asked for: `exec` removes `noexec`, `size=1m` an earlier size. */
-export function mergeOptions(defaults: readonly string[], asked: readonly string[]): readonly string[] {
+function mergeOptions(defaults: readonly string[], asked: readonly string[]): readonly string[] {
   const result = new Map<string, string>();
   for (const option of [...defaults, ...asked].filter((word) => word !== "")) {
     const [name = option] = option.split("=", 1);

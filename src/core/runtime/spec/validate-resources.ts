@@ -152,7 +152,7 @@ function cpusets({ host, facts, features, warnings }: Validation): void {
 }
 
 /** "0-2,7" as numbers; undefined when it is malformed. */
-export function parseCpuset(text: string): ReadonlySet<number> | undefined {
+function parseCpuset(text: string): ReadonlySet<number> | undefined {
   const numbers = new Set<number>();
   for (const part of text.split(",")) {
     const match = /^\s*(\d{1,5})(?:-(\d{1,5}))?\s*$/.exec(part);

@@ -89,7 +89,7 @@ export async function sizes(
   return { SizeRw: bytes, SizeRootFs: bytes + (image?.size ?? 0) };
 }
 
-export function showState(record: ContainerRecord): NonNullable<ContainerState> {
+function showState(record: ContainerRecord): NonNullable<ContainerState> {
   const { state } = record;
   return {
     Status: state.status,

@@ -88,7 +88,7 @@ export function makeMountpoint(remap: Remap | undefined, target: string): void {
 }
 
 /** The id on the host of one in the container. */
-export function hostId(maps: readonly IdMap[], id: number): number {
+function hostId(maps: readonly IdMap[], id: number): number {
   const range = maps.find((one) => id >= one.containerID && id < one.containerID + one.size);
   if (!range) throw invalid(`id ${id} is not in the daemon's user namespace mapping`);
   return range.hostID + id - range.containerID;

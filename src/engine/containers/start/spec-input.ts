@@ -51,7 +51,7 @@ export function specInput(
 }
 
 /** PATH, HOSTNAME and TERM first, then the container's own, which win; HOME when nobody set it. */
-export function processEnv(
+function processEnv(
   env: readonly string[],
   options: { readonly hostname: string; readonly tty: boolean; readonly home: ProcessUser["home"] },
 ): readonly string[] {
