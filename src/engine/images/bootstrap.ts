@@ -174,7 +174,7 @@ function architectureOf(platform: Platform, host: Platform) {
       `programs of ${text} do not run on the daemon's host: install the packages qemu-user-static and binfmt-support there`,
     );
   }
-  return { architecture: debian, foreign: !native };
+  return { architecture: debian };
 }
 
 /** As the distributors' own images have it. */

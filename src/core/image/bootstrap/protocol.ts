@@ -22,8 +22,6 @@ export interface BootstrapRequest {
   readonly keyring: string | undefined;
   /** Debian's name of the architecture. */
   readonly architecture: string;
-  /** It is not this host's: its programs run through binfmt_misc. */
-  readonly foreign: boolean;
   /** Seconds since the epoch that times are cut to; undefined: the newest file of any package. */
   readonly epoch: number | undefined;
 }
