@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { join, resolve } from "node:path";
 import { TestDaemon } from "../harness/daemon.ts";
 import { growth } from "../harness/memory.ts";
-import { file, symlink, tarEnd } from "../harness/raw-tar.ts";
+import { file, gnuSparse, symlink, tarEnd } from "../harness/raw-tar.ts";
 import { hostileArchives } from "./hostile/archives.ts";
 import { Canary, stored, unchanged } from "./hostile/guard.ts";
 import { dockerArchive, imageOf } from "./hostile/images.ts";
@@ -175,13 +175,19 @@ test("a volume over a link is filled with the image's data, and nothing of the h
     symlink("etc-of-host", "/../../../../etc"),
     file("etc/own", "image"),
     file("data/own", "image"),
+    gnuSparse("data/holes", [[2n ** 40n - 1n, 1n]], 2n ** 40n, "y"),
   ]);
-  const Volumes = { "/link": {}, "/etc-of-host": {}, "/data/../data/deep": {} };
+  const Volumes = { "/link": {}, "/etc-of-host": {}, "/data/../data": {} };
   await load(dockerArchive(imageOf([{ tar: root, blob: root }], { Volumes }), "volumes:1"));
   const script = "ls /link/ /etc-of-host/ /data; touch /link/victim /etc-of-host/hostname-of-host";
   const run = ["run", "--rm", "--network", "none", "volumes:1", "/bin/busybox", "sh", "-c", script];
   const seen = (await daemon.ok(run)).split(/\s+/);
   expect(seen.filter((name) => name === "own").length).toBe(3);
   for (const name of ["victim", "shadow", "fstab"]) expect(seen).not.toContain(name);
+  const stat = ["/bin/busybox", "stat", "-c", "%s %b", "/data/holes"];
+  const [size, blocks] = (await daemon.ok(["run", "--rm", "--network", "none", "volumes:1", ...stat])).split(
+    " ",
+  );
+  expect([size, Number(blocks) < 100]).toEqual([String(2 ** 40), true]);
   await daemon.ok(["rmi", "volumes:1"]);
 }, 60_000);

@@ -43,6 +43,7 @@ export function baseLayer(canary: string): Buffer {
     symlink("upwards", "../../../../data"),
     symlink("out", canary),
     file("plain", "plain"),
+    gnuSparse("holes", [[2n ** 40n - 1n, 1n]], 2n ** 40n, "y"),
     tarEnd,
   ]);
 }
@@ -636,6 +637,11 @@ function bombs(): readonly Layer[] {
       name: "GNU sparse: a terabyte of nothing and one byte",
       tar: [gnuSparse("x", pairs([2 ** 40 - 1, 1]), 2n ** 40n, "y")],
       tree: ["f x 1099511627776 in little"],
+    },
+    {
+      name: "hard link to a terabyte of nothing in the layer below",
+      tar: [hardlink("x", "holes")],
+      tree: ["f holes 1099511627776 in little", "f x 1099511627776 in little"],
     },
     {
       name: "GNU sparse: more than a file can be",
