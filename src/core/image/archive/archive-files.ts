@@ -60,9 +60,11 @@ export class ArchiveFiles implements Disposable {
         if (files.#nodes.size >= memberLimit) throw invalid("the archive has too many members");
         await files.#take(member);
       }
+      await files.#settled();
       await files.#adoptLeftOut();
       return files;
     } catch (error) {
+      await Promise.all(files.#committing);
       files[Symbol.dispose]();
       throw archiveError(error);
     }
@@ -140,6 +142,7 @@ export class ArchiveFiles implements Disposable {
       if (hex && blob.digest !== `sha256:${hex}`)
         throw new TugError("data-loss", `blob sha256:${hex} of the archive hashes to ${blob.digest}`);
       this.#lease.add(blob.digest);
+      this.#received?.add(blob.digest);
       return blob;
     } catch (error) {
       await ingest.abort();
