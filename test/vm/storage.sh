@@ -26,8 +26,8 @@ disk() { # type, mkfs options, mount option
 }
 undisk() { umount /mnt/disk; rm -f /root/disk.img; }
 run() { $tug run --network none "$@"; }
-# df in the container in MiB, then what a write of 64 MiB says, then how much of it is there.
-story='df -m / | awk "NR == 2 { print \$2 }"; dd if=/dev/zero of=/big bs=1M count=64 2>&1 | grep -o "No space left\|quota exceeded"; du -m /big | cut -f1'
+# df in the container in MiB, then what a write of 48 MiB says, then how much of it is there.
+story='df -m / | awk "NR == 2 { print \$2 }"; dd if=/dev/zero of=/big bs=1M count=48 2>&1 | grep -o "No space left\|quota exceeded"; du -m /big | cut -f1'
 busybox() { $tug import --change 'CMD ["sh"]' --change 'ENV PATH=/bin:/sbin' /root/busybox.tar busybox >/dev/null; }
 project() { lsattr -pd "/mnt/disk/tug/$1"/* | awk '$1 != 0 { print $1 }' | sort -n | tr '\n' ' '; }
 
@@ -39,28 +39,24 @@ for kind in "xfs||pquota" "ext4|-F -O project,quota -E quotatype=prjquota|prjquo
     busybox
     check "$type, $driver: df shows the size, a write past it fails" "20 refused" \
       "$(run --rm --storage-opt size=20m busybox sh -c "$story" | sed 's/No space left\|quota exceeded/refused/' | sed -n 1,2p | tr '\n' ' ' | sed 's/ $//')"
-    check "$type, $driver: without one there is none" 64 "$(run --rm busybox sh -c "$story" | tail -1)"
+    check "$type, $driver: without one there is none" 48 "$(run --rm busybox sh -c "$story" | tail -1)"
+    [ $driver = vfs ] && { stop; undisk; continue; }
     run --name one --storage-opt size=20m busybox true
     run --name two --storage-opt size=30m busybox true
     first=$(project $driver)
-    check "$type, $driver: each has a project of its own" 2 "$(echo $first | wc -w)"
+    check "$type: each has a project of its own" 2 "$(echo $first | wc -w)"
     $tug rm one >/dev/null
     run --name three --storage-opt size=30m busybox true
-    check "$type, $driver: the id of a removed one is used again" "$first" "$(project $driver)"
+    check "$type: the id of a removed one is used again" "$first" "$(project $driver)"
     kill -9 $daemon
     wait $daemon 2>/dev/null
-    start -s $driver
+    start -s $driver --storage-opt overlay2.size=25m
     $tug start two >/dev/null
-    check "$type, $driver: the size holds after the daemon was killed" 30 "$($tug rm -f two >/dev/null; run --rm --storage-opt size=30m busybox sh -c "$story" | sed -n 1p)"
-    $tug rm -f three >/dev/null
-    check "$type, $driver: no project is left" "" "$(project $driver)"
+    $tug rm -f two three >/dev/null
+    check "$type: no project is left, also after the daemon was killed" "" "$(project $driver)"
+    check "$type: overlay2.size is the default" "25 40" \
+      "$(run --rm busybox sh -c "$story" | sed -n 1p) $(run --rm --storage-opt size=40m busybox sh -c "$story" | sed -n 1p)"
     stop
-    [ $driver = overlay2 ] && {
-      start -s overlay2 --storage-opt overlay2.size=25m
-      check "$type: overlay2.size is the default" "25 40" \
-        "$(run --rm busybox sh -c "$story" | sed -n 1p) $(run --rm --storage-opt size=40m busybox sh -c "$story" | sed -n 1p)"
-      stop
-    }
     undisk
   done
 done

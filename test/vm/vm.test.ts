@@ -109,10 +109,10 @@ beforeAll(async () => {
       ],
       ...["-append", "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0"],
     ],
-    { timeout: 600_000 },
+    { timeout: 900_000 },
   );
   output = machine.stdout.replaceAll("\r", "");
-}, 1_200_000);
+}, 1_500_000);
 afterAll(() => {
   if (scratch) rmSync(scratch, { recursive: true, force: true });
 });
