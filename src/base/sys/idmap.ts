@@ -1,23 +1,7 @@
-import { dlopen, FFIType as T } from "bun:ffi";
 import { readFileSync, writeFileSync } from "node:fs";
-import { AT_FDCWD, closeFd, cpath, O, openat2 } from "./at.ts";
-import { errno, SystemError } from "./libc.ts";
-import { SYS } from "./syscalls.ts";
+import { AT_FDCWD, closeFd, O, openat2 } from "./at.ts";
+import { clonePath, moveMount, setMountAttributes } from "./mount-calls.ts";
 
-const { symbols: tree } = dlopen("libc.so.6", {
-  syscall: { args: [T.i64, T.i64, T.ptr, T.u64], returns: T.i64_fast },
-});
-const { symbols: setattr } = dlopen("libc.so.6", {
-  syscall: { args: [T.i64, T.i64, T.ptr, T.u64, T.ptr, T.u64], returns: T.i64_fast },
-});
-const { symbols: move } = dlopen("libc.so.6", {
-  syscall: { args: [T.i64, T.i64, T.ptr, T.i64, T.ptr, T.u64], returns: T.i64_fast },
-});
-
-const AT_EMPTY_PATH = 0x1000;
-const OPEN_TREE_CLONE = 1;
-const OPEN_TREE_CLOEXEC = 0o2000000;
-const MOVE_MOUNT_F_EMPTY_PATH = 4;
 const MOUNT_ATTR_IDMAP = 0x100000n;
 
 /** As in a user namespace's uid_map and gid_map: `size` ids from `containerID` on are those from `hostID` on outside. */
@@ -86,21 +70,10 @@ function mapText(ranges: readonly IdRange[]): string {
  * is left out. Throws EINVAL where the file system cannot.
  */
 export function bindMapped(source: string, target: string, namespace: MappingNamespace): void {
-  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
-  const copy = Number(tree.syscall(SYS.open_tree, AT_FDCWD, cpath(source), flags));
-  if (copy < 0) throw new SystemError(errno(), "open_tree", source);
+  const copy = clonePath(source);
   try {
-    const attributes = Buffer.alloc(32);
-    attributes.writeBigUInt64LE(MOUNT_ATTR_IDMAP, 0);
-    attributes.writeBigUInt64LE(BigInt(namespace.fd), 24);
-    const set = setattr.syscall(
-      ...([SYS.mount_setattr, copy, cpath(""), AT_EMPTY_PATH, attributes, attributes.length] as const),
-    );
-    if (Number(set) < 0) throw new SystemError(errno(), "mount_setattr", source);
-    const moved = move.syscall(
-      ...([SYS.move_mount, copy, cpath(""), AT_FDCWD, cpath(target), MOVE_MOUNT_F_EMPTY_PATH] as const),
-    );
-    if (Number(moved) < 0) throw new SystemError(errno(), "move_mount", target);
+    setMountAttributes(copy, { set: MOUNT_ATTR_IDMAP, userns: namespace.fd }, source);
+    moveMount(copy, target);
   } finally {
     closeFd(copy);
   }

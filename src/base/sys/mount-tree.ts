@@ -2,7 +2,7 @@ import { dlopen, FFIType as T } from "bun:ffi";
 import { closeFd, cpath } from "./at.ts";
 import { errno, SystemError } from "./libc.ts";
 import { MS, mount } from "./mount.ts";
-import { SYS } from "./syscalls.ts";
+import { cloneTree, moveMount, setMountAttributes } from "./mount-calls.ts";
 
 /**
  * Mounting by descriptor in a mount namespace of one's own: what is mounted where is decided by two open descriptors, so no
@@ -13,23 +13,8 @@ const { symbols: c } = dlopen("libc.so.6", {
   statx: { args: [T.i32, T.ptr, T.i32, T.u32, T.ptr], returns: T.i32 },
   fstatfs: { args: [T.i32, T.ptr], returns: T.i32 },
 });
-const { symbols: tree } = dlopen("libc.so.6", {
-  syscall: { args: [T.i64, T.i64, T.ptr, T.u64], returns: T.i64_fast },
-});
-const { symbols: setattr } = dlopen("libc.so.6", {
-  syscall: { args: [T.i64, T.i64, T.ptr, T.u64, T.ptr, T.u64], returns: T.i64_fast },
-});
-const { symbols: move } = dlopen("libc.so.6", {
-  syscall: { args: [T.i64, T.i64, T.ptr, T.i64, T.ptr, T.u64], returns: T.i64_fast },
-});
-
 const CLONE_NEWNS = 0x20000;
 const AT_EMPTY_PATH = 0x1000;
-const AT_RECURSIVE = 0x8000;
-const OPEN_TREE_CLONE = 1;
-const OPEN_TREE_CLOEXEC = 0o2000000;
-const MOVE_MOUNT_F_EMPTY_PATH = 4;
-const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 const STATX_MNT_ID = 0x1000;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_NO_AUTOMOUNT = 0x800;
@@ -45,17 +30,6 @@ export function enterOwnMountNamespace(): void {
   mount("", "/", "", MS.PRIVATE | MS.REC);
 }
 
-/**
- * What `source` (a directory or file descriptor, O_PATH will do) shows, with all below it, as mounts in no namespace: they end with
- * the returned descriptor.
- */
-export function cloneTree(source: number): number {
-  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE;
-  const copy = Number(tree.syscall(SYS.open_tree, source, cpath(""), flags));
-  if (copy < 0) throw new SystemError(errno(), "open_tree");
-  return copy;
-}
-
 /** Mounts what `source` (a directory or file descriptor, O_PATH will do) shows, with all below it, on what `target` is. */
 export function bindDescriptor(
   source: number,
@@ -64,28 +38,8 @@ export function bindDescriptor(
 ): void {
   const copy = cloneTree(source);
   try {
-    if (options.readonly) {
-      const attributes = Buffer.alloc(32);
-      attributes.writeBigUInt64LE(MOUNT_ATTR_RDONLY, 0);
-      const set = setattr.syscall(
-        SYS.mount_setattr,
-        copy,
-        cpath(""),
-        AT_EMPTY_PATH | AT_RECURSIVE,
-        attributes,
-        attributes.length,
-      );
-      if (Number(set) < 0) throw new SystemError(errno(), "mount_setattr");
-    }
-    const moved = move.syscall(
-      SYS.move_mount,
-      copy,
-      cpath(""),
-      target,
-      cpath(""),
-      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH,
-    );
-    if (Number(moved) < 0) throw new SystemError(errno(), "move_mount");
+    if (options.readonly) setMountAttributes(copy, { set: MOUNT_ATTR_RDONLY, recursive: true });
+    moveMount(copy, target);
   } finally {
     closeFd(copy);
   }

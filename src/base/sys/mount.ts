@@ -2,6 +2,7 @@ import { dlopen, FFIType as T } from "bun:ffi";
 import { AT_FDCWD, closeFd, cpath, fdPath, O, openat } from "./at.ts";
 import { mountFuse } from "./fuse-mount.ts";
 import { errno, SystemError } from "./libc.ts";
+import { moveMount } from "./mount-calls.ts";
 import { SYS } from "./syscalls.ts";
 
 const { symbols: c } = dlopen("libc.so.6", {
@@ -9,7 +10,7 @@ const { symbols: c } = dlopen("libc.so.6", {
   umount2: { args: [T.ptr, T.i32], returns: T.i32 },
 });
 
-/** The new mount calls have no wrapper in glibc 2.31: syscall(2), typed once for each argument list. */
+/** Those that make a file system's context, as in mount-calls.ts. */
 const { symbols: fsopen } = dlopen("libc.so.6", {
   syscall: { args: [T.i64, T.ptr, T.i64], returns: T.i64_fast },
 });
@@ -19,10 +20,6 @@ const { symbols: fsconfig } = dlopen("libc.so.6", {
 const { symbols: fsmount } = dlopen("libc.so.6", {
   syscall: { args: [T.i64, T.i64, T.i64, T.i64], returns: T.i64_fast },
 });
-const { symbols: moveMount } = dlopen("libc.so.6", {
-  syscall: { args: [T.i64, T.i64, T.ptr, T.i64, T.ptr, T.i64], returns: T.i64_fast },
-});
-
 /** mount(2) flags. */
 export const MS = {
   RDONLY: 1,
@@ -156,7 +153,6 @@ const CLOEXEC = 1;
 const FSCONFIG_SET_FLAG = 0;
 const FSCONFIG_SET_STRING = 1;
 const FSCONFIG_CMD_CREATE = 6;
-const MOVE_MOUNT_F_EMPTY_PATH = 4;
 /** fsmount(2) attributes for the mount(2) flags that belong to the mount and not to its super block. */
 const attributes: readonly (readonly [number, number])[] = [
   [MS.RDONLY, 1],
@@ -205,15 +201,7 @@ function mountOverlayByLayer(
     const attrs = attributes.reduce((sum, [flag, attr]) => ((flags & flag) !== 0 ? sum | attr : sum), 0);
     mounted = Number(fsmount.syscall(SYS.fsmount, context, CLOEXEC, attrs));
     if (mounted < 0) throw new SystemError(errno(), "fsmount", target);
-    const moved = moveMount.syscall(
-      SYS.move_mount,
-      mounted,
-      cpath(""),
-      AT_FDCWD,
-      cpath(target),
-      MOVE_MOUNT_F_EMPTY_PATH,
-    );
-    if (Number(moved) < 0) throw new SystemError(errno(), "move_mount", target);
+    moveMount(mounted, target);
     return true;
   } finally {
     if (mounted >= 0) closeFd(mounted);
