@@ -1,5 +1,5 @@
 import { fsyncSync } from "node:fs";
-import { messageOf, TugError } from "../../base/lib/errors.ts";
+import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
 import { errnoOf } from "../../base/lib/storage-error.ts";
 import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
 import { removeTreeAt } from "../../base/sys/remove-tree.ts";
@@ -60,12 +60,16 @@ function withDirectory<T>(path: string, use: (fd: number) => T): T {
 
 /** syncfs in a process of its own: it waits for the disk, the daemon's loop must not. */
 async function syncFileSystem(directory: string): Promise<void> {
-  const sync = Bun.spawn(["sync", "-f", directory], { stdout: "ignore", stderr: "ignore", stdin: "ignore" });
-  await sync.exited;
+  const sync = Bun.spawn(["sync", "-f", directory], { stdout: "ignore", stderr: "pipe", stdin: "ignore" });
+  const [code, text] = await Promise.all([sync.exited, sync.stderr.text()]);
+  // What did not get to the disk must not be recorded as whole.
+  if (code === 0) return;
+  if (text.includes("No space left")) throw new TugError("resource-exhausted", "no space left on device");
+  throw new TugError("internal", text.trim() || `sync exited with ${code}`);
 }
 
 function describeFailure(error: unknown, directory: string): TugError {
-  const full = ["ENOSPC", "EDQUOT"].includes(errnoOf(error) ?? "");
+  const full = isCode(error, "resource-exhausted") || ["ENOSPC", "EDQUOT"].includes(errnoOf(error) ?? "");
   return new TugError(
     full ? "resource-exhausted" : "internal",
     `failed to populate volume ${directory}: ${messageOf(error)}`,
