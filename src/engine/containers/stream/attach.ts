@@ -5,9 +5,9 @@ import type { StreamClient } from "../../streams/client.ts";
 import { pump } from "../../streams/pump.ts";
 import type { ContainerContext } from "../context.ts";
 import { emitContainer } from "../events.ts";
-import type { PendingAttachment } from "../live.ts";
 import { openLog } from "../log-handle.ts";
 import { type ContainerRecord, isAlive } from "../record.ts";
+import { pendingStreams } from "./pending.ts";
 
 export interface AttachOptions {
   readonly stream: boolean;
@@ -87,26 +87,14 @@ async function openStreams(
     const over = now && isAlive(record) && !isAlive(now);
     if (!now || over || signal.aborted) return { streams: Promise.resolve(undefined) };
     if (isAlive(now)) return { streams: Promise.resolve(await context.runtime.attach(dirs, options)) };
-    const { promise, resolve } = Promise.withResolvers<TaskStreams | undefined>();
-    const live = context.live.of(id);
-    const pending: PendingAttachment = {
-      connect: async () => {
-        try {
-          resolve(await context.runtime.attach(dirs, options));
-        } catch (error) {
-          context.log.warn("attaching to a starting container", { id, error: messageOf(error) });
-          resolve(undefined);
-        }
-      },
-      cancel: () => resolve(undefined),
-    };
-    live.pending.add(pending);
-    const gone = () => {
-      live.pending.delete(pending);
-      resolve(undefined);
-    };
-    signal.addEventListener("abort", gone, { once: true });
-    return { streams: promise.finally(() => signal.removeEventListener("abort", gone)) };
+    const { pending } = context.live.of(id);
+    const { attachment, streams } = pendingStreams(
+      () => context.runtime.attach(dirs, options),
+      signal,
+      (error) => context.log.warn("attaching to a starting container", { id, error: messageOf(error) }),
+    );
+    pending.add(attachment);
+    return { streams: streams.finally(() => pending.delete(attachment)) };
   });
   return await waiting.streams;
 }
