@@ -9,11 +9,16 @@ export function tarStream(
     if (closed) return;
     closed = true;
     signal.removeEventListener("abort", abort);
-    await source.return();
-    await owned[Symbol.asyncDispose]();
+    try {
+      await source.return();
+    } finally {
+      await owned[Symbol.asyncDispose]();
+    }
   };
   // The generator may be in the middle of a read: `return` waits for it.
-  const abort = () => void close().catch(() => undefined);
+  const abort = () => {
+    close().catch(() => undefined); // nobody is left to tell
+  };
   signal.addEventListener("abort", abort, { once: true });
   return new ReadableStream<Uint8Array>(
     {
@@ -24,7 +29,8 @@ export function tarStream(
           await close();
           controller.close();
         } catch (error) {
-          await close();
+          // The first failure is the one to tell.
+          await close().catch(() => undefined);
           controller.error(error);
         }
       },
