@@ -34,7 +34,7 @@ export function listenAll(api: Api, config: DaemonConfig, log: Log): readonly Li
     }
     return open;
   } catch (error) {
-    for (const listener of open) listener.close(0).catch(() => undefined);
+    for (const listener of open) listener.close(0).catch(() => undefined); // the first failure is the one to tell
     throw error;
   }
 }

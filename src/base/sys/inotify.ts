@@ -132,7 +132,7 @@ export class DirectoryWatcher implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     this.#listeners.clear();
-    await this.#reader.cancel().catch(() => undefined);
+    await this.#reader.cancel().catch(() => undefined); // it failed already, and reading ends either way
     await this.#done;
     // The stream reads a duplicate of its own; this one is ours to close.
     closeSync(this.#fd);

@@ -68,7 +68,6 @@ export class ExecService {
   #add(record: ContainerRecord, id: ExecId, { request, own }: ExecNote): ExecRecord {
     const { containers } = this.#deps;
     const ended = Promise.withResolvers<number>();
-    ended.promise.catch(() => undefined);
     const exec: ExecRecord = {
       id,
       containerId: record.id,
@@ -95,6 +94,7 @@ export class ExecService {
     const { containers } = this.#deps;
     for (const record of [...containers.store.list()]) {
       const directory = join(containers.paths.task(record.id).state, "exec");
+      // Most have none.
       const ids = await readdir(directory).catch(() => []);
       for (const id of ids) {
         await this.#adopt(record, id as ExecId).catch((error: unknown) =>

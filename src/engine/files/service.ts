@@ -1,4 +1,4 @@
-import { notFound } from "../../base/lib/errors.ts";
+import { causeOf, notFound } from "../../base/lib/errors.ts";
 import type { ContainerConfig } from "../../base/spec/docker/api.gen.ts";
 import { type FilesClient, PathMissing, ViewEnded } from "../../core/files/client.ts";
 import type { FilesView, PathStat } from "../../core/files/protocol.ts";
@@ -108,7 +108,8 @@ export class FilesService {
         const record = containers.store.resolve(id);
         const exclusive = !isAlive(record) && purpose === "write";
         return await (exclusive ? containers.locks.run(id, look) : look());
-      } catch (error) {
+      } catch (failure) {
+        const error = causeOf(failure);
         if (error instanceof PathMissing) {
           throw notFound(`Could not find the file ${path} in container ${reference}`, error);
         }

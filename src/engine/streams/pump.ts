@@ -26,7 +26,7 @@ export async function pump(
   let outcome: "ended" | "detached" | "gone" = "ended";
   const stop = (why: "detached" | "gone") => {
     if (outcome === "ended") outcome = why;
-    reader.cancel().catch(() => undefined);
+    reader.cancel().catch(() => undefined); // the read below ends, which is what is wanted
   };
   const input =
     options.stdin && client.stdin ? feed(streams, client.stdin, options, () => stop("detached")) : undefined;

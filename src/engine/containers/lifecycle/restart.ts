@@ -14,7 +14,7 @@ export async function restartOnRequest(
   const record = context.store.resolve(reference);
   const work = restartContainer(context, record, options);
   const live = context.live.of(record.id);
-  const settled = work.catch(() => undefined);
+  const settled = work.catch(() => undefined); // who asked for it hears of it
   live.comingBack = settled;
   try {
     await work;

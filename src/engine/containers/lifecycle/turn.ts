@@ -29,7 +29,7 @@ export async function inTurn(
     }
     await stop();
   })();
-  const settled = work.catch(() => undefined);
+  const settled = work.catch(() => undefined); // who asked for it hears of it
   live.goingDown = settled;
   try {
     await work;

@@ -215,7 +215,7 @@ export async function unmountAll(context: ContainerContext, record: ContainerRec
       const target = mountpoint(context, record, mount);
       unmountIfMounted(`${target}${subpathSuffix}`);
       unmountIfMounted(target);
-      await rmdir(target).catch(() => undefined);
+      await rmdir(target).catch(() => undefined); // it goes with the container's directory at the latest
     }
   }
 }
