@@ -188,6 +188,8 @@ test("pause freezes and unpause goes on", async () => {
 
 test("top lists the container's processes by their host pids", async () => {
   await daemon.ok(["run", "-d", "--name", "tt", "busybox", "sleep", "1234"]);
+  // A started container's init becomes the program a moment later, as with Docker.
+  await eventually("it sleeps", async () => (await daemon.ok(["top", "tt"])).includes("sleep 1234"));
   const lines = (await daemon.ok(["top", "tt"])).split("\n");
   expect(lines[0]).toMatch(/^UID +PID +PPID +C +STIME +TTY +TIME +CMD$/);
   expect(lines[1]).toContain("sleep 1234");
