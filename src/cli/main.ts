@@ -175,9 +175,11 @@ function makeContext(globals: GlobalOptions, out: Output, err: Output): Context 
     in: new StandardInput(),
     globals,
     config: () =>
-      (config ??= import("./config/config-file.ts").then(({ loadConfig }) =>
-        loadConfig(env, globals.configDir),
-      )),
+      (config ??= import("./config/config-file.ts").then(async ({ loadConfig }) => {
+        const loaded = await loadConfig(env, globals.configDir);
+        if (loaded.damage) await err.write(`WARNING: ${loaded.damage.message}\n`);
+        return loaded;
+      })),
     client: () => (client ??= import("./connect.ts").then(({ connect }) => connect(context))),
   };
   return context;

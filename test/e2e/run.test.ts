@@ -252,6 +252,15 @@ describe("tug run with bad input", () => {
       "uids and gids must be in range 0-2147483647",
     ));
 
+  test("run -d that cannot start tells its container's id, so that a script can remove it", async () => {
+    const result = await daemon.tug(["run", "-d", "--name", "unstartable", "busybox", "no-such-program"]);
+    expect(result.code).toBe(127);
+    expect(result.stderr).toContain('exec: "no-such-program": executable file not found in $PATH');
+    const id = await daemon.ok(["inspect", "-f", "{{.Id}}", "unstartable"]);
+    expect(result.stdout).toBe(`${id}\n`);
+    await daemon.ok(["rm", id]);
+  });
+
   test("a name in use: 125, Docker's text, and the first container unharmed", async () => {
     const id = await daemon.ok(["run", "-d", "--name", "taken", "busybox", "sleep", "1000"]);
     const result = await daemon.tug(["run", "--name", "taken", "busybox", "true"]);

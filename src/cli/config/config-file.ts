@@ -38,9 +38,14 @@ export interface ConfigFile {
   readonly folder: string;
   readonly path: string;
   readonly data: ConfigData;
+  /** Why the file that is there could not be used; then `data` is empty, and the file must not be written over. */
+  readonly damage?: TugError;
 }
 
-/** Loads `config.json` from `--config`, DOCKER_CONFIG or ~/.docker; a missing file is an empty one. */
+/**
+ * Loads `config.json` from `--config`, DOCKER_CONFIG or ~/.docker; a missing file is an empty one. One that cannot be
+ * read or parsed is too, with its `damage`: as with Docker it costs a warning, not the command.
+ */
 export async function loadConfig(
   env: Readonly<Record<string, string | undefined>>,
   folderOption: string | undefined,
@@ -54,9 +59,7 @@ export async function loadConfig(
     if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")) {
       return { folder, path, data: {} };
     }
-    throw new TugError("invalid-argument", `loading config file: ${path}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    return { folder, path, data: {}, damage: damaged("loading config file:", `${path}:`, error) };
   }
   if (text.trim() === "") return { folder, path, data: {} };
   try {
@@ -65,6 +68,9 @@ export async function loadConfig(
       throw new Error("not a JSON object");
     return { folder, path, data };
   } catch (cause) {
-    throw new TugError("invalid-argument", `loading config file: ${path}: ${messageOf(cause)}`, { cause });
+    return { folder, path, data: {}, damage: damaged("parsing config file", `(${path}):`, cause) };
   }
 }
+
+const damaged = (what: string, path: string, cause: unknown) =>
+  new TugError("invalid-argument", `Error ${what} ${path} ${messageOf(cause)}`, { cause });

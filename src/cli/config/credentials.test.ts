@@ -81,14 +81,20 @@ esac
   process.env["PATH"] = `${folder}:${savedPath}`;
 }
 
-test("a missing or empty file is an empty configuration, a broken one says so", async () => {
+test("a missing or empty file is an empty configuration, a broken one too, which says so and is not written over", async () => {
   expect((await load()).data).toEqual({});
   writeFileSync(path, " \n");
   expect((await load()).data).toEqual({});
   writeFileSync(path, "{");
-  await expect(load()).rejects.toThrow(`loading config file: ${path}: `);
+  const broken = await load();
+  expect(broken.data).toEqual({});
+  expect(broken.damage?.message).toStartWith(`Error parsing config file (${path}): `);
+  await expect(
+    storeAuth(contextWith([]), broken, "reg:5000", { username: "a", password: "b" }),
+  ).rejects.toThrow(path);
+  expect(readFileSync(path, "utf8")).toBe("{"); // what a person can still mend is not written over
   writeFileSync(path, "[]");
-  await expect(load()).rejects.toThrow("not a JSON object");
+  expect((await load()).damage?.message).toContain("not a JSON object");
 });
 
 test("credentials are found under the registry's name, with or without scheme", async () => {

@@ -8,6 +8,7 @@ import { helperErase, helperStore } from "./credential-helper.ts";
 
 /** Writes the configuration in one step, so that a reader never sees half of it; a link stays a link. */
 function writeConfig(config: ConfigFile, data: ConfigData): void {
+  if (config.damage) throw config.damage; // what a person can still mend is not written over
   mkdirSync(config.folder, { recursive: true, mode: 0o700 });
   const path = existsSync(config.path) ? realpathSync(config.path) : config.path;
   const fresh = `${dirname(path)}/.config.json.${process.pid}`;

@@ -151,6 +151,7 @@ cache2*    regular      4kB       About an hour ago               1         true
 });
 
 test("a format of system df -v names whole ids and gets no newline of its own", async () => {
+  expect(await verboseUsage({ LayersSize: 0 }, "a\\tb", now)).toBe("a\tb");
   expect(await verboseUsage(usage, "{{range .Volumes}}{{.Name}}={{.Size}} {{end}}", now)).toBe(
     "used=500B free=1.5kB remote=-1B ",
   );

@@ -151,7 +151,9 @@ async function formattedUsage(usage: DiskUsage, format: string, now: number): Pr
     Volumes: (usage.Volumes ?? []).map((volume) => exposed(volumes, volume)),
     BuildCache: (usage.BuildCache ?? []).map((cache) => exposed(caches, cache)),
   };
-  return renderObject(all, format, {
+  // As every list's format; a single object's keeps its backslashes.
+  const source = format.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
+  return renderObject(all, source, {
     missing: "struct",
     typeName: "*formatter.diskUsageContext",
   }).replace(/\n$/, "");

@@ -130,7 +130,7 @@ function layout(width: number, names: readonly string[]): { nameWidth: number; c
 
 function fit(text: string, width: number, right: boolean, paint: (text: string) => string): string {
   const cut = ellipsis(text, width);
-  const room = " ".repeat(Math.max(0, width - [...cut].length));
+  const room = " ".repeat(Math.max(0, width - Bun.stringWidth(cut)));
   return right ? room + paint(cut) : paint(cut) + room;
 }
 

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { indentJson } from "./json.ts";
 import { portColumn } from "./ports.ts";
 import { alignColumns } from "./tabwriter.ts";
+import { ellipsis } from "./text.ts";
 
 test("columns are as wide as their widest cell and three, at least ten; the last is not padded", () => {
   expect(alignColumns("CONTAINER ID\tIMAGE\tNAMES\nc0937b981c40\tbusybox\tp1")).toBe(
@@ -13,8 +14,16 @@ test("a line without tabs ends a column", () => {
   expect(alignColumns("a\tb\nx\nlong-long-long\tb", 4, 1)).toBe("a   b\nx\nlong-long-long b");
 });
 
-test("width counts characters, not code units", () => {
-  expect(alignColumns("a…\tb\n😀😀\tc", 0, 1)).toBe("a… b\n😀😀 c");
+test("width counts columns of a terminal: wide characters take two", () => {
+  expect(alignColumns("a…\tb\n😀😀\tc", 0, 1)).toBe("a…   b\n😀😀 c");
+  expect(alignColumns("LABELS\tPORTS\nk=ü日本語\t80", 10)).toBe("LABELS      PORTS\nk=ü日本語   80");
+});
+
+test("what does not fit is cut by its width on a terminal", () => {
+  expect(ellipsis(`sh -c 'echo "日本語" ; sleep 5'`, 20)).toBe(`sh -c 'echo "日本語…`);
+  expect(ellipsis("日本語", 4)).toBe("日…");
+  expect(ellipsis("日本", 4)).toBe("日本");
+  expect(ellipsis("abc", 1)).toBe("a");
 });
 
 test("JSON is indented without touching numbers and escapes", () => {

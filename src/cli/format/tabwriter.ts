@@ -1,7 +1,7 @@
 /**
  * Aligns tab-separated columns as Go's text/tabwriter does: a column is a run of neighbouring lines that have a
  * tab-terminated cell there; each is as wide as its widest cell plus padding, at least `minWidth`; the last cell of a line
- * belongs to no column.
+ * belongs to no column. Widths are columns of a terminal, where a CJK character takes two: so does Docker's own copy of tabwriter.
  */
 export function alignColumns(text: string, minWidth = 10, padding = 3): string {
   const lines = text.split("\n").map((line) => line.split("\t"));
@@ -13,7 +13,7 @@ export function alignColumns(text: string, minWidth = 10, padding = 3): string {
       let end = start;
       let width = minWidth;
       for (; end < lines.length && hasColumn(lines[end], column); end++) {
-        width = Math.max(width, columnsOf(lines[end]?.[column] ?? "") + padding);
+        width = Math.max(width, Bun.stringWidth(lines[end]?.[column] ?? "") + padding);
       }
       for (let line = start; line < end; line++) widths[line]?.push(width);
       start = end;
@@ -24,7 +24,7 @@ export function alignColumns(text: string, minWidth = 10, padding = 3): string {
       cells
         .map((cell, column) => {
           const width = column < cells.length - 1 ? (widths[line]?.[column] ?? 0) : 0;
-          return cell + " ".repeat(Math.max(0, width - columnsOf(cell)));
+          return cell + " ".repeat(Math.max(0, width - Bun.stringWidth(cell)));
         })
         .join(""),
     )
@@ -32,10 +32,3 @@ export function alignColumns(text: string, minWidth = 10, padding = 3): string {
 }
 
 const hasColumn = (cells: readonly string[] | undefined, column: number) => (cells?.length ?? 0) - 1 > column;
-
-/** Characters, not UTF-16 units, as Go counts runes. */
-function columnsOf(cell: string): number {
-  let count = 0;
-  for (const _ of cell) count++;
-  return count;
-}

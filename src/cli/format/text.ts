@@ -1,10 +1,17 @@
 import { shortId } from "../../base/lib/ids.ts";
 
-/** Cuts to `max` characters, the last one an ellipsis. */
+/** Cuts to `max` columns of a terminal, the last one an ellipsis where there is room for more than one. */
 export function ellipsis(text: string, max: number): string {
-  const runes = [...text];
-  if (runes.length <= max) return text;
-  return max <= 1 ? runes.slice(0, max).join("") : `${runes.slice(0, max - 1).join("")}…`;
+  if (Bun.stringWidth(text) <= max) return text;
+  const mark = max <= 1 ? "" : "…";
+  let room = max - mark.length;
+  let kept = "";
+  for (const rune of text) {
+    room -= Bun.stringWidth(rune);
+    if (room < 0) break;
+    kept += rune;
+  }
+  return kept + mark;
 }
 
 /** Go's strconv.Quote. */

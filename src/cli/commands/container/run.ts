@@ -80,8 +80,11 @@ async function runDetached(job: Job): Promise<number> {
     AttachStderr: false,
     StdinOnce: false,
   }));
-  await start(job.client, id);
-  await job.context.out.write(`${id}\n`);
+  try {
+    await start(job.client, id);
+  } finally {
+    await job.context.out.write(`${id}\n`); // also when it cannot start: it is there, and a script can remove it
+  }
   return 0;
 }
 
