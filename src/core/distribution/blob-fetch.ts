@@ -127,8 +127,11 @@ async function receive(
     await ingest.commit();
     if (large) await pieces.clear();
   } catch (error) {
-    // What filled the disk gives its room back, as the ingest's own bytes do.
-    if (large && isCode(error, "resource-exhausted")) await pieces.clear();
+    // What filled the disk gives its room back, whichever of the files met its end.
+    if (isCode(error, "resource-exhausted")) {
+      if (large) await pieces.clear();
+      await ingest.abort();
+    }
     if (!isCode(error, "data-loss")) throw error;
     if (large) await pieces.clear();
     await ingest.abort();

@@ -118,7 +118,9 @@ export class SpoolWatch {
       return this.#sleep();
     }
     const left = Math.max(this.#deps.limit - this.#lastSize, 0);
-    const untilLimit = grown > 0 ? (left / grown) * waited * 0.5 : slowestMs;
+    // A file that is smaller than it was is a new one, whose rate nobody knows yet.
+    const quiet = grown < 0 ? fastestMs : slowestMs;
+    const untilLimit = grown > 0 ? (left / grown) * waited * 0.5 : quiet;
     const next = Math.min(Math.max(untilLimit, fastestMs), slowestMs);
     this.#after(next);
   }
