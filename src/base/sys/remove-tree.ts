@@ -5,6 +5,8 @@ import { type FileKind, readDirectory } from "./stat.ts";
 
 /** Deeper directories are first moved up, so that depth costs neither descriptors nor stack. */
 const depthLimit = 32;
+/** How often a tree is gone through anew because somebody put something into it meanwhile. */
+const rounds = 8;
 
 /**
  * Removes `name` below `dir` and everything in it, following nothing and crossing no mount (EXDEV). ENOENT when it is not
@@ -46,6 +48,17 @@ export async function removeDirectory(path: string): Promise<void> {
 }
 
 function* removal(dir: number, name: string): Generator<void, void, undefined> {
+  for (let round = 1; ; round++) {
+    try {
+      return yield* removalRound(dir, name);
+    } catch (error) {
+      if (round > 1 && isGone(error)) return;
+      if (round === rounds || !(error instanceof SystemError && error.code === "ENOTEMPTY")) throw error;
+    }
+  }
+}
+
+function* removalRound(dir: number, name: string): Generator<void, void, undefined> {
   if (removedAsFile(dir, name, "unknown")) return;
   const top = openBelow(dir, name);
   try {
