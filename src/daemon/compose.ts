@@ -7,7 +7,7 @@ import { invalid, messageOf, TugError } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { databaseProblems } from "../base/store/database.ts";
 import { SyncSoon } from "../base/store/sync-soon.ts";
-import { cgroupPathsFor, probeCgroups, removeCgroup } from "../base/sys/cgroup.ts";
+import { cgroupPathsFor, probeCgroups, removeCgroup, removeEmptyCgroup } from "../base/sys/cgroup.ts";
 import { FilesClient } from "../core/files/client.ts";
 import type { LogDriver } from "../core/logging/logging.ts";
 import { createNetworkService } from "../core/network/service.ts";
@@ -89,6 +89,13 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     }),
   );
   const events = new EventLog({ database: databases.events, clock, log, published: () => records.touch() });
+  // Only the parent that is named for this daemon is its own to remove.
+  const ownCgroup =
+    config.cgroupParent === undefined && layout.driver === "cgroupfs"
+      ? cgroupPathsFor(hierarchy, layout.parent)
+      : {};
+  // A start that fails leaves none behind either: trying the runtimes out makes it.
+  stack.defer(() => removeEmptyCgroup(ownCgroup));
   const runtimes = await openRuntimes(config, { hierarchy, layout, log });
   const drivers = logDrivers({ clock, log });
   checkLogOptions(config, drivers);
@@ -166,10 +173,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
   const idle = () => [...context.store.list()].every((one) => !isAlive(one));
   stack.defer(() => networks.shutdown({ everything: idle() }));
   stack.defer(() => {
-    // Only the parent that is named for this daemon is its own to remove.
-    if (idle() && config.cgroupParent === undefined && layout.driver === "cgroupfs") {
-      removeCgroup(cgroupPathsFor(hierarchy, layout.parent));
-    }
+    if (idle()) removeCgroup(ownCgroup);
   });
   const exec: ExecService = execService(context);
   stack.use(

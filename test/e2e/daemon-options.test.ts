@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventually, run, TestDaemon, tugBinary } from "../harness/daemon.ts";
@@ -151,6 +152,9 @@ test("a daemon that cannot do what it was told does not start", async () => {
       ...["--config-file", "/dev/null", "-H", `unix://${other}/s`, ...flags],
     ]);
     rmSync(other, { recursive: true });
+    const instance = `tug-${createHash("sha256").update(join(other, "d")).digest("hex").slice(0, 8)}`;
+    const cgroups = new Bun.Glob(`{*,.}/${instance}`).scanSync({ cwd: "/sys/fs/cgroup", onlyFiles: false });
+    expect([...cgroups]).toEqual([]);
     return [result.code, result.stderr.trim().split("\n").at(-1)];
   };
   expect(await start("--storage-opt", "dm.basesize=10G")).toEqual([

@@ -165,6 +165,17 @@ export function removeCgroup(paths: CgroupPaths): boolean {
   return clean;
 }
 
+/** Removes the cgroup unless something is in it, be it only another cgroup. */
+export function removeEmptyCgroup(paths: CgroupPaths): void {
+  for (const directory of new Set(Object.values(paths))) {
+    try {
+      rmdirSync(directory);
+    } catch (error) {
+      if (!isGone(error) && !isBusy(error)) throw error;
+    }
+  }
+}
+
 /** "frozen" once every task stopped; freezing takes a moment. */
 export function freezeState(paths: CgroupPaths): "frozen" | "freezing" | "thawed" {
   if (paths[""] !== undefined) {
