@@ -74,6 +74,8 @@ for (const [driver, { open, place = tmpdir }] of Object.entries(drivers)) {
           mkdirSync(join(root, dir));
         for (const file of ["etc/a", "etc/b", "etc/sub/c", "var/log/l", "opt/x", "opt/y", "quiet/deep/q"]) {
           writeFileSync(join(root, file), file);
+          // The kernel's times go in ticks of some milliseconds: a file of the same size is told from one written in another tick only.
+          utimesSync(join(root, file), 3000, 3000);
         }
         symlinkSync("etc", join(root, "link"));
       });
