@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { TestDaemon } from "../harness/daemon.ts";
 import { containerConfig, healthConfig } from "./fields/container-config.ts";
@@ -28,7 +28,12 @@ beforeAll(async () => {
     plain.set(scripts[index] ?? "", part.trim());
 }, 30_000);
 afterEach(() => daemon.assertClean());
-afterAll(() => daemon.close());
+afterAll(async () => {
+  await daemon.close();
+  // A parent that a container names is its user's, as in Docker: the engine leaves it.
+  const parents = new Bun.Glob("{*,.}/tug-fields").scanSync({ cwd: "/sys/fs/cgroup", onlyFiles: false });
+  for (const path of [...parents]) rmdirSync(join("/sys/fs/cgroup", path));
+});
 
 for (const { table, name, field } of fields) {
   test(`${table}.${name}`, async () => {
