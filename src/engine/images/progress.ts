@@ -1,3 +1,6 @@
+import { reportsOf } from "../../base/lib/reports.ts";
+import { Signal } from "../../base/lib/signal.ts";
+
 /** A line of a progress stream, as the API sends it. */
 export interface ProgressMessage {
   readonly stream?: string;
@@ -15,7 +18,7 @@ export interface ProgressMessage {
  */
 export class ProgressQueue {
   readonly #messages: ProgressMessage[] = [];
-  #wake: (() => void) | undefined;
+  readonly #pushed = new Signal();
 
   push(message: ProgressMessage): void {
     const last = this.#messages.at(-1);
@@ -25,29 +28,17 @@ export class ProgressQueue {
     if (counts && older && last?.progressDetail?.current !== undefined) this.#messages.pop();
     else if (counts && this.#messages.length > 1000) return;
     this.#messages.push(message);
-    this.#wake?.();
+    this.#pushed.notify();
   }
 
   /** Runs `work`, which pushes here, and yields its messages; throws what it throws after the last one. */
-  async *drain(work: Promise<void>): AsyncGenerator<ProgressMessage> {
-    const outcome: { failure?: unknown; done: boolean } = { done: false };
-    work
-      .catch((error: unknown) => {
-        outcome.failure = error;
-      })
-      .finally(() => {
-        outcome.done = true;
-        this.#wake?.();
-      });
-    for (;;) {
-      for (let message = this.#messages.shift(); message; message = this.#messages.shift()) yield message;
-      if (outcome.done) break;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      this.#wake = undefined;
-    }
-    if (outcome.failure !== undefined) throw outcome.failure;
+  drain(work: Promise<void>): AsyncGenerator<ProgressMessage, void, undefined> {
+    return reportsOf(work, this.#pushed, () => this.#taken());
+  }
+
+  /** One at a time: until it is taken, a newer count may still replace the last one. */
+  *#taken(): Generator<ProgressMessage, void, undefined> {
+    for (let message = this.#messages.shift(); message; message = this.#messages.shift()) yield message;
   }
 }
 

@@ -1,34 +1,22 @@
+import { reportsOf } from "../../../base/lib/reports.ts";
+import { Signal } from "../../../base/lib/signal.ts";
+
 /** Turns callbacks into an iteration that lasts as long as a promise. Only the newest value waits: progress may be skipped. */
 export class ProgressRelay<T> {
   #latest: T | undefined;
-  #wake: (() => void) | undefined;
+  readonly #told = new Signal();
 
   put(value: T): void {
     this.#latest = value;
-    this.#wake?.();
+    this.#told.notify();
   }
 
-  /** Yields what was put until `work` has settled; its failure is for who awaits it. */
-  async *until(work: Promise<unknown>): AsyncGenerator<T, void, undefined> {
-    let settled = false;
-    const end = () => {
-      settled = true;
-      this.#wake?.();
-    };
-    work.then(end, end);
-    for (;;) {
+  /** Yields what was put until `work` has settled; its failure is thrown after that. */
+  until(work: Promise<unknown>): AsyncGenerator<T, void, undefined> {
+    return reportsOf(work, this.#told, () => {
       const value = this.#latest;
-      if (value !== undefined) {
-        this.#latest = undefined;
-        yield value;
-      } else if (settled) {
-        return;
-      } else {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-        this.#wake = undefined;
-      }
-    }
+      this.#latest = undefined;
+      return value === undefined ? [] : [value];
+    });
   }
 }
