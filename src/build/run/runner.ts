@@ -1,0 +1,74 @@
+import type { ChainId, Digest } from "../../base/lib/ids.ts";
+import type { Mount, SnapshotLayout } from "../../core/snapshot/snapshotter.ts";
+import type { ExecOp, FileOp, Op, RestackOp, SourceOp, Vertex } from "../graph.ts";
+import type { Result } from "../result.ts";
+import type { BuildSession } from "../session.ts";
+
+/** What every runner is handed for one step. All it started has ended when its promise settles; on abort it throws the signal's reason. */
+export interface StepContext<O extends Op = Op> {
+  readonly vertex: Vertex;
+  readonly op: O;
+  /** By index of `vertex.inputs`. */
+  readonly inputs: readonly Result[];
+  readonly session: BuildSession;
+  readonly signal: AbortSignal;
+  readonly progress: StepProgress;
+}
+
+export interface StepProgress {
+  log(stream: "stdout" | "stderr", bytes: Uint8Array): void;
+  /** A part with a name of its own; `total` 0: unknown; told for the last time with `done`. */
+  part(
+    name: string,
+    state: { readonly current: number; readonly total: number; readonly done?: boolean },
+  ): void;
+}
+
+/** Makes a tree: RUN, COPY, COPY --link. */
+export interface StepRunner<O extends ExecOp | FileOp | RestackOp> {
+  /** The committed snapshot of the root after the step. Made with `StepSnapshots.make`; what it did not change has no layer of its own to pay for. */
+  run(step: StepContext<O>): Promise<ChainId | undefined>;
+}
+
+/** Brings a tree from somewhere else. */
+export interface SourceRunner<O extends SourceOp> {
+  /**
+   * What decides the cache of those that read it, at the least cost (an image: its layers' chain id, nothing is pulled; git: the
+   * commit; http: the content's digest, conditional on what is kept; local: transfers what changed and digests the content).
+   */
+  key(step: StepContext<O>): Promise<Digest>;
+  /** The tree itself; called only when a step that reads it runs. */
+  snapshot(step: StepContext<O>): Promise<ChainId | undefined>;
+}
+
+/** Snapshots of build steps: named "build-<id>" until they are exported, not synced one by one. */
+export interface StepSnapshots {
+  /** A new snapshot on `parent`, filled by `write`; removed again when that throws. */
+  make(parent: ChainId | undefined, write: (active: ActiveStep) => Promise<void>): Promise<ChainId>;
+  /** A throw-away writable view (RUN mounts with rw, or a view of nothing); removed when disposed. */
+  scratch(parent: ChainId | undefined): Promise<ActiveStep & AsyncDisposable>;
+  /** A read-only view; undefined: of the empty tree. */
+  view(snapshot: ChainId | undefined): readonly Mount[];
+  layout(snapshot: ChainId): SnapshotLayout;
+}
+
+export interface ActiveStep {
+  readonly key: string;
+  readonly mounts: readonly Mount[];
+  readonly layout: SnapshotLayout;
+}
+
+/** What a copy reads, as a digest: of names, types, modes, owners, link targets, xattrs and contents, but not of times. */
+export interface ContentKeys {
+  /** `sources`, `wildcard`, `exclude`, `parents` as `CopyAction` has them; what is not there digests as missing and fails when it runs. */
+  digest(
+    snapshot: ChainId | undefined,
+    selection: {
+      readonly sources: readonly string[];
+      readonly wildcard: boolean;
+      readonly exclude: readonly string[];
+      readonly parents: boolean;
+    },
+    signal: AbortSignal,
+  ): Promise<Digest>;
+}

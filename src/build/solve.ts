@@ -1,0 +1,43 @@
+import type { Vertex } from "./graph.ts";
+import type { BuildPlan } from "./plan.ts";
+import type { ProgressSink } from "./progress.ts";
+import type { BuildRequest } from "./request.ts";
+import type { Result } from "./result.ts";
+import type { BuildSession } from "./session.ts";
+
+/**
+ * The solver: brings vertices to results. Vertices that do not depend on each other run side by side; one that several builds need at
+ * once runs once and ends when the last of them lets go. A vertex is looked for in the cache by its *fast key* (the operation and
+ * the keys of its inputs' results), then, where it copies, by its *content key* (what is copied instead of where from); only then
+ * it runs. Inputs are brought to results only when a step that reads them runs: a build that is known to the end touches nothing.
+ */
+export interface Solver {
+  solve(
+    vertices: readonly Vertex[],
+    build: { readonly session: BuildSession; readonly signal: AbortSignal; readonly progress: ProgressSink },
+  ): Promise<readonly Result[]>;
+}
+
+/** A whole build: resolves, plans, solves and exports. What the API's routes call. */
+export interface Builder {
+  build(
+    request: BuildRequest,
+    session: BuildSession,
+    options: { readonly signal: AbortSignal; readonly progress: ProgressSink },
+  ): Promise<BuildOutcome>;
+  /** Only reads: `--call check|outline|targets`, `--check`. The reply as BuildKit's subrequests have it (result.json, result.txt). */
+  call(
+    method: "check" | "outline" | "targets",
+    request: BuildRequest,
+    session: BuildSession,
+    options: { readonly signal: AbortSignal; readonly progress: ProgressSink },
+  ): Promise<Readonly<Record<string, Uint8Array>>>;
+}
+
+export interface BuildOutcome {
+  readonly plan: BuildPlan;
+  /** BuildKit's exporter response: "containerimage.digest", "containerimage.config.digest", "image.name", …; the metadata file has them. */
+  readonly response: Readonly<Record<string, string>>;
+  /** Of the image that was made for this host's platform, if one was. */
+  readonly imageId: string | undefined;
+}
