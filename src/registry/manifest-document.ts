@@ -2,17 +2,14 @@ import { isCode, messageOf } from "../base/lib/errors.ts";
 import type { Digest } from "../base/lib/ids.ts";
 import { isForeignLayerType, mediaTypes } from "../base/spec/oci/media-types.ts";
 import { parseImageDocument } from "../base/spec/oci/parse.ts";
-import type { ManifestNeeds, ManifestRecord } from "./records/manifests.ts";
+import type { ManifestNeeds, NewManifest } from "./records/manifests.ts";
 import { SpecError } from "./spec-error.ts";
 
 /** What the registry takes from a manifest or index before it stores its bytes as they are. */
 export interface ParsedManifest {
-  readonly record: Omit<ManifestRecord, "digest" | "size" | "pushed">;
+  readonly record: Omit<NewManifest, "digest" | "size">;
   readonly needs: ManifestNeeds;
 }
-
-/** Annotations are repeated in every referrers list: this much of them is kept there (bytes of JSON). */
-const annotationLimit = 64 * 1024;
 
 /** Reads a pushed manifest; `contentType` is the request's header, whose parameters do not count. Throws MANIFEST_INVALID. */
 export function parsePushedManifest(bytes: Uint8Array, contentType: string | undefined): ParsedManifest {
@@ -41,7 +38,7 @@ export function parsePushedManifest(bytes: Uint8Array, contentType: string | und
         mediaType,
         artifactType: index.artifactType ?? "",
         subject: index.subject?.digest,
-        annotations: bounded(index.annotations),
+        annotations: index.annotations,
       },
       needs: { blobs: [], children: unique(index.manifests.map((each) => each.digest)) },
     };
@@ -53,7 +50,7 @@ export function parsePushedManifest(bytes: Uint8Array, contentType: string | und
       mediaType,
       artifactType: manifest.artifactType || manifest.config.mediaType,
       subject: manifest.subject?.digest,
-      annotations: bounded(manifest.annotations),
+      annotations: manifest.annotations,
     },
     needs: { blobs: unique([manifest.config, ...layers].map((each) => each.digest)), children: [] },
   };
@@ -61,15 +58,4 @@ export function parsePushedManifest(bytes: Uint8Array, contentType: string | und
 
 function unique(digests: readonly Digest[]): readonly Digest[] {
   return [...new Set(digests)];
-}
-
-function bounded(
-  annotations: Readonly<Record<string, string>> | undefined,
-): Readonly<Record<string, string>> | undefined {
-  if (annotations === undefined || JSON.stringify(annotations).length <= annotationLimit) return annotations;
-  throw new SpecError(
-    "MANIFEST_INVALID",
-    "manifest invalid",
-    `annotations are larger than ${annotationLimit} bytes`,
-  );
 }

@@ -90,13 +90,19 @@ async function image(parts: Parts, call: Call): Promise<void> {
   send(
     call,
     `${name} ${label}`,
-    html`${facts(manifest)}${contents(name, document)}${referrers(parts, name, manifest)}`,
+    html`${facts(manifest, document)}${contents(name, document)}${referrers(parts, name, manifest)}`,
   );
 }
 
-function facts(manifest: ManifestRecord): Html {
-  const annotations = Object.entries(manifest.annotations ?? {}).map(
-    ([key, value]) => html`<tr><td>${key}</td><td>${value}</td></tr>`,
+/** What a page shows of one annotation, which may be as long as a manifest. */
+const valueLimit = 1000;
+
+function facts(manifest: ManifestRecord, document: ImageDocument): Html {
+  const annotated =
+    document.kind === "index" ? document.index : document.kind === "manifest" ? document.manifest : undefined;
+  const annotations = Object.entries(annotated?.annotations ?? {}).map(
+    ([key, value]) =>
+      html`<tr><td>${key}</td><td>${value.length > valueLimit ? `${value.slice(0, valueLimit)}…` : value}</td></tr>`,
   );
   return html`<p><code>${manifest.digest}</code><br>${manifest.mediaType}, ${size(manifest.size)}, pushed ${when(manifest.pushed)}</p>
     ${annotations.length === 0 ? "" : table(["Annotation", "Value"], annotations)}`;

@@ -10,10 +10,16 @@ export interface ManifestRecord {
   /** As the referrers API shows it; "" when there is none. */
   readonly artifactType: string;
   readonly subject: Digest | undefined;
-  readonly annotations: Readonly<Record<string, string>> | undefined;
   /** Milliseconds since the epoch. */
   readonly pushed: number;
 }
+
+export interface NewManifest extends Omit<ManifestRecord, "pushed"> {
+  /** Up to a whole manifest's size, so they are read only where they are shown: `annotationsOf`. */
+  readonly annotations: Annotations | undefined;
+}
+
+export type Annotations = Readonly<Record<string, string>>;
 
 /** What a manifest needs beside itself. */
 export interface ManifestNeeds {
@@ -28,11 +34,10 @@ interface Row {
   readonly size: number;
   readonly artifact_type: string;
   readonly subject: Digest | null;
-  readonly annotations: string | null;
   readonly pushed: number;
 }
 
-const columns = "m.digest, m.media_type, m.size, m.artifact_type, m.subject, m.annotations, m.pushed";
+const columns = "m.digest, m.media_type, m.size, m.artifact_type, m.subject, m.pushed";
 
 function fromRow(row: Row): ManifestRecord {
   return {
@@ -41,8 +46,6 @@ function fromRow(row: Row): ManifestRecord {
     size: row.size,
     artifactType: row.artifact_type,
     subject: row.subject ?? undefined,
-    annotations:
-      row.annotations === null ? undefined : (JSON.parse(row.annotations) as Record<string, string>),
     pushed: row.pushed,
   };
 }
@@ -88,7 +91,7 @@ export function missingOf(records: Records, name: RepositoryName, needs: Manifes
 export function putManifest(
   records: Records,
   name: RepositoryName,
-  manifest: Omit<ManifestRecord, "pushed">,
+  manifest: NewManifest,
   needs: ManifestNeeds,
   tags: readonly Tag[],
   check: (missing: readonly Digest[], added: number) => void,
@@ -187,4 +190,17 @@ export function referrersOf(
     )
     .all(name, subject, page.last, page.artifactType ?? null, page.limit)
     .map(fromRow);
+}
+
+export function annotationsOf(
+  records: Records,
+  name: RepositoryName,
+  digest: Digest,
+): Annotations | undefined {
+  const row = records.db
+    .query<{ annotations: string | null }, [string, string]>(
+      "SELECT m.annotations FROM manifest m JOIN repository r ON r.id = m.repository WHERE r.name = ? AND m.digest = ?",
+    )
+    .get(name, digest);
+  return row?.annotations ? (JSON.parse(row.annotations) as Annotations) : undefined;
 }

@@ -2,14 +2,17 @@ import { mediaTypes } from "../../base/spec/oci/media-types.ts";
 import { parseBlobDigest } from "../names.ts";
 import type { Parts } from "../parts.ts";
 import { listRepositories, listTags } from "../records/listings.ts";
-import { type ManifestRecord, referrersOf } from "../records/manifests.ts";
+import { type Annotations, annotationsOf, type ManifestRecord, referrersOf } from "../records/manifests.ts";
 import { SpecError } from "../spec-error.ts";
 import { type Call, type Route, repositoryOf, sendJson } from "./route.ts";
 
 /** Names on one page when the client does not say how many it wants, and at most. */
 const defaultPage = 10_000;
 const catalogPage = 1000;
-/** Descriptors of one referrers page: with their annotations they stay below what clients accept as a manifest. */
+/**
+ * Descriptors of one referrers page: with their annotations they stay below what clients accept as a manifest, unless one alone has
+ * more.
+ */
 const referrersPage = 500;
 const referrersBytes = 3 * 1024 * 1024;
 
@@ -89,7 +92,7 @@ function referrers(parts: Parts, call: Call): void {
   let bytes = 0;
   let lastShown = "";
   for (const each of found.slice(0, limit)) {
-    const descriptor = descriptorOf(each);
+    const descriptor = descriptorOf(each, annotationsOf(parts.records, name, each.digest));
     bytes += JSON.stringify(descriptor).length;
     if (shown.length > 0 && bytes > referrersBytes) break;
     shown.push(descriptor);
@@ -113,12 +116,12 @@ function referrers(parts: Parts, call: Call): void {
   );
 }
 
-function descriptorOf(manifest: ManifestRecord): object {
+function descriptorOf(manifest: ManifestRecord, annotations: Annotations | undefined): object {
   return {
     mediaType: manifest.mediaType,
     digest: manifest.digest,
     size: manifest.size,
     ...(manifest.artifactType !== "" && { artifactType: manifest.artifactType }),
-    ...(manifest.annotations && { annotations: manifest.annotations }),
+    ...(annotations && { annotations }),
   };
 }

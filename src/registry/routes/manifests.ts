@@ -52,7 +52,7 @@ function find(parts: Parts, name: RepositoryName, reference: ManifestReference):
 
 async function get(parts: Parts, call: Call): Promise<void> {
   const name = repositoryOf(call);
-  const reference = parseManifestReference(call.params["reference"] ?? "");
+  const reference = askedFor(call.params["reference"] ?? "");
   const { exchange } = call;
   const state = parts.cache.mirrors(name)
     ? await parts.cache.refresh(name, reference, exchange.signal)
@@ -79,6 +79,16 @@ async function get(parts: Parts, call: Call): Promise<void> {
   if (!bytes) throw unknownManifest(name, reference);
   exchange.send(200, headers, bytes);
   notify(parts, call, "pull", name, manifest, reference.kind === "tag" ? reference.tag : undefined);
+}
+
+/** What cannot be a tag names nothing that could be here: 404, as the conformance suite has it, not 400. */
+function askedFor(text: string): ManifestReference {
+  try {
+    return parseManifestReference(text);
+  } catch (error) {
+    if (!(error instanceof SpecError) || error.specCode !== "TAG_INVALID") throw error;
+    throw new SpecError("MANIFEST_UNKNOWN", "manifest unknown to registry", error.info, { cause: error });
+  }
 }
 
 async function put(parts: Parts, call: Call): Promise<void> {
