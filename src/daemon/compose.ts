@@ -243,7 +243,12 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       files: new FilesService({
         containers: context,
         files,
-        commit: { content: images.content, images: images.store, unpacker: images.unpacker },
+        commit: {
+          content: images.content,
+          images: images.store,
+          unpacker: images.unpacker,
+          complete: imageDeps.complete,
+        },
       }),
       images: new ImageService(imageDeps),
       volumes: new VolumeService({ store: volumes, events, clock }),

@@ -9,8 +9,10 @@ import { FileContentStore } from "../core/content/file-store.ts";
 import { HttpRegistryClient } from "../core/distribution/client.ts";
 import { ParallelImageFetcher } from "../core/distribution/image-fetcher.ts";
 import { proxyFromEnvironment, type RegistryConfig } from "../core/distribution/registry-config.ts";
+import { FilesClient } from "../core/files/client.ts";
 import { TarArchives } from "../core/image/archive/archives.ts";
 import { Debootstrap } from "../core/image/bootstrap/debootstrap.ts";
+import { LayerBlobs } from "../core/image/layer-blobs.ts";
 import { LayerRecords } from "../core/image/layers.ts";
 import { recoverImages } from "../core/image/recovery.ts";
 import { SqliteImageStore } from "../core/image/store.ts";
@@ -28,6 +30,7 @@ export interface ImageParts {
   readonly content: FileContentStore;
   readonly layers: LayerRecords;
   readonly unpacker: ProcessUnpacker;
+  readonly blobs: LayerBlobs;
   recover(): Promise<void>;
   /** What the image service works with, once it is known who uses images. */
   serviceDeps(users: ImageUsers): ImageServiceDeps;
@@ -68,6 +71,13 @@ export function composeImages(deps: {
     root: join(config.dataRoot, "bootstrap"),
     helperCommand: helperCommand(),
     findProgram: (name) => findProgram([name]),
+  });
+  const blobs = new LayerBlobs({
+    content,
+    images: store,
+    snapshots,
+    layers,
+    writer: new FilesClient({ helperCommand: helperCommand() }),
   });
   const environment = proxyFromEnvironment(process.env);
   const registryConfig = (insecureRegistries: () => readonly string[]): RegistryConfig => ({
@@ -113,6 +123,7 @@ export function composeImages(deps: {
     content,
     layers,
     unpacker,
+    blobs,
     recover: async () => {
       await recoverImages({ images: store, unpacker, snapshots, content, log });
       await content.dropPartials(partialsKept);
@@ -125,6 +136,7 @@ export function composeImages(deps: {
       layerSize: (layer) => layers.size(layer) ?? 0,
       unpacker,
       archives,
+      complete: (id, signal) => blobs.complete(id, signal),
       bootstrap,
       received: new ReceivedBlobs({ lease: () => content.lease(), collect: () => store.collect() }),
       registry,

@@ -94,7 +94,35 @@ export class FilesClient {
     sink: (chunk: Uint8Array) => Promise<void>,
     signal?: AbortSignal,
   ): Promise<WrittenLayer> {
-    await using run = this.#run({ op: "layer", layout, ignored: [...ignored], target }, signal);
+    return await this.#layer(layout, { ignored, target, wanted: true }, sink, signal);
+  }
+
+  /** The changes as a gzip'd layer, for a snapshot that stays what it is. The same tree gives the same bytes. */
+  async layerBlob(
+    layout: SnapshotLayout,
+    sink: (chunk: Uint8Array) => Promise<void>,
+    signal?: AbortSignal,
+  ): Promise<WrittenLayer> {
+    return await this.#layer(layout, { ignored: new Set(), target: undefined, wanted: true }, sink, signal);
+  }
+
+  /** What that layer's diffID and size are, without making it. */
+  async layerDigest(layout: SnapshotLayout, signal?: AbortSignal): Promise<WrittenLayer> {
+    const none = async () => undefined;
+    return await this.#layer(layout, { ignored: new Set(), target: undefined, wanted: false }, none, signal);
+  }
+
+  async #layer(
+    layout: SnapshotLayout,
+    how: {
+      readonly ignored: ReadonlySet<string>;
+      readonly target: LayerTarget | undefined;
+      readonly wanted: boolean;
+    },
+    sink: (chunk: Uint8Array) => Promise<void>,
+    signal: AbortSignal | undefined,
+  ): Promise<WrittenLayer> {
+    await using run = this.#run({ op: "layer", layout, ...how, ignored: [...how.ignored] }, signal);
     for await (const chunk of run.data()) await sink(chunk);
     if (run.layer === undefined) throw internal("the files helper named no layer");
     return run.layer;

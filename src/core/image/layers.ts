@@ -1,11 +1,18 @@
 import type { Clock } from "../../base/lib/clock.ts";
-import type { ChainId, DiffId } from "../../base/lib/ids.ts";
+import type { ChainId, DiffId, Digest } from "../../base/lib/ids.ts";
+import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import { type Database, migrate } from "../../base/store/database.ts";
 
 const migrations = [
   `CREATE TABLE layer (
      chain_id TEXT PRIMARY KEY,
      diff_id TEXT NOT NULL,
+     size INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE layer_blob (
+     diff_id TEXT PRIMARY KEY,
+     digest TEXT NOT NULL,
+     media_type TEXT NOT NULL,
      size INTEGER NOT NULL
    ) STRICT, WITHOUT ROWID;`,
 ];
@@ -38,8 +45,32 @@ export class LayerRecords {
     return query.get(chainId)?.size;
   }
 
+  diffId(chainId: ChainId): DiffId | undefined {
+    const query = this.#db.query<{ diff_id: string }, [string]>(
+      "SELECT diff_id FROM layer WHERE chain_id = ?1",
+    );
+    return query.get(chainId)?.diff_id as DiffId | undefined;
+  }
+
   remove(chainId: ChainId): void {
     this.#db.query("DELETE FROM layer WHERE chain_id = ?1").run(chainId);
+    this.#db.run("DELETE FROM layer_blob WHERE diff_id NOT IN (SELECT diff_id FROM layer)");
+  }
+
+  /** A blob that the layer came as, or was made into; whether it is still here is the content store's to say. */
+  blob(diffId: DiffId): Descriptor | undefined {
+    const row = this.#db
+      .query<{ digest: string; media_type: string; size: number }, [string]>(
+        "SELECT digest, media_type, size FROM layer_blob WHERE diff_id = ?1",
+      )
+      .get(diffId);
+    return row ? { mediaType: row.media_type, digest: row.digest as Digest, size: row.size } : undefined;
+  }
+
+  keepBlob(diffId: DiffId, { mediaType, digest, size }: Descriptor): void {
+    this.#db
+      .query("INSERT OR REPLACE INTO layer_blob (diff_id, digest, media_type, size) VALUES (?1, ?2, ?3, ?4)")
+      .run(diffId, digest, mediaType, size);
   }
 
   /** Keeps a layer from being collected until an image names it. */

@@ -1,5 +1,5 @@
 import { conflict, invalid, TugError } from "../../base/lib/errors.ts";
-import { type ChainId, randomId } from "../../base/lib/ids.ts";
+import { type ChainId, type ImageId, randomId } from "../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import type { ContainerConfig } from "../../base/spec/docker/api.gen.ts";
 import { applyConfigChanges } from "../../base/spec/docker/config-changes.ts";
@@ -22,6 +22,8 @@ export interface CommitDeps {
   readonly content: ContentStore;
   readonly images: ImageStore;
   readonly unpacker: LayerMaker;
+  /** See `ImageServiceDeps.complete`. */
+  readonly complete: (id: ImageId) => Promise<Image>;
 }
 
 export interface CommitOptions {
@@ -166,8 +168,9 @@ async function writeLayer(work: LayerWork, parent: ChainId | undefined): Promise
 
 async function layersOf(deps: CommitDeps, image: Image): Promise<readonly LayerSource[]> {
   if (image.layers.length === 0) return [];
-  if (!image.manifest) throw new TugError("internal", `image ${image.id} has no manifest to build on`);
-  const manifest = parseManifest(await deps.content.read(image.manifest.digest, manifestLimit));
+  const { manifest: descriptor } = image.manifest ? image : await deps.complete(image.id);
+  if (!descriptor) throw new TugError("internal", `image ${image.id} has no manifest to build on`);
+  const manifest = parseManifest(await deps.content.read(descriptor.digest, manifestLimit));
   return image.layers.map((diffId, index) => {
     const descriptor = manifest.layers[index];
     if (!descriptor) throw new TugError("internal", `manifest of image ${image.id} has no layer ${index}`);

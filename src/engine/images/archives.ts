@@ -54,6 +54,9 @@ export async function saveImages(
   references: readonly string[],
   options: { readonly platforms: readonly string[]; readonly missingOn?: ImageInventory | undefined },
 ): Promise<ReadableStream<Uint8Array>> {
+  for (const image of references.flatMap((reference) => saved(deps, reference))) {
+    if (!image.manifest) await deps.complete(image.id);
+  }
   const tar = deps.archives.save(references, {
     platforms: platformsOf(deps, options.platforms),
     ...(options.missingOn ? { missingOn: options.missingOn } : {}),

@@ -5,7 +5,7 @@ import type { Platform } from "../../base/spec/oci/descriptor.ts";
 import type { ContentStore } from "../../core/content/content.ts";
 import type { ImageFetcher, Pusher, RegistryClient } from "../../core/distribution/distribution.ts";
 import type { Debootstrap } from "../../core/image/bootstrap/debootstrap.ts";
-import type { ImageArchives, ImageStore, Unpacker } from "../../core/image/image.ts";
+import type { Image, ImageArchives, ImageStore, Unpacker } from "../../core/image/image.ts";
 import type { Snapshotter } from "../../core/snapshot/snapshotter.ts";
 import type { EventPublisher } from "../events/event.ts";
 import type { ReceivedBlobs } from "./received.ts";
@@ -29,6 +29,8 @@ export interface ImageServiceDeps {
   readonly layerSize: (layer: ChainId) => number;
   readonly unpacker: Unpacker;
   readonly archives: ImageArchives;
+  /** The image with blobs and manifest, which one that was built here gets when they are first needed. */
+  readonly complete: (id: ImageId, signal?: AbortSignal) => Promise<Image>;
   readonly bootstrap: Debootstrap;
   readonly received: ReceivedBlobs;
   readonly registry: RegistryClient;

@@ -42,6 +42,8 @@ export async function* pushImage(
     throw notFound(`An image does not exist locally with the tag: ${familiarName(named)}`);
   }
   for (const ref of refs) {
+    const { image } = find(deps, ref, platform);
+    if (!image.manifest) await deps.complete(image.id, signal);
     const found = find(deps, ref, platform);
     const queue = new ProgressQueue();
     yield* queue.drain(
