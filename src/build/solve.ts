@@ -23,7 +23,12 @@ export interface Builder {
   build(
     request: BuildRequest,
     session: BuildSession,
-    options: { readonly signal: AbortSignal; readonly progress: ProgressSink },
+    options: {
+      readonly signal: AbortSignal;
+      readonly progress: ProgressSink;
+      /** Told before the first step runs. */
+      readonly onPlan?: (plan: BuildPlan) => void;
+    },
   ): Promise<BuildOutcome>;
   /** Only reads: `--call check|outline|targets`, `--check`. The reply as BuildKit's subrequests have it (result.json, result.txt). */
   call(

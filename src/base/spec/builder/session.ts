@@ -1,0 +1,82 @@
+/**
+ * What the builder asks of whoever ordered the build: BuildKit's session (filesync, auth, secrets, sshforward services) or the body of a classic
+ * `POST /build`. Everything comes over the client's own connection and ends with it.
+ */
+export interface BuildSession {
+  readonly id: string;
+  /** What is shared by builds of the same directory on the same client ("" when it says nothing): transfers are incremental within it. */
+  readonly sharedKey: string;
+  /** Aborted when the client is gone. */
+  readonly signal: AbortSignal;
+  /** Brings a directory into `target`, an existing tree that may hold what an earlier transfer left; afterwards it holds exactly what was asked for. */
+  readonly files: ContextFiles | undefined;
+  /** The value of a secret; undefined: the client has none of that name. */
+  secret(id: string): Promise<Uint8Array | undefined>;
+  /** Whether the client forwards an agent of that id ("default"). */
+  hasSsh(id: string): Promise<boolean>;
+  /** One connection to that agent. */
+  ssh(id: string): Promise<DuplexBytes>;
+  /** For a registry host; undefined: anonymous. */
+  credentials(host: string): Promise<{ readonly username: string; readonly secret: string } | undefined>;
+  /** Where `--output` of the client's goes; undefined: it takes none. */
+  readonly exports: SessionExports | undefined;
+}
+
+export interface DuplexBytes extends AsyncDisposable {
+  readonly readable: ReadableStream<Uint8Array>;
+  write(bytes: Uint8Array): Promise<void>;
+  end(): Promise<void>;
+}
+
+export interface ContextFiles {
+  /** Throws not-found when the client has no directory of that name. */
+  receive(request: ReceiveRequest): Promise<void>;
+}
+
+export interface ReceiveRequest {
+  readonly name: string;
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** Paths whose links are followed on the client's side, so that what they lead to comes too. */
+  readonly follow: readonly string[];
+  readonly into: ContextTarget;
+  readonly signal: AbortSignal;
+  readonly onProgress: (bytes: number) => void;
+}
+
+/** What a sender of files is compared with and writes to. Paths are relative, "/" between, never "..". Entries come in walking order. */
+export interface ContextTarget {
+  /** Told of every entry that the client has, in order; says whether its content is wanted (a regular file that is new or changed). */
+  entry(entry: ContextEntry): boolean;
+  /** The content of a wanted file, in pieces; the last one is marked. */
+  content(path: string, bytes: Uint8Array, last: boolean): Promise<void>;
+  /** All entries were told: what was not named is gone. Resolves when everything is written. */
+  finish(): Promise<void>;
+}
+
+export interface ContextEntry {
+  readonly path: string;
+  /** st_mode as Linux has it, type included. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  /** Nanoseconds since the epoch. */
+  readonly mtime: bigint;
+  /** Of a symbolic link; of a hard link, the entry that it is another name of. */
+  readonly linkname: string;
+  readonly devmajor: number;
+  readonly devminor: number;
+  readonly xattrs: Readonly<Record<string, Uint8Array>>;
+}
+
+export interface SessionExports {
+  /** `--output type=local`: a tree on the client; `entries` walks it. */
+  tree(exporter: string, root: string, signal: AbortSignal): Promise<void>;
+  /** `--output type=tar|oci|docker,dest=…`: one file on the client. */
+  file(
+    exporter: string,
+    attributes: Readonly<Record<string, string>>,
+    bytes: ReadableStream<Uint8Array>,
+  ): Promise<void>;
+}
