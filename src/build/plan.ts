@@ -21,6 +21,8 @@ export interface PlannedTarget {
   readonly root: Vertex | undefined;
   /** Without `rootfs`: that is known when the layers are. `history` has the base's entries and the stage's. */
   readonly config: Omit<ImageConfig, "rootfs">;
+  /** How many entries of `config.history` are the base's; the stage's own follow, without `created`. */
+  readonly inheritedHistory: number;
   /** The image it began from, if any: its layers come first. */
   readonly base: { readonly reference: string; readonly image: Digest } | undefined;
   /** The vertices that added a layer each, bottom first; as many as non-empty history entries of the stage. */
