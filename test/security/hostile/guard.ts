@@ -37,10 +37,10 @@ export class Canary {
 }
 
 /** Every blob, snapshot, half-done download and mount that a daemon has: what a refused image must not add to. */
-export function stored(daemon: TestDaemon): string {
+export function stored(daemon: TestDaemon, driver = "overlay2"): string {
   const folders = [
-    "overlay2",
-    "overlay2/.trash",
+    driver,
+    `${driver}/.trash`,
     "content/ingest",
     "content/trash",
     "content/blobs/sha256",
@@ -55,10 +55,15 @@ export function stored(daemon: TestDaemon): string {
 }
 
 /** Waits until the daemon holds what it held before. */
-export async function unchanged(daemon: TestDaemon, before: string, what: string): Promise<void> {
-  const same = () => stored(daemon) === before;
+export async function unchanged(
+  daemon: TestDaemon,
+  before: string,
+  what: string,
+  driver?: string,
+): Promise<void> {
+  const same = () => stored(daemon, driver) === before;
   await eventually(`nothing is left of ${what}`, same, 20_000).catch((error: unknown) => {
-    throw new Error(`${String(error)}\n${difference(before, stored(daemon))}`);
+    throw new Error(`${String(error)}\n${difference(before, stored(daemon, driver))}`);
   });
 }
 

@@ -852,6 +852,14 @@ function habits(): readonly Layer[] {
   ];
 }
 
+/** Those that storage drivers could take differently: links, removals, nodes, attributes; not what the tar reader alone refuses. */
+export function driverLayers(canary: string): readonly Layer[] {
+  const linked = habits().filter(({ name }) => name.includes("link"));
+  return [...links(canary), ...whiteouts(canary), ...metadata(), ...linked].filter(
+    ({ slow, refused }) => !slow && refused !== invalid,
+  );
+}
+
 /** All of them; `canary` is a directory of the host that must stay as it is. */
 export function hostileLayers(canary: string): readonly Layer[] {
   return [

@@ -6,9 +6,9 @@ import { getXattr, listXattrs } from "../../../src/base/sys/xattr.ts";
 
 /**
  * A tree, a line for each node, sorted: "d etc", "d! etc" (opaque), "f etc/x <content>", "l from to", "c null 1:3", "w gone" (overlay's
- * whiteout), "p fifo"; set-id modes and attributes that are not overlay's at the end.
+ * whiteout), "p fifo"; set-id modes and attributes that are not overlay's at the end. What is in `except` is left out.
  */
-export function listing(root: string): string[] {
+export function listing(root: string, except: ReadonlySet<string> = new Set()): string[] {
   const lines: string[] = [];
   const fd = openat(AT_FDCWD, root, O.RDONLY | O.DIRECTORY);
   try {
@@ -16,7 +16,7 @@ export function listing(root: string): string[] {
       for (const entry of readdirSync(join(root, below))) {
         const path = join(below, entry);
         const stat = tryLstatat(fd, path);
-        if (!stat) continue;
+        if (!stat || except.has(path)) continue;
         lines.push(line(fd, root, path, stat).replaceAll("\n", "\\n").replaceAll("\0", "\\0"));
         if (stat.kind === "directory") walk(path);
       }
@@ -48,4 +48,25 @@ function content(path: string): string {
   const { size, blocks } = statSync(path);
   if (size > 1000) return `${size}${blocks * 512 < size / 1000 ? " in little" : ""}`;
   return readFileSync(path, "utf8");
+}
+
+/** What is seen where a layer lies upon a tree, both as `listing` tells them. */
+export function upon(tree: readonly string[], layer: readonly string[]): string[] {
+  const seen = new Map(tree.map((line) => [pathOf(line), line]));
+  const removeBelow = (path: string) => {
+    for (const key of seen.keys()) if (key.startsWith(`${path}/`)) seen.delete(key);
+  };
+  for (const line of layer) {
+    const path = pathOf(line);
+    const merges = line.startsWith("d ") && seen.get(path)?.startsWith("d");
+    if (!merges) removeBelow(path);
+    if (line.startsWith("w ")) seen.delete(path);
+    else seen.set(path, line.replace(/^d! /, "d "));
+  }
+  return [...seen.values()].sort();
+}
+
+/** No name of the layers that are compared has a space in it. */
+function pathOf(line: string): string {
+  return line.split(" ")[1] ?? "";
 }

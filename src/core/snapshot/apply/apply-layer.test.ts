@@ -161,6 +161,21 @@ for (const [name, apply] of [
       });
     });
 
+    test("files of lower layers make way for directories, overlay's whiteout removes, and what this layer names stays", () => {
+      const tree = apply(
+        [
+          [file("f", "f"), file("g", "g"), file("x", "x"), dir("d"), file("d/old", "o"), file("linked", "l")],
+          [
+            ...[file("f/in", "i"), file("g/.wh..wh..opq")],
+            [{ path: "x", kind: "char" }],
+            ...[file("d/.wh.old"), file(".wh.d"), hard("own", "linked"), file(".wh.linked")],
+          ],
+        ],
+        listing,
+      );
+      expect(tree).toEqual({ f: "dir", "f/in": "i", g: "dir", d: "dir", own: "l" });
+    });
+
     test("of a name that occurs twice the later member wins", () => {
       const tree = apply(
         [[file("a", "1"), dir("a"), file("a/x", "2"), soft("a", "b"), file("a", "3")]],

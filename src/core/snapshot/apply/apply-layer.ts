@@ -66,7 +66,8 @@ export class LayerApplier implements TarHandler, Disposable {
     this.#touched = this.#overlay ? undefined : new Set();
     const path = target.kind === "overlay" ? target.upper : target.tree;
     const root = openat(AT_FDCWD, path, O.RDONLY | O.DIRECTORY);
-    this.#tree = new LayerTree(root, target.kind === "overlay" ? target.lowers : []);
+    const lowers = target.kind === "overlay" ? target.lowers : [];
+    this.#tree = new LayerTree(root, lowers, (at) => this.#touched?.has(at) ?? true);
   }
 
   entry(entry: TarEntry): void {
@@ -109,6 +110,10 @@ export class LayerApplier implements TarHandler, Disposable {
       case "char":
       case "block":
       case "fifo":
+        if (!this.#overlay && isWhiteoutNode(entry)) {
+          this.#clear(place);
+          break;
+        }
         this.#replacing(place, () => makeNode(place.dir, place.name, entry, entry.mode & 0o777));
         dressNode(place.dir, place.name, entry, this.#dress(entry));
         break;
@@ -232,6 +237,7 @@ export class LayerApplier implements TarHandler, Disposable {
     if (name === opaqueMarker) {
       const { components: path } = this.#tree.place([...parent, "x"]);
       const directory = path.slice(0, -1);
+      this.#touch(directory);
       if (this.#overlay) this.#tree.makeOpaque(directory);
       else this.#removeOthers(directory);
       return;
@@ -240,12 +246,14 @@ export class LayerApplier implements TarHandler, Disposable {
     const removed = name.slice(whiteoutPrefix.length);
     if (removed === "" || removed === "." || removed === "..") throw outside(entry.path);
     const place = this.#tree.place([...parent, removed]);
+    this.#touch(place.components.slice(0, -1));
     if (!this.#overlay) {
       this.#removeOthers(place.components.slice(0, -1), removed);
       return;
     }
     // Nothing below: nothing to remove. In this layer itself a whiteout hides only what lies below.
     if (this.#tree.lowers.empty) return;
+    if (this.#tree.isCopy(place)) this.#clear(place);
     const own = tryLstatat(place.dir, place.name);
     if (own?.kind === "directory") this.#tree.makeOpaque(place.components);
     else if (!own) mknodat(place.dir, place.name, S_IFCHR, 0);
@@ -273,4 +281,9 @@ export class LayerApplier implements TarHandler, Disposable {
       else if (stat.kind === "directory") this.#removeOthers(components);
     }
   }
+}
+
+/** What overlay would take for a removal is one in a whole tree as well: an image is the same on every driver. */
+function isWhiteoutNode(entry: TarEntry): boolean {
+  return entry.kind === "char" && entry.deviceMajor === 0 && entry.deviceMinor === 0;
 }

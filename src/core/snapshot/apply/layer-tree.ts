@@ -56,10 +56,15 @@ export class LayerTree implements Disposable {
   /** Modification times of directories brought up, set at the end. */
   readonly broughtUp = new Map<string, bigint>();
 
-  /** Takes over `root`, a directory descriptor. */
-  constructor(root: number, lowers: readonly string[]) {
+  /** Files that stand here only because a hard link leads to them. */
+  readonly #copies = new Set<string>();
+  readonly #isOwn: (path: string) => boolean;
+
+  /** Takes over `root`, a directory descriptor. `isOwn` tells what of it this layer brought, where it is a whole tree. */
+  constructor(root: number, lowers: readonly string[], isOwn: (path: string) => boolean = () => true) {
     this.root = root;
     this.lowers = new LowerView(lowers);
+    this.#isOwn = isOwn;
   }
 
   /** Where `components` lies once its parents are resolved; missing parents are made. */
@@ -126,7 +131,10 @@ export class LayerTree implements Disposable {
     const stat = tryLstatat(dir, name);
     if (stat?.kind === "directory") return undefined;
     if (stat?.kind === "symlink") return decodePath(readlinkat(dir, name));
-    if (stat && !isWhiteout(stat)) throw new SystemError(ENOTDIR, "mkdir", components.join("/"));
+    if (stat && !isWhiteout(stat)) {
+      if (this.#isOwn(components.join("/"))) throw new SystemError(ENOTDIR, "mkdir", components.join("/"));
+      // A file of the layers below makes way for a directory, as it does in an upper directory of overlay, which does not see it.
+    }
     if (stat) {
       unlinkat(dir, name);
       mkdirat(dir, name, 0o755);
@@ -165,6 +173,7 @@ export class LayerTree implements Disposable {
   /** Removes what stands at a place and forgets what was known of it; of what is no directory, that is only where it leads. */
   clear(place: Place, directory = true): void {
     this.#resolved.clear();
+    this.#copies.delete(place.components.join("/"));
     if (!directory) {
       removeTreeAt(place.dir, place.name);
       return;
@@ -178,6 +187,7 @@ export class LayerTree implements Disposable {
       closeFd(fd);
     }
     for (const path of [...this.#opaque]) if (within(path)) this.#opaque.delete(path);
+    for (const path of [...this.#copies]) if (within(path)) this.#copies.delete(path);
     for (const path of [...this.broughtUp.keys()]) if (within(path)) this.broughtUp.delete(path);
     removeTreeAt(place.dir, place.name);
   }
@@ -187,6 +197,12 @@ export class LayerTree implements Disposable {
     if (tryLstatat(place.dir, place.name)) return;
     if (this.lowers.empty || this.#hidden(place.components)) return;
     this.lowers.at(place.components, (node) => copyNode(node, place.dir, place.name));
+    this.#copies.add(place.components.join("/"));
+  }
+
+  /** Whether the layers below brought what stands at a place of this one's directory. */
+  isCopy(place: Place): boolean {
+    return this.#copies.has(place.components.join("/"));
   }
 
   [Symbol.dispose](): void {
