@@ -5,6 +5,7 @@ import type { Database } from "../../base/store/database.ts";
 import { type DirectoryHooks, isDirectory, measureTree, SnapshotDirectories } from "./directories.ts";
 import { type SnapshotRecord, SnapshotRecords } from "./records.ts";
 import type {
+  CommitOptions,
   Mount,
   PrepareOptions,
   SnapshotInfo,
@@ -82,16 +83,27 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
   }
 
   /** Files first, then the record that names them (see the contract). */
-  async commit(name: ChainId, key: string): Promise<void> {
+  async commit(name: ChainId, key: string, options: CommitOptions = {}): Promise<void> {
     const { records } = this;
     const record = records.get(key);
     if (record.kind !== "active") throw conflict(`snapshot ${key} is already committed`);
     if (record.volatile) throw conflict(`snapshot ${key} is volatile`);
     if (records.find(name)) throw conflict(`snapshot ${name} already exists`);
+    if (options.relaxed) return records.commit(name, key, true);
     await (this.deps.sync ?? syncByProcess)(this.files(record));
     // Another unpack of the same layer may have been faster.
     if (records.find(name)) throw conflict(`snapshot ${name} already exists`);
     records.commit(name, key);
+  }
+
+  /** One driver's snapshots lie on one file system. */
+  async sync(): Promise<void> {
+    await (this.deps.sync ?? syncByProcess)(this.root);
+    this.records.settle();
+  }
+
+  rename(from: ChainId, to: ChainId): void {
+    this.records.rename(from, to);
   }
 
   async remove(name: string): Promise<void> {

@@ -4,7 +4,7 @@ import type { ChainId } from "../../base/lib/ids.ts";
 import { DirectorySnapshots, type DriverFacts, type SnapshotterDeps } from "./directory-snapshots.ts";
 import type { ProjectQuotas } from "./project-quotas.ts";
 import type { SnapshotRecord } from "./records.ts";
-import type { Mount, PrepareOptions, SnapshotLayout, Snapshotter } from "./snapshotter.ts";
+import type { CommitOptions, Mount, PrepareOptions, SnapshotLayout, Snapshotter } from "./snapshotter.ts";
 
 /** The directories of a writable snapshot; `lowers` is not empty. */
 export interface WritableParts {
@@ -85,9 +85,9 @@ class OverlaySnapshots extends DirectorySnapshots<OverlayDriver> {
     return [this.driver.mountWritable({ lowers, upper, work, volatile: record.volatile })];
   }
 
-  override async commit(name: ChainId, key: string): Promise<void> {
+  override async commit(name: ChainId, key: string, options?: CommitOptions): Promise<void> {
     await this.driver.clean?.(this.files(this.records.get(key)));
-    await super.commit(name, key);
+    await super.commit(name, key, options);
   }
 
   upperdir(name: string): string | undefined {

@@ -2,6 +2,7 @@ import { conflict, notFound } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import { type Database, migrate } from "../../base/store/database.ts";
 import { tellingFullDisk } from "../../base/store/full-disk.ts";
+import { relaxed } from "../../base/store/relaxed.ts";
 import type { SnapshotInfo, Usage } from "./snapshotter.ts";
 
 /** A snapshot's record: what the contract shows, and where it lies. */
@@ -64,6 +65,8 @@ export class SnapshotRecords {
          VALUES (?1, ?2, 'active', ?3, ?4, ?5, ?6)`,
       ),
       commit: db.query("UPDATE snapshot SET name = ?3, kind = 'committed' WHERE driver = ?1 AND name = ?2"),
+      rename: db.query("UPDATE snapshot SET name = ?3 WHERE driver = ?1 AND name = ?2"),
+      reparent: db.query("UPDATE snapshot SET parent = ?3 WHERE driver = ?1 AND parent = ?2"),
       measure: db.query("UPDATE snapshot SET bytes = ?3, inodes = ?4 WHERE driver = ?1 AND name = ?2"),
       remove: db.query("DELETE FROM snapshot WHERE driver = ?1 AND name = ?2"),
     };
@@ -111,7 +114,7 @@ export class SnapshotRecords {
     readonly directory: string;
     readonly volatile: boolean;
   }): void {
-    this.#relaxed(() =>
+    relaxed(this.#db, () =>
       this.#statements.insert.run(
         this.#driver,
         entry.name,
@@ -123,28 +126,41 @@ export class SnapshotRecords {
     );
   }
 
-  /** Durable: returns when the record is on disk (where the file was opened durable). */
-  commit(name: ChainId, key: string): void {
-    tellingFullDisk(() => this.#statements.commit.run(this.#driver, key, name));
+  /** Durable unless `lazily`: returns when the record is on disk (where the file was opened durable). */
+  commit(name: ChainId, key: string, lazily = false): void {
+    const write = () => this.#statements.commit.run(this.#driver, key, name);
+    if (lazily) relaxed(this.#db, write);
+    else tellingFullDisk(write);
+  }
+
+  /** Durable; one transaction. See `Snapshotter.rename`. */
+  rename(from: ChainId, to: ChainId): void {
+    const record = this.get(from);
+    if (from === to) return;
+    if (record.kind !== "committed") throw conflict(`snapshot ${from} is not committed`);
+    const there = this.find(to);
+    if (there?.kind === "active") throw conflict(`snapshot ${to} is not committed`);
+    if (there && this.parents(there).some((below) => below.name === from))
+      throw conflict(`snapshot ${to} lies on ${from}`);
+    const write = this.#db.transaction(() => {
+      this.#statements.reparent.run(this.#driver, from, to);
+      if (!there) this.#statements.rename.run(this.#driver, from, to);
+    });
+    tellingFullDisk(() => write.immediate());
+  }
+
+  /** Has earlier writes on disk: any durable one carries them along (the log is one file). */
+  settle(): void {
+    const write = this.#db.query("UPDATE migration SET version = version WHERE scope = 'snapshot'");
+    tellingFullDisk(() => write.run());
   }
 
   measured(name: string, usage: Usage): void {
-    this.#relaxed(() => this.#statements.measure.run(this.#driver, name, usage.bytes, usage.inodes));
+    relaxed(this.#db, () => this.#statements.measure.run(this.#driver, name, usage.bytes, usage.inodes));
   }
 
   remove(name: string): void {
-    this.#relaxed(() => this.#statements.remove.run(this.#driver, name));
-  }
-
-  /** Writes without an fsync of the log (SQLite, "PRAGMA synchronous": WAL mode stays consistent with NORMAL). */
-  #relaxed(write: () => void): void {
-    const before = this.#db.query<{ synchronous: number }, []>("PRAGMA synchronous").get()?.synchronous ?? 2;
-    this.#db.run("PRAGMA synchronous = 1");
-    try {
-      tellingFullDisk(write);
-    } finally {
-      this.#db.run(`PRAGMA synchronous = ${before}`);
-    }
+    relaxed(this.#db, () => this.#statements.remove.run(this.#driver, name));
   }
 }
 

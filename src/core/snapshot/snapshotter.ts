@@ -33,8 +33,16 @@ export interface Snapshotter {
    * directory lay there: where it is mounted in some other way (with mapped ids).
    */
   mounts(name: string, view?: string): readonly Mount[];
-  /** Turns an active snapshot into a committed one; its data is on disk (syncfs) before its record is. */
-  commit(name: ChainId, key: string): Promise<void>;
+  /** Turns an active snapshot into a committed one; its data is on disk (syncfs) before its record is, unless `relaxed`. */
+  commit(name: ChainId, key: string, options?: CommitOptions): Promise<void>;
+  /** Has everything that was committed `relaxed` so far on disk, data and records. */
+  sync(): Promise<void>;
+  /**
+   * Gives a committed snapshot another name; its children follow. Where a snapshot of that name exists (equal layers, so equal files) the
+   * children go over to that one instead, and `from` stays with none for its owner to remove, as mounts may still need its files. Durable
+   * when it returns; `sync` first what was committed `relaxed`. Throws not-found, and conflict for what is active or below itself.
+   */
+  rename(from: ChainId, to: ChainId): void;
   /** Throws conflict while children exist. Idempotent. */
   remove(name: string): Promise<void>;
   /** Directory that holds this snapshot's own changes (overlay "upper"), for diff and unpack; undefined if the driver has none. */
@@ -64,6 +72,14 @@ export interface PrepareOptions {
   readonly volatile?: boolean;
   /** Bytes that the snapshot may hold, from `readOptions`. */
   readonly size?: number;
+}
+
+export interface CommitOptions {
+  /**
+   * Nobody waits for the disk: after a power cut the snapshot may be gone, or its record be there and its files be short. Whoever
+   * commits so remembers it until `sync`, and removes such snapshots when the machine went down before.
+   */
+  readonly relaxed?: boolean;
 }
 
 /**

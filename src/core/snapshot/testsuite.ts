@@ -16,6 +16,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -69,7 +70,8 @@ export function snapshotterSuite(
     afterEach(() => {
       context.db.close();
       rmSync(base, { recursive: true, force: true });
-    });
+      // 130 whole trees take their time on a busy disk.
+    }, 60_000);
 
     /** Mounts, works, unmounts. */
     function within<R>(mounts: readonly Mount[], work: (root: string) => R): R {
@@ -175,6 +177,76 @@ export function snapshotterSuite(
       for (const name of ["box", chain("b"), chain("a"), "box"]) await snapshots.remove(name);
       expect([...snapshots.list()]).toEqual([]);
       expect(tree()).toBe(0);
+    });
+
+    test("a renamed snapshot keeps its files and its children, whatever is mounted", async () => {
+      await layer("a", undefined, (root) => writeFileSync(join(root, "f"), "a"));
+      await layer("b", "a", (root) => writeFileSync(join(root, "g"), "b"));
+      const target = mkdtempSync(join(base, "mnt-"));
+      for (const mount of await snapshots.prepare("box", chain("b"))) mountSpec(mount, target);
+      try {
+        writeFileSync(join(target, "own"), "box");
+        snapshots.rename(chain("a"), chain("new"));
+        expect(readdirSync(target).sort()).toEqual(["f", "g", "own"]);
+      } finally {
+        unmountIfMounted(target);
+      }
+      expect(snapshots.stat(chain("a"))).toBeUndefined();
+      expect(snapshots.stat(chain("b"))?.parent).toBe(chain("new"));
+      expect(await code(snapshots.remove(chain("new")))).toBe("conflict");
+      const again = await open(context);
+      within(again.mounts("box"), (root) => expect(readdirSync(root).sort()).toEqual(["f", "g", "own"]));
+      expect(listChanges(again.layout("box")).map((change) => change.path)).toEqual(["/own"]);
+      expect(tree()).toBe(3);
+    });
+
+    test("renamed to one that exists, a snapshot gives its children to it and may go", async () => {
+      const fill = (root: string) => {
+        writeFileSync(join(root, "f"), "same");
+        utimesSync(join(root, "f"), 1_000_000, 1_000_000);
+      };
+      await layer("a", undefined, fill);
+      await layer("twin", undefined, fill);
+      await layer("b", "twin", (root) => writeFileSync(join(root, "g"), "b"));
+      await snapshots.prepare("box", chain("twin"));
+      snapshots.rename(chain("twin"), chain("a"));
+      expect(snapshots.stat(chain("b"))?.parent).toBe(chain("a"));
+      expect(snapshots.stat("box")?.parent).toBe(chain("a"));
+      await snapshots.remove(chain("twin"));
+      expect(tree()).toBe(3);
+      within(snapshots.mounts(chain("b")), (root) => expect(readdirSync(root).sort()).toEqual(["f", "g"]));
+      expect(listChanges(snapshots.layout(chain("b"))).map((change) => change.path)).toEqual(["/g"]);
+      // What lies on the other one may be given to it: an empty layer stands for what it stands on.
+      await layer("empty", "a", () => undefined);
+      await layer("top", "empty", (root) => writeFileSync(join(root, "h"), "top"));
+      snapshots.rename(chain("empty"), chain("a"));
+      expect(snapshots.stat(chain("top"))?.parent).toBe(chain("a"));
+    });
+
+    test("only what is committed is renamed, and never below itself", async () => {
+      await layer("a", undefined, () => undefined);
+      await layer("b", "a", () => undefined);
+      await snapshots.prepare("box", chain("b"));
+      const told = (run: () => void) => code((async () => run())());
+      expect(await told(() => snapshots.rename(chain("none"), chain("new")))).toBe("not-found");
+      expect(await told(() => snapshots.rename("box" as ChainId, chain("new")))).toBe("conflict");
+      expect(await told(() => snapshots.rename(chain("a"), "box" as ChainId))).toBe("conflict");
+      expect(await told(() => snapshots.rename(chain("a"), chain("b")))).toBe("conflict");
+      snapshots.rename(chain("a"), chain("a"));
+      expect([...snapshots.list()].map(({ name, parent }) => [name, parent])).toContainEqual([
+        chain("b"),
+        chain("a"),
+      ]);
+    });
+
+    test("what is committed without waiting for the disk is there, and sync makes it last", async () => {
+      await snapshots.prepare("fill", undefined);
+      const layout = snapshots.layout("fill");
+      writeFileSync(join(layout.kind === "overlay" ? layout.upper : layout.tree, "f"), "text");
+      await snapshots.commit(chain("a"), "fill", { relaxed: true });
+      await snapshots.sync();
+      const again = await open(context);
+      within(again.mounts(chain("a")), (root) => expect(readFileSync(join(root, "f"), "utf8")).toBe("text"));
     });
 
     test("stat tells kind and parent", async () => {
