@@ -1,4 +1,8 @@
+import { parseBoolean } from "../../base/lib/boolean.ts";
+import { parseCsv } from "../../base/lib/csv.ts";
 import { invalid } from "../../base/lib/errors.ts";
+
+export { parseBoolean, parseCsv };
 
 /**
  * A flag as data: what help shows and how a value is taken. `set` folds one occurrence into the value so far, and throws
@@ -34,29 +38,6 @@ export interface FlagOptions {
   /** Overrides the type name that help shows. */
   readonly kind?: string;
   readonly shown?: string;
-}
-
-const goBooleans: Readonly<Record<string, boolean>> = {
-  "1": true,
-  t: true,
-  T: true,
-  TRUE: true,
-  true: true,
-  True: true,
-  "0": false,
-  f: false,
-  F: false,
-  FALSE: false,
-  false: false,
-  False: false,
-};
-
-/** Go's strconv.ParseBool. */
-export function parseBoolean(text: string): boolean {
-  const value = goBooleans[text];
-  if (value === undefined)
-    throw invalid(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
-  return value;
 }
 
 /** Go's strconv.ParseInt/ParseUint with base 0. */
@@ -193,38 +174,4 @@ export function custom<T>(
 export function splitPair(pair: string): [string, string | undefined] {
   const at = pair.indexOf("=");
   return at < 0 ? [pair, undefined] : [pair.slice(0, at), pair.slice(at + 1)];
-}
-
-/** One CSV record (RFC 4180) as Go's encoding/csv reads it. */
-export function parseCsv(record: string): string[] {
-  if (record === "") return [];
-  const fields: string[] = [];
-  let at = 0;
-  for (;;) {
-    let field = "";
-    if (record[at] === '"') {
-      for (at++; ; at++) {
-        if (at >= record.length)
-          throw invalid(`parse error on line 1, column ${at + 1}: extraneous or missing " in quoted-field`);
-        if (record[at] !== '"') field += record[at];
-        else if (record[at + 1] === '"') {
-          field += '"';
-          at++;
-        } else break;
-      }
-      at++;
-      if (at < record.length && record[at] !== ",")
-        throw invalid(`parse error on line 1, column ${at}: extraneous or missing " in quoted-field`);
-    } else {
-      const end = record.indexOf(",", at);
-      field = record.slice(at, end < 0 ? undefined : end);
-      const quote = field.indexOf('"');
-      if (quote >= 0)
-        throw invalid(`parse error on line 1, column ${at + quote + 1}: bare " in non-quoted field`);
-      at += field.length;
-    }
-    fields.push(field);
-    if (at >= record.length) return fields;
-    at++;
-  }
 }
