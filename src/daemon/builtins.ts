@@ -13,7 +13,6 @@ import { NoneLogDriver } from "../core/logging/drivers/none.ts";
 import { syslogDestination } from "../core/logging/drivers/syslog/syslog.ts";
 import { ForwardLogDriver } from "../core/logging/forward/driver.ts";
 import type { LogDriver } from "../core/logging/logging.ts";
-import type { CgroupDriver } from "../core/runtime/cgroup-driver.ts";
 import { Crun } from "../core/runtime/drivers/crun/crun.ts";
 import { Runc } from "../core/runtime/drivers/runc/runc.ts";
 import type { OciRuntime } from "../core/runtime/oci.ts";
@@ -146,7 +145,6 @@ export interface RuntimeDeps {
   readonly execRoot: string;
   readonly dataRoot: string;
   readonly hierarchy: CgroupHierarchy;
-  readonly cgroupDriver: CgroupDriver;
   readonly log: Log;
 }
 
@@ -161,7 +159,6 @@ export function ociRuntimes(deps: RuntimeDeps): ReadonlyMap<string, OciRuntime> 
       new Crun({
         path: crun,
         root: runtimeRoot(deps, "crun"),
-        cgroupManager: deps.cgroupDriver,
         hierarchy: deps.hierarchy,
         seccomp,
       }),
@@ -180,7 +177,6 @@ function genericRuntime(deps: RuntimeDeps, name: string, path: string, args: rea
     path,
     args,
     root: runtimeRoot(deps, name),
-    systemdCgroup: deps.cgroupDriver === "systemd",
   });
 }
 

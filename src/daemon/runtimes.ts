@@ -41,7 +41,7 @@ export async function openRuntimes(
 ): Promise<Runtimes> {
   const { execRoot, dataRoot } = config;
   const { hierarchy, layout, log } = parts;
-  const deps = { execRoot, dataRoot, hierarchy, log, cgroupDriver: layout.driver };
+  const deps = { execRoot, dataRoot, hierarchy, log };
   const builtin = ociRuntimes(deps);
   const all = new Map<string, OciRuntime>();
   const fill = () => {

@@ -63,16 +63,18 @@ case "$($tug stats --no-stream --format '{{.MemUsage}} {{.PIDs}}' limited)" in
 *"/ 128MiB 1") echo "ok stats" ;;
 *) echo "FAIL stats: $($tug stats --no-stream limited)" ;;
 esac
-$tug run --name oom -m 16m --memory-swap 16m busybox tail /dev/zero >/dev/null 2>&1
-check "the OOM kill is reported" true "$($tug inspect -f '{{.State.OOMKilled}}' oom)"
 since=$(date +%s)
 for runtime in crun runc; do
+  $tug run --name "oom-$runtime" --runtime $runtime --network none -m 16m --memory-swap 16m busybox tail /dev/zero >/dev/null 2>&1
+  check "the OOM kill is reported ($runtime)" "true 137" "$($tug inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' "oom-$runtime")"
+  $tug run --name "gone-$runtime" --runtime $runtime --network none -m 16m --memory-swap 16m busybox sh -c 'tail /dev/zero; exit 3' >/dev/null 2>&1
+  check "and that of a child just before the end ($runtime)" "true 3" "$($tug inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' "gone-$runtime")"
   $tug run -d --name "child-$runtime" --runtime $runtime --network none -m 16m --memory-swap 16m busybox sh -c 'tail /dev/zero; exec sleep 1000' >/dev/null
   oom_seen() { [ "$($tug inspect -f '{{.State.OOMKilled}} {{.State.Running}}' "child-$runtime")" = "true true" ]; }
   await oom_seen
   check "an OOM kill of a child is reported ($runtime)" "true true" "$($tug inspect -f '{{.State.OOMKilled}} {{.State.Running}}' "child-$runtime")"
 done
-check "and announced" 2 "$($tug events --since "$since" --until 0s --filter event=oom --filter container=child-crun --filter container=child-runc | wc -l)"
+check "and announced, each once" 6 "$($tug events --since "$since" --until 0s --filter event=oom | wc -l)"
 profile() { $tug run --rm --network none "$@" busybox cat /proc/self/attr/current; }
 check "AppArmor: the default profile" "tug-default (enforce)" "$($tug exec limited cat /proc/self/attr/current)"
 printf 'profile tug-test flags=(attach_disconnected) {\n file,\n deny /etc/hostname r,\n}\n' | apparmor_parser --replace --skip-cache
@@ -85,12 +87,7 @@ profile tug-default {}
 EOF
 check "AppArmor: a profile that was unloaded is loaded again" "tug-default (enforce)" "$(profile)"
 $tug run -d --name web -p 8080:80 busybox sh -c 'echo served >/index.html; exec httpd -f -h /' >/dev/null
-i=0
-until wget -qO- http://127.0.0.1:8080/ >/tmp/page 2>/dev/null || busybox wget -qO- http://127.0.0.1:8080/ >/tmp/page 2>/dev/null; do
-  i=$((i + 1))
-  [ $i -gt 50 ] && break
-  sleep 0.1
-done
+await busybox wget -qO /tmp/page http://127.0.0.1:8080/
 check "a published port" served "$(cat /tmp/page)"
 check "device rules hold" refused "$($tug run --rm busybox sh -c 'mknod /tmp/d b 254 0 2>/dev/null; head -c1 /tmp/d 2>/dev/null || echo refused')"
 check "privileged" "mounted unconfined" "$($tug run --rm --privileged busybox sh -c 'mount -t tmpfs x /tmp && echo mounted; cat /proc/self/attr/current' | tr '\n' ' ' | sed 's/ $//')"
@@ -125,12 +122,21 @@ else
 fi
 check "a runtime without CRIU says so" 1 "$($tug checkpoint create limited one 2>&1 | grep -c 'built without CRIU.*--runtime runc')"
 $tug rm -f counter torn child-crun child-runc >/dev/null
+for runtime in crun runc; do
+  $tug run -d --name "away-$runtime" --runtime $runtime --network none -m 16m --memory-swap 16m busybox sh -c 'until [ -e /go ]; do sleep 0.1; done; exec tail /dev/zero' >/dev/null
+done
+pids=$($tug inspect -f '{{.State.Pid}}' away-crun away-runc)
 kill -9 $daemon
+wait $daemon 2>/dev/null
+for pid in $pids; do touch "/proc/$pid/root/go"; done
+ended() { for pid in $pids; do [ ! -e "/proc/$pid" ] || return 1; done; }
+await ended
 $tug daemon >>/root/daemon.log 2>&1 &
 daemon=$!
 await $tug version
 check "running after the daemon was killed" "running running" "$($tug inspect -f '{{.State.Status}}' limited web | tr '\n' ' ' | sed 's/ $//')"
-$tug rm -f limited oom web >/dev/null
+check "an OOM kill that no daemon saw is reported" "true 137 true 137" "$($tug inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' away-crun away-runc | tr '\n' ' ' | sed 's/ $//')"
+$tug rm -f limited web oom-crun oom-runc gone-crun gone-runc away-crun away-runc >/dev/null
 check "no cgroup is left" "" "$(find /sys/fs/cgroup -type d -path '*tug*')"
 check "no unit is left" "" "$(systemctl list-units --all --plain --no-legend 'tug*')"
 check "no mount is left" "" "$(grep /var/lib/tug /proc/mounts)"

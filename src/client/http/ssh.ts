@@ -1,4 +1,5 @@
 import { TugError } from "../../base/lib/errors.ts";
+import { shellQuoted } from "../../base/lib/shell.ts";
 import type { Address } from "../address.ts";
 import { type Connection, Inbox } from "./connection.ts";
 
@@ -7,7 +8,7 @@ import { type Connection, Inbox } from "./connection.ts";
  * where tug is not installed on the far side.
  */
 export function dialSsh(address: Extract<Address, { kind: "ssh" }>): Connection {
-  const socket = address.socket === undefined ? "" : ` --host unix://${quote(address.socket)}`;
+  const socket = address.socket === undefined ? "" : ` --host unix://${shellQuoted(address.socket)}`;
   const remote = `if command -v tug >/dev/null 2>&1; then exec tug${socket} system dial-stdio; else exec docker${socket} system dial-stdio; fi`;
   const child = Bun.spawn(["ssh", "-o", "ConnectTimeout=30", "-T", ...address.destination, remote], {
     stdin: "pipe",
@@ -16,8 +17,6 @@ export function dialSsh(address: Extract<Address, { kind: "ssh" }>): Connection 
   });
   return new ProcessConnection(child, address.text);
 }
-
-const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** A connection over the stdio of a child process. */
 class ProcessConnection implements Connection {

@@ -52,32 +52,28 @@ export function cgroupLayout(
   };
 }
 
-/** `linux.cgroupsPath` of a container: a path, or "slice:prefix:name" for the systemd driver (runc, docs/systemd.md). */
+/**
+ * `linux.cgroupsPath` of a container, below the root of each tree. With systemd it is a cgroup in the container's scope: the scope is
+ * delegated to us, and the monitor lives in it too (scope.ts).
+ */
 export function cgroupsPathOf(layout: CgroupLayout, parent: string | undefined, id: string): string {
   const below = parent || layout.parent;
-  return layout.driver === "systemd" ? `${below}:${layout.scope}:${id}` : posix.join("/", below, id);
+  if (layout.driver === "cgroupfs") return posix.join("/", below, id);
+  return `${sliceDirectory(below)}/${layout.scope}-${id}.scope/${PAYLOAD}`;
 }
 
-/** Where such a path lies below the root of each tree; undefined for anything else. */
-export function cgroupDirectory(cgroupsPath: string): string | undefined {
-  if (cgroupsPath.startsWith("/")) return cgroupsPath;
-  const [slice = "", scope, name, ...rest] = cgroupsPath.split(":");
-  if (!scope || !name || rest.length > 0 || !slice.endsWith(".slice")) return undefined;
-  return `${sliceDirectory(slice)}/${scope}-${name}.scope`;
+/** The container's own cgroup in its scope; the name that crun and systemd-nspawn have made known. */
+export const PAYLOAD = "container";
+
+/** Whether a cgroup is the container's alone by its name: named for it, or in the scope named for it. */
+export function isNamedFor(path: string, id: string): boolean {
+  return posix.basename(path).includes(id) || inScopeOf(path, id);
 }
 
-/** A cgroup of the kernel's that belongs to the container with that scope, or lies in it: crun keeps to a "container" below. */
+/** A cgroup of the kernel's that belongs to the container with that scope, or lies in it. */
 export function inScopeOf(path: string, id: string): boolean {
   return path.split("/").some((word) => word.endsWith(`-${id}.scope`));
 }
-
-/**
- * systemd bounds the tasks of every scope (DefaultTasksMax, systemd-system.conf(5)), and none of its own choosing is wanted. crun and
- * runc pass annotations of this form on as properties of the scope.
- */
-export const UNBOUNDED_TASKS: Readonly<Record<string, string>> = {
-  "org.systemd.property.TasksMax": `uint64 ${2n ** 64n - 1n}`,
-};
 
 /** A slice lies below those its name begins with: a-b.slice in a.slice (systemd.slice(5)). "-.slice" is the root. */
 function sliceDirectory(slice: string): string {

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { TugError } from "../../base/lib/errors.ts";
 import type { Log } from "../../base/lib/log.ts";
 import { type CgroupHierarchy, cgroupPathsFor, removeCgroup } from "../../base/sys/cgroup.ts";
-import { type CgroupLayout, cgroupDirectory, cgroupsPathOf } from "./cgroup-driver.ts";
+import { type CgroupLayout, cgroupsPathOf } from "./cgroup-driver.ts";
 import type { OciRuntime } from "./oci.ts";
 import { runOciCommand } from "./oci-command.ts";
+import { commandInScope, type Scope, scopeOf } from "./scope.ts";
 
 /**
  * The first of the candidates that can make a container on this host, found out by making one (create, delete; its program
@@ -45,12 +46,12 @@ async function tryOut(
   const bundle = mkdtempSync(join(deps.directory, "probe-"));
   const id = `probe-${process.pid}-${bundle.slice(-6)}`;
   const cgroupsPath = cgroupsPathOf(deps.layout, undefined, id);
-  const cgroups = cgroupPathsFor(deps.hierarchy, cgroupDirectory(cgroupsPath) ?? "");
+  const cgroups = cgroupPathsFor(deps.hierarchy, cgroupsPath);
   try {
     for (const name of ["proc", "dev", "sys"]) mkdirSync(join(bundle, "rootfs", name), { recursive: true });
     writeFileSync(join(bundle, "rootfs/probe"), "", { mode: 0o755 });
     writeFileSync(join(bundle, "config.json"), JSON.stringify(probeSpec(cgroupsPath)));
-    await createProbe(runtime, bundle, id);
+    await createProbe(runtime, { bundle, id, scope: scopeOf(cgroups, id) });
     await runOciCommand(runtime.path, [...runtime.globalArgs, "delete", "--force", id]);
   } finally {
     removeCgroup(cgroups);
@@ -59,10 +60,14 @@ async function tryOut(
 }
 
 /** The created init holds on to its output, so that goes to files and not to pipes that would never end. */
-async function createProbe(runtime: OciRuntime, bundle: string, id: string): Promise<void> {
+async function createProbe(
+  runtime: OciRuntime,
+  { bundle, id, scope }: { readonly bundle: string; readonly id: string; readonly scope: Scope | undefined },
+): Promise<void> {
   const complaint = Bun.file(join(bundle, "stderr"));
   const { program, args } = runtime.command();
-  const child = Bun.spawn([program, ...args, "create", "--bundle", bundle, id], {
+  const command = [program, ...args, "create", "--bundle", bundle, id];
+  const child = Bun.spawn(scope ? commandInScope(scope, command) : command, {
     stdio: ["ignore", "ignore", complaint],
     env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
     timeout: 20_000,

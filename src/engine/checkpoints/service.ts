@@ -5,6 +5,7 @@ import { conflict, invalid, notFound, TugError } from "../../base/lib/errors.ts"
 import { removeDirectory } from "../../base/sys/remove-tree.ts";
 import type { ContainerContext } from "../containers/context.ts";
 import { emitContainer } from "../containers/events.ts";
+import { waitFor } from "../containers/lifecycle/wait.ts";
 import type { ContainerRecord } from "../containers/record.ts";
 
 /** Where a container's checkpoints lie: in a directory of the caller's, or with the container and gone with it. */
@@ -45,7 +46,7 @@ export class CheckpointService {
   ): Promise<void> {
     const context = this.#context;
     const { id } = context.store.resolve(reference);
-    await context.locks.run(id, async () => {
+    const ended = await context.locks.run(id, async () => {
       const record = context.store.resolve(id);
       if (record.state.status !== "running") throw conflict(`container ${id} is not running`);
       if (record.definition.config.Tty) {
@@ -66,7 +67,10 @@ export class CheckpointService {
         throw error;
       }
       emitContainer(context, record, "checkpoint");
+      return options.exit ? waitFor(context, context.store.resolve(id), "not-running") : undefined;
     });
+    // The exit is handled under the lock. Who made the checkpoint may start from it at once.
+    await ended?.done;
   }
 
   async list(

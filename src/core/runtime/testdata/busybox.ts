@@ -55,8 +55,8 @@ export class Sandbox implements AsyncDisposable {
     const runtime = createTaskRuntime({
       conmon: "/usr/bin/conmon",
       runtimes: new Map<string, OciRuntime>([
-        ["crun", new Crun({ path: crun, root, cgroupManager: "cgroupfs", hierarchy, seccomp: this.seccomp })],
-        ["runc", new Runc({ path: "/usr/sbin/runc", root: `${root}-runc`, systemdCgroup: false })],
+        ["crun", new Crun({ path: crun, root, hierarchy, seccomp: this.seccomp })],
+        ["runc", new Runc({ path: "/usr/sbin/runc", root: `${root}-runc` })],
       ]),
       // The suite runs under the other runtime as well: TUG_TEST_RUNTIME=runc.
       defaultRuntime: process.env["TUG_TEST_RUNTIME"] ?? "crun",

@@ -32,6 +32,7 @@ import { startExec } from "./exec.ts";
 import { recordedExit } from "./exits.ts";
 import { freeze } from "./freeze.ts";
 import { nullDeviceKeeper } from "./null-device.ts";
+import { lastWord } from "./remains.ts";
 import { readRecord, writeRecord } from "./task-record.ts";
 import { Task, TaskTable } from "./task-table.ts";
 
@@ -113,6 +114,8 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
   }
 
   async observe(id: string, dirs: TaskDirs): Promise<TaskObservation & { readonly note?: string }> {
+    // Before it is watched: the exit is then told of here, and not to the listeners as well.
+    if (!this.#tasks.find(id)) await lastWord(dirs.state, this.#context.boot);
     const seen = this.#observe(id, dirs);
     const note = this.#tasks.find(id)?.record.note;
     return note === undefined ? seen : { ...seen, note };

@@ -5,6 +5,7 @@ import { internal } from "../../../../base/lib/errors.ts";
 import { APPARMOR_PROFILE, keepApparmorProfile } from "../../apparmor.ts";
 import { criuReason } from "../../criu-log.ts";
 import type { NewTask, OciSpec, RunningTask } from "../../runtime.ts";
+import { scopeOf } from "../../scope.ts";
 import { stringifySpec } from "../../spec/stringify.ts";
 import { createTimeoutMs, runtimeNamed, type TaskContext } from "./context.ts";
 import { discardTask } from "./ending.ts";
@@ -47,6 +48,7 @@ export async function createTask(context: TaskContext, task: NewTask): Promise<R
       container: id,
       task: id,
       directory: dirs.state,
+      scope: scopeOf(cgroups, id),
       tty: task.tty,
       stdin: task.openStdin,
       keepStdin: !record.stdinOnce,

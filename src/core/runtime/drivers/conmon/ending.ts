@@ -1,4 +1,5 @@
 import { removeCgroup } from "../../../../base/sys/cgroup.ts";
+import { endScope, scopeOf } from "../../scope.ts";
 import { ociTask, type TaskContext } from "./context.ts";
 import { wasOomKilled } from "./exits.ts";
 import { endProcesses } from "./remains.ts";
@@ -22,6 +23,8 @@ export async function discardTask(context: TaskContext, task: Task): Promise<voi
       const runtime = deps.runtimes.get(record.runtime);
       if (runtime) await runtime.delete(ociTask(task));
       else removeCgroup(record.cgroups);
+      const scope = scopeOf(record.cgroups, task.id);
+      if (scope) await endScope(scope, deps.log);
     }
   }
   removeTaskFiles(dirs.state);

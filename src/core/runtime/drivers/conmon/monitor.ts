@@ -4,6 +4,7 @@ import { TugError } from "../../../../base/lib/errors.ts";
 import { identify, signalProcess } from "../../../../base/sys/pidfd.ts";
 import { criuEnvironment } from "../../criu-environment.ts";
 import type { OciCommand } from "../../oci.ts";
+import { commandInScope, type Scope } from "../../scope.ts";
 import { SyncPipe } from "./sync-pipe.ts";
 
 const SIGKILL = 9;
@@ -20,6 +21,8 @@ export interface MonitorOptions {
   readonly task: string;
   /** conmon's bundle and working directory: the socket, the fifos, the pid, exit and oom files come to lie here. */
   readonly directory: string;
+  /** systemd's scope that it is to begin, and live in beside the container. */
+  readonly scope?: Scope | undefined;
   readonly tty: boolean;
   readonly stdin: boolean;
   /** Stdin survives the end of the attached client that wrote it. */
@@ -47,7 +50,8 @@ export async function startMonitor(options: MonitorOptions): Promise<MonitorResu
   using attach = attached ? new SyncPipe() : undefined;
   using start = attached ? new SyncPipe() : undefined;
   const pipes = [sync, attach, start].filter((pipe) => pipe !== undefined);
-  const child = Bun.spawn([options.conmon, ...conmonArgs(options)], {
+  const command = [options.conmon, ...conmonArgs(options)];
+  const child = Bun.spawn(options.scope ? commandInScope(options.scope, command) : command, {
     cwd: options.directory,
     stdio: ["ignore", "ignore", "pipe", ...pipes.map((pipe) => pipe.theirs)],
     env: {

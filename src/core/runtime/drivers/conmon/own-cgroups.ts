@@ -5,15 +5,14 @@ import {
   cgroupPathsFor,
   cgroupsOf,
 } from "../../../../base/sys/cgroup.ts";
-import { cgroupDirectory, inScopeOf } from "../../cgroup-driver.ts";
+import { inScopeOf, isNamedFor } from "../../cgroup-driver.ts";
 import type { OciSpec } from "../../runtime.ts";
 
 /** The cgroups that are to be this container's alone: a path that does not name it is never touched. */
 export function plannedCgroups(hierarchy: CgroupHierarchy, id: string, spec: OciSpec): CgroupPaths {
   const path = (spec["linux"] as { cgroupsPath?: unknown } | undefined)?.cgroupsPath;
-  const directory = typeof path === "string" ? cgroupDirectory(path) : undefined;
-  if (directory === undefined || !basename(directory).includes(id)) return {};
-  return cgroupPathsFor(hierarchy, directory);
+  if (typeof path !== "string" || !path.startsWith("/") || !isNamedFor(path, id)) return {};
+  return cgroupPathsFor(hierarchy, path);
 }
 
 /** Those that its process was put into: systemd's scope, what was planned, or what names the container. */

@@ -8,6 +8,7 @@ import {
   processStat,
   signalProcess,
 } from "../../../../base/sys/pidfd.ts";
+import { readRecord } from "./task-record.ts";
 import type { Task } from "./task-table.ts";
 
 const SIGKILL = 9;
@@ -65,6 +66,16 @@ function processesOf(state: string): readonly ProcessIdentity[] {
     return found.has(pid) || (parent !== undefined && parent > 1 && descends(parent));
   };
   return [...parents.keys()].filter(descends).flatMap((pid) => identify(pid) ?? []);
+}
+
+/** How long a monitor may take from its process's end to its own; it reads the output to the end in between. */
+const LAST_WORD_MS = 10_000;
+
+/** Where a task has just ended, waits until its monitor has recorded how: nobody else knows. */
+export async function lastWord(state: string, boot: string): Promise<void> {
+  const record = readRecord(state);
+  if (record?.boot !== boot || !record.init || isAlive(record.init)) return;
+  if (!existsSync(join(state, "exit"))) await gone(record.monitor, LAST_WORD_MS);
 }
 
 /** Removes what an earlier run of the same task recorded. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { processStat } from "../../../../base/sys/pidfd.ts";
 import { collect, Sandbox, until } from "../../testdata/busybox.ts";
 
 let box: Sandbox;
@@ -34,6 +35,23 @@ test("a container that ended while the daemon was away tells its code, time and 
   expect(seen).toMatchObject({ status: "exited", exitCode: 4, oomKilled: false });
   await box.runtime.delete("r-gone", { force: false });
   expect(existsSync(box.dirs("r-gone").state)).toBe(false);
+});
+
+test("of a container that ended a moment ago the monitor's word is awaited", async () => {
+  const pid = await box.run("r-now", ["sleep", "1000"]);
+  const { state } = box.dirs("r-now");
+  const { monitor } = await Bun.file(join(state, "task.json")).json();
+  await box.runtime[Symbol.asyncDispose]();
+  process.kill(monitor.pid, "SIGSTOP");
+  process.kill(pid, "SIGKILL");
+  await until(() => processStat(pid)?.state === "Z");
+  await box.restart();
+  const seen = box.runtime.observe("r-now", box.dirs("r-now"));
+  process.kill(monitor.pid, "SIGCONT");
+  expect(await seen).toMatchObject({ status: "exited", exitCode: 137 });
+  // Who asked has its answer: it is not told once more.
+  expect(box.exits.has("r-now")).toBe(false);
+  await box.runtime.delete("r-now", { force: false });
 });
 
 test("a created container that was not started is told from a running one", async () => {

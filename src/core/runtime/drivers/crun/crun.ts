@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { type CgroupHierarchy, removeCgroup } from "../../../../base/sys/cgroup.ts";
 import { removeDirectory } from "../../../../base/sys/remove-tree.ts";
 import { type SealedProgram, sealProgram } from "../../../../base/sys/sealed-program.ts";
-import { UNBOUNDED_TASKS } from "../../cgroup-driver.ts";
 import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
 import { checkpointCommand, deleteCommand, runOciCommand, updateCommand } from "../../oci-command.ts";
 import { liftPidsLimit } from "../../pids-limit.ts";
@@ -24,7 +23,6 @@ export interface CrunDeps {
   readonly path: string;
   /** Where crun keeps its state: a directory of this daemon alone (--root). */
   readonly root: string;
-  readonly cgroupManager: "cgroupfs" | "systemd";
   readonly hierarchy: CgroupHierarchy;
   /** Turns `linux.seccomp` into the filter program; without it crun compiles the profile itself, at every start. */
   readonly seccomp?: { program(profile: OciSeccomp): Uint8Array };
@@ -43,9 +41,10 @@ export class Crun implements OciRuntime {
     this.#deps = deps;
     this.name = deps.name ?? "crun";
     this.path = deps.path;
-    const manager = `--cgroup-manager=${deps.cgroupManager}`;
+    // Also where systemd owns the tree: there its cgroup lies in a scope that is ours (scope.ts).
+    const manager = "--cgroup-manager=cgroupfs";
     this.globalArgs = [`--root=${deps.root}`, manager];
-    if (deps.hierarchy.version === "v1" && deps.cgroupManager === "cgroupfs")
+    if (deps.hierarchy.version === "v1")
       this.#joined = new JoinedExec({ stateRoot: deps.root, args: [manager] });
   }
 
@@ -77,14 +76,11 @@ export class Crun implements OciRuntime {
   async prepare(spec: OciSpec): Promise<OciSpec> {
     const linux = withoutUnlimitedPids(spec["linux"] as Linux | undefined);
     const profile = linux?.seccomp;
-    // Its limits are in a cgroup below the scope, which systemd leaves alone; the scope itself must have none.
-    const systemd = this.#deps.cgroupManager === "systemd" ? UNBOUNDED_TASKS : {};
-    const annotated = { ...(spec["annotations"] as object | undefined), ...systemd };
     if (!profile || !this.#deps.seccomp || profile.listenerPath || (profile.flags?.length ?? 0) > 0)
-      return { ...spec, linux, ...(Object.keys(annotated).length > 0 ? { annotations: annotated } : {}) };
+      return { ...spec, linux };
     const program = Buffer.from(this.#deps.seccomp.program(profile)).toString("base64");
     const { seccomp: _compiled, ...rest } = linux;
-    const annotations = { ...annotated, [BPF_ANNOTATION]: program };
+    const annotations = { ...(spec["annotations"] as object | undefined), [BPF_ANNOTATION]: program };
     return { ...spec, linux: rest, annotations };
   }
 
@@ -112,9 +108,8 @@ export class Crun implements OciRuntime {
   async delete(task: OciTask): Promise<void> {
     const state = join(this.#deps.root, task.id);
     const exists = statSync(state, { throwIfNoEntry: false }) !== undefined;
-    // A systemd scope, poststop hooks and a cgroup with survivors are crun's business.
-    if (exists && (task.hooks || this.#deps.cgroupManager === "systemd"))
-      await deleteCommand(this.path, this.globalArgs, task.id);
+    // Poststop hooks and a cgroup with survivors are crun's business.
+    if (exists && task.hooks) await deleteCommand(this.path, this.globalArgs, task.id);
     if (!removeCgroup(task.cgroups) && exists) await deleteCommand(this.path, this.globalArgs, task.id);
     await removeDirectory(state);
     this.#joined?.forget(task.id);

@@ -1,8 +1,7 @@
 import { statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { removeCgroup } from "../../../../base/sys/cgroup.ts";
 import { removeDirectory } from "../../../../base/sys/remove-tree.ts";
-import { UNBOUNDED_TASKS } from "../../cgroup-driver.ts";
 import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
 import { checkpointCommand, deleteCommand, runOciCommand, updateCommand } from "../../oci-command.ts";
 import { liftPidsLimit } from "../../pids-limit.ts";
@@ -13,7 +12,6 @@ export interface RuncDeps {
   readonly path: string;
   /** Where the runtime keeps its state: a directory of this daemon alone (--root). */
   readonly root: string;
-  readonly systemdCgroup: boolean;
   /** Options of the daemon's configuration for a runtime of its own (runtimes.*.runtimeArgs). */
   readonly args?: readonly string[];
 }
@@ -24,20 +22,12 @@ export class Runc implements OciRuntime {
   readonly path: string;
   readonly globalArgs: readonly string[];
   readonly #root: string;
-  readonly #systemd: boolean;
 
   constructor(deps: RuncDeps) {
     this.name = deps.name ?? "runc";
     this.path = deps.path;
     this.#root = deps.root;
-    this.#systemd = deps.systemdCgroup;
-    this.globalArgs = [
-      ...(deps.args ?? []),
-      `--root=${deps.root}`,
-      ...(deps.systemdCgroup ? ["--systemd-cgroup"] : []),
-      // It warns of devices that systemd does not know, and its standard error is the container's. Errors it writes to both.
-      ...(deps.systemdCgroup && basename(deps.path) === "runc" ? ["--log=/dev/null"] : []),
-    ];
+    this.globalArgs = [...(deps.args ?? []), `--root=${deps.root}`];
   }
 
   command(): OciCommand {
@@ -49,14 +39,7 @@ export class Runc implements OciRuntime {
   }
 
   async prepare(spec: OciSpec): Promise<OciSpec> {
-    if (!this.#systemd) return spec;
-    const { resources } = (spec["linux"] ?? {}) as { readonly resources?: OciResources };
-    // A limit that was asked for is the scope's, which is the container's own cgroup here.
-    if (resources?.["pids"] !== undefined) return spec;
-    return {
-      ...spec,
-      annotations: { ...(spec["annotations"] as object | undefined), ...UNBOUNDED_TASKS },
-    };
+    return spec;
   }
 
   async start(task: OciTask): Promise<void> {
@@ -73,7 +56,6 @@ export class Runc implements OciRuntime {
 
   async update(task: OciTask, resources: OciResources): Promise<void> {
     const rest = liftPidsLimit(task.cgroups, resources);
-    if (rest !== resources && this.#systemd) await liftTasksMax(task);
     await updateCommand(this.path, this.globalArgs, task.id, rest);
   }
 
@@ -91,11 +73,4 @@ export class Runc implements OciRuntime {
   async #run(...args: string[]): Promise<void> {
     await runOciCommand(this.path, [...this.globalArgs, ...args]);
   }
-}
-
-/** systemd writes its own idea of a scope's limits again whenever it is reloaded. */
-async function liftTasksMax(task: OciTask): Promise<void> {
-  const scope = basename(task.cgroups[""] ?? Object.values(task.cgroups)[0] ?? "");
-  if (scope.endsWith(".scope"))
-    await runOciCommand("systemctl", ["set-property", "--runtime", scope, "TasksMax=infinity"]);
 }
