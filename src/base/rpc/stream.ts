@@ -1,0 +1,175 @@
+import type { Http2Stream } from "node:http2";
+import { FrameDecoder, frame } from "./framing.ts";
+import type { Codec } from "./method.ts";
+import { Code, RpcError } from "./status.ts";
+
+/** One call's messages, as either side sees them. */
+export interface RpcStream<In, Out> {
+  /** The next message; undefined when the peer will send no more. Throws what the call failed with. */
+  next(): Promise<In | undefined>;
+  /** Resolves when the peer keeps up; rejects when the call has ended. */
+  send(message: Out): Promise<void>;
+  /** Aborted when the call has ended. */
+  readonly signal: AbortSignal;
+}
+
+/** Unread messages past this many bytes make the peer wait. */
+const highWater = 1 << 20;
+/** Small messages leave together, in pieces of about this size. */
+const batchBytes = 32 * 1024;
+/** Largest message that is taken: what containerd and BuildKit allow on their side. */
+export const maxMessageBytes = 16 * 1024 * 1024;
+
+/** Both directions of one HTTP/2 stream as messages. The owner says how it ends (`finish`, `fail`). */
+export class MessageStream<In, Out> implements RpcStream<In, Out> {
+  readonly #stream: Http2Stream;
+  readonly #input: Codec<In>;
+  readonly #output: Codec<Out>;
+  readonly #decoder: FrameDecoder;
+  readonly #abort = new AbortController();
+  #queue: Uint8Array[] = [];
+  #at = 0;
+  #queued = 0;
+  #paused = false;
+  #ended = false;
+  #failure: unknown;
+  #waiting: { resolve(): void } | undefined;
+  #batch: Uint8Array[] = [];
+  #batched = 0;
+  #scheduled = false;
+  #drained: PromiseWithResolvers<void> | undefined;
+
+  constructor(stream: Http2Stream, input: Codec<In>, output: Codec<Out>, limit = maxMessageBytes) {
+    this.#stream = stream;
+    this.#input = input;
+    this.#output = output;
+    this.#decoder = new FrameDecoder(limit);
+    stream.on("data", (chunk: Uint8Array) => this.#received(chunk));
+    stream.on("drain", () => {
+      this.#drained?.resolve();
+      this.#drained = undefined;
+    });
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  async next(): Promise<In | undefined> {
+    for (;;) {
+      const message = this.#queue[this.#at];
+      if (message) {
+        this.#take(message);
+        return this.#decode(message);
+      }
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#ended) return undefined;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting = { resolve };
+      await promise;
+    }
+  }
+
+  send(message: Out): Promise<void> {
+    if (this.#abort.signal.aborted || this.#stream.destroyed || this.#stream.writableEnded)
+      return Promise.reject(this.#failure ?? new RpcError(Code.cancelled, "the call has ended"));
+    const bytes = frame(this.#output.encode(message).finish());
+    this.#batch.push(bytes);
+    this.#batched += bytes.length;
+    if (this.#batched >= batchBytes) this.flush();
+    else if (!this.#scheduled) {
+      this.#scheduled = true;
+      queueMicrotask(() => this.flush());
+    }
+    return this.#drained?.promise ?? Promise.resolve();
+  }
+
+  /** Hands over what waits to leave together. */
+  flush(): void {
+    this.#scheduled = false;
+    if (this.#batch.length === 0) return;
+    const [only] = this.#batch;
+    const bytes = this.#batch.length === 1 && only ? only : Buffer.concat(this.#batch);
+    this.#batch = [];
+    this.#batched = 0;
+    if (this.#stream.destroyed || this.#stream.writableEnded) return;
+    if (this.#stream.write(bytes) || this.#drained) return;
+    this.#drained = Promise.withResolvers<void>();
+    this.#drained.promise.catch(() => undefined); // whoever sends sees it
+  }
+
+  /** The peer will send no more. */
+  finish(): void {
+    if (this.#ended || this.#failure !== undefined) return;
+    if (this.#decoder.incomplete) {
+      this.fail(new RpcError(Code.internal, "grpc: the stream ended within a message"));
+      return;
+    }
+    this.#ended = true;
+    this.#waiting?.resolve();
+  }
+
+  /** The call is over: whoever waits learns why. Messages that came before can still be read. */
+  fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#waiting?.resolve();
+    this.#drained?.reject(this.#failure);
+    this.#drained = undefined;
+    this.close();
+  }
+
+  /** Tells those who hold the signal that the call has ended, and lets what still comes go. */
+  close(): void {
+    if (!this.#abort.signal.aborted)
+      this.#abort.abort(this.#failure ?? new RpcError(Code.cancelled, "the call has ended"));
+    if (this.#paused) this.#stream.resume();
+    this.#paused = false;
+  }
+
+  #received(chunk: Uint8Array): void {
+    if (this.#abort.signal.aborted) return;
+    try {
+      this.#decoder.push(chunk, (message) => {
+        this.#queue.push(message);
+        this.#queued += message.length + messageOverhead;
+      });
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    if (this.#queued > highWater && !this.#paused) {
+      this.#paused = true;
+      this.#stream.pause();
+    }
+    this.#waiting?.resolve();
+  }
+
+  #take(message: Uint8Array): void {
+    this.#at++;
+    this.#queued -= message.length + messageOverhead;
+    if (this.#at === this.#queue.length) {
+      this.#queue = [];
+      this.#at = 0;
+    } else if (this.#at >= 4096) {
+      this.#queue.splice(0, this.#at);
+      this.#at = 0;
+    }
+    if (this.#paused && this.#queued < highWater / 2) {
+      this.#paused = false;
+      this.#stream.resume();
+    }
+  }
+
+  #decode(message: Uint8Array): In {
+    try {
+      return this.#input.decode(message);
+    } catch (cause) {
+      const error = new RpcError(Code.internal, "grpc: a message cannot be decoded", [], cause);
+      this.fail(error);
+      throw error;
+    }
+  }
+}
+
+/** What an empty message costs in the queue. */
+const messageOverhead = 64;
