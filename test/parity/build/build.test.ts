@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { run, TestDaemon } from "../../harness/daemon.ts";
+import { RealDocker } from "../../harness/real-docker.ts";
+import { type BuildCase, builds, type ContextFile } from "./dockerfiles.ts";
+import { readSaved, type SavedImage } from "./saved-image.ts";
+
+const missing = RealDocker.missing();
+if (missing) console.log(`skipped: ${missing}`);
+
+/** What came of a build: an image, or why there is none. */
+type Outcome = { readonly image: SavedImage } | { readonly failure: string };
+
+const root = mkdtempSync("/tmp/tug-build-parity-");
+let tug: TestDaemon;
+let docker: RealDocker;
+
+beforeAll(async () => {
+  if (missing) return;
+  [tug, docker] = await Promise.all([TestDaemon.start(), RealDocker.start()]);
+  await tug.importBusybox();
+}, 60_000);
+
+afterAll(async () => {
+  rmSync(root, { recursive: true, force: true });
+  await Promise.all([tug?.close(), docker?.close()]);
+});
+
+builds.forEach((one, index) => {
+  test.skipIf(missing !== undefined)(
+    `build: ${one.name}`,
+    async () => {
+      const context = writeContext(join(root, `context-${index}`), one);
+      const [ours, theirs] = await Promise.all([
+        outcome(index, "tug", one, context, (args) => tug.tug(args)),
+        outcome(index, "docker", one, context, (args) =>
+          docker.docker(args, { env: { DOCKER_BUILDKIT: "1", DOCKER_CONFIG: join(root, "config") } }),
+        ),
+      ]);
+      if (one.fails) {
+        expect(ours).toHaveProperty("failure");
+        expect(theirs).toHaveProperty("failure");
+        return;
+      }
+      expect(ours).toHaveProperty("image");
+      expect(theirs).toHaveProperty("image");
+      if (!("image" in ours) || !("image" in theirs)) return;
+      expect(ours.image.files).toEqual(theirs.image.files);
+      expect(comparable(ours.image.config)).toEqual(comparable(theirs.image.config));
+    },
+    60_000,
+  );
+});
+
+function writeContext(folder: string, { dockerfile, files = {} }: BuildCase): string {
+  mkdirSync(folder, { recursive: true });
+  const all: Record<string, ContextFile> = { ...files, Dockerfile: dockerfile };
+  for (const [path, file] of Object.entries(all)) {
+    const target = join(folder, path);
+    mkdirSync(dirname(target), { recursive: true });
+    if (typeof file === "string") writeFileSync(target, file);
+    else if ("link" in file) symlinkSync(file.link, target);
+    else if ("directory" in file) {
+      mkdirSync(target, { recursive: true });
+      chmodSync(target, file.mode ?? 0o755);
+    } else {
+      writeFileSync(target, file.content);
+      chmodSync(target, file.mode);
+    }
+  }
+  return folder;
+}
+
+async function outcome(
+  index: number,
+  who: string,
+  one: BuildCase,
+  context: string,
+  cli: (args: readonly string[]) => Promise<{ code: number; stdout: string; stderr: string }>,
+): Promise<Outcome> {
+  const tag = `case${index}`;
+  const built = await cli(["build", "--progress=plain", "-t", tag, ...(one.args ?? []), context]);
+  if (built.code !== 0) return { failure: built.stderr };
+  const archive = join(root, `${who}-${index}.tar`);
+  const folder = join(root, `${who}-${index}`);
+  const saved = await cli(["save", "-o", archive, tag]);
+  if (saved.code !== 0) throw new Error(`save: ${saved.stderr}`);
+  mkdirSync(folder);
+  const unpacked = await run(["tar", "-xf", archive, "-C", folder]);
+  if (unpacked.code !== 0) throw new Error(`tar: ${unpacked.stderr}`);
+  return { image: readSaved(folder) };
+}
+
+/** Without times and digests, and without what says who made it. */
+function comparable(config: Record<string, unknown>): unknown {
+  const {
+    config: run,
+    history,
+    architecture,
+    os,
+  } = config as {
+    config: Record<string, unknown>;
+    history: { created_by?: string; comment?: string; empty_layer?: boolean }[];
+    architecture: string;
+    os: string;
+  };
+  const set = Object.entries(run).filter(
+    ([name, value]) =>
+      !["Image", "Hostname", "Domainname", "Tty", "OpenStdin", "StdinOnce"].includes(name) && !unset(value),
+  );
+  const own = history.slice(history.findIndex((entry) => entry.comment?.startsWith("buildkit")));
+  return {
+    os,
+    architecture,
+    run: Object.fromEntries(set),
+    history: own.map(({ created_by, empty_layer, comment }) => ({
+      created_by,
+      empty_layer: empty_layer ?? false,
+      comment,
+    })),
+  };
+}
+
+function unset(value: unknown): boolean {
+  return (
+    value === null ||
+    value === undefined ||
+    value === "" ||
+    value === false ||
+    (typeof value === "object" && Object.keys(value ?? {}).length === 0 && !Array.isArray(value))
+  );
+}
