@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
 import { eventually, run, TestDaemon, tugBinary } from "../harness/daemon.ts";
+import { processes } from "../harness/machine.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -22,6 +24,29 @@ const clients: readonly (readonly [code: number, ...args: string[]])[] = [
   [125, "run", "--name", "front", "busybox", "sh", "-c", "echo begun; sleep 1000"],
   [125, "run", "-i", "--rm", "busybox", "sh", "-c", "echo begun; sleep 1000"],
 ];
+
+/** Whether the process with that command line has a connected unix socket: proc(5), /proc/net/unix, state 03. */
+function isConnected(command: readonly string[]): boolean {
+  const connected = new Set(
+    [...readFileSync("/proc/net/unix", "utf8").matchAll(/^\S+: \S+ \S+ \S+ \S+ 03 +(\d+)/gm)].map(
+      (match) => `socket:[${match[1]}]`,
+    ),
+  );
+  return processes()
+    .filter((one) => one.command === command.join(" "))
+    .some(({ pid }) => descriptors(pid).some((target) => connected.has(target)));
+}
+
+/** What a process has open; nothing when it ends while we look. */
+function descriptors(pid: number): readonly string[] {
+  const directory = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(directory).map((name) => readlinkSync(join(directory, name)));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
 
 const killed = "died of SIGKILL";
 const stopped = "was stopped";
@@ -53,7 +78,8 @@ for (const [cli, way] of [
       return [args.join(" "), result.code, result.stderr] as const;
     };
     const under = clients.map(([, ...args]) => outcome(args));
-    const stats = cli === tugBinary ? [outcome(["stats"]), outcome(["stats", name])] : [];
+    const shown = cli === tugBinary ? [["stats"], ["stats", name]] : [];
+    const stats = shown.map(outcome);
     await eventually(
       "all are connected",
       async () => {
@@ -61,13 +87,18 @@ for (const [cli, way] of [
         return (
           (events.match(/exec_start/g) ?? []).length >= 2 &&
           (events.match(/ attach /g) ?? []).length >= 4 &&
+          / kill .*signal=15/.test(events) &&
           (await daemon.ok(["ps", "-q"])).split("\n").length === 5
         );
       },
       30_000,
     );
-    // What leaves no trace in the events (wait, stop, stats) had as long.
-    await Bun.sleep(500);
+    // What leaves no trace there (wait, stats) is seen by its socket.
+    await eventually(
+      "all hold a connection",
+      () => [...clients.map(([, ...args]) => args), ...shown].every((args) => isConnected([cli, ...args])),
+      30_000,
+    );
     const pid = await daemon.ok(["inspect", "-f", "{{.State.Pid}}", name]);
     const since = performance.now();
     if (way === killed) await daemon.crash();
