@@ -10,6 +10,9 @@ const outfile = process.argv[2] ?? join(root, "dist/tug");
 const manifest = (await Bun.file(join(root, "package.json")).json()) as { version: string };
 
 async function commitId(): Promise<string> {
+  // A build in a container has the sources and no repository.
+  const told = process.env["TUG_COMMIT"];
+  if (told !== undefined) return told;
   const git = Bun.spawn(["git", "-C", root, "rev-parse", "--short=7", "HEAD"], { stderr: "ignore" });
   const text = (await new Response(git.stdout).text()).trim();
   return (await git.exited) === 0 && text !== "" ? text : "unknown";
