@@ -1,4 +1,5 @@
 import { run } from "../test/harness/daemon.ts";
+import { buildScenarios } from "./build.ts";
 import { type Engine, memory } from "./engines.ts";
 import { execScenarios } from "./exec.ts";
 import { fileScenarios } from "./files.ts";
@@ -168,5 +169,6 @@ export const scenarios: readonly Scenario[] = [
   },
   ...fileScenarios,
   ...imageScenarios,
+  ...buildScenarios,
   ...scaleScenarios,
 ];
