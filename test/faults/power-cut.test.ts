@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { randomNumbers } from "../../src/base/lib/testdata/random-numbers.ts";
-import { run, TestDaemon } from "../harness/daemon.ts";
+import { eventually, run, TestDaemon } from "../harness/daemon.ts";
 import { RecordedDisk, type Survivors } from "../harness/recorded-disk.ts";
 import { TestRegistry } from "../harness/registry.ts";
 
@@ -143,8 +143,18 @@ async function story(): Promise<void> {
   await promiseImage("two");
   await daemon.ok(["network", "create", "joins"]);
   await daemon.ok(["create", "--name", "made", "--network", "joins", "base", "true"]);
-  // Their records are synced a moment later; nothing shows it.
-  await Bun.sleep(1500);
+  // Their records are synced a moment later: the disk flushes, and then rests.
+  const recorded = disk.now;
+  let [flushes, last] = [0, performance.now()];
+  await eventually(
+    "the records are synced",
+    () => {
+      const now = disk.flushes.filter((at) => at > recorded).length;
+      if (now > flushes) [flushes, last] = [now, performance.now()];
+      return flushes > 0 && performance.now() - last > 1500;
+    },
+    60_000,
+  );
   for (const kind of ["container", "network"])
     promise(`${kind} made`, () => answers(kind, "inspect", kind === "container" ? "made" : "joins"));
 }
