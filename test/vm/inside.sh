@@ -74,7 +74,12 @@ for runtime in crun runc; do
   await oom_seen
   check "an OOM kill of a child is reported ($runtime)" "true true" "$($tug inspect -f '{{.State.OOMKilled}} {{.State.Running}}' "child-$runtime")"
 done
-check "and announced, each once" 6 "$($tug events --since "$since" --until 0s --filter event=oom | wc -l)"
+$tug run -d --name again --restart on-failure:2 --network none -m 16m --memory-swap 16m busybox tail /dev/zero >/dev/null
+restarted() { [ "$($tug inspect -f '{{.RestartCount}} {{.State.Status}}' again)" = "2 exited" ]; }
+await restarted
+check "a restart policy begins the scope anew, and each OOM kill is reported" "2 true 137" "$($tug inspect -f '{{.RestartCount}} {{.State.OOMKilled}} {{.State.ExitCode}}' again)"
+$tug rm again >/dev/null
+check "and announced, each once" 9 "$($tug events --since "$since" --until 0s --filter event=oom | wc -l)"
 profile() { $tug run --rm --network none "$@" busybox cat /proc/self/attr/current; }
 check "AppArmor: the default profile" "tug-default (enforce)" "$($tug exec limited cat /proc/self/attr/current)"
 printf 'profile tug-test flags=(attach_disconnected) {\n file,\n deny /etc/hostname r,\n}\n' | apparmor_parser --replace --skip-cache

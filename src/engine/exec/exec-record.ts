@@ -16,6 +16,13 @@ export interface ExecRequest {
   readonly WorkingDir?: string;
 }
 
+/** What the next daemon must know of an exec. */
+export interface ExecNote {
+  readonly request: ExecRequest;
+  /** The daemon's own (a health check): nobody waits for it after a restart. */
+  readonly own: boolean;
+}
+
 /**
  * One exec. Its process goes on when the daemon dies, under a monitor of its own; a note with the runtime's record of it lets the
  * next daemon answer for it. One that was never started is forgotten.
@@ -26,7 +33,6 @@ export interface ExecRecord {
   readonly request: ExecRequest;
   readonly detachKeys: readonly number[];
   readonly dirs: TaskDirs;
-  /** The daemon's own (a health check): nobody waits for it after a restart. */
   readonly own: boolean;
   state: "created" | "starting" | "running" | "ended";
   pid: number;

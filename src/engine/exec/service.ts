@@ -1,12 +1,7 @@
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
-import { parseDetachKeys } from "../../base/lib/detach-keys.ts";
-import { causeOf, conflict, invalid, messageOf, notFound, TugError } from "../../base/lib/errors.ts";
+import { causeOf, conflict, invalid, messageOf, TugError } from "../../base/lib/errors.ts";
 import { type ExecId, randomId } from "../../base/lib/ids.ts";
-import { removeDirectory } from "../../base/sys/remove-tree.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
-import type { OciSpec, TaskDirs, TaskExit } from "../../core/runtime/runtime.ts";
-import type { GenerateExecProcess } from "../../core/runtime/spec.ts";
+import type { TaskExit } from "../../core/runtime/runtime.ts";
 import { lookupUser } from "../../core/runtime/user.ts";
 import type { ContainerContext } from "../containers/context.ts";
 import { emitContainer } from "../containers/events.ts";
@@ -15,31 +10,20 @@ import { SIGKILL } from "../containers/signals.ts";
 import type { StreamClient } from "../streams/client.ts";
 import { pump } from "../streams/pump.ts";
 import { CappedOutput } from "./capped-output.ts";
-import type { ExecRecord, ExecRequest } from "./exec-record.ts";
-
-export interface ExecServiceDeps {
-  readonly containers: ContainerContext;
-  readonly generate: GenerateExecProcess;
-  /** The spec a container was created with. */
-  readonly specOf: (record: ContainerRecord) => Promise<OciSpec>;
-}
-
-/** What the next daemon must know of an exec. */
-interface ExecNote {
-  readonly request: ExecRequest;
-  readonly own: boolean;
-}
-
-/** An ended exec can be inspected this long; Docker keeps them until its next sweep, five minutes. */
-const keepEnded = 5n * 60_000_000_000n;
+import type { ExecNote, ExecRecord, ExecRequest } from "./exec-record.ts";
+import { describeExec } from "./inspect.ts";
+import { type ExecProcessDeps, execProcess } from "./process.ts";
+import { recoverExecs } from "./recover.ts";
+import { ExecTable } from "./table.ts";
 
 /** Processes run in a container that runs already. */
 export class ExecService {
-  readonly #deps: ExecServiceDeps;
-  readonly #execs = new Map<string, ExecRecord>();
+  readonly #deps: ExecProcessDeps;
+  readonly #execs: ExecTable;
 
-  constructor(deps: ExecServiceDeps) {
+  constructor(deps: ExecProcessDeps) {
     this.#deps = deps;
+    this.#execs = new ExecTable(deps.containers);
   }
 
   async createExec(reference: string, request: ExecRequest): Promise<{ readonly Id: string }> {
@@ -58,31 +42,10 @@ export class ExecService {
       using root = RootedDir.open(containers.paths.rootfs(record.id));
       lookupUser(root, request.User, record.definition.host.GroupAdd ?? []);
     }
-    this.#sweep();
+    this.#execs.sweep();
     const id = randomId() as ExecId;
-    const exec = this.#add(record, id, { request, own: options.own });
+    const exec = this.#execs.add(record, id, { request, own: options.own });
     emitContainer(containers, record, `exec_create: ${spelled(request)}`, { execID: id });
-    return exec;
-  }
-
-  #add(record: ContainerRecord, id: ExecId, { request, own }: ExecNote): ExecRecord {
-    const { containers } = this.#deps;
-    const ended = Promise.withResolvers<number>();
-    const exec: ExecRecord = {
-      id,
-      containerId: record.id,
-      request,
-      detachKeys: parseDetachKeys(request.DetachKeys),
-      dirs: execDirs(containers, record, id),
-      own,
-      state: "created",
-      pid: 0,
-      exitCode: null,
-      ended,
-      endedAt: 0n,
-    };
-    this.#execs.set(id, exec);
-    containers.live.of(record.id).execIds.add(id);
     return exec;
   }
 
@@ -92,37 +55,8 @@ export class ExecService {
    */
   async recover(): Promise<void> {
     const { containers } = this.#deps;
-    for (const record of [...containers.store.list()]) {
-      const directory = join(containers.paths.task(record.id).state, "exec");
-      // Most have none.
-      const ids = await readdir(directory).catch(() => []);
-      for (const id of ids) {
-        await this.#adopt(record, id as ExecId).catch((error: unknown) =>
-          containers.log.error("could not recover an exec", { id, error }),
-        );
-      }
-    }
-  }
-
-  async #adopt(record: ContainerRecord, id: ExecId): Promise<void> {
-    const { runtime, clock } = this.#deps.containers;
-    const dirs = execDirs(this.#deps.containers, record, id);
-    const { note, ...seen } = await runtime.observe(id, dirs);
-    const known = note === undefined ? undefined : (JSON.parse(note) as ExecNote);
-    if (!known || known.own) {
-      await runtime.delete(id, { force: true });
-      await removeDirectory(dirs.state);
-      return;
-    }
-    const exec = this.#add(record, id, known);
-    exec.state = "running";
-    if (seen.status === "running") {
-      exec.pid = seen.pid;
-      return;
-    }
-    // As for a task whose monitor died: nobody knows how it ended.
-    const unknown = { exitCode: 255, at: BigInt(clock.now()) * 1_000_000n, oomKilled: false };
-    this.handleExit({ id, ...(seen.status === "exited" ? seen : unknown) });
+    const exited = (exit: TaskExit) => void this.handleExit(exit);
+    await recoverExecs({ containers, execs: this.#execs, exited });
   }
 
   async startExec(
@@ -137,7 +71,7 @@ export class ExecService {
     client: StreamClient | undefined,
   ): Promise<void> {
     const { containers } = this.#deps;
-    const exec = this.#get(execId);
+    const exec = this.#execs.get(execId);
     if (exec.state === "running" || exec.state === "starting") {
       throw conflict(`exec command ${execId} is already running`);
     }
@@ -168,7 +102,7 @@ export class ExecService {
   ): Promise<void> {
     const { containers } = this.#deps;
     const tty = exec.request.Tty ?? false;
-    const process = await this.#process(record, exec, options.consoleSize);
+    const process = await execProcess(this.#deps, record, exec.request, options.consoleSize);
     emitContainer(containers, record, `exec_start: ${spelled(exec.request)}`, {
       execID: exec.id,
     });
@@ -226,56 +160,27 @@ export class ExecService {
       await this.startExec(exec.id, { detach: false, tty: false, consoleSize: undefined, running }, output);
     } finally {
       timer.removeEventListener("abort", kill);
-      this.#forget(exec);
+      this.#execs.forget(exec);
     }
     return { exitCode: exec.exitCode ?? -1, output: output.text(), timedOut: timer.aborted };
   }
 
-  /** What still runs is forgotten after its exit, which sees to its files. */
-  #forget(exec: ExecRecord): void {
-    if (exec.state === "running") return;
-    this.#execs.delete(exec.id);
-    this.#deps.containers.live.peek(exec.containerId)?.execIds.delete(exec.id);
-  }
-
   async resizeExec(execId: string, rows: number, columns: number): Promise<void> {
-    const exec = this.#get(execId);
+    const exec = this.#execs.get(execId);
     if (exec.state !== "running") throw conflict(`exec process ${execId} is not running`);
     await this.#deps.containers.runtime.resize(exec.dirs, { rows, columns });
   }
 
   async inspectExec(execId: string) {
-    const exec = this.#get(execId);
-    const { request } = exec;
-    const [entrypoint = "", ...rest] = request.Cmd ?? [];
-    return {
-      ID: exec.id,
-      Running: exec.state === "running",
-      ExitCode: exec.exitCode,
-      ProcessConfig: {
-        tty: request.Tty ?? false,
-        entrypoint,
-        arguments: [...rest],
-        privileged: request.Privileged ?? false,
-        ...(request.User ? { user: request.User } : {}),
-      },
-      OpenStdin: request.AttachStdin ?? false,
-      OpenStderr: request.AttachStderr ?? false,
-      OpenStdout: request.AttachStdout ?? false,
-      CanRemove: false,
-      ContainerID: exec.containerId,
-      DetachKeys: request.DetachKeys ?? "",
-      Pid: exec.state === "running" ? exec.pid : 0,
-    };
+    return describeExec(this.#execs.get(execId));
   }
 
   /** True when the exit was that of an exec. */
   handleExit(exit: TaskExit): boolean {
-    const exec = this.#execs.get(exit.id);
+    const exec = this.#execs.find(exit.id);
     if (!exec) return false;
-    exec.state = "ended";
-    exec.exitCode = exit.exitCode;
-    exec.endedAt = this.#deps.containers.clock.monotonic();
+    // Who waits for it goes on in a later tick: the event is told of by then.
+    this.#execs.end(exec, exit.exitCode);
     const record = this.#deps.containers.store.get(exec.containerId);
     if (record) {
       emitContainer(this.#deps.containers, record, "exec_die", {
@@ -283,104 +188,24 @@ export class ExecService {
         exitCode: String(exit.exitCode),
       });
     }
-    exec.ended.resolve(exit.exitCode);
-    this.#clean(exec);
     return true;
   }
 
   /** The container is gone or stopped: execs that have not begun never will. */
   containerRemoved(containerId: string): void {
-    for (const exec of this.#execs.values()) {
-      if (exec.containerId === containerId && exec.state !== "running") this.#execs.delete(exec.id);
-    }
-  }
-
-  #clean(exec: ExecRecord): void {
-    const { containers } = this.#deps;
-    containers.live.peek(exec.containerId)?.execIds.delete(exec.id);
-    containers.runtime
-      .delete(exec.id, { force: true })
-      .then(() => removeDirectory(exec.dirs.state))
-      .catch((error: unknown) =>
-        containers.log.warn("cleaning up after an exec", { id: exec.id, error: messageOf(error) }),
-      );
+    this.#execs.containerRemoved(containerId);
   }
 
   #failed(exec: ExecRecord, error: unknown): void {
     const cause = causeOf(error);
-    exec.state = "ended";
-    exec.exitCode = cause instanceof TugError ? (cause.detail.exitCode ?? 126) : 126;
-    exec.endedAt = this.#deps.containers.clock.monotonic();
-    exec.ended.resolve(exec.exitCode);
-    this.#clean(exec);
+    this.#execs.end(exec, cause instanceof TugError ? (cause.detail.exitCode ?? 126) : 126);
   }
-
-  #get(execId: string): ExecRecord {
-    const exec = this.#execs.get(execId);
-    if (!exec) throw notFound(`No such exec instance: ${execId}`);
-    return exec;
-  }
-
-  /** Forgets execs that ended long ago, and those never started of containers that are gone. */
-  #sweep(): void {
-    const { clock, store } = this.#deps.containers;
-    for (const exec of this.#execs.values()) {
-      const old = exec.state === "ended" && clock.monotonic() - exec.endedAt > keepEnded;
-      if (old || !store.get(exec.containerId)) this.#execs.delete(exec.id);
-    }
-  }
-
-  async #process(
-    record: ContainerRecord,
-    exec: ExecRecord,
-    consoleSize: readonly [number, number] | undefined,
-  ) {
-    const { containers, generate, specOf } = this.#deps;
-    const { request } = exec;
-    const container = await specOf(record);
-    const { config, host } = record.definition;
-    const user = request.User || config.User || "";
-    const size = consoleSize ?? request.ConsoleSize ?? undefined;
-    using root = RootedDir.open(containers.paths.rootfs(record.id));
-    const found = lookupUser(root, user, host.GroupAdd ?? []);
-    return generate({
-      container,
-      args: request.Cmd ?? [],
-      env: execEnv(container, request, found.home),
-      cwd: request.WorkingDir || undefined,
-      tty: request.Tty ?? false,
-      user: { uid: found.uid, gid: found.gid, additionalGids: found.additionalGids },
-      privileged: request.Privileged ?? false,
-      kernel: containers.facts,
-      ...(size ? { consoleSize: size } : {}),
-    });
-  }
-}
-
-function execDirs(containers: ContainerContext, record: ContainerRecord, id: ExecId): TaskDirs {
-  const task = containers.paths.task(record.id);
-  return { bundle: task.bundle, state: join(task.state, "exec", id) };
 }
 
 /** As events spell a command: with a space after the program, arguments or not. */
 function spelled(request: ExecRequest): string {
   const [program = "", ...args] = request.Cmd ?? [];
   return `${program} ${args.join(" ")}`;
-}
-
-/** The container's environment under the request's; HOME follows another user. */
-function execEnv(container: OciSpec, request: ExecRequest, home: string): readonly string[] {
-  const env = new Map<string, string>();
-  const put = (entry: string) => {
-    const at = entry.indexOf("=");
-    if (at < 0) env.delete(entry);
-    else env.set(entry.slice(0, at), entry);
-  };
-  for (const entry of container.process?.env ?? []) put(entry);
-  if (request.User) env.set("HOME", `HOME=${home}`);
-  if (request.Tty && !env.has("TERM")) env.set("TERM", "TERM=xterm");
-  for (const entry of request.Env ?? []) put(entry);
-  return [...env.values()];
 }
 
 /** Asked anew: an exec's state moves on while others wait. */
