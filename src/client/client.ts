@@ -3,7 +3,7 @@ import type { Address, TlsOptions } from "./address.ts";
 import { daemonError } from "./errors.ts";
 import type { Connection } from "./http/connection.ts";
 import type { Head } from "./http/response.ts";
-import { type HttpReply, type RequestBody, Transport } from "./http/transport.ts";
+import { type HttpReply, type RequestBody, type RequestHeaders, Transport } from "./http/transport.ts";
 import { encodeQuery, type Query } from "./query.ts";
 import { clientApiVersion, compareVersions, minimumApiVersion } from "./version.ts";
 
@@ -13,7 +13,7 @@ export interface ApiRequest {
   /** Starts with a slash; segments already encoded (see `segment`). */
   readonly path: string;
   readonly query?: Query | undefined;
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly headers?: RequestHeaders | undefined;
   /** Sent as JSON; a function is asked again when a lower API version turns out to be needed. */
   readonly json?: unknown;
   readonly body?: RequestBody | undefined;

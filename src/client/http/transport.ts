@@ -4,6 +4,9 @@ import type { Connection } from "./connection.ts";
 import { dial } from "./dial.ts";
 import { Body, type Head, readHead } from "./response.ts";
 
+/** Header fields of a request; an array repeats the field. */
+export type RequestHeaders = Readonly<Record<string, string | readonly string[]>>;
+
 /** What goes out: a body of known length, or a stream sent in chunks. */
 export type RequestBody = string | Uint8Array | AsyncIterable<Uint8Array>;
 
@@ -11,7 +14,8 @@ export interface HttpRequest {
   readonly method: string;
   /** Path and query, encoded. */
   readonly target: string;
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** An array repeats the field. */
+  readonly headers?: RequestHeaders | undefined;
   readonly body?: RequestBody | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -64,9 +68,12 @@ export class Transport {
     return this.#reply(connection, head, request);
   }
 
-  /** Asks to take over the connection as a raw stream (Docker's "hijack": 101 UPGRADED, or 200 from older daemons). */
+  /**
+   * Asks to take over the connection as a raw stream (Docker's "hijack": 101 UPGRADED, or 200 from older daemons), or for another protocol
+   * that the request's own Upgrade field names.
+   */
   async upgrade(request: HttpRequest): Promise<UpgradeReply> {
-    const headers = { Connection: "Upgrade", Upgrade: "tcp" };
+    const headers = { Connection: "Upgrade", Upgrade: request.headers?.["Upgrade"] ?? "tcp" };
     const { connection, head } = await this.#exchange(request, headers);
     const raw =
       head.status === 200 && (head.headers["content-type"] ?? "").startsWith("application/vnd.docker.");
@@ -99,7 +106,7 @@ export class Transport {
 
   async #exchange(
     request: HttpRequest,
-    extra: Record<string, string>,
+    extra: RequestHeaders,
   ): Promise<{ connection: Connection; head: Head }> {
     request.signal?.throwIfAborted();
     const reused = this.#takeIdle();
@@ -130,7 +137,7 @@ export class Transport {
     return undefined;
   }
 
-  async #attempt(connection: Connection, request: HttpRequest, extra: Record<string, string>) {
+  async #attempt(connection: Connection, request: HttpRequest, extra: RequestHeaders) {
     const signal = request.signal;
     const abort = () => connection.close();
     signal?.addEventListener("abort", abort, { once: true });
@@ -162,12 +169,13 @@ export class Transport {
     }
   }
 
-  async #write(connection: Connection, request: HttpRequest, extra: Record<string, string>): Promise<void> {
+  async #write(connection: Connection, request: HttpRequest, extra: RequestHeaders): Promise<void> {
     const { body } = request;
     const base = this.#address.kind === "tcp" ? this.#address.path : "";
     let head = `${request.method} ${base}${request.target} HTTP/1.1\r\nHost: ${this.#host()}\r\nUser-Agent: tug\r\n`;
-    for (const [name, value] of Object.entries({ ...this.#headers, ...request.headers, ...extra })) {
-      head += `${name}: ${value.replace(/[\r\n]+/g, " ")}\r\n`;
+    for (const [name, values] of Object.entries({ ...this.#headers, ...request.headers, ...extra })) {
+      for (const value of typeof values === "string" ? [values] : values)
+        head += `${name}: ${value.replace(/[\r\n]+/g, " ")}\r\n`;
     }
     if (body === undefined) {
       if (request.method === "POST" || request.method === "PUT") head += "Content-Length: 0\r\n";

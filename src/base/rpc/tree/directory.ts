@@ -1,0 +1,176 @@
+import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { notFound } from "../../lib/errors.ts";
+import { type ParentMatches, PatternList } from "../../spec/dockerfile/ignore.ts";
+import { compareNames, fileType, isType, type TreeEntry } from "./entry.ts";
+import { followLinks } from "./follow.ts";
+import type { TreeSource } from "./send.ts";
+
+/** What of a directory is sent. */
+export interface TreeFilter {
+  /** Empty: everything. Directories above what matches come too. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** Paths, possibly with wildcards, that are included with whatever their symbolic links lead to. */
+  readonly follow: readonly string[];
+  /** "root": everything is owned by 0:0, as Docker's clients send contexts. */
+  readonly owner: "root" | "keep";
+}
+
+/** Entries between two turns of the event loop. */
+const turn = 512;
+const pieceBytes = 128 * 1024;
+
+/** A directory of this machine as a tree to send. Links in it are never followed; sockets are left out. */
+export function directoryTree(root: string, filter: TreeFilter): TreeSource {
+  return {
+    walk: () => new Walk(root, filter).run(),
+    *open(path) {
+      const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+      const fd = openSync(join(root, path), flags);
+      try {
+        for (;;) {
+          const piece = Buffer.allocUnsafe(pieceBytes);
+          const length = readSync(fd, piece, 0, pieceBytes, null);
+          if (length === 0) return;
+          yield piece.subarray(0, length);
+        }
+      } finally {
+        closeSync(fd);
+      }
+    },
+  };
+}
+
+interface Frame {
+  readonly path: string;
+  readonly entry: TreeEntry | undefined;
+  readonly include: ParentMatches | undefined;
+  readonly exclude: ParentMatches | undefined;
+  sent: boolean;
+}
+
+class Walk {
+  readonly #root: string;
+  readonly #filter: TreeFilter;
+  readonly #include: PatternList | undefined;
+  readonly #exclude: PatternList | undefined;
+  /** First names of files that have several. */
+  readonly #links = new Map<string, string>();
+  #count = 0;
+
+  constructor(root: string, filter: TreeFilter) {
+    this.#root = root;
+    this.#filter = filter;
+    const followed = filter.follow.length > 0 ? followLinks(root, filter.follow) : [];
+    // A followed path that is the root itself takes the filter away (fsutil's dedupePaths).
+    const include = followed === undefined ? [] : [...filter.include, ...followed];
+    this.#include = include.length > 0 ? new PatternList(include) : undefined;
+    this.#exclude = filter.exclude.length > 0 ? new PatternList(filter.exclude) : undefined;
+  }
+
+  async *run(): AsyncGenerator<TreeEntry, void, void> {
+    const top: Frame = { path: "", entry: undefined, include: undefined, exclude: undefined, sent: true };
+    yield* this.#directory([top]);
+  }
+
+  async *#directory(above: readonly Frame[]): AsyncGenerator<TreeEntry, void, void> {
+    const parent = above.at(-1);
+    if (!parent) return;
+    for (const name of this.#names(parent.path)) {
+      if (++this.#count % turn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      const path = parent.path === "" ? name : `${parent.path}/${name}`;
+      const entry = this.#entry(path);
+      if (!entry) continue;
+      const directory = isType(entry.mode, fileType.directory);
+      const include = this.#include?.matchBelow(path, parent.include);
+      const exclude = this.#exclude?.matchBelow(path, parent.exclude);
+      const kept = include?.matched !== false && exclude?.matched !== true;
+      if (kept) yield* this.#send(above, this.#linked(entry));
+      if (!directory) continue;
+      if (include && !include.matched && !this.#include?.mayMatchBelow(path)) continue;
+      if (exclude?.matched && !this.#exclude?.mayExceptBelow(path)) continue;
+      const frame: Frame = {
+        path,
+        entry,
+        include: include?.below,
+        exclude: exclude?.below,
+        sent: kept,
+      };
+      yield* this.#directory([...above, frame]);
+    }
+  }
+
+  /** The entry, and before it the directories above it that were not sent because they did not match themselves. */
+  *#send(above: readonly Frame[], entry: TreeEntry): Generator<TreeEntry, void, void> {
+    for (const frame of above) {
+      if (frame.sent || !frame.entry) continue;
+      frame.sent = true;
+      yield frame.entry;
+    }
+    yield entry;
+  }
+
+  #names(path: string): readonly string[] {
+    try {
+      const names = readdirSync(join(this.#root, path));
+      return names.sort(compareNames);
+    } catch (error) {
+      if (path === "") throw notFound(`cannot read the directory ${this.#root}`, error);
+      if (isGone(error)) return [];
+      throw error;
+    }
+  }
+
+  #entry(path: string): TreeEntry | undefined {
+    try {
+      const full = join(this.#root, path);
+      const stat = lstatSync(full, { bigint: true });
+      const mode = Number(stat.mode);
+      if (isType(mode, fileType.socket)) return undefined;
+      const keep = this.#filter.owner === "keep";
+      const device = isType(mode, fileType.block) || isType(mode, fileType.character);
+      const entry = {
+        path,
+        mode,
+        uid: keep ? Number(stat.uid) : 0,
+        gid: keep ? Number(stat.gid) : 0,
+        size: isType(mode, fileType.directory) ? 0 : Number(stat.size),
+        mtime: stat.mtimeNs,
+        linkname: isType(mode, fileType.symlink) ? readlinkSync(full) : "",
+        devmajor: device ? major(stat.rdev) : 0,
+        devminor: device ? minor(stat.rdev) : 0,
+        xattrs: {},
+      };
+      if (stat.nlink > 1n && isType(mode, fileType.regular))
+        this.#several.set(path, `${stat.dev}:${stat.ino}`);
+      return entry;
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Inodes of files with several names, until they are sent or not. */
+  readonly #several = new Map<string, string>();
+
+  /** A file's second name among those that are sent is a link to the first. */
+  #linked(entry: TreeEntry): TreeEntry {
+    const inode = this.#several.get(entry.path);
+    if (inode === undefined) return entry;
+    this.#several.delete(entry.path);
+    const first = this.#links.get(inode);
+    if (first !== undefined) return { ...entry, linkname: first, size: 0 };
+    this.#links.set(inode, entry.path);
+    return entry;
+  }
+}
+
+/** Removed between the directory's reading and now: it is not part of the tree. */
+function isGone(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+/** makedev(3) on Linux: 12 bits and 20 bits, interleaved. */
+const major = (device: bigint) => Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n));
+const minor = (device: bigint) => Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n));

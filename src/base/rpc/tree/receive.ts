@@ -1,0 +1,124 @@
+import { messageOf, TugError } from "../../lib/errors.ts";
+import { type Packet, Packet_PacketType as Type } from "../../spec/buildkit/fsutil.gen.ts";
+import type { RpcStream } from "../stream.ts";
+import { fileType, fromStat, isType, type TreeEntry, WalkOrder } from "./entry.ts";
+
+/** What a received tree is compared with and written to. */
+export interface TreeTarget {
+  /** Told of every entry in walking order; says whether its content is wanted (a regular file that is new or changed). */
+  entry(entry: TreeEntry): boolean | Promise<boolean>;
+  /** The content of a wanted file, in pieces; the last one is marked and may be empty. */
+  content(path: string, bytes: Uint8Array, last: boolean): Promise<void>;
+  /** All entries were told, all wanted content came. */
+  finish(): Promise<void>;
+}
+
+/** Files that are asked for and not there yet: enough to keep the sender busy, and its queue is 128. */
+const window = 256;
+const none = new Uint8Array(0);
+
+/** Brings a peer's tree into `target`. Throws what the peer or the target failed with; the peer is told. */
+export async function receiveTree(
+  stream: RpcStream<Packet, Packet>,
+  target: TreeTarget,
+  onProgress: (bytes: number) => void = () => undefined,
+): Promise<void> {
+  const receiver = new Receiver(stream, target, onProgress);
+  try {
+    await receiver.run();
+  } catch (error) {
+    const data = Buffer.from(messageOf(error));
+    await stream.send({ type: Type.ERR, stat: undefined, id: 0, data }).catch(() => undefined); // it is gone
+    throw error;
+  }
+}
+
+class Receiver {
+  readonly #stream: RpcStream<Packet, Packet>;
+  readonly #target: TreeTarget;
+  readonly #onProgress: (bytes: number) => void;
+  readonly #order = new WalkOrder();
+  /** Wanted files that were not asked for yet. */
+  readonly #queue: { readonly id: number; readonly path: string }[] = [];
+  #queueAt = 0;
+  /** Those that were, by id. */
+  readonly #pending = new Map<number, string>();
+  #entries = 0;
+  #complete = false;
+  #finished = false;
+
+  constructor(stream: RpcStream<Packet, Packet>, target: TreeTarget, onProgress: (bytes: number) => void) {
+    this.#stream = stream;
+    this.#target = target;
+    this.#onProgress = onProgress;
+  }
+
+  async run(): Promise<void> {
+    for (let p = await this.#stream.next(); p !== undefined; p = await this.#stream.next()) {
+      switch (p.type) {
+        case Type.STAT:
+          await this.#stat(p);
+          break;
+        case Type.DATA:
+          await this.#data(p);
+          break;
+        case Type.FIN:
+          if (!this.#finished) throw new TugError("invalid-argument", "the sender ended the transfer early");
+          return;
+        case Type.ERR:
+          throw new TugError("unavailable", `error from sender: ${Buffer.from(p.data).toString()}`);
+        default:
+          throw new TugError("invalid-argument", `unexpected packet ${p.type} in the transfer`);
+      }
+      if (this.#complete && !this.#finished && this.#pending.size === 0) {
+        this.#finished = true;
+        await this.#target.finish();
+        await this.#stream.send({ type: Type.FIN, stat: undefined, id: 0, data: none });
+      }
+    }
+    throw new TugError("unavailable", "the sender ended the transfer early");
+  }
+
+  async #stat(p: Packet): Promise<void> {
+    if (this.#complete) throw new TugError("invalid-argument", "an entry came after the last one");
+    if (!p.stat) {
+      this.#complete = true;
+      return;
+    }
+    const entry = fromStat(p.stat);
+    this.#order.check(entry);
+    const id = this.#entries++;
+    const answer = this.#target.entry(entry);
+    const wanted = typeof answer === "boolean" ? answer : await answer;
+    if (!wanted || !isType(entry.mode, fileType.regular)) return;
+    this.#queue.push({ id, path: entry.path });
+    this.#ask();
+  }
+
+  async #data(p: Packet): Promise<void> {
+    const path = this.#pending.get(p.id);
+    if (path === undefined) throw new TugError("invalid-argument", `invalid file request ${p.id}`);
+    const last = p.data.length === 0;
+    if (last) {
+      this.#pending.delete(p.id);
+      this.#ask();
+    }
+    await this.#target.content(path, p.data, last);
+    this.#onProgress(p.data.length);
+  }
+
+  /** Not waited for: while the sender does not read, its data must be. The window bounds what piles up. */
+  #ask(): void {
+    while (this.#pending.size < window) {
+      const next = this.#queue[this.#queueAt];
+      if (!next) {
+        this.#queue.length = 0;
+        this.#queueAt = 0;
+        return;
+      }
+      this.#queueAt++;
+      this.#pending.set(next.id, next.path);
+      this.#stream.send({ type: Type.REQ, stat: undefined, id: next.id, data: none }).catch(() => undefined); // `next` says why
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import { messageOf, TugError } from "../../lib/errors.ts";
+import { type Packet, Packet_PacketType as Type } from "../../spec/buildkit/fsutil.gen.ts";
+import type { RpcStream } from "../stream.ts";
+import { fileType, isType, type TreeEntry, toStat } from "./entry.ts";
+
+/** A tree that can be sent. */
+export interface TreeSource {
+  /** All entries in walking order: parents first, siblings by name. */
+  walk(): AsyncIterable<TreeEntry>;
+  /** A regular file's content in pieces; the pieces may share their memory. Throws when it is gone. */
+  open(path: string): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+}
+
+const none = new Uint8Array(0);
+const packet = (fields: Partial<Packet>): Packet => ({
+  type: Type.STAT,
+  stat: undefined,
+  id: 0,
+  data: none,
+  ...fields,
+});
+
+/**
+ * Sends a tree to a peer that says which contents it wants (tonistiigi/fsutil): STAT for each entry, then DATA for each REQ, until its FIN.
+ * `onProgress` is told of bytes as they are handed over.
+ */
+export async function sendTree(
+  stream: RpcStream<Packet, Packet>,
+  source: TreeSource,
+  onProgress: (bytes: number) => void = () => undefined,
+): Promise<void> {
+  const paths = new Map<number, string>();
+  const wanted: number[] = [];
+  let more = Promise.withResolvers<void>();
+  let over = false;
+  let walked = false;
+
+  const walk = async () => {
+    let id = 0;
+    for await (const entry of source.walk()) {
+      if (isType(entry.mode, fileType.regular)) paths.set(id, entry.path);
+      id++;
+      await stream.send(packet({ stat: toStat(entry) }));
+    }
+    walked = true;
+    await stream.send(packet({}));
+  };
+  const content = async () => {
+    for (;;) {
+      const id = wanted.shift();
+      if (id === undefined) {
+        if (over) return;
+        await more.promise;
+        continue;
+      }
+      const path = paths.get(id);
+      if (path === undefined) throw new TugError("invalid-argument", `invalid file id ${id}`);
+      paths.delete(id);
+      for await (const bytes of source.open(path)) {
+        await stream.send(packet({ type: Type.DATA, id, data: bytes }));
+        onProgress(bytes.length);
+      }
+      await stream.send(packet({ type: Type.DATA, id }));
+    }
+  };
+  const requests = async () => {
+    for (let p = await stream.next(); p !== undefined; p = await stream.next()) {
+      if (p.type === Type.ERR)
+        throw new TugError("unavailable", `error from receiver: ${Buffer.from(p.data).toString()}`);
+      if (p.type === Type.FIN) {
+        await stream.send(packet({ type: Type.FIN }));
+        return;
+      }
+      if (p.type !== Type.REQ) continue;
+      wanted.push(p.id);
+      more.resolve();
+      more = Promise.withResolvers<void>();
+    }
+    if (!walked || wanted.length > 0) throw new TugError("unavailable", "the receiver gave up");
+  };
+  try {
+    const reading = requests().finally(() => {
+      over = true;
+      more.resolve();
+    });
+    await Promise.all([walk(), content(), reading]);
+  } catch (error) {
+    await stream.send(packet({ type: Type.ERR, data: Buffer.from(messageOf(error)) })).catch(() => undefined); // it is gone
+    throw error;
+  }
+}
