@@ -1,8 +1,11 @@
+import { codeOf, messageOf, TugError } from "../base/lib/errors.ts";
+import type { ChainId, Digest } from "../base/lib/ids.ts";
 import type { Vertex } from "./graph.ts";
 import type { BuildPlan } from "./plan.ts";
 import type { ProgressSink } from "./progress.ts";
 import type { BuildRequest } from "./request.ts";
 import type { Result } from "./result.ts";
+import type { StepProgress } from "./run/runner.ts";
 import type { BuildSession } from "./session.ts";
 
 /**
@@ -12,10 +15,40 @@ import type { BuildSession } from "./session.ts";
  * it runs. Inputs are brought to results only when a step that reads them runs: a build that is known to the end touches nothing.
  */
 export interface Solver {
-  solve(
-    vertices: readonly Vertex[],
-    build: { readonly session: BuildSession; readonly signal: AbortSignal; readonly progress: ProgressSink },
-  ): Promise<readonly Result[]>;
+  solve(vertices: readonly Vertex[], build: SolveOptions): Promise<readonly Result[]>;
+}
+
+export interface SolveOptions {
+  readonly session: BuildSession;
+  readonly signal: AbortSignal;
+  readonly progress: ProgressSink;
+  /** Asked in this order after the solver's own records (`--cache-from`). Nothing else is a candidate, no image that happens to be here. */
+  readonly importers?: readonly CacheImporter[];
+}
+
+/** A cache from elsewhere. */
+export interface CacheImporter {
+  /** What is known under a key, fast or by content; undefined: nothing. It only looks things up: nothing is fetched but descriptions. */
+  find(key: Digest, signal: AbortSignal): Promise<ImportedResult | undefined>;
+}
+
+export interface ImportedResult {
+  /** What the caches of those that read it go by (`Result.key`). */
+  readonly key: Digest;
+  /** Fetches and unpacks it; called only when a step that reads it runs, or when it is the result. Absent: only the key is known. */
+  readonly snapshot?: (context: {
+    readonly signal: AbortSignal;
+    readonly progress: StepProgress;
+  }) => Promise<ChainId | undefined>;
+}
+
+/** What `solve` throws when a step fails: that step's error, and where it stands. */
+export class StepFailure extends TugError {
+  readonly vertex: Vertex;
+  constructor(vertex: Vertex, cause: unknown) {
+    super(codeOf(cause), messageOf(cause), { cause, detail: cause instanceof TugError ? cause.detail : {} });
+    this.vertex = vertex;
+  }
 }
 
 /** A whole build: resolves, plans, solves and exports. What the API's routes call. */

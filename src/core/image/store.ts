@@ -227,10 +227,22 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
     this.#records.write(() => this.#records.drop(id));
   }
 
-  #wantedLayers(): Set<string> {
-    const wanted = new Set<string>(this.#deps.otherLayers?.() ?? []);
+  /** Layers that images are made of. */
+  imageLayers(): Set<string> {
+    const layers = new Set<string>();
     for (const image of this.#records.tables.images.values())
-      for (const chainId of image.chain) wanted.add(chainId);
+      for (const chainId of image.chain) layers.add(chainId);
+    return layers;
+  }
+
+  /** Removes a layer unless something needs it; says whether it went. For others who kept it (see `otherLayers`) and do so no more. */
+  async release(layer: ChainId): Promise<boolean> {
+    return !this.#wantedLayers().has(layer) && (await this.#removeLayer(layer));
+  }
+
+  #wantedLayers(): Set<string> {
+    const wanted = this.imageLayers();
+    for (const name of this.#deps.otherLayers?.() ?? []) wanted.add(name);
     return wanted;
   }
 

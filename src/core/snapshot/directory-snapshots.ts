@@ -87,7 +87,7 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
     const { records } = this;
     const record = records.get(key);
     if (record.kind !== "active") throw conflict(`snapshot ${key} is already committed`);
-    if (record.volatile) throw conflict(`snapshot ${key} is volatile`);
+    if (record.volatile && !options.relaxed) throw conflict(`snapshot ${key} is volatile`);
     if (records.find(name)) throw conflict(`snapshot ${name} already exists`);
     if (options.relaxed) return records.commit(name, key, true);
     await (this.deps.sync ?? syncByProcess)(this.files(record));

@@ -67,7 +67,8 @@ export interface SnapshotInfo {
 export interface PrepareOptions {
   /**
    * The contents need not survive a crash of the host (a container that is removed when it ends): the driver may skip the
-   * write-back of the whole file system that unmounting a writable layer otherwise costs. Such a snapshot is never committed.
+   * write-back of the whole file system that unmounting a writable layer otherwise costs. Such a snapshot is committed
+   * `relaxed` or not at all.
    */
   readonly volatile?: boolean;
   /** Bytes that the snapshot may hold, from `readOptions`. */

@@ -51,6 +51,8 @@ export class ImageFixture implements AsyncDisposable {
   images: SqliteImageStore;
   unpacker: ProcessUnpacker;
   archives: TarArchives;
+  /** Layers that others than images keep, as a build cache does. */
+  otherLayers: () => Iterable<string> = () => [];
 
   private constructor(base: string, parts: ReturnType<typeof partsOf>) {
     this.base = base;
@@ -71,12 +73,18 @@ export class ImageFixture implements AsyncDisposable {
   static async openIn(base: string, driver: "overlay2" | "vfs" = "overlay2"): Promise<ImageFixture> {
     const db = openDatabase(join(base, "db"), { durable: false });
     const content = new FileContentStore({ root: join(base, "content") });
-    return new ImageFixture(base, partsOf(db, content, await openDriver(base, db, driver)));
+    const snapshots = await openDriver(base, db, driver);
+    const made: ImageFixture = new ImageFixture(
+      base,
+      partsOf(db, content, snapshots, () => made.otherLayers()),
+    );
+    return made;
   }
 
   /** What a start of the daemon does again. */
   async restart(driver: "overlay2" | "vfs" = "overlay2"): Promise<void> {
-    const parts = partsOf(this.db, this.content, await openDriver(this.base, this.db, driver));
+    const snapshots = await openDriver(this.base, this.db, driver);
+    const parts = partsOf(this.db, this.content, snapshots, () => this.otherLayers());
     this.snapshots = parts.snapshots;
     this.layers = parts.layers;
     this.images = parts.images;
@@ -185,11 +193,16 @@ async function openDriver(base: string, db: Database, driver: "overlay2" | "vfs"
   return await open({ db, root, clock: systemClock, sync: async () => undefined });
 }
 
-function partsOf(db: Database, content: FileContentStore, snapshots: Snapshotter) {
+function partsOf(
+  db: Database,
+  content: FileContentStore,
+  snapshots: Snapshotter,
+  otherLayers: () => Iterable<string>,
+) {
   const clock = systemClock;
   const platform = { os: "linux", architecture: "amd64" };
   const layers = new LayerRecords({ db, clock });
-  const images = new SqliteImageStore({ db, content, snapshots, layers, clock, platform });
+  const images = new SqliteImageStore({ db, content, snapshots, layers, clock, platform, otherLayers });
   const helperCommand = [process.execPath, join(import.meta.dir, "../../../helper/main.ts")];
   const unpacker = new ProcessUnpacker({ helperCommand, content, snapshots, layers });
   const collect = () => images.collect();

@@ -1,0 +1,163 @@
+import type { Clock } from "../../base/lib/clock.ts";
+import { isCode } from "../../base/lib/errors.ts";
+import type { ChainId, Digest } from "../../base/lib/ids.ts";
+import type { Log } from "../../base/lib/log.ts";
+import { Mutex } from "../../base/lib/mutex.ts";
+import type { Snapshotter } from "../../core/snapshot/snapshotter.ts";
+import { HeldResult } from "./held-result.ts";
+import type { CacheObjects } from "./objects.ts";
+import type { CacheRecord, CacheRecords } from "./records.ts";
+import { type BuildSnapshots, buildPrefix } from "./step-snapshots.ts";
+
+/** What images say of layers that the cache has, too. */
+export interface ImageLayers {
+  /** Layers that images are made of. */
+  imageLayers(): ReadonlySet<string>;
+  /** Removes a layer unless an image, a container or another layer needs it; says whether it went. */
+  release(layer: ChainId): Promise<boolean>;
+}
+
+export interface BuildCacheDeps {
+  readonly records: CacheRecords;
+  readonly steps: BuildSnapshots;
+  readonly snapshots: Snapshotter;
+  readonly layers: ImageLayers;
+  /** Asked anew each time: who keeps things for builds is made after the cache. */
+  readonly objects: () => readonly CacheObjects[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Results that are kept: their records and their snapshots, which go together. */
+export class BuildCache {
+  readonly #deps: BuildCacheDeps;
+  readonly #syncing = new Mutex();
+
+  constructor(deps: BuildCacheDeps) {
+    this.#deps = deps;
+  }
+
+  /** The record of a result that is there; a record whose snapshot is lost goes. */
+  find(result: Digest): CacheRecord | undefined {
+    const { records, steps } = this.#deps;
+    const record = records.find(result);
+    if (!record || record.snapshot === undefined || steps.exists(record.snapshot)) return record;
+    records.remove(record.id);
+    return undefined;
+  }
+
+  /** Keeps it in use for as long as the result is held. */
+  take(record: Pick<CacheRecord, "id" | "snapshot">, result: Digest): HeldResult {
+    const { steps, records } = this.#deps;
+    return new HeldResult(steps, result, record.snapshot, () => records.hold(record.id));
+  }
+
+  /** A result that is nobody's record. */
+  unrecorded(result: Digest, snapshot: ChainId | undefined): HeldResult {
+    return new HeldResult(this.#deps.steps, result, snapshot, () => undefined);
+  }
+
+  /** Records what a step made and takes it. */
+  store(made: Parameters<CacheRecords["insert"]>[0], keys: readonly Digest[]): HeldResult {
+    const { records, steps } = this.#deps;
+    const snapshot = made.snapshot === undefined ? undefined : steps.current(made.snapshot);
+    const record = records.insert({ ...made, snapshot });
+    records.addKeys(made.result, keys);
+    if (snapshot !== undefined) steps.recorded(snapshot);
+    return this.take(record, made.result);
+  }
+
+  /** Gives a step's snapshot the chain id that its layers have; what the name promises is on disk before. */
+  async name(snapshot: ChainId, chainId: ChainId): Promise<void> {
+    const { records, steps } = this.#deps;
+    if (!steps.current(snapshot).startsWith(buildPrefix)) return;
+    await this.sync();
+    const from = steps.current(snapshot);
+    if (!from.startsWith(buildPrefix)) return;
+    // First: the durable rename carries it along.
+    records.renamed(from, chainId);
+    steps.rename(from, chainId);
+  }
+
+  /** Has on disk what was made so far. */
+  async sync(): Promise<void> {
+    await this.#syncing.run(async () => {
+      const { records, steps } = this.#deps;
+      const ids = records.unsynced();
+      if (ids.length === 0 && !steps.unsynced) return;
+      await steps.sync();
+      records.settle(ids);
+    });
+  }
+
+  /** Layers that are not garbage because of builds: all of steps, which only the cache removes, and those of images that it keeps. */
+  *wantedLayers(): Generator<string, void, undefined> {
+    for (const { name } of this.#deps.snapshots.list()) if (name.startsWith(buildPrefix)) yield name;
+    yield* this.#deps.records.snapshots();
+  }
+
+  /**
+   * Makes records and snapshots agree after a start, before images do so: what was being made goes, records without snapshot go, snapshots
+   * of steps without record go. When the machine went down, what had not been synced is not to be trusted.
+   */
+  async recover(machineWentDown: boolean): Promise<void> {
+    const { records, snapshots, log } = this.#deps;
+    const unsafe = new Set(machineWentDown ? records.unsynced() : []);
+    let dropped = 0;
+    for (const { id, snapshot } of records.all()) {
+      if (!unsafe.has(id) && (snapshot === undefined || snapshots.stat(snapshot))) continue;
+      records.remove(id);
+      dropped++;
+    }
+    if (dropped > 0) log.info("results of builds were not kept", { count: dropped, machineWentDown });
+    await this.sweep();
+  }
+
+  /** Removes snapshots of steps that no record names and nobody holds. */
+  async sweep(): Promise<void> {
+    const { records, snapshots, steps, objects } = this.#deps;
+    const kept = new Set(objects().flatMap((owner) => [...(owner.snapshots?.() ?? [])]));
+    for (let removed = true; removed; ) {
+      removed = false;
+      for (const { name, kind } of [...snapshots.list()]) {
+        if (!name.startsWith(buildPrefix) || kept.has(name) || records.names(name)) continue;
+        if (steps.holds(name as ChainId) || (kind === "active" && steps.busy)) continue;
+        removed = (await this.#remove(name as ChainId)) || removed;
+      }
+    }
+  }
+
+  /**
+   * Removes a record, its snapshot, and what lay below only for its sake; returns the bytes that this gave back. Undefined: it came into
+   * use meanwhile.
+   */
+  async drop(id: string): Promise<number | undefined> {
+    const { records, snapshots } = this.#deps;
+    const record = records.get(id);
+    if (!record || records.inUse(id)) return undefined;
+    records.remove(id);
+    let freed = 0;
+    for (let name: string | undefined = record.snapshot; name !== undefined; ) {
+      const info = snapshots.stat(name);
+      if (!info || records.names(name) || this.#deps.steps.holds(name as ChainId)) break;
+      const { bytes } = await snapshots.usage(name);
+      // It may have been recorded again while it was measured.
+      if (records.names(name) || !(await this.#remove(name as ChainId))) break;
+      freed += bytes;
+      name = info.parent;
+    }
+    return freed;
+  }
+
+  /** False while something needs it. */
+  async #remove(name: ChainId): Promise<boolean> {
+    if (!name.startsWith(buildPrefix)) return await this.#deps.layers.release(name);
+    try {
+      await this.#deps.snapshots.remove(name);
+      return true;
+    } catch (error) {
+      if (isCode(error, "conflict")) return false;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,364 @@
+import { abortable } from "../../base/lib/abort.ts";
+import type { Clock } from "../../base/lib/clock.ts";
+import { messageOf } from "../../base/lib/errors.ts";
+import { type ChainId, type Digest, randomId } from "../../base/lib/ids.ts";
+import type { Log } from "../../base/lib/log.ts";
+import type { Semaphore } from "../../base/lib/semaphore.ts";
+import type { Vertex } from "../graph.ts";
+import type { ContentKeys, StepContext } from "../run/runner.ts";
+import type { BuildSession } from "../session.ts";
+import { type CacheImporter, type ImportedResult, StepFailure } from "../solve.ts";
+import type { BuildCache } from "./cache.ts";
+import type { HeldResult } from "./held-result.ts";
+import { contentKey, contentOnly, contentParts, fastKey, isSource, sourceKey } from "./keys.ts";
+import type { CacheRecord, CacheRecords } from "./records.ts";
+import { StepReport } from "./report.ts";
+import { keyOfSource, type Runners, recordType, snapshotOf } from "./runners.ts";
+import { SharedSession } from "./shared-session.ts";
+
+export interface NodeDeps {
+  readonly runners: Runners;
+  readonly content: ContentKeys;
+  readonly cache: BuildCache;
+  readonly records: CacheRecords;
+  /** How many steps, and how many sources, are at work at once. */
+  readonly steps: Semaphore;
+  readonly sources: Semaphore;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A build that has a node, as the node sees it. */
+export interface NodeUser {
+  readonly session: BuildSession;
+  readonly importers: readonly CacheImporter[];
+  readonly progress: Parameters<StepReport["watch"]>[0];
+  /** Told at once, whatever else the build waits for. */
+  failed(error: unknown): void;
+}
+
+/** What is known of a vertex before it runs. */
+interface Claim {
+  /** Its result's key, if what it reads comes out as it is known. */
+  readonly key: Digest;
+  /** No cache has heard of it, so none has heard of what reads it. */
+  readonly fresh: boolean;
+  readonly inputs: readonly Digest[];
+  readonly keys: readonly Digest[];
+  readonly imported: ImportedResult | undefined;
+}
+
+/**
+ * A vertex of the builds that run now; equal ones are one node. First it claims: finds the key of its result, going to files only where keys alone do
+ * not decide. Then, if somebody needs its tree, it settles: takes what is kept, or imports it, or runs. Both happen once, for all builds
+ * that have it, and end when the last of them lets go.
+ */
+export class Node {
+  readonly vertex: Vertex;
+  readonly inputs: readonly Node[];
+  readonly report: StepReport;
+  readonly #deps: NodeDeps;
+  readonly #users = new Set<NodeUser>();
+  readonly #abort = new AbortController();
+  #claim: Promise<Claim> | undefined;
+  #settle: Promise<HeldResult> | undefined;
+  /** What the node itself keeps in use. */
+  readonly #holds: Disposable[] = [];
+  #used: CacheRecord | undefined;
+  #failed = false;
+
+  constructor(deps: NodeDeps, vertex: Vertex, inputs: readonly Node[]) {
+    this.#deps = deps;
+    this.vertex = vertex;
+    this.inputs = inputs;
+    this.report = new StepReport(vertex, deps.clock);
+  }
+
+  /** No build has it any more, or it failed: a build that comes now needs a new one. */
+  get over(): boolean {
+    return this.#failed || this.#abort.signal.aborted;
+  }
+
+  attach(user: NodeUser): void {
+    this.#users.add(user);
+    this.report.watch(user.progress);
+  }
+
+  /** Ends it when this was the last build; resolves when all that it started has ended. */
+  async detach(user: NodeUser, reason: unknown): Promise<void> {
+    this.#users.delete(user);
+    if (this.#users.size > 0) return this.report.unwatch(user.progress);
+    this.#abort.abort(reason);
+    await Promise.allSettled([this.#claim, this.#settle]);
+    this.report.unwatch(user.progress);
+    for (const hold of this.#holds.splice(0)) hold[Symbol.dispose]();
+  }
+
+  /** The record that was found, for counting. */
+  get used(): CacheRecord | undefined {
+    return this.#used;
+  }
+
+  claim(): Promise<Claim> {
+    this.#claim ??= quiet(
+      this.#failing(() => (isSource(this.vertex.op) ? this.#claimSource() : this.#claimStep())),
+    );
+    return this.#claim;
+  }
+
+  settle(): Promise<HeldResult> {
+    this.#settle ??= quiet(this.#failing(() => this.#bring()));
+    return this.#settle;
+  }
+
+  /** The first one to fail is the one whose error counts; what waits for it fails with the same. */
+  async #failing<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      this.#abort.signal.throwIfAborted();
+      return await work();
+    } catch (error) {
+      this.#failed = true;
+      if (this.#abort.signal.aborted) this.report.completed("context canceled");
+      else this.report.completed(messageOf(error));
+      const told =
+        this.#abort.signal.aborted || error instanceof StepFailure
+          ? error
+          : new StepFailure(this.vertex, error);
+      for (const user of this.#users) user.failed(told);
+      throw told;
+    }
+  }
+
+  async #claimSource(): Promise<Claim> {
+    const { op } = this.vertex;
+    if (!isSource(op)) throw new Error("not a source");
+    // Of an image only the record is looked at; its step is the bringing.
+    if (op.kind !== "image") this.report.started();
+    const key = await this.#within(this.#deps.sources, () =>
+      keyOfSource(this.#deps.runners, this.#context([])),
+    );
+    if (key === undefined) throw new Error("a source without key");
+    const result = sourceKey(op, key);
+    if (op.kind === "image") {
+      if (this.#keep(result)) this.report.cached();
+    } else this.report.completed();
+    return { key: result, fresh: false, inputs: [], keys: [], imported: undefined };
+  }
+
+  async #claimStep(): Promise<Claim> {
+    const { vertex } = this;
+    const parts = contentParts(vertex);
+    const byContent = contentOnly(vertex, parts);
+    if (vertex.ignoreCache) this.#begin();
+    const claims = await Promise.all(
+      this.inputs.map(async (input, index) => {
+        const claim = await this.#waiting(input.claim());
+        // What no cache has heard of decides: then it is begun now and not when the other inputs are known, too.
+        if (claim.fresh && byContent.has(index)) void input.settle();
+        else if (claim.fresh) this.#begin();
+        return claim;
+      }),
+    );
+    const inputs = claims.map(({ key }) => key);
+    const found = await this.#look(inputs, false);
+    if (found.key !== undefined && this.#keep(found.key, found.imported)) this.report.cached();
+    if (found.key !== undefined) return { ...found, key: found.key, fresh: false, inputs };
+    const key = this.#resultKey(found.keys);
+    return { ...found, key, fresh: true, inputs };
+  }
+
+  /** It will run: what it reads is brought meanwhile. */
+  #begin(): void {
+    for (const input of this.inputs) void input.settle();
+  }
+
+  /** The key of what it makes now: that of its content if it has one, so that equal content made in other ways goes by the same. */
+  #resultKey(keys: readonly Digest[]): Digest {
+    const last = keys.at(-1);
+    if (last === undefined) throw new Error("a step without key");
+    // Run although it is known, it may come out otherwise: what reads it must not be found by the old one.
+    if (this.vertex.ignoreCache && this.vertex.op.kind === "exec") return `sha256:${randomId()}` as Digest;
+    return last;
+  }
+
+  /**
+   * Its keys by the keys of what it reads, and the result's that they lead to. The content key is made when the fast one leads nowhere, or `always`.
+   */
+  async #look(
+    inputs: readonly Digest[],
+    always: boolean,
+  ): Promise<{ key: Digest | undefined; keys: readonly Digest[]; imported: ImportedResult | undefined }> {
+    const { vertex } = this;
+    const { op } = vertex;
+    if (isSource(op)) throw new Error("not a step");
+    const fast = fastKey(op, inputs);
+    const found = always ? undefined : await this.#known(fast);
+    if (found) return { ...found, keys: [fast] };
+    const parts = contentParts(vertex);
+    if (parts.length === 0) return { key: undefined, keys: [fast], imported: undefined };
+    const content = contentKey(vertex, inputs, await this.#digests(parts));
+    const keys = [fast, content];
+    const same = await this.#known(content);
+    if (!same) return { key: undefined, keys, imported: undefined };
+    this.#deps.records.addKeys(same.key, keys);
+    return { ...same, keys };
+  }
+
+  async #known(
+    key: Digest,
+  ): Promise<{ readonly key: Digest; readonly imported: ImportedResult | undefined } | undefined> {
+    if (this.vertex.ignoreCache) return undefined;
+    const own = this.#deps.records.link(key);
+    if (own !== undefined && this.#deps.cache.find(own)) return { key: own, imported: undefined };
+    for (const user of this.#users) {
+      for (const importer of user.importers) {
+        const imported = await importer.find(key, this.#abort.signal);
+        if (!imported) continue;
+        this.#deps.records.addKeys(imported.key, [key]);
+        return { key: imported.key, imported };
+      }
+    }
+    return own === undefined ? undefined : { key: own, imported: undefined };
+  }
+
+  async #digests(
+    parts: ReturnType<typeof contentParts>,
+  ): Promise<readonly ((typeof parts)[number] & { readonly digest: Digest })[]> {
+    const { content } = this.#deps;
+    return await Promise.all(
+      parts.map(async (part) => {
+        const input = this.inputs[part.input];
+        const result = input && (await this.#waiting(input.settle()));
+        return {
+          ...part,
+          digest: await content.digest(result?.snapshot, part.selection, this.#abort.signal),
+        };
+      }),
+    );
+  }
+
+  /** Keeps the record in use from now on, so that nobody prunes what this build counts on. */
+  #keep(key: Digest, imported?: ImportedResult): boolean {
+    const record = this.#deps.cache.find(key);
+    if (record) {
+      this.#holds.push(this.#deps.records.hold(record.id));
+      this.#used = record;
+    }
+    return record !== undefined || imported?.snapshot !== undefined;
+  }
+
+  async #bring(): Promise<HeldResult> {
+    const claim = await this.claim();
+    const kept = this.#take(claim.key);
+    if (kept) return kept;
+    if (isSource(this.vertex.op)) return await this.#bringSource(claim.key);
+    const imported = await this.#import(claim);
+    if (imported) return imported;
+    const inputs = await this.#waiting(Promise.all(this.inputs.map((input) => input.settle())));
+    // What was known by its key alone and had to be made again may have come out otherwise.
+    const actual = inputs.map(({ key }) => key);
+    const same = actual.every((key, index) => key === claim.inputs[index]);
+    if (same && claim.fresh) return await this.#run(claim.key, claim.keys, inputs);
+    let keys: readonly Digest[] = [];
+    for (const always of same ? [true] : [false, true]) {
+      const found = await this.#look(actual, always);
+      keys = found.keys;
+      const other =
+        found.key && (this.#take(found.key) ?? (await this.#import({ ...found, key: found.key })));
+      if (other) return other;
+      if (keys.length > 1) break;
+    }
+    return await this.#run(this.#resultKey(keys), keys, inputs);
+  }
+
+  #take(key: Digest): HeldResult | undefined {
+    if (this.vertex.ignoreCache && !isSource(this.vertex.op)) return undefined;
+    if (this.vertex.op.kind === "local") return undefined;
+    const record = this.#deps.cache.find(key);
+    if (!record) return undefined;
+    this.#used = record;
+    this.report.cached();
+    return this.#own(this.#deps.cache.take(record, key));
+  }
+
+  async #import({
+    imported,
+    key,
+    keys,
+  }: Pick<Claim, "imported" | "key" | "keys">): Promise<HeldResult | undefined> {
+    if (!imported?.snapshot) return undefined;
+    try {
+      const made = await this.#within(
+        this.#deps.sources,
+        async () => await imported.snapshot?.({ signal: this.#abort.signal, progress: this.report }),
+      );
+      return this.#store(key, keys, made);
+    } catch (error) {
+      this.#abort.signal.throwIfAborted();
+      // A cache is only a help: what it cannot give is made.
+      this.#deps.log.warn("an imported result could not be fetched: the step runs", {
+        step: this.vertex.name,
+        error,
+      });
+      return undefined;
+    }
+  }
+
+  async #bringSource(key: Digest): Promise<HeldResult> {
+    const local = this.vertex.op.kind === "local";
+    const snapshot = await this.#within(this.#deps.sources, async () => {
+      if (!local) this.report.started();
+      return await snapshotOf(this.#deps.runners, this.#context([]));
+    });
+    if (!local) this.report.completed();
+    // The runner keeps local trees itself and changes them with the next transfer.
+    if (local) return this.#own(this.#deps.cache.unrecorded(key, snapshot));
+    return this.#store(key, [], snapshot);
+  }
+
+  async #run(key: Digest, keys: readonly Digest[], inputs: readonly HeldResult[]): Promise<HeldResult> {
+    const made = await this.#within(this.#deps.steps, async () => {
+      this.report.started();
+      return await snapshotOf(this.#deps.runners, this.#context(inputs));
+    });
+    const result = this.#store(key, keys, made);
+    this.report.completed();
+    return result;
+  }
+
+  #store(result: Digest, keys: readonly Digest[], snapshot: ChainId | undefined): HeldResult {
+    const { cache } = this.#deps;
+    const { name, op } = this.vertex;
+    return this.#own(cache.store({ result, snapshot, type: recordType(op.kind), description: name }, keys));
+  }
+
+  #own(result: HeldResult): HeldResult {
+    this.#holds.push(result);
+    return result;
+  }
+
+  /** For another node, which may go on for other builds when this one has to end. */
+  async #waiting<T>(other: Promise<T>): Promise<T> {
+    return await abortable(other, this.#abort.signal);
+  }
+
+  async #within<T>(places: Semaphore, work: () => Promise<T>): Promise<T> {
+    using _place = await places.acquire(this.#abort.signal);
+    return await work();
+  }
+
+  #context(inputs: readonly HeldResult[]): StepContext {
+    const { signal } = this.#abort;
+    const sessions = () => [...this.#users].map(({ session }) => session);
+    const [first] = sessions();
+    if (!first) throw signal.reason;
+    const session = new SharedSession(first, signal, sessions);
+    return { vertex: this.vertex, op: this.vertex.op, inputs, session, signal, progress: this.report };
+  }
+}
+
+/** Who waits for it hears of its failure; nobody may. */
+function quiet<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}

@@ -1,0 +1,111 @@
+import { TugError } from "../../base/lib/errors.ts";
+import { digestOfValue } from "../canonical.ts";
+import type { Vertex } from "../graph.ts";
+import type { Result } from "../result.ts";
+import type { SolveOptions, Solver } from "../solve.ts";
+import { Node, type NodeDeps, type NodeUser } from "./node.ts";
+
+export interface GraphSolverDeps extends NodeDeps {
+  /** A build has ended: what it made may be synced, and what is too much collected. */
+  readonly ended?: () => void;
+}
+
+/** See `Solver`. */
+export class GraphSolver implements Solver {
+  readonly #deps: GraphSolverDeps;
+  /** Of all builds that run now. */
+  readonly #nodes = new Map<string, Node>();
+
+  constructor(deps: GraphSolverDeps) {
+    this.#deps = deps;
+  }
+
+  async solve(vertices: readonly Vertex[], options: SolveOptions): Promise<readonly Result[]> {
+    options.signal.throwIfAborted();
+    const { promise: failure, reject } = Promise.withResolvers<never>();
+    failure.catch(() => undefined);
+    const stop = () => reject(options.signal.reason);
+    options.signal.addEventListener("abort", stop, { once: true });
+    const user: NodeUser = {
+      session: options.session,
+      importers: options.importers ?? [],
+      progress: options.progress,
+      failed: reject,
+    };
+    const order = inOrder(vertices);
+    const nodes = this.#attach(order, user);
+    let reason: unknown = new TugError("cancelled", "the build has ended");
+    try {
+      // Inputs first: each finds what it reads asked for already, however deep the graph is.
+      for (const node of nodes.values()) void node.claim();
+      const wanted = vertices.map((vertex) => nodes.get(vertex) ?? missing(vertex));
+      await Promise.race([failure, Promise.all(wanted.map((node) => node.settle()))]);
+      const results = await Promise.all(wanted.map((node) => node.settle()));
+      for (const node of nodes.values()) node.report.cachedFor(options.progress);
+      return results.map((result) => result.again());
+    } catch (error) {
+      reason = error;
+      throw error;
+    } finally {
+      options.signal.removeEventListener("abort", stop);
+      await this.#release(nodes, user, reason);
+    }
+  }
+
+  #attach(order: readonly Vertex[], user: NodeUser): ReadonlyMap<Vertex, Node> {
+    const nodes = new Map<Vertex, Node>();
+    const ids = new Map<Vertex, string>();
+    for (const vertex of order) {
+      const id = identity(vertex, ids);
+      ids.set(vertex, id);
+      const inputs = vertex.inputs.map((input) => nodes.get(input) ?? missing(input));
+      let node = this.#nodes.get(id);
+      // One whose input failed is about to fail, too.
+      if (!node || node.over || node.inputs.some((input, index) => input !== inputs[index])) {
+        node = new Node(this.#deps, vertex, inputs);
+        this.#nodes.set(id, node);
+      }
+      nodes.set(vertex, node);
+    }
+    for (const node of new Set(nodes.values())) node.attach(user);
+    return nodes;
+  }
+
+  async #release(nodes: ReadonlyMap<Vertex, Node>, user: NodeUser, reason: unknown): Promise<void> {
+    const all = new Set(nodes.values());
+    const ending = [...all].map((node) => node.detach(user, reason));
+    for (const [id, node] of this.#nodes) if (node.over) this.#nodes.delete(id);
+    this.#deps.records.touch([...all].flatMap(({ used }) => used ?? []));
+    await Promise.all(ending);
+    this.#deps.ended?.();
+  }
+}
+
+/** Inputs before what reads them, without recursion: a Dockerfile may have any number of steps. */
+function inOrder(wanted: readonly Vertex[]): readonly Vertex[] {
+  const order: Vertex[] = [];
+  const seen = new Set<Vertex>();
+  const stack = wanted.map((vertex) => ({ vertex, next: 0 })).reverse();
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    const input = top.vertex.inputs[top.next++];
+    if (seen.has(top.vertex)) stack.pop();
+    else if (input !== undefined) stack.push({ vertex: input, next: 0 });
+    else {
+      seen.add(top.vertex);
+      order.push(top.vertex);
+      stack.pop();
+    }
+  }
+  return order;
+}
+
+/** What makes vertices one node: the digest, and in what they read and themselves, whether the cache counts. */
+function identity(vertex: Vertex, ids: ReadonlyMap<Vertex, string>): string {
+  const plain = vertex.inputs.every((input) => ids.get(input) === input.digest);
+  if (plain && !vertex.ignoreCache) return vertex.digest;
+  return digestOfValue([vertex.digest, vertex.ignoreCache, vertex.inputs.map((input) => ids.get(input))]);
+}
+
+function missing(vertex: Vertex): never {
+  throw new Error(`no node for ${vertex.name}`);
+}

@@ -1,0 +1,173 @@
+import { mkdirSync } from "node:fs";
+import { type ChainId, randomId } from "../../base/lib/ids.ts";
+import type { Log } from "../../base/lib/log.ts";
+import type { Mount, SnapshotLayout, Snapshotter } from "../../core/snapshot/snapshotter.ts";
+import type { ActiveStep, StepSnapshots } from "../run/runner.ts";
+
+/** Everything named so is the builder's own. */
+export const buildPrefix = "build-";
+
+export interface BuildSnapshotsDeps {
+  readonly snapshots: Snapshotter;
+  /** A directory that is made and stays empty: what a view of nothing shows. */
+  readonly empty: string;
+  readonly log: Log;
+}
+
+/**
+ * Snapshots of build steps. They are written through mounts that wait for no disk and committed so; `sync` makes up for it once for
+ * all of them. A name may change while somebody holds it: all calls here take the earlier ones, too.
+ */
+export class BuildSnapshots implements StepSnapshots {
+  readonly #deps: BuildSnapshotsDeps;
+  /** Earlier names, for as long as somebody may have one in hand. */
+  readonly #aliases = new Map<ChainId, ChainId>();
+  readonly #leases = new Set<object>();
+  /** Snapshots whose place another took, and who may still have their files mounted. */
+  readonly #retired = new Map<ChainId, Set<object>>();
+  readonly #removals = new Set<Promise<void>>();
+  /** Made here and in nobody's records: a source's tree, a step's until it is recorded. */
+  readonly #loose = new Set<ChainId>();
+  /** Made since the last `sync`. */
+  readonly #unsynced = new Set<ChainId>();
+
+  constructor(deps: BuildSnapshotsDeps) {
+    this.#deps = deps;
+    mkdirSync(deps.empty, { recursive: true, mode: 0o755 });
+  }
+
+  async make(parent: ChainId | undefined, write: (active: ActiveStep) => Promise<void>): Promise<ChainId> {
+    const { snapshots } = this.#deps;
+    const active = await this.#prepare(parent);
+    const name = active.key.slice(0, -activeSuffix.length) as ChainId;
+    try {
+      await write(active);
+      await snapshots.commit(name, active.key, { relaxed: true });
+    } catch (error) {
+      await this.#discard(active.key);
+      throw error;
+    }
+    this.#loose.add(name);
+    this.#unsynced.add(name);
+    return name;
+  }
+
+  async scratch(parent: ChainId | undefined): Promise<ActiveStep & AsyncDisposable> {
+    const active = await this.#prepare(parent);
+    return { ...active, [Symbol.asyncDispose]: () => this.#deps.snapshots.remove(active.key) };
+  }
+
+  view(snapshot: ChainId | undefined): readonly Mount[] {
+    if (snapshot === undefined) return [{ type: "bind", source: this.#deps.empty, options: ["ro"] }];
+    // A source may keep its tree writable between builds: who looks at it may not write.
+    return this.#deps.snapshots.mounts(this.current(snapshot)).map((mount) => ({
+      ...mount,
+      options: mount.options.map((option) => (option === "rw" ? "ro" : option)),
+    }));
+  }
+
+  layout(snapshot: ChainId): SnapshotLayout {
+    return this.#deps.snapshots.layout(this.current(snapshot));
+  }
+
+  exists(snapshot: ChainId): boolean {
+    return this.#deps.snapshots.stat(snapshot) !== undefined;
+  }
+
+  /** The name that a snapshot goes by now. */
+  current(snapshot: ChainId): ChainId {
+    let name = snapshot;
+    for (let next = this.#aliases.get(name); next !== undefined; next = this.#aliases.get(name)) name = next;
+    return name;
+  }
+
+  /** While it is held, files of snapshots that are replaced meanwhile stay. */
+  lease(): Disposable {
+    const lease = {};
+    this.#leases.add(lease);
+    return {
+      [Symbol.dispose]: () => {
+        if (!this.#leases.delete(lease)) return;
+        for (const [name, holders] of this.#retired) {
+          holders.delete(lease);
+          if (holders.size === 0) this.#remove(name);
+        }
+        if (this.#leases.size === 0) this.#aliases.clear();
+      },
+    };
+  }
+
+  /** A record names it from now on. */
+  recorded(snapshot: ChainId): void {
+    this.#loose.delete(this.current(snapshot));
+  }
+
+  /** Nobody wants what was made. */
+  async drop(snapshot: ChainId): Promise<void> {
+    if (!this.#loose.delete(snapshot)) return;
+    this.#unsynced.delete(snapshot);
+    await this.#discard(snapshot);
+  }
+
+  /** Somebody here may still need it, though no record names it. */
+  holds(snapshot: ChainId): boolean {
+    return this.#loose.has(snapshot) || this.#retired.has(snapshot);
+  }
+
+  /** Something may be in the making. */
+  get busy(): boolean {
+    return this.#leases.size > 0;
+  }
+
+  /** See `Snapshotter.rename`; what is replaced goes when nobody can have it mounted any more. */
+  rename(from: ChainId, to: ChainId): void {
+    const { snapshots } = this.#deps;
+    const replaced = snapshots.stat(to) !== undefined;
+    snapshots.rename(from, to);
+    this.#loose.delete(from);
+    if (this.#leases.size > 0) this.#aliases.set(from, to);
+    if (!replaced) return;
+    this.#retired.set(from, new Set(this.#leases));
+    if (this.#leases.size === 0) this.#remove(from);
+  }
+
+  get unsynced(): boolean {
+    return this.#unsynced.size > 0;
+  }
+
+  async sync(): Promise<void> {
+    const before = [...this.#unsynced];
+    await this.#deps.snapshots.sync();
+    for (const name of before) this.#unsynced.delete(name);
+  }
+
+  /** Resolves when what was retired and is free is gone. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#removals);
+  }
+
+  async #prepare(parent: ChainId | undefined): Promise<ActiveStep> {
+    const { snapshots } = this.#deps;
+    const key = `${buildPrefix}${randomId().slice(0, 24)}${activeSuffix}`;
+    const below = parent === undefined ? undefined : this.current(parent);
+    const mounts = await snapshots.prepare(key, below, { volatile: true });
+    return { key, mounts, layout: snapshots.layout(key) };
+  }
+
+  #remove(name: ChainId): void {
+    this.#retired.delete(name);
+    const removal = this.#discard(name).finally(() => this.#removals.delete(removal));
+    this.#removals.add(removal);
+  }
+
+  /** What cannot be removed now goes at the next start. */
+  async #discard(name: string): Promise<void> {
+    try {
+      await this.#deps.snapshots.remove(name);
+    } catch (error) {
+      this.#deps.log.warn("a build's snapshot could not be removed", { snapshot: name, error });
+    }
+  }
+}
+
+const activeSuffix = "-rw";
