@@ -4,6 +4,7 @@ export type Helper = (args: readonly string[]) => number | Promise<number>;
 /** Programs that the executable runs itself as `tug __helper <name>`; each is loaded only when it is asked for. */
 const helpers: Readonly<Record<string, () => Promise<Helper>>> = {
   bootstrap: async () => (await import("./bootstrap.ts")).bootstrap,
+  "build-files": async () => (await import("./build-files.ts")).buildFiles,
   files: async () => (await import("./files.ts")).files,
   resolver: async () => (await import("./resolver.ts")).runResolver,
   unpack: async () => (await import("./unpack.ts")).unpack,

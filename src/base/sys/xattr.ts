@@ -11,6 +11,7 @@ const { symbols: c } = dlopen("libc.so.6", {
   lgetxattr: { args: [T.ptr, T.ptr, T.ptr, T.u64], returns: T.i64_fast },
   llistxattr: { args: [T.ptr, T.ptr, T.u64], returns: T.i64_fast },
   lremovexattr: { args: [T.ptr, T.ptr], returns: T.i32 },
+  flistxattr: { args: [T.i32, T.ptr, T.u64], returns: T.i64_fast },
 });
 
 const ENODATA = 61;
@@ -46,10 +47,19 @@ export function getXattr(dir: number, name: string, key: string): Buffer | undef
 
 export function listXattrs(dir: number, name: string): string[] {
   const path = target(dir, name);
+  return listed(name, (buffer, size) => Number(c.llistxattr(path, buffer, size)));
+}
+
+/** Those of an open file or directory (not O_PATH), which needs no path. */
+export function listXattrsOf(fd: number): string[] {
+  return listed(String(fd), (buffer, size) => Number(c.flistxattr(fd, buffer, size)));
+}
+
+function listed(name: string, list: (buffer: Buffer, size: number) => number): string[] {
   // Nearly every list is short, most are empty.
   for (const size of [1024, MAX]) {
     const buffer = Buffer.allocUnsafe(size);
-    const length = Number(c.llistxattr(path, buffer, size));
+    const length = list(buffer, size);
     if (length === 0) return [];
     if (length > 0) return buffer.toString("utf8", 0, length - 1).split("\0");
     const code = errno();

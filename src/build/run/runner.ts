@@ -13,10 +13,13 @@ export interface StepContext<O extends Op = Op> {
   readonly session: BuildSession;
   readonly signal: AbortSignal;
   readonly progress: StepProgress;
+  /** What whoever ordered the build may have (`--allow`): "network.host", "security.insecure", "device". Nothing unless told. */
+  readonly entitlements?: readonly string[];
 }
 
 export interface StepProgress {
-  log(stream: "stdout" | "stderr", bytes: Uint8Array): void;
+  /** What it may return resolves when more may follow: a watcher that is slow slows the step, not the memory. */
+  log(stream: "stdout" | "stderr", bytes: Uint8Array): void | Promise<void>;
   /** A part with a name of its own; `total` 0: unknown; told for the last time with `done`. */
   part(
     name: string,
@@ -37,8 +40,13 @@ export interface SourceRunner<O extends SourceOp> {
    * commit; http: the content's digest, conditional on what is kept; local: transfers what changed and digests the content).
    */
   key(step: StepContext<O>): Promise<Digest>;
-  /** The tree itself; called only when a step that reads it runs. */
+  /**
+   * The tree itself; called only when a step that reads it runs. A context's is a kept tree instead of a snapshot (`isKeptTree` in
+   * sources/kept-trees.ts): it has no record at the snapshotter, and `StepSnapshots` made by `withKeptTrees` know it.
+   */
   snapshot(step: StepContext<O>): Promise<ChainId | undefined>;
+  /** No result with that tree is held any more: it may change. Without this call it stays as it is until the session ends. */
+  release?(snapshot: ChainId): void;
 }
 
 /** Snapshots of build steps: named "build-<id>" until they are exported, not synced one by one. */

@@ -1,0 +1,84 @@
+import { writeSync } from "node:fs";
+import { internal } from "../../../base/lib/errors.ts";
+import { closeFd, fchmod, fchown, O, openat, unlinkat } from "../../../base/sys/at.ts";
+import { SystemError } from "../../../base/sys/libc.ts";
+import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
+import { tryLstatat } from "../../../base/sys/stat.ts";
+import type { CopyAction, FileAction } from "../../graph.ts";
+import { parseModeChange } from "./chmod.ts";
+import { Copier, stamp } from "./copier.ts";
+import type { Destination } from "./dest.ts";
+import { lookupOwner } from "./owner.ts";
+import { type Selected, selectSources } from "./select.ts";
+import { RootReader } from "./tree-reader.ts";
+import { isArchive, unpackArchive } from "./unpack.ts";
+
+/** Does what COPY, ADD, WORKDIR and heredocs say, in order. `sources` by `CopyAction.from`. */
+export async function runActions(
+  dest: Destination,
+  sources: readonly RootedDir[],
+  actions: readonly FileAction[],
+): Promise<void> {
+  for (const action of actions) {
+    switch (action.kind) {
+      case "mkdir":
+        dest.makeDirectories(
+          dest.resolve(action.path),
+          action.mode & 0o7777,
+          lookupOwner(dest.root, action.owner),
+        );
+        break;
+      case "write":
+        writeAction(dest, action);
+        break;
+      case "copy":
+        await copyAction(dest, sources, action);
+        break;
+    }
+  }
+  dest.finish();
+}
+
+function writeAction(dest: Destination, action: FileAction & { readonly kind: "write" }): void {
+  const owner = lookupOwner(dest.root, action.owner);
+  const path = dest.resolve(action.path);
+  const slash = path.lastIndexOf("/");
+  if (path === "") throw new SystemError(21, "open", "/");
+  dest.makeDirectories(slash < 0 ? "" : path.slice(0, slash), 0o755, owner);
+  dest.parent(path, (dir, name) => {
+    const there = tryLstatat(dir, name);
+    if (there?.kind === "directory") throw new SystemError(21, "open", `/${path}`);
+    if (there) unlinkat(dir, name);
+    const fd = openat(dir, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600);
+    try {
+      const bytes = Buffer.from(action.content);
+      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      if (owner) fchown(fd, owner.uid, owner.gid);
+      fchmod(fd, action.mode & 0o7777);
+    } finally {
+      closeFd(fd);
+    }
+    stamp(dir, name, dest.time);
+  });
+}
+
+async function copyAction(
+  dest: Destination,
+  sources: readonly RootedDir[],
+  action: CopyAction,
+): Promise<void> {
+  const source = sources[action.from ?? -1];
+  if (!source) throw internal(`${action.instruction} reads input ${action.from}, which was not handed over`);
+  const owner = lookupOwner(dest.root, action.owner);
+  const chmod =
+    action.chmod === undefined ? (action.remote ? () => 0o600 : undefined) : parseModeChange(action.chmod);
+  const copier = new Copier(source, dest, { owner, chmod, time: dest.time, exclude: action.exclude });
+  const selected: Selected[] = [...selectSources(new RootReader(source), action)];
+  for (const one of selected) {
+    if (action.unpack && one.kind === "file" && (await isArchive(source, one.path))) {
+      await unpackArchive(source, one.path, dest, dest.resolve(action.dest), owner);
+    } else {
+      copier.copy(one, action.dest);
+    }
+  }
+}

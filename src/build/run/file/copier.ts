@@ -1,0 +1,244 @@
+import type { ParentMatches } from "../../../base/spec/dockerfile/ignore.ts";
+import { closeFd, linkat, lutimesat, O, openat, openat2, RESOLVE, unlinkat } from "../../../base/sys/at.ts";
+import { SystemError } from "../../../base/sys/libc.ts";
+import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
+import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
+import type { Destination } from "./dest.ts";
+import {
+  type CopyLook,
+  CopyRefused,
+  copyDirectoryNode,
+  copyRegularFile,
+  copySpecialNode,
+  dressDirectory,
+} from "./nodes.ts";
+import { Excluded, type Selected } from "./select.ts";
+
+const ENAMETOOLONG = 36;
+/** Components that fit into a path (PATH_MAX): what lies deeper nobody could name. */
+const deepest = 2048;
+
+export interface CopyWay extends CopyLook {
+  readonly exclude: readonly string[];
+}
+
+/** A directory of the source beside its copy. */
+interface Level {
+  readonly from: number;
+  readonly to: number;
+  /** Path of the copy in the root. */
+  readonly path: string;
+  /** Below what was named; "" is that itself. */
+  readonly below: string;
+  /** The copy was made just now: nothing of these names is in it. */
+  readonly fresh: boolean;
+  readonly matches: ParentMatches | undefined;
+  readonly depth: number;
+}
+
+/**
+ * Copies what a source names, as BuildKit does (tonistiigi/fsutil, copy): a directory's contents go into the destination, which keeps its
+ * own metadata if it was there; directories further down get the source's; links further down are copied and never followed, on
+ * neither side; files replace files but no directories.
+ */
+export class Copier {
+  readonly #source: RootedDir;
+  readonly #dest: Destination;
+  readonly #way: CopyWay;
+  readonly #excluded: Excluded;
+  /** Copies of files with several names, by device and inode. */
+  readonly #links = new Map<string, string>();
+
+  constructor(source: RootedDir, dest: Destination, way: CopyWay) {
+    this.#source = source;
+    this.#dest = dest;
+    this.#way = way;
+    this.#excluded = new Excluded(way.exclude);
+  }
+
+  /** `dest` as the instruction has it: with a slash at its end it is a directory. */
+  copy(selected: Selected, dest: string): void {
+    const { owner } = this.#way;
+    const before = dest.endsWith("/") ? dest : dest.slice(0, dest.lastIndexOf("/") + 1);
+    this.#dest.makeDirectories(this.#dest.resolve(before), 0o755, owner);
+    if (selected.below !== undefined) {
+      this.#copyWithParents(selected, this.#dest.resolve(dest));
+      return;
+    }
+    let path = this.#dest.resolve(dest);
+    const there = this.#dest.root.tryStat(`/${path}`);
+    if (selected.kind === "directory") {
+      if (!there) this.#dest.makeDirectories(path, 0o755, owner);
+      this.#copyContents(selected, path);
+      return;
+    }
+    if (there?.kind === "directory") {
+      const name = selected.named.slice(selected.named.lastIndexOf("/") + 1);
+      path = path === "" ? name : `${path}/${name}`;
+    }
+    this.#intoParent(selected, path);
+  }
+
+  /** The directories above what was named are made like those of the source, existing ones stay as they are. */
+  #copyWithParents(selected: Selected, base: string): void {
+    const below = (selected.below ?? "").split("/").filter((part) => part !== "");
+    const top = below.length === 0 ? selected.path : selected.path.slice(0, -below.join("/").length);
+    this.#dest.makeDirectories(base, 0o755, this.#way.owner);
+    let path = base;
+    let source = top.replace(/\/$/, "");
+    for (const name of below.slice(0, -1)) {
+      source = source === "" ? name : `${source}/${name}`;
+      const to = path === "" ? name : `${path}/${name}`;
+      const [from, dir] = [this.#openSource(source), this.#dest.open(path)];
+      try {
+        if (copyDirectoryNode(dir, name, `/${to}`, lstatat(from), false)) {
+          this.#dressDirectory(dir, name, from, lstatat(from));
+        }
+      } finally {
+        closeFd(from);
+        closeFd(dir);
+      }
+      path = to;
+    }
+    if (below.length === 0) this.#copyContents(selected, base);
+    else this.#intoParent(selected, [path, below.at(-1)].filter((part) => part !== "").join("/"));
+  }
+
+  #copyContents(selected: Selected, path: string): void {
+    const from = this.#openSource(selected.path);
+    const to = this.#dest.open(path);
+    try {
+      this.#entries({ from, to, path, below: "", fresh: false, matches: undefined, depth: 0 });
+    } finally {
+      closeFd(from);
+      closeFd(to);
+    }
+  }
+
+  /** One node at a path whose directory is there. */
+  #intoParent(selected: Selected, path: string): void {
+    const cut = (whole: string) => whole.slice(0, Math.max(whole.lastIndexOf("/"), 0));
+    const from = this.#openSource(cut(selected.path));
+    try {
+      this.#dest.makeDirectories(cut(path), 0o755, this.#way.owner);
+      const to = this.#dest.open(cut(path));
+      try {
+        // What was named is judged where it was found, not here; what lies below it is judged by its place below the pivot.
+        const below = selected.below ?? "";
+        const level: Level = {
+          from,
+          to,
+          path: cut(path),
+          below: below.slice(0, Math.max(below.lastIndexOf("/"), 0)),
+          fresh: false,
+          matches: undefined,
+          depth: 0,
+        };
+        const name = selected.path.slice(selected.path.lastIndexOf("/") + 1);
+        this.#node(level, name, path.slice(path.lastIndexOf("/") + 1), selected.below !== undefined);
+      } finally {
+        closeFd(to);
+      }
+    } finally {
+      closeFd(from);
+    }
+  }
+
+  #openSource(path: string): number {
+    const resolve = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS;
+    return openat2(this.#source.fd, path === "" ? "." : path, O.RDONLY | O.DIRECTORY, resolve);
+  }
+
+  #entries(level: Level): void {
+    if (level.depth > deepest) throw new SystemError(ENAMETOOLONG, "openat", `/${level.path}`);
+    for (const { name } of readDirectory(level.from).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      this.#node(level, name, name, true);
+    }
+  }
+
+  #node(level: Level, name: string, as: string, judged: boolean): void {
+    const stat = lstatat(level.from, name);
+    const below = level.below === "" ? name : `${level.below}/${name}`;
+    const directory = stat.kind === "directory";
+    const verdict = judged ? this.#excluded.judge(below, directory, level.matches) : undefined;
+    if (verdict?.leave) return;
+    const path = level.path === "" ? as : `${level.path}/${as}`;
+    if (directory) {
+      this.#directory(level, { name, as, path, below, stat, matches: verdict?.below });
+      return;
+    }
+    if (!level.fresh) this.#makeRoom(level.to, as, path);
+    this.#leaf(level, name, as, path, stat);
+  }
+
+  #directory(
+    level: Level,
+    node: {
+      readonly name: string;
+      readonly as: string;
+      readonly path: string;
+      readonly below: string;
+      readonly stat: FileStat;
+      readonly matches: ParentMatches | undefined;
+    },
+  ): void {
+    const fresh = copyDirectoryNode(level.to, node.as, `/${node.path}`, node.stat, level.fresh);
+    const from = openat(level.from, node.name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    try {
+      const to = openat(level.to, node.as, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+      try {
+        const { path, below, matches } = node;
+        this.#entries({ from, to, path, below, fresh, matches, depth: level.depth + 1 });
+      } finally {
+        closeFd(to);
+      }
+      this.#dressDirectory(level.to, node.as, from, node.stat);
+    } finally {
+      closeFd(from);
+    }
+  }
+
+  #dressDirectory(dir: number, name: string, from: number, stat: FileStat): void {
+    const fd = openat(dir, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    try {
+      dressDirectory(from, fd, stat, this.#way);
+    } finally {
+      closeFd(fd);
+    }
+  }
+
+  #makeRoom(dir: number, name: string, path: string): void {
+    const there = tryLstatat(dir, name);
+    if (!there) return;
+    if (there.kind === "directory") throw new CopyRefused(`cannot replace to directory /${path} with file`);
+    unlinkat(dir, name);
+  }
+
+  #leaf(level: Level, name: string, as: string, path: string, stat: FileStat): void {
+    if (stat.kind !== "file") {
+      copySpecialNode(level.from, name, level.to, as, stat, this.#way);
+      return;
+    }
+    const key = stat.nlink > 1 ? `${stat.device}:${stat.ino}` : undefined;
+    const twin = key === undefined ? undefined : this.#links.get(key);
+    if (twin !== undefined && this.#link(twin, level.to, as)) return;
+    copyRegularFile(level.from, name, level.to, as, stat, this.#way);
+    if (key !== undefined) this.#links.set(key, path);
+  }
+
+  /** False when the first copy is not there any more, or has as many names as it can. */
+  #link(twin: string, dir: number, name: string): boolean {
+    try {
+      this.#dest.parent(twin, (from, existing) => linkat(from, existing, dir, name));
+      return true;
+    } catch (error) {
+      if (error instanceof SystemError && ["ENOENT", "EMLINK", "ENOTDIR"].includes(error.code)) return false;
+      throw error;
+    }
+  }
+}
+
+/** Sets the times of what a path holds. */
+export function stamp(dir: number, name: string, time: bigint | undefined): void {
+  if (time !== undefined) lutimesat(dir, name, { atime: time, mtime: time });
+}

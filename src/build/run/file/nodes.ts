@@ -1,0 +1,197 @@
+import { readSync, writeSync } from "node:fs";
+import { decodePath } from "../../../base/lib/path-bytes.ts";
+import {
+  chmodFd,
+  closeFd,
+  fchmod,
+  fchown,
+  ftruncate,
+  futimes,
+  lchownat,
+  lutimesat,
+  makedev,
+  mkdirat,
+  mknodat,
+  O,
+  openat,
+  readlinkat,
+  S_IFMT,
+  symlinkat,
+  type Times,
+} from "../../../base/sys/at.ts";
+import { copyRange, dataRanges } from "../../../base/sys/copy-range.ts";
+import { SystemError } from "../../../base/sys/libc.ts";
+import { type FileStat, tryLstatat } from "../../../base/sys/stat.ts";
+import { getXattr, listXattrs, listXattrsOf, setXattr } from "../../../base/sys/xattr.ts";
+import type { ModeChange } from "./chmod.ts";
+import type { Ids } from "./owner.ts";
+
+/** A copy that its destination forbids, in BuildKit's words. */
+export class CopyRefused extends Error {
+  override readonly name = "CopyRefused";
+}
+
+/** How copies differ from their sources. */
+export interface CopyLook {
+  readonly owner: Ids | undefined;
+  readonly chmod: ModeChange | undefined;
+  /** Nanoseconds; undefined: the source's. */
+  readonly time: bigint | undefined;
+}
+
+/** Up to this size reading and writing costs less than asking the file system for a copy of its own. */
+const smallFile = 64 * 1024;
+
+function modeOf(stat: FileStat, look: CopyLook): number {
+  return look.chmod ? look.chmod(stat.mode) : stat.mode & 0o7777;
+}
+
+function ownerOf(stat: FileStat, look: CopyLook): Ids {
+  return look.owner ?? stat;
+}
+
+function timesOf(stat: FileStat, look: CopyLook): Times {
+  return { atime: look.time ?? stat.atime, mtime: look.time ?? stat.mtime };
+}
+
+/** Makes a directory or takes the one that is there; true when it was made. `path` is for the error. */
+export function copyDirectoryNode(
+  dir: number,
+  name: string,
+  path: string,
+  stat: FileStat,
+  fresh: boolean,
+): boolean {
+  const there = fresh ? undefined : tryLstatat(dir, name);
+  if (!there) {
+    mkdirat(dir, name, stat.mode & 0o777);
+    return true;
+  }
+  if (there.kind !== "directory") throw new CopyRefused(`cannot copy to non-directory: ${path}`);
+  return false;
+}
+
+/** Owner, attributes, mode and times of a directory whose entries are all there. */
+export function dressDirectory(from: number, to: number, stat: FileStat, look: CopyLook): void {
+  const { uid, gid } = ownerOf(stat, look);
+  fchown(to, uid, gid);
+  copyXattrs(from, "", to, "", listXattrsOf(from));
+  fchmod(to, modeOf(stat, look));
+  futimes(to, timesOf(stat, look));
+}
+
+/** Into a name that is free. */
+export function copyRegularFile(
+  from: number,
+  name: string,
+  to: number,
+  as: string,
+  stat: FileStat,
+  look: CopyLook,
+): void {
+  const source = openat(from, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
+  try {
+    const copy = openat(to, as, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600);
+    try {
+      copyContent(source, copy, stat.size, stat.allocated);
+      const { uid, gid } = ownerOf(stat, look);
+      fchown(copy, uid, gid);
+      copyXattrs(from, name, to, as, listXattrsOf(source));
+      fchmod(copy, modeOf(stat, look));
+      futimes(copy, timesOf(stat, look));
+    } finally {
+      closeFd(copy);
+    }
+  } finally {
+    closeFd(source);
+  }
+}
+
+function copyContent(source: number, copy: number, size: number, allocated: number): void {
+  if (size === 0) return;
+  if (size <= smallFile) {
+    copySmall(source, copy, size);
+    return;
+  }
+  if (allocated >= size) {
+    for (let left = size; left > 0; ) {
+      const copied = copyRange(source, copy, Math.min(left, 1 << 30));
+      if (copied === 0) break;
+      left -= copied;
+    }
+    return;
+  }
+  // Holes stay holes: of these a hostile image can have terabytes.
+  for (let left of dataRanges(source, copy)) {
+    for (let copied = 1; left > 0 && copied > 0; left -= copied)
+      copied = copyRange(source, copy, Math.min(1 << 30, left));
+  }
+  ftruncate(copy, size);
+}
+
+function copySmall(source: number, copy: number, size: number): void {
+  const buffer = Buffer.allocUnsafe(size);
+  for (let done = 0; done < size; ) {
+    const length = readSync(source, buffer, 0, size - done, null);
+    if (length === 0) return;
+    for (let at = 0; at < length; ) at += writeSync(copy, buffer, at, length - at);
+    done += length;
+  }
+}
+
+/** A link, device, fifo or socket. */
+export function copySpecialNode(
+  from: number,
+  name: string,
+  to: number,
+  as: string,
+  stat: FileStat,
+  look: CopyLook,
+): void {
+  const { uid, gid } = ownerOf(stat, look);
+  if (stat.kind === "symlink") {
+    symlinkat(decodePath(readlinkat(from, name)), to, as);
+  } else {
+    const device = makedev(stat.rdevMajor, stat.rdevMinor);
+    // Overlay's mark of a removed name: in an upper directory it would be one.
+    if (stat.kind === "char" && device === 0n) throw new SystemError(1, "mknod", as);
+    mknodat(to, as, (stat.mode & S_IFMT) | 0o600, device);
+  }
+  lchownat(to, as, uid, gid);
+  copyXattrs(from, name, to, as, listXattrs(from, name));
+  if (stat.kind !== "symlink") {
+    const fd = openat(to, as, O.PATH | O.NOFOLLOW);
+    try {
+      chmodFd(fd, modeOf(stat, look));
+    } finally {
+      closeFd(fd);
+    }
+  }
+  lutimesat(to, as, timesOf(stat, look));
+}
+
+/** Attributes that the destination does not take are left out, as BuildKit does; overlay's own are nobody's to copy. */
+export function copyXattrs(
+  from: number,
+  name: string,
+  to: number,
+  as: string,
+  keys: readonly string[],
+): void {
+  for (const key of keys) {
+    if (isEnginesOwn(key)) continue;
+    const value = getXattr(from, name, key);
+    if (!value) continue;
+    try {
+      setXattr(to, as, key, value);
+    } catch (error) {
+      if (!(error instanceof SystemError) || !["EOPNOTSUPP", "EPERM", "EINVAL"].includes(error.code))
+        throw error;
+    }
+  }
+}
+
+/** Attributes that steer overlay or belong to the host's policy (CVE class: content that becomes control data). */
+export function isEnginesOwn(key: string): boolean {
+  return key.startsWith("trusted.overlay.") || key.startsWith("user.overlay.") || key === "security.selinux";
+}

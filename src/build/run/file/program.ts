@@ -1,0 +1,119 @@
+import { readSync, writeSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { CompressionError } from "../../../base/lib/compression/compression.ts";
+import { type ErrorCode, messageOf, TugError } from "../../../base/lib/errors.ts";
+import { errnoOf } from "../../../base/lib/storage-error.ts";
+import { TarError } from "../../../base/lib/tar/entry.ts";
+import { AT_FDCWD, closeFd, fdPath, O, openat } from "../../../base/sys/at.ts";
+import { confineWritesTo } from "../../../base/sys/landlock.ts";
+import { SystemError } from "../../../base/sys/libc.ts";
+import { runActions } from "./actions.ts";
+import { digestSelection } from "./content-digest.ts";
+import { Destination } from "./dest.ts";
+import { CopyRefused } from "./nodes.ts";
+import type {
+  ActionsRequest,
+  BuildFilesReply,
+  BuildFilesRequest,
+  DigestRequest,
+  RestackRequest,
+} from "./protocol.ts";
+import { restackLayer } from "./restack.ts";
+import { DigestedRoot, HashMemory } from "./root-digest.ts";
+import { SourceMissing } from "./select.ts";
+import { MountedTrees } from "./trees.ts";
+
+/** What the helper process does with its one request, with blocking calls; the process must have umask 0. */
+export async function serveBuildFiles(input: number, output: number): Promise<number> {
+  const reply = await answer(input);
+  const bytes = Buffer.from(JSON.stringify(reply));
+  for (let at = 0; at < bytes.length; ) at += writeSync(output, bytes, at);
+  return reply.kind === "done" ? 0 : 1;
+}
+
+async function answer(input: number): Promise<BuildFilesReply> {
+  try {
+    const text = readAll(input);
+    // A spare helper that was not needed.
+    if (text === "") return { kind: "done" };
+    // Only the daemon writes here.
+    const request = JSON.parse(text) as BuildFilesRequest;
+    switch (request.op) {
+      case "actions":
+        await doActions(request);
+        return { kind: "done" };
+      case "digest":
+        return { kind: "done", digest: await doDigest(request) };
+      case "restack":
+        doRestack(request);
+        return { kind: "done" };
+    }
+  } catch (error) {
+    return failure(error);
+  }
+}
+
+async function doActions(request: ActionsRequest): Promise<void> {
+  const trees = new MountedTrees(request.scratch);
+  const root = trees.open(request.root);
+  const sources = request.sources.map((source) => trees.open(source));
+  // From here on this thread can write nowhere else, should the path work be wrong.
+  confineWritesTo(fdPath(root.fd));
+  await runActions(new Destination(root, request.epoch), sources, request.actions);
+}
+
+async function doDigest(request: DigestRequest) {
+  const root = new MountedTrees(request.scratch).open(request.tree);
+  const memory = await HashMemory.load(request.cache);
+  const dir = openat(AT_FDCWD, dirname(request.cache), O.PATH | O.DIRECTORY);
+  confineWritesTo(fdPath(dir));
+  const steps = digestSelection(new DigestedRoot(root, memory), request.selection);
+  for (;;) {
+    const step = steps.next();
+    if (!step.done) continue;
+    memory.save(dir, basename(request.cache));
+    closeFd(dir);
+    return step.value;
+  }
+}
+
+function doRestack(request: RestackRequest): void {
+  // Making a hard link asks for the right to move names between the two directories.
+  restackLayer(request.layer, request.into);
+}
+
+function failure(error: unknown): BuildFilesReply {
+  const failed = (code: ErrorCode, message: string): BuildFilesReply => ({ kind: "failed", code, message });
+  if (error instanceof SourceMissing)
+    return { kind: "failed", code: "not-found", message: error.message, missing: error.path };
+  if (error instanceof TugError) return failed(error.code, error.message);
+  if (error instanceof CopyRefused || error instanceof TarError || error instanceof CompressionError)
+    return failed("invalid-argument", messageOf(error));
+  const code = errnoOf(error);
+  if (code === "ENOSPC" || code === "EDQUOT") return failed("resource-exhausted", messageOf(error));
+  if (!(error instanceof SystemError)) return failed("internal", messageOf(error));
+  // How a path was looked up is nobody's business: Go's word for it is known.
+  const told = error.syscall.startsWith("openat") ? new SystemError(error.errno, "lstat", error.path) : error;
+  return failed(askedFor.includes(error.code) ? "invalid-argument" : "internal", told.message);
+}
+
+/** What a Dockerfile or a tree brings about, not the host. */
+const askedFor: readonly string[] = [
+  "ENOTDIR",
+  "EISDIR",
+  "ELOOP",
+  "ENAMETOOLONG",
+  "EINVAL",
+  "EPERM",
+  "ENOENT",
+];
+
+function readAll(fd: number): string {
+  const parts: Buffer[] = [];
+  for (;;) {
+    const buffer = Buffer.allocUnsafe(1 << 16);
+    const length = readSync(fd, buffer, 0, buffer.length, null);
+    if (length === 0) return Buffer.concat(parts).toString("utf8");
+    parts.push(buffer.subarray(0, length));
+  }
+}

@@ -1,0 +1,57 @@
+import type { ErrorCode } from "../../../base/lib/errors.ts";
+import type { Digest } from "../../../base/lib/ids.ts";
+import type { MountSpec } from "../../../base/sys/mount.ts";
+import type { CopyAction, FileAction } from "../../graph.ts";
+
+/**
+ * The trees of a build as a helper process handles them: one request on standard input as a JSON document, one reply on standard
+ * output. The daemon says which trees (as mounts), the helper puts them together in a mount namespace of its own, gives up the right
+ * to write anywhere else and does all path work relative to descriptors. It ends with its request, with the daemon, or when killed.
+ */
+export const buildFilesHelper = "build-files";
+
+/** A tree as mounts that go on top of each other; none: an empty tree. */
+export type TreeMounts = readonly MountSpec[];
+
+export type BuildFilesRequest = ActionsRequest | DigestRequest | RestackRequest;
+
+export interface ActionsRequest {
+  readonly op: "actions";
+  /** An existing directory; the helper mounts over it. */
+  readonly scratch: string;
+  readonly root: TreeMounts;
+  /** `CopyAction.from` is an index into these. */
+  readonly sources: readonly TreeMounts[];
+  readonly actions: readonly FileAction[];
+  readonly epoch: number | undefined;
+}
+
+export interface DigestRequest {
+  readonly op: "digest";
+  readonly scratch: string;
+  readonly tree: TreeMounts;
+  readonly selection: Selection;
+  /** File that keeps what was hashed of this tree; its directory is all that the helper may write to. */
+  readonly cache: string;
+}
+
+/** What of a tree a copy reads; as `CopyAction` has it. */
+export type Selection = Pick<CopyAction, "sources" | "wildcard" | "exclude" | "parents">;
+
+export interface RestackRequest {
+  readonly op: "restack";
+  /** Directory with the layer's own files. */
+  readonly layer: string;
+  /** Directory that gets them: an empty upper directory, or the whole tree of the root. */
+  readonly into: string;
+}
+
+export type BuildFilesReply =
+  | { readonly kind: "done"; readonly digest?: Digest }
+  | {
+      readonly kind: "failed";
+      readonly code: ErrorCode;
+      readonly message: string;
+      /** A source that is not there; who asked words it. */
+      readonly missing?: string;
+    };

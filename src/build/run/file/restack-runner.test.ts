@@ -1,0 +1,54 @@
+import { expect, test } from "bun:test";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { copyOp, stepOf, TestSteps } from "../testdata/steps.ts";
+import { FileRunner } from "./file-runner.ts";
+import { RestackRunner } from "./restack-runner.ts";
+
+for (const driver of ["overlay2", "vfs"] as const) {
+  test(`a layer that was made on nothing goes onto any root as stacked layers do (${driver})`, async () => {
+    await using steps = await TestSteps.open(driver);
+    const source = await steps.tree((root) => {
+      mkdirSync(join(root, "d/was-file"), { recursive: true });
+      writeFileSync(join(root, "d/was-file/x"), "x");
+      writeFileSync(join(root, "d/was-dir"), "file");
+      writeFileSync(join(root, "d/new"), "new");
+    });
+    const base = await steps.tree((root) => {
+      mkdirSync(join(root, "app/was-dir/below"), { recursive: true });
+      writeFileSync(join(root, "app/was-file"), "base");
+      writeFileSync(join(root, "app/kept"), "kept");
+      chmodSync(join(root, "app"), 0o700);
+      symlinkSync("/app", join(root, "link"));
+      chmodSync(root, 0o751);
+    });
+    const layer = await new FileRunner(steps).run(stepOf(copyOp(["d"], "/app"), [undefined, source]));
+    const made = await new RestackRunner(steps).run(
+      stepOf({ kind: "restack", root: 0, layer: 1 } as const, [base, layer]),
+    );
+    if (made === undefined) throw new Error("nothing was made");
+    steps.look(made, (root) => {
+      expect(readdirSync(join(root, "app")).sort()).toEqual(["kept", "new", "was-dir", "was-file"]);
+      expect(readFileSync(join(root, "app/was-dir"), "utf8")).toBe("file");
+      expect(readFileSync(join(root, "app/was-file/x"), "utf8")).toBe("x");
+      expect(lstatSync(join(root, "link")).isSymbolicLink()).toBe(true);
+      expect([statSync(join(root, "app")).mode & 0o777, statSync(root).mode & 0o777]).toEqual([0o755, 0o751]);
+    });
+    // The base is as it was, and the files of an overlay layer are there once.
+    steps.look(base, (root) => expect(readFileSync(join(root, "app/was-file"), "utf8")).toBe("base"));
+    const [own, upper] = [layer, made].map((one) => steps.snapshotter.upperdir(one));
+    if (own && upper) expect(lstatSync(join(upper, "app/new")).ino).toBe(lstatSync(join(own, "app/new")).ino);
+    expect(
+      await new RestackRunner(steps).run(stepOf({ kind: "restack", root: undefined, layer: 0 }, [layer])),
+    ).toBe(layer);
+  });
+}

@@ -1,0 +1,46 @@
+import { internal } from "../../../base/lib/errors.ts";
+import type { ChainId } from "../../../base/lib/ids.ts";
+import type { SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
+import type { RestackOp } from "../../graph.ts";
+import type { StepContext, StepRunner, StepSnapshots } from "../runner.ts";
+import type { BuildFilesHelper } from "./helper.ts";
+
+export interface RestackRunnerDeps {
+  readonly helper: BuildFilesHelper;
+  readonly snapshots: StepSnapshots;
+}
+
+/** COPY --link: what a copy made on nothing, put on a root that it knows nothing of. */
+export class RestackRunner implements StepRunner<RestackOp> {
+  readonly #deps: RestackRunnerDeps;
+
+  constructor(deps: RestackRunnerDeps) {
+    this.#deps = deps;
+  }
+
+  async run(step: StepContext<RestackOp>): Promise<ChainId | undefined> {
+    const { snapshots, helper } = this.#deps;
+    const root = step.op.root === undefined ? undefined : step.inputs[step.op.root]?.snapshot;
+    const layer = step.inputs[step.op.layer]?.snapshot;
+    // On nothing the layer is the whole.
+    if (root === undefined) return layer;
+    return await snapshots.make(root, async (active) => {
+      if (layer === undefined) return;
+      await helper.run(
+        { op: "restack", layer: wholeTree(snapshots.layout(layer)), into: ownFiles(active.layout) },
+        step.signal,
+      );
+    });
+  }
+}
+
+/** The layer was made on nothing, so its own files are all of it. */
+function wholeTree(layout: SnapshotLayout): string {
+  if (layout.kind === "tree") return layout.tree;
+  if (layout.lowers.length > 0) throw internal("a layer to be put on another root has parents");
+  return layout.upper;
+}
+
+function ownFiles(layout: SnapshotLayout): string {
+  return layout.kind === "overlay" ? layout.upper : layout.tree;
+}

@@ -1,0 +1,85 @@
+import { AT_FDCWD, closeFd, linkat, O, openat } from "../../../base/sys/at.ts";
+import { SystemError } from "../../../base/sys/libc.ts";
+import { removeTreeAt } from "../../../base/sys/remove-tree.ts";
+import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
+import {
+  type CopyLook,
+  copyDirectoryNode,
+  copyRegularFile,
+  copySpecialNode,
+  dressDirectory,
+} from "./nodes.ts";
+
+const asIs: CopyLook = { owner: undefined, chmod: undefined, time: undefined };
+const deepest = 2048;
+
+/**
+ * Puts a layer's own files (a tree without whiteouts) onto what `into` holds, as stacking layers means: directories merge and take the
+ * layer's metadata, everything else replaces what stands there. Files are hard links where both lie on one file system: neither is
+ * written to again. The root's own metadata stay.
+ */
+export function restackLayer(layer: string, into: string): void {
+  const from = openat(AT_FDCWD, layer, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+  try {
+    const to = openat(AT_FDCWD, into, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    try {
+      new Restacker().entries(from, to, 0);
+    } finally {
+      closeFd(to);
+    }
+  } finally {
+    closeFd(from);
+  }
+}
+
+class Restacker {
+  /** Cleared by the first link that cannot be made: another file system, or another subvolume. */
+  #linking = true;
+
+  entries(from: number, to: number, depth: number): void {
+    if (depth > deepest) throw new SystemError(36, "openat");
+    for (const { name } of readDirectory(from)) {
+      const stat = lstatat(from, name);
+      if (stat.kind === "directory") this.#directory(from, to, name, stat, depth);
+      else this.#leaf(from, to, name, stat);
+    }
+  }
+
+  #directory(from: number, to: number, name: string, stat: FileStat, depth: number): void {
+    const there = tryLstatat(to, name);
+    if (there && there.kind !== "directory") removeTreeAt(to, name);
+    copyDirectoryNode(to, name, name, stat, there?.kind !== "directory");
+    const source = openat(from, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    try {
+      const copy = openat(to, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+      try {
+        this.entries(source, copy, depth + 1);
+        dressDirectory(source, copy, stat, asIs);
+      } finally {
+        closeFd(copy);
+      }
+    } finally {
+      closeFd(source);
+    }
+  }
+
+  #leaf(from: number, to: number, name: string, stat: FileStat): void {
+    if (tryLstatat(to, name)) removeTreeAt(to, name);
+    if (this.#linking && this.#link(from, to, name)) return;
+    if (stat.kind === "file") copyRegularFile(from, name, to, name, stat, asIs);
+    else copySpecialNode(from, name, to, name, stat, asIs);
+  }
+
+  #link(from: number, to: number, name: string): boolean {
+    try {
+      linkat(from, name, to, name);
+      return true;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      if (error.code === "EMLINK") return false;
+      if (!["EXDEV", "EPERM", "EOPNOTSUPP", "EACCES"].includes(error.code)) throw error;
+      this.#linking = false;
+      return false;
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import { readSync, renameSync, writeFileSync } from "node:fs";
+import { CryptoHasher } from "bun";
+import { closeFd, fdPath, O } from "../../../base/sys/at.ts";
+import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
+import type { FileStat } from "../../../base/sys/stat.ts";
+import { getXattr, listXattrs } from "../../../base/sys/xattr.ts";
+import type { DigestibleTree } from "./content-digest.ts";
+import { isEnginesOwn } from "./nodes.ts";
+import { RootReader } from "./tree-reader.ts";
+
+/** A mounted tree whose files are read to be hashed, each once as long as its hash is remembered. */
+export class DigestedRoot extends RootReader implements DigestibleTree<FileStat> {
+  readonly #root: RootedDir;
+  readonly #known: HashMemory;
+
+  constructor(root: RootedDir, known: HashMemory) {
+    super(root);
+    this.#root = root;
+    this.#known = known;
+  }
+
+  content(path: string, node: FileStat): string {
+    return this.#known.get(path, node, () => this.#hash(path));
+  }
+
+  xattrs(path: string): string {
+    const slash = path.lastIndexOf("/");
+    const dir = this.#root.open(`/${path.slice(0, Math.max(slash, 0))}`, O.RDONLY | O.DIRECTORY);
+    try {
+      const name = path.slice(slash + 1);
+      return listXattrs(dir, name)
+        .filter((key) => !isEnginesOwn(key))
+        .sort()
+        .map((key) => `${key}=${getXattr(dir, name, key)?.toString("hex") ?? ""}`)
+        .join(",");
+    } finally {
+      closeFd(dir);
+    }
+  }
+
+  #hash(path: string): string {
+    const fd = this.#root.open(`/${path}`, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
+    try {
+      const hash = new CryptoHasher("sha256");
+      const buffer = Buffer.allocUnsafe(1 << 18);
+      for (;;) {
+        const length = readSync(fd, buffer, 0, buffer.length, null);
+        if (length === 0) return hash.digest("hex");
+        hash.update(buffer.subarray(0, length));
+      }
+    } finally {
+      closeFd(fd);
+    }
+  }
+}
+
+/** Path, what tells whether the file is still the same, and its hash. */
+type Line = readonly [path: string, state: string, hash: string];
+
+/** What was hashed of a tree, in a file beside it; one that cannot be read counts as empty. */
+export class HashMemory {
+  readonly #known: Map<string, readonly [state: string, hash: string]>;
+  #grown = false;
+
+  private constructor(lines: readonly Line[]) {
+    this.#known = new Map(lines.map(([path, state, hash]) => [path, [state, hash]]));
+  }
+
+  static async load(path: string): Promise<HashMemory> {
+    const file = Bun.file(path);
+    try {
+      return new HashMemory((await file.exists()) ? ((await file.json()) as Line[]) : []);
+    } catch {
+      // Cut short by a crash: what it held is hashed again.
+      return new HashMemory([]);
+    }
+  }
+
+  get(path: string, stat: FileStat, hash: () => string): string {
+    const state = `${stat.ino}.${stat.size}.${stat.mtime}.${stat.ctime}`;
+    const known = this.#known.get(path);
+    if (known?.[0] === state) return known[1];
+    const made = hash();
+    this.#known.set(path, [state, made]);
+    this.#grown = true;
+    return made;
+  }
+
+  /** `dir`: descriptor of the directory that the file lies in. */
+  save(dir: number, name: string): void {
+    if (!this.#grown) return;
+    const lines = [...this.#known].map(([path, [state, hash]]) => [path, state, hash]);
+    const part = fdPath(dir, `${name}.${process.pid}`);
+    writeFileSync(part, JSON.stringify(lines), { mode: 0o600 });
+    renameSync(part, fdPath(dir, name));
+  }
+}

@@ -1,0 +1,72 @@
+import { invalid } from "../../../base/lib/errors.ts";
+import type { BuildSession } from "../../session.ts";
+
+const commit = /^[0-9a-f]{40}$/;
+
+export function isCommit(ref: string): boolean {
+  return commit.test(ref);
+}
+
+/** Throws invalid-argument for what git could take for an option, for another transport than https, http, ssh and git, or for no ref at all. */
+export function checkRemote(remote: string, ref: string): void {
+  const bad = (what: string) => invalid(`invalid git ${what}`);
+  if (hasControls(remote) || hasControls(ref)) throw bad("URL: it has control characters");
+  const scp = /^[A-Za-z0-9._][A-Za-z0-9._-]*@[A-Za-z0-9[][^/:]*:(?!-)./.test(remote);
+  const url = /^(?:https?|ssh|git):\/\/(?!-)[^/]/.test(remote);
+  // ssh takes a host that begins with "-" for an option (CVE-2017-1000117).
+  if ((!scp && !url) || /@-/.test(remote))
+    throw bad(`URL ${JSON.stringify(redact(remote))}: it is no https, http, ssh or git remote`);
+  if (ref.startsWith("-") || ref.includes("..") || /[ ~^:?*[\\]/.test(ref) || ref.endsWith(".lock"))
+    throw bad(`ref ${JSON.stringify(ref)}`);
+}
+
+function hasControls(text: string): boolean {
+  return [...text].some((char) => char < " " || char === "\x7f");
+}
+
+export function redact(remote: string): string {
+  return remote.replace(/\/\/[^/@]*@/, "//xxxxx:xxxxx@");
+}
+
+/** What a ref means among the lines of `git ls-remote`: itself, else a branch, else a tag's commit. */
+export function findRef(
+  listing: string,
+  ref: string,
+): { readonly sha: string; readonly name: string } | undefined {
+  const lines = new Map<string, string>();
+  for (const line of listing.split("\n")) {
+    const [sha = "", name = ""] = line.split("\t");
+    if (commit.test(sha)) lines.set(name, sha);
+  }
+  const wanted = ref === "" ? "HEAD" : ref;
+  for (const name of [wanted, `refs/heads/${wanted}`, `refs/tags/${wanted}`, `refs/${wanted}`]) {
+    // An annotated tag is listed with the commit that it stands for.
+    const sha = lines.get(`${name}^{}`) ?? lines.get(name);
+    if (sha !== undefined) return { sha, name };
+  }
+  return undefined;
+}
+
+/** The session's secret for a remote: GIT_AUTH_HEADER or GIT_AUTH_TOKEN, that of the host first (BuildKit, source/git). */
+export async function authorizationFor(
+  remote: string,
+  session: BuildSession,
+): Promise<{ readonly scope: string; readonly value: string } | undefined> {
+  if (!/^https?:/.test(remote)) return undefined;
+  const url = new URL(remote);
+  const scope = `${url.protocol}//${url.host}/`;
+  for (const name of [
+    `GIT_AUTH_HEADER.${url.host}`,
+    `GIT_AUTH_TOKEN.${url.host}`,
+    "GIT_AUTH_HEADER",
+    "GIT_AUTH_TOKEN",
+  ]) {
+    const secret = await session.secret(name);
+    if (!secret) continue;
+    const text = Buffer.from(secret).toString("utf8").trim();
+    if (/[\r\n]/.test(text)) throw invalid(`the secret ${name} has more than one line`);
+    if (name.startsWith("GIT_AUTH_HEADER")) return { scope, value: text };
+    return { scope, value: `basic ${Buffer.from(`x-access-token:${text}`).toString("base64")}` };
+  }
+  return undefined;
+}

@@ -1,0 +1,191 @@
+import { existsSync, mkdirSync, readdirSync, statSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "../../../base/lib/clock.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import { type ChainId, type Digest, randomId } from "../../../base/lib/ids.ts";
+import type { Log } from "../../../base/lib/log.ts";
+import { KeyedMutex } from "../../../base/lib/mutex.ts";
+import { digestOf } from "../../../base/spec/oci/digest.ts";
+import { removeDirectory } from "../../../base/sys/remove-tree.ts";
+import type { GitSource } from "../../graph.ts";
+import type { SourceRunner, StepContext, StepSnapshots } from "../runner.ts";
+import { openAgentSocket } from "./agent-socket.ts";
+import { checkoutCommit } from "./git-checkout.ts";
+import { type GitAccess, GitCommand, type GitRun } from "./git-command.ts";
+import { authorizationFor, checkRemote, findRef, isCommit, redact } from "./git-remote.ts";
+
+export interface GitRunnerDeps {
+  /** A directory of its own below the data root. */
+  readonly root: string;
+  readonly snapshots: StepSnapshots;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface KeptRepository {
+  readonly id: string;
+  readonly bytes: number;
+  readonly lastUsed: number;
+}
+
+interface Wanted {
+  readonly commit: string;
+  /** As the remote names it; "" when only the commit is known. */
+  readonly name: string;
+}
+
+/** Repositories of the network: bare ones are kept and shared by all builds of a remote, a tree is made of one commit. */
+export class GitRunner implements SourceRunner<GitSource> {
+  readonly #deps: GitRunnerDeps;
+  readonly #git: GitCommand;
+  readonly #locks = new KeyedMutex();
+  /** What a step of a session resolved to: key and snapshot mean the same commit. */
+  readonly #told = new WeakMap<AbortSignal, Map<string, Wanted>>();
+
+  constructor(deps: GitRunnerDeps) {
+    this.#deps = deps;
+    mkdirSync(join(deps.root, "repositories"), { recursive: true, mode: 0o700 });
+    this.#git = new GitCommand({ root: deps.root });
+  }
+
+  async key(step: StepContext<GitSource>): Promise<Digest> {
+    const { commit } = await this.#resolve(step);
+    const { subdir, keepGitDir, remote } = step.op;
+    const with_ = keepGitDir ? redact(remote) : "";
+    return digestOf(JSON.stringify(["git", commit, cleanSubdir(subdir), with_]));
+  }
+
+  async snapshot(step: StepContext<GitSource>): Promise<ChainId> {
+    const wanted = await this.#resolve(step);
+    const { op, signal, progress } = step;
+    const onText = (bytes: Uint8Array) => progress.log("stderr", bytes);
+    return await this.#locks.run(op.remote, () =>
+      this.#withAccess(step, async (access) => {
+        const repository = await this.#fetch(op.remote, wanted, { signal, access, onText });
+        return await this.#deps.snapshots.make(undefined, async ({ layout }) => {
+          await checkoutCommit(this.#git, {
+            repository,
+            commit: wanted.commit,
+            remote: redact(op.remote),
+            into: layout.kind === "overlay" ? layout.upper : layout.tree,
+            subdir: cleanSubdir(op.subdir),
+            keepGitDir: op.keepGitDir,
+            run: { signal, access, onText },
+          });
+        });
+      }),
+    );
+  }
+
+  list(): KeptRepository[] {
+    const root = join(this.#deps.root, "repositories");
+    return readdirSync(root).map((id) => ({ id, bytes: 0, lastUsed: statSync(join(root, id)).mtimeMs }));
+  }
+
+  /** Idempotent. */
+  async remove(id: string): Promise<void> {
+    if (!/^[0-9a-f]{64}$/.test(id)) return;
+    await removeDirectory(join(this.#deps.root, "repositories", id));
+  }
+
+  async #resolve(step: StepContext<GitSource>): Promise<Wanted> {
+    const session = step.session.signal;
+    const known = this.#told.get(session)?.get(step.vertex.digest);
+    if (known) return known;
+    const wanted = await this.#ask(step);
+    const { checksum } = step.op;
+    if (checksum !== undefined && !wanted.commit.startsWith(checksum.toLowerCase()))
+      throw invalid(`expected checksum to match ${checksum}, got ${wanted.commit}`);
+    const told = this.#told.get(session) ?? new Map<string, Wanted>();
+    this.#told.set(session, told.set(step.vertex.digest, wanted));
+    return wanted;
+  }
+
+  async #ask(step: StepContext<GitSource>): Promise<Wanted> {
+    const { remote, ref } = step.op;
+    checkRemote(remote, ref);
+    if (isCommit(ref)) return { commit: ref, name: "" };
+    const patterns = ref === "" ? ["HEAD"] : [ref, `${ref}^{}`];
+    const listing = await this.#withAccess(step, (access) =>
+      this.#git.run(["ls-remote", "--", remote, ...patterns], { signal: step.signal, access }),
+    );
+    const found = findRef(listing, ref);
+    if (!found) throw invalid(`repository does not contain ref ${ref === "" ? "HEAD" : ref}`);
+    return { commit: found.sha, name: found.name };
+  }
+
+  /** The bare repository of a remote with that commit in it; as little of its history as the server lets us have. */
+  async #fetch(remote: string, wanted: Wanted, run: GitRun): Promise<string> {
+    const repository = join(this.#deps.root, "repositories", digestOf(remote).slice("sha256:".length));
+    const at = ["--git-dir", repository];
+    if (!existsSync(join(repository, "HEAD"))) {
+      await removeDirectory(repository);
+      await this.#git.run(["init", "--quiet", "--bare", repository], { signal: run.signal });
+      await this.#git.run([...at, "config", "uploadpack.allowAnySHA1InWant", "true"], { signal: run.signal });
+    }
+    const now = this.#deps.clock.now() / 1000;
+    utimesSync(repository, now, now);
+    if (await this.#has(at, wanted.commit, run)) return repository;
+    // A fetch that was killed leaves it.
+    await removeDirectory(join(repository, "shallow.lock"));
+    const shallow = ["fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head"];
+    const keep = `refs/tug/${wanted.commit}`;
+    const ways = [
+      [...shallow, "--", remote, `+${wanted.commit}:${keep}`],
+      ...(wanted.name === "" ? [] : [[...shallow, "--", remote, `+${wanted.name}:${keep}`]]),
+      // A server that gives no commit by its name: everything, then.
+      [
+        "fetch",
+        "--quiet",
+        "--no-write-fetch-head",
+        "--",
+        remote,
+        "+refs/heads/*:refs/tug/all/*",
+        "+refs/tags/*:refs/tags/*",
+      ],
+    ];
+    let refusal: unknown;
+    for (const way of ways) {
+      try {
+        await this.#git.run([...at, ...way], run);
+        if (await this.#has(at, wanted.commit, run)) return repository;
+      } catch (error) {
+        run.signal.throwIfAborted();
+        refusal = error;
+      }
+    }
+    const why = refusal instanceof Error ? refusal.message : `it does not have the commit ${wanted.commit}`;
+    throw invalid(`failed to fetch remote ${redact(remote)}: ${why}`, refusal);
+  }
+
+  async #has(at: readonly string[], commit: string, run: GitRun): Promise<boolean> {
+    try {
+      await this.#git.run([...at, "rev-parse", "--verify", "--quiet", `${commit}^{tree}`], {
+        signal: run.signal,
+      });
+      return true;
+    } catch (error) {
+      run.signal.throwIfAborted();
+      if (error instanceof Error) return false;
+      throw error;
+    }
+  }
+
+  async #withAccess<R>(step: StepContext<GitSource>, use: (access: GitAccess) => Promise<R>): Promise<R> {
+    const { op, session } = step;
+    const authorization = await authorizationFor(op.remote, session);
+    const ssh = !/^(?:https?|git):/.test(op.remote);
+    if (!ssh || !(await session.hasSsh("default"))) return await use({ authorization, agent: undefined });
+    const directory = join(this.#deps.root, `agent-${randomId().slice(0, 12)}`);
+    await using socket = await openAgentSocket(session, "default", directory, this.#deps.log);
+    return await use({ authorization, agent: socket.path });
+  }
+}
+
+/** Components below the root of the work tree. Throws invalid-argument for one that leads out of it (CVE-2026-33748). */
+function cleanSubdir(subdir: string): string {
+  const parts = subdir.split("/").filter((part) => part !== "" && part !== ".");
+  if (parts.includes("..") || subdir.includes("\0"))
+    throw invalid(`invalid subdirectory ${JSON.stringify(subdir)}: it leads out of the repository`);
+  return parts.join("/");
+}

@@ -1,0 +1,83 @@
+import { chmodSync, constants, copyFileSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import { TugError } from "../../../base/lib/errors.ts";
+import type { ChainId, Digest } from "../../../base/lib/ids.ts";
+import { digestOf } from "../../../base/spec/oci/digest.ts";
+import type { HttpSource } from "../../graph.ts";
+import type { SourceRunner, StepContext, StepSnapshots } from "../runner.ts";
+import { httpFileName } from "./http-name.ts";
+import type { FetchedFile, HttpStore } from "./http-store.ts";
+
+export interface HttpRunnerDeps {
+  readonly store: HttpStore;
+  readonly snapshots: StepSnapshots;
+}
+
+interface Known {
+  readonly digest: Digest;
+  readonly filename: string;
+  readonly lastModified: string | null;
+}
+
+/** A file of the network as a tree with that file in it: mode 0600, owned by root, as old as the server says. */
+export class HttpRunner implements SourceRunner<HttpSource> {
+  readonly #deps: HttpRunnerDeps;
+  /** What a step of a session was told: key and snapshot mean the same file. */
+  readonly #told = new WeakMap<AbortSignal, Map<string, Known>>();
+
+  constructor(deps: HttpRunnerDeps) {
+    this.#deps = deps;
+  }
+
+  async key(step: StepContext<HttpSource>): Promise<Digest> {
+    const { checksum, url, filename } = step.op;
+    // What it must be is known: nothing is asked for.
+    const digest = checksum ?? (await this.#fetch(step)).digest;
+    const name = filename || (checksum ? httpFileName(url, null) : this.#remembered(step)?.filename);
+    return digestOf(JSON.stringify(["http", name, digest]));
+  }
+
+  async snapshot(step: StepContext<HttpSource>): Promise<ChainId> {
+    const known = this.#remembered(step) ?? (await this.#fetch(step));
+    const { store, snapshots } = this.#deps;
+    return await snapshots.make(undefined, async ({ layout }) => {
+      const directory = layout.kind === "overlay" ? layout.upper : layout.tree;
+      const file = join(directory, known.filename);
+      copyFileSync(store.path(known.digest), file, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      chmodSync(file, 0o600);
+      const time = Date.parse(known.lastModified ?? "") / 1000;
+      const seconds = Number.isFinite(time) ? time : 0;
+      utimesSync(file, seconds, seconds);
+    });
+  }
+
+  async #fetch(step: StepContext<HttpSource>): Promise<Known> {
+    const { op, signal, progress } = step;
+    const fetched = await this.#deps.store.fetch(op.url, { signal, progress });
+    if (op.checksum !== undefined && fetched.digest !== op.checksum) {
+      throw new TugError(
+        "data-loss",
+        `digest mismatch for ${withoutCredentials(op.url)}: ${fetched.digest} (expected: ${op.checksum})`,
+      );
+    }
+    const known = knownOf(op, fetched);
+    const session = step.session.signal;
+    const told = this.#told.get(session) ?? new Map<string, Known>();
+    this.#told.set(session, told.set(step.vertex.digest, known));
+    return known;
+  }
+
+  #remembered(step: StepContext<HttpSource>): Known | undefined {
+    const known = this.#told.get(step.session.signal)?.get(step.vertex.digest);
+    return known && this.#deps.store.has(known.digest) ? known : undefined;
+  }
+}
+
+function knownOf(op: HttpSource, fetched: FetchedFile): Known {
+  const { digest, lastModified, disposition } = fetched;
+  return { digest, lastModified, filename: op.filename || httpFileName(op.url, disposition) };
+}
+
+function withoutCredentials(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, "//xxxxx:xxxxx@");
+}

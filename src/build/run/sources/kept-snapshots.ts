@@ -1,0 +1,53 @@
+import type { ChainId } from "../../../base/lib/ids.ts";
+import type { Mount, SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
+import type { BuildFilesHelper } from "../file/helper.ts";
+import type { ActiveStep, StepSnapshots } from "../runner.ts";
+import { isKeptTree, type KeptTrees } from "./kept-trees.ts";
+
+export interface KeptSnapshotsDeps {
+  readonly snapshots: StepSnapshots;
+  readonly trees: KeptTrees;
+  readonly helper: BuildFilesHelper;
+}
+
+/** Snapshots as steps see them: those of the store, and kept trees, which can be read as they are and are copied to be built upon. */
+export function withKeptTrees(deps: KeptSnapshotsDeps): StepSnapshots {
+  return new KeptSnapshots(deps);
+}
+
+class KeptSnapshots implements StepSnapshots {
+  readonly #deps: KeptSnapshotsDeps;
+
+  constructor(deps: KeptSnapshotsDeps) {
+    this.#deps = deps;
+  }
+
+  async make(parent: ChainId | undefined, write: (active: ActiveStep) => Promise<void>): Promise<ChainId> {
+    return await this.#deps.snapshots.make(await this.#base(parent), write);
+  }
+
+  async scratch(parent: ChainId | undefined): Promise<ActiveStep & AsyncDisposable> {
+    return await this.#deps.snapshots.scratch(await this.#base(parent));
+  }
+
+  view(snapshot: ChainId | undefined): readonly Mount[] {
+    if (snapshot === undefined || !isKeptTree(snapshot)) return this.#deps.snapshots.view(snapshot);
+    return [{ type: "bind", source: this.#deps.trees.path(snapshot), options: ["ro"] }];
+  }
+
+  layout(snapshot: ChainId): SnapshotLayout {
+    if (!isKeptTree(snapshot)) return this.#deps.snapshots.layout(snapshot);
+    return { kind: "tree", tree: this.#deps.trees.path(snapshot), parent: undefined };
+  }
+
+  /** A context that a stage begins from: a snapshot of hard links, as neither is ever written to in place. */
+  async #base(parent: ChainId | undefined): Promise<ChainId | undefined> {
+    if (parent === undefined || !isKeptTree(parent)) return parent;
+    const { snapshots, trees, helper } = this.#deps;
+    using tree = trees.hold(parent);
+    return await snapshots.make(undefined, async ({ layout }) => {
+      const into = layout.kind === "overlay" ? layout.upper : layout.tree;
+      await helper.run({ op: "restack", layer: tree.path, into }, new AbortController().signal);
+    });
+  }
+}

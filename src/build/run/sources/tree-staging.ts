@@ -1,0 +1,81 @@
+import { writeSync } from "node:fs";
+import { CryptoHasher } from "bun";
+import { closeFd, fchmod, fchown, futimes, O, openat } from "../../../base/sys/at.ts";
+import { setXattr } from "../../../base/sys/xattr.ts";
+import { attributePairs, type TreeEntry } from "./tree-index.ts";
+
+/** Files of a sender's that are open at a time. */
+const openLimit = 64;
+
+interface Incoming {
+  readonly name: string;
+  readonly hash: CryptoHasher;
+  size: number;
+  /** -1: closed for now. */
+  fd: number;
+}
+
+export interface StagedFile {
+  /** Its name in the staging directory. */
+  readonly name: string;
+  readonly size: number;
+  /** Hex of the SHA-256, taken while the bytes came. */
+  readonly content: string;
+}
+
+/** Contents that came but are not in the tree yet: plain files in one directory, complete with owner, mode and times. */
+export class TreeStaging implements Disposable {
+  readonly #dir: number;
+  readonly #incoming = new Map<string, Incoming>();
+  readonly #open = new Set<Incoming>();
+  #count = 0;
+
+  /** `dir`: descriptor of an empty directory that nobody else uses; stays the caller's. */
+  constructor(dir: number) {
+    this.#dir = dir;
+  }
+
+  /** The next bytes of a file; its facts when these were the last. */
+  write(entry: TreeEntry, bytes: Uint8Array, last: boolean): StagedFile | undefined {
+    const file = this.#file(entry.path);
+    for (let at = 0; at < bytes.length; ) at += writeSync(file.fd, bytes, at, bytes.length - at);
+    file.hash.update(bytes);
+    file.size += bytes.length;
+    if (!last) return undefined;
+    fchown(file.fd, entry.uid, entry.gid);
+    for (const [key, value] of attributePairs(entry.attributes)) setXattr(this.#dir, file.name, key, value);
+    fchmod(file.fd, entry.mode);
+    futimes(file.fd, { atime: entry.mtime, mtime: entry.mtime });
+    this.#close(file);
+    this.#incoming.delete(entry.path);
+    return { name: file.name, size: file.size, content: file.hash.digest("hex") };
+  }
+
+  [Symbol.dispose](): void {
+    for (const file of [...this.#open]) this.#close(file);
+  }
+
+  #file(path: string): Incoming {
+    let file = this.#incoming.get(path);
+    if (!file) {
+      const name = String(this.#count++);
+      const fd = openat(this.#dir, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600);
+      file = { name, hash: new CryptoHasher("sha256"), size: 0, fd };
+      this.#incoming.set(path, file);
+    } else if (file.fd < 0) {
+      file.fd = openat(this.#dir, file.name, O.WRONLY | O.APPEND | O.NOFOLLOW);
+    } else {
+      return file;
+    }
+    this.#open.add(file);
+    const [oldest] = this.#open;
+    if (this.#open.size > openLimit && oldest) this.#close(oldest);
+    return file;
+  }
+
+  #close(file: Incoming): void {
+    if (file.fd >= 0) closeFd(file.fd);
+    file.fd = -1;
+    this.#open.delete(file);
+  }
+}
