@@ -6,7 +6,7 @@ import { type CgroupHierarchy, cgroupPathsFor, removeCgroup } from "../../base/s
 import { type CgroupLayout, cgroupsPathOf } from "./cgroup-driver.ts";
 import type { OciRuntime } from "./oci.ts";
 import { runOciCommand } from "./oci-command.ts";
-import { commandInScope, type Scope, scopeOf } from "./scope.ts";
+import { commandInScope, endScope, type Scope, scopeOf } from "./scope.ts";
 
 /**
  * The first of the candidates that can make a container on this host, found out by making one (create, delete; its program
@@ -41,20 +41,27 @@ export async function chooseRuntime(deps: {
 
 async function tryOut(
   runtime: OciRuntime,
-  deps: { readonly hierarchy: CgroupHierarchy; readonly directory: string; readonly layout: CgroupLayout },
+  deps: {
+    readonly hierarchy: CgroupHierarchy;
+    readonly directory: string;
+    readonly layout: CgroupLayout;
+    readonly log: Log;
+  },
 ): Promise<void> {
   const bundle = mkdtempSync(join(deps.directory, "probe-"));
   const id = `probe-${process.pid}-${bundle.slice(-6)}`;
   const cgroupsPath = cgroupsPathOf(deps.layout, undefined, id);
   const cgroups = cgroupPathsFor(deps.hierarchy, cgroupsPath);
+  const scope = scopeOf(cgroups, id);
   try {
     for (const name of ["proc", "dev", "sys"]) mkdirSync(join(bundle, "rootfs", name), { recursive: true });
     writeFileSync(join(bundle, "rootfs/probe"), "", { mode: 0o755 });
     writeFileSync(join(bundle, "config.json"), JSON.stringify(probeSpec(cgroupsPath)));
-    await createProbe(runtime, { bundle, id, scope: scopeOf(cgroups, id) });
+    await createProbe(runtime, { bundle, id, scope });
     await runOciCommand(runtime.path, [...runtime.globalArgs, "delete", "--force", id]);
   } finally {
     removeCgroup(cgroups);
+    if (scope) await endScope(scope, deps.log);
     rmSync(bundle, { recursive: true, force: true });
   }
 }
