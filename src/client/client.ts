@@ -13,6 +13,8 @@ export interface ApiRequest {
   /** Starts with a slash; segments already encoded (see `segment`). */
   readonly path: string;
   readonly query?: Query | undefined;
+  /** The API version that has what is asked, where it is newer than ours; a daemon that is older says so. */
+  readonly since?: string | undefined;
   readonly headers?: RequestHeaders | undefined;
   /** Sent as JSON; a function is asked again when a lower API version turns out to be needed. */
   readonly json?: unknown;
@@ -152,10 +154,12 @@ export class Client {
         : typeof request.json === "function"
           ? request.json()
           : request.json;
+    const newer = request.since !== undefined && !this.#fixed && !this.speaks(request.since);
+    const version = newer ? request.since : this.#version;
     const type = json !== undefined ? "application/json" : request.contentType;
     return {
       method: request.method,
-      target: `/v${this.#version}${request.path}${encodeQuery(request.query)}`,
+      target: `/v${version}${request.path}${encodeQuery(request.query)}`,
       headers: type === undefined ? request.headers : { ...request.headers, "Content-Type": type },
       body: json === undefined ? request.body : JSON.stringify(json),
       signal: request.signal,

@@ -10,6 +10,13 @@ if (missing) console.log(`skipped: multi-platform images: ${missing}`);
 const host = process.arch === "arm64" ? "arm64" : "amd64";
 const other = host === "amd64" ? "arm64" : "amd64";
 
+interface PlatformManifest {
+  readonly ID: string;
+  readonly Kind: string;
+  readonly Available: boolean;
+  readonly ImageData?: { readonly Platform: { readonly architecture: string } };
+}
+
 /** Images of several platforms, from one registry to another and through archives, without losing their index. */
 describe.skipIf(missing !== undefined)("multi-platform images", () => {
   let daemon: TestDaemon;
@@ -42,7 +49,7 @@ describe.skipIf(missing !== undefined)("multi-platform images", () => {
 
   const manifestsOf = async (name: string) => {
     const { body } = await daemon.api("GET", `/v1.51/images/${name}/json?manifests=1`);
-    return (body as { Manifests: { ID: string; Kind: string; Available: boolean }[] }).Manifests;
+    return (body as { Manifests: PlatformManifest[] }).Manifests;
   };
 
   test("a pull takes this host's platform and its attestation, and the name keeps the index", async () => {
@@ -216,5 +223,36 @@ describe.skipIf(missing !== undefined)("multi-platform images", () => {
     const wrong = await daemon.tug(["load", "--platform", "linux/s390x", "-i", whole]);
     expect(wrong.code).toBe(1);
     expect(wrong.stderr).toContain("no image found in the archive for platform linux/s390x");
+  });
+
+  test("several platforms are saved and loaded at once: listed, or told one by one", async () => {
+    const name = `${registry.address}/team/three:1`;
+    const third = "riscv64";
+    await publishIndex(registry.address, "team/three", "1", {
+      [host]: new Uint8Array(10_240),
+      [other]: new Uint8Array(10_240),
+      [third]: new Uint8Array(10_240),
+    });
+    for (const each of [host, other, third])
+      await daemon.ok(["pull", "-q", "--platform", `linux/${each}`, name]);
+    const here = async () =>
+      (await manifestsOf(name))
+        .filter((one) => one.Available && one.Kind === "image")
+        .map((one) => one.ImageData?.Platform.architecture);
+    const [whole, two] = ["three.tar", "two.tar"].map((file) => join(daemon.root, file));
+    await daemon.ok(["save", "-o", whole ?? "", name]);
+    await daemon.ok(["save", "--platform", `linux/${other},linux/${third}`, "-o", two ?? "", name]);
+    await daemon.ok(["rmi", name]);
+    await daemon.ok(["load", "-i", two ?? ""]);
+    expect(new Set(await here())).toEqual(new Set([other, third]));
+    await daemon.ok(["rmi", name]);
+    await daemon.ok([
+      ...["load", "-i", whole ?? "", "--platform", `linux/${host}`],
+      ...["--platform", `linux/${third}`],
+    ]);
+    expect(new Set(await here())).toEqual(new Set([host, third]));
+    const wrong = await daemon.tug(["save", "--platform", `linux/${host},/`, "-o", two ?? "", name]);
+    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining("invalid platform: ")]);
+    await daemon.ok(["rmi", name]);
   });
 });

@@ -9,7 +9,7 @@ export async function loadImages(
     readonly quiet?: boolean;
     /** What comes whole stays for a while when the rest does not come; dockerd knows nothing of it. */
     readonly keep?: boolean;
-    readonly platform?: string | undefined;
+    readonly platforms?: readonly string[];
     readonly signal?: AbortSignal | undefined;
   } = {},
 ): Promise<HttpReply> {
@@ -18,11 +18,13 @@ export async function loadImages(
     path: "/images/load",
     query: {
       quiet: options.quiet ? "1" : "0",
-      platform: options.platform,
+      platform: options.platforms,
       keep: options.keep ? "1" : undefined,
     },
     contentType: "application/x-tar",
     body: tar,
+    // Several platforms at once: 1.52.
+    since: (options.platforms?.length ?? 0) > 1 ? "1.52" : undefined,
     signal: options.signal,
   });
 }

@@ -5,12 +5,14 @@ import type { HttpReply } from "../http/transport.ts";
 export async function saveImages(
   client: Client,
   names: readonly string[],
-  options: { readonly platform?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
+  options: { readonly platforms?: readonly string[]; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<HttpReply> {
   return await client.send({
     method: "GET",
     path: "/images/get",
-    query: { names, platform: options.platform },
+    query: { names, platform: options.platforms },
+    // Several platforms at once: 1.52.
+    since: (options.platforms?.length ?? 0) > 1 ? "1.52" : undefined,
     signal: options.signal,
   });
 }

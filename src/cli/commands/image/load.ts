@@ -4,8 +4,8 @@ import { loadImages } from "../../../client/images/load.ts";
 import type { ProgressMessage } from "../../../client/images/progress.ts";
 import { jsonLines } from "../../../client/stream/json-lines.ts";
 import { defineCommand, noArgs } from "../../command.ts";
-import { bool, text } from "../../flags/flag.ts";
-import { platformParameter } from "../../format/platform.ts";
+import { bool, strings, text } from "../../flags/flag.ts";
+import { platformJson } from "../../format/platform.ts";
 import { readFileChunks } from "../../io/archive.ts";
 import { packFolder } from "../../io/image-folder.ts";
 import { showProgress } from "../../progress/display.ts";
@@ -19,7 +19,7 @@ export const command = defineCommand({
   args: noArgs,
   flags: {
     input: text("i", "Read from a tar archive file, or the directory of one, instead of standard input"),
-    platform: text("", "Load only this platform's image (os[/arch[/variant]])"),
+    platform: strings("", "Load only the images of these platforms (os[/arch[/variant]],...)"),
     quiet: bool("q", "Print only what was loaded"),
   },
   async run(context, { values }) {
@@ -33,8 +33,8 @@ export const command = defineCommand({
           : readFileChunks(values.input);
     const client = await context.client();
     const quiet = values.quiet || !context.out.isTerminal;
-    const platform = platformParameter(values.platform, "invalid platform: ");
-    const reply = await loadImages(client, source, { quiet, platform });
+    const platforms = values.platform.map((one) => platformJson(one, "invalid platform: "));
+    const reply = await loadImages(client, source, { quiet, platforms });
     if ((reply.headers["content-type"] ?? "").startsWith("application/json")) {
       await showProgress(jsonLines<ProgressMessage>(reply.body), context.out);
     } else await context.out.write(await reply.body.text());

@@ -4,8 +4,8 @@ import { parseInventory } from "../../../base/spec/docker/inventory.ts";
 import { saveImages } from "../../../client/images/save.ts";
 import { saveMissing } from "../../../client/images/save-missing.ts";
 import { atLeast, defineCommand } from "../../command.ts";
-import { text } from "../../flags/flag.ts";
-import { platformParameter } from "../../format/platform.ts";
+import { strings, text } from "../../flags/flag.ts";
+import { platformJson } from "../../format/platform.ts";
 import { writeBody } from "../../io/archive.ts";
 import { unpackLayout } from "../../io/image-folder.ts";
 
@@ -32,7 +32,7 @@ export const command = defineCommand({
     format: text("", "What to write: docker-archive, oci-archive or oci-dir", { initial: "docker-archive" }),
     "missing-on": text("", "Leave out the layers that this inventory tells of (see tug image inventory)"),
     output: text("o", "Write to a file instead of standard output"),
-    platform: text("", "Save only this platform's image (os[/arch[/variant]])"),
+    platform: strings("", "Save only the images of these platforms (os[/arch[/variant]],...)"),
   },
   async run(context, { values, args }) {
     const { format, output } = values;
@@ -41,15 +41,15 @@ export const command = defineCommand({
     }
     if (format === "oci-dir" && output === "") throw invalid("--format oci-dir needs --output DIRECTORY");
     const client = await context.client();
-    const platform = platformParameter(values.platform, "invalid platform: ");
+    const platforms = values.platform.map((one) => platformJson(one, "invalid platform: "));
     const inventory = values["missing-on"];
     const open = async () =>
       inventory === ""
-        ? (await saveImages(client, args, { platform })).body
+        ? (await saveImages(client, args, { platforms })).body
         : (
             await saveMissing(client, {
               Names: args,
-              Platforms: values.platform === "" ? [] : [values.platform],
+              Platforms: values.platform,
               MissingOn: readInventory(inventory),
             })
           ).body;

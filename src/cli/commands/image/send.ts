@@ -9,8 +9,8 @@ import { jsonLines } from "../../../client/stream/json-lines.ts";
 import { atLeast, defineCommand } from "../../command.ts";
 import { connectTo } from "../../connect.ts";
 import type { Context } from "../../context.ts";
-import { bool, text } from "../../flags/flag.ts";
-import { platformParameter } from "../../format/platform.ts";
+import { bool, strings } from "../../flags/flag.ts";
+import { platformJson } from "../../format/platform.ts";
 import { relayArchive } from "../../progress/archive-relay.ts";
 import { showProgress, silentOutput } from "../../progress/display.ts";
 import { ProgressFeed } from "../../progress/feed.ts";
@@ -22,7 +22,7 @@ export const command = defineCommand({
     "Only layers that are not there are sent. Sent again after a broken connection, what had come whole is left out as well.",
   args: atLeast(2),
   flags: {
-    platform: text("", "Send only this platform's image (os[/arch[/variant]])"),
+    platform: strings("", "Send only the images of these platforms (os[/arch[/variant]],...)"),
     quiet: bool("q", "Print only what was loaded"),
   },
   async run(context, { values, args }) {
@@ -53,16 +53,16 @@ async function missingArchive(
   source: Client,
   destination: Client,
   names: readonly string[],
-  platform: string,
+  platforms: readonly string[],
 ): Promise<AsyncIterable<Uint8Array>> {
   const { inventory, whole } = await imageInventory(destination);
-  const wire = platformParameter(platform, "invalid platform: ");
+  const wire = platforms.map((one) => platformJson(one, "invalid platform: "));
   const all = async (why: string) => {
     await context.err.write(`Sending whole images: ${why}\n`);
-    return (await saveImages(source, names, { platform: wire })).body;
+    return (await saveImages(source, names, { platforms: wire })).body;
   };
   if (whole !== undefined) return await all(whole);
-  const request = { Names: names, Platforms: platform === "" ? [] : [platform], MissingOn: inventory };
+  const request = { Names: names, Platforms: platforms, MissingOn: inventory };
   try {
     return (await saveMissing(source, request)).body;
   } catch (error) {
