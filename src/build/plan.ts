@@ -27,6 +27,8 @@ export interface PlannedTarget {
   readonly base: { readonly reference: string; readonly image: Digest } | undefined;
   /** The vertices that added a layer each, bottom first; as many as non-empty history entries of the stage. */
   readonly layers: readonly Vertex[];
+  /** What the bill of materials covers besides: stages and the context that BUILDKIT_SBOM_SCAN_… names. */
+  readonly scanned?: readonly { readonly name: string; readonly root: Vertex | undefined }[];
 }
 
 /** What a base image says of itself. */

@@ -88,6 +88,12 @@ export function withDefaultTag(ref: Reference): Reference {
   return ref.tag === undefined && ref.digest === undefined ? { ...ref, tag: "latest" } : ref;
 }
 
+/** Everything that it says: "docker.io/library/busybox:latest@sha256:…". */
+export function formatReference(ref: Reference): string {
+  const tag = ref.tag === undefined ? "" : `:${ref.tag}`;
+  return `${ref.domain}/${ref.path}${tag}${ref.digest === undefined ? "" : `@${ref.digest}`}`;
+}
+
 /** The short form people see: "busybox" for docker.io/library/busybox. */
 export function familiarName(ref: Reference): string {
   if (ref.domain !== "docker.io") return `${ref.domain}/${ref.path}`;

@@ -1,0 +1,67 @@
+import { notFound } from "../../base/lib/errors.ts";
+import type { Vertex } from "../graph.ts";
+import type { BuildRequest, ContextRef } from "../request.ts";
+import { gitSource } from "./contexts.ts";
+import { makeVertex } from "./vertices.ts";
+
+/** Where a build's Dockerfile and ignore file are to be read. */
+export interface DefinitionSource {
+  /** The tree that has them. undefined: the request's context has none. */
+  readonly dockerfile: Vertex;
+  /** The first that is there is the Dockerfile. */
+  readonly paths: readonly string[];
+  /** Patterns for this Dockerfile alone, beside it; they stand in place of `.dockerignore`. */
+  readonly ignorePath: string;
+  /** The tree that may have `.dockerignore`; undefined for contexts that are not the client's. */
+  readonly ignore: Vertex | undefined;
+}
+
+/** What has to be read before a plan can be made (`PlanInput.dockerfile`, `.ignore`). */
+export function definitionSource(request: BuildRequest, session: string): DefinitionSource {
+  const name = request.dockerfile || "Dockerfile";
+  const isDefault = /(?:^|\/)Dockerfile$/.test(name);
+  const lower = name.replace(/Dockerfile$/, "dockerfile");
+  const paths = isDefault ? [name, lower] : [name];
+  const ignorePath = `${name}.dockerignore`;
+  const from = request.dockerfileContext ?? request.context;
+  const { context } = request;
+  return {
+    dockerfile: definitionVertex(from, session, name, [name, ignorePath, ...paths.slice(1)]),
+    paths: from.kind === "http" && !gitSource(from.url, undefined) ? [...paths, "context"] : paths,
+    ignorePath,
+    ignore:
+      context.kind === "local"
+        ? localVertex(context.name, session, [".dockerignore"], "[internal] load .dockerignore")
+        : undefined,
+  };
+}
+
+function definitionVertex(
+  from: ContextRef,
+  session: string,
+  name: string,
+  include: readonly string[],
+): Vertex {
+  switch (from.kind) {
+    case "local":
+      return localVertex(from.name, session, include, `[internal] load build definition from ${name}`);
+    case "git":
+    case "http": {
+      const git = gitSource(from.url, undefined);
+      if (git) return makeVertex(git, [], { name: `[internal] load git source ${from.url}` });
+      const op = { kind: "http", url: from.url, filename: "context", checksum: undefined } as const;
+      return makeVertex(op, [], { name: "[internal] load remote build context" });
+    }
+    default:
+      throw notFound(`failed to read dockerfile: a context of kind ${from.kind} has no ${name}`);
+  }
+}
+
+function localVertex(
+  name: string,
+  session: string,
+  include: readonly string[],
+  progressName: string,
+): Vertex {
+  return makeVertex({ kind: "local", name, session, exclude: [], include }, [], { name: progressName });
+}

@@ -1,0 +1,47 @@
+import { formatPlatform } from "../../base/spec/oci/platform.ts";
+import type { Vertex } from "../graph.ts";
+import type { BuildPlan } from "../plan.ts";
+
+/** The plan for people and tests: every vertex once, what it reads before it, then what is made of them. */
+export function printPlan(plan: BuildPlan): string {
+  const numbers = new Map<Vertex["digest"], number>();
+  const lines: string[] = [];
+  const number = (vertex: Vertex | undefined) => (vertex ? `#${numbers.get(vertex.digest)}` : "scratch");
+  for (const target of plan.targets) {
+    for (const vertex of inOrder([...target.layers, ...(target.root ? [target.root] : [])])) {
+      if (numbers.has(vertex.digest)) continue;
+      numbers.set(vertex.digest, numbers.size + 1);
+      const inputs = vertex.inputs.length > 0 ? ` <- ${vertex.inputs.map(number).join(" ")}` : "";
+      const flags = vertex.ignoreCache ? " (no cache)" : "";
+      lines.push(`${number(vertex)} ${vertex.op.kind} ${vertex.name}${inputs}${flags}`);
+    }
+    const layers = target.layers.map(number).join(" ") || "none";
+    lines.push(
+      `${formatPlatform(target.platform)} ${target.stage}: root ${number(target.root)}, layers ${layers}`,
+    );
+  }
+  for (const { short } of plan.warnings) lines.push(`warning ${short}`);
+  return `${lines.join("\n")}\n`;
+}
+
+/** Vertices and all that they read, inputs first. Without recursion: chains may be long. */
+export function inOrder(roots: readonly Vertex[]): readonly Vertex[] {
+  const done = new Set<Vertex["digest"]>();
+  const order: Vertex[] = [];
+  const open: { readonly vertex: Vertex; next: number }[] = [];
+  for (const root of roots) {
+    open.push({ vertex: root, next: 0 });
+    for (let top = open.at(-1); top; top = open.at(-1)) {
+      const input = done.has(top.vertex.digest) ? undefined : top.vertex.inputs[top.next++];
+      if (input) {
+        if (!done.has(input.digest)) open.push({ vertex: input, next: 0 });
+        continue;
+      }
+      open.pop();
+      if (done.has(top.vertex.digest)) continue;
+      done.add(top.vertex.digest);
+      order.push(top.vertex);
+    }
+  }
+  return order;
+}
