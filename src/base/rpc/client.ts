@@ -30,6 +30,11 @@ export interface RpcClient extends AsyncDisposable {
   close(): void;
 }
 
+/** Reads what is left of a call, so that it ends with its status. */
+export async function drained(call: { next(): Promise<unknown> }): Promise<void> {
+  while ((await call.next()) !== undefined);
+}
+
 /** Milliseconds between signs of life that are asked for; a peer that gives none for as long again is gone. */
 const keepaliveMs = 30_000;
 /** Bytes that a peer may send ahead on one stream. */

@@ -18,6 +18,11 @@ export interface BuildSession {
   ssh(id: string): Promise<DuplexBytes>;
   /** For a registry host; undefined: anonymous. */
   credentials(host: string): Promise<{ readonly username: string; readonly secret: string } | undefined>;
+  /**
+   * What the client uploads once: the body of a context "http://buildkit-session/…" (a tar or a Dockerfile on its standard input). Throws
+   * not-found when there is none of that address, or no more.
+   */
+  upload?(url: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
   /** Where `--output` of the client's goes; undefined: it takes none. */
   readonly exports: SessionExports | undefined;
 }

@@ -1,0 +1,292 @@
+import { parseBoolean } from "../../../base/lib/boolean.ts";
+import { parseCsv } from "../../../base/lib/csv.ts";
+import { invalid, TugError } from "../../../base/lib/errors.ts";
+import type {
+  Attestations,
+  BuildRequest,
+  CacheRef,
+  ContextRef,
+  Output,
+} from "../../../base/spec/builder/request.ts";
+import { parseGitRef } from "../../../base/spec/dockerfile/git-ref.ts";
+import { hostPlatform, parsePlatform } from "../../../base/spec/oci/platform.ts";
+
+/** A build as BuildKit's protocol orders it, from whichever of its messages. */
+export interface SolveOrder {
+  readonly ref: string;
+  readonly frontend: string;
+  /** Attributes of the Dockerfile frontend (frontend/dockerui of BuildKit). */
+  readonly attrs: Readonly<Record<string, string>>;
+  readonly exporters: readonly { readonly type: string; readonly attrs: Readonly<Record<string, string>> }[];
+  readonly cacheImports: readonly CacheEntry[];
+  readonly cacheExports: readonly CacheEntry[];
+  readonly entitlements: readonly string[];
+}
+
+interface CacheEntry {
+  readonly type: string;
+  readonly attrs: Readonly<Record<string, string>>;
+}
+
+/** Throws invalid-argument for what means nothing, not-implemented for frontends that are not ours. */
+export function parseOrder(order: SolveOrder): BuildRequest {
+  checkFrontend(order);
+  const { attrs } = order;
+  const buildArgs = prefixed(attrs, "build-arg:");
+  const context = mainContext(attrs);
+  return {
+    id: order.ref,
+    context,
+    dockerfileContext: dockerfileContext(attrs, context),
+    dockerfile: attrs["filename"] ?? "",
+    target: attrs["target"] ?? "",
+    buildArgs,
+    labels: prefixed(attrs, "label:"),
+    platforms: list(attrs["platform"]).map((text) => parsePlatform(text, hostPlatform())),
+    namedContexts: namedContexts(attrs),
+    noCache: noCache(attrs["no-cache"]),
+    pull: attrs["image-resolve-mode"] === "pull",
+    network: network(attrs["force-network-mode"]),
+    hosts: hosts(attrs["add-hosts"]),
+    hostname: attrs["hostname"] ?? buildArgs["BUILDKIT_SANDBOX_HOSTNAME"] ?? "",
+    shmSize: integer("shm-size", attrs["shm-size"]),
+    ulimits: ulimits(attrs["ulimit"]),
+    cgroupParent: attrs["cgroup-parent"] ?? "",
+    resources: {},
+    entitlements: order.entitlements,
+    cacheFrom: cacheImports(order).map(cacheRef),
+    cacheTo: cacheExports(order, buildArgs).map(cacheRef),
+    outputs: order.exporters.flatMap(output),
+    attestations: attestations(attrs),
+    squash: attrs["squash"] === undefined ? false : boolean("squash", attrs["squash"]),
+    epoch: epoch(buildArgs["SOURCE_DATE_EPOCH"] ?? attrs["source-date-epoch"]),
+    multiPlatform: multiPlatform(attrs["multi-platform"] ?? buildArgs["BUILDKIT_MULTI_PLATFORM"]),
+    ...lint(buildArgs["BUILDKIT_DOCKERFILE_CHECK"]),
+  };
+}
+
+/** Dockerfiles name their frontend in a "syntax" line; Docker's own means the language, and that is built in here. */
+function checkFrontend({ frontend, attrs }: SolveOrder): void {
+  if (frontend === "dockerfile.v0") return;
+  if (frontend === "gateway.v0") {
+    const source = attrs["source"] ?? "";
+    if (/^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@].*)?$/.test(source)) return;
+    throw new TugError(
+      "not-implemented",
+      `the frontend image ${JSON.stringify(source)} is not run: this builder has its own Dockerfile frontend, take docker/dockerfile`,
+    );
+  }
+  throw new TugError(
+    "not-implemented",
+    `unknown frontend ${JSON.stringify(frontend)}: this builder builds Dockerfiles (dockerfile.v0)`,
+  );
+}
+
+function prefixed(attrs: Readonly<Record<string, string>>, prefix: string): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const [name, value] of Object.entries(attrs)) {
+    if (name.startsWith(prefix) && name.length > prefix.length) out[name.slice(prefix.length)] = value;
+  }
+  return out;
+}
+
+const list = (text: string | undefined): readonly string[] =>
+  (text ?? "")
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+
+function mainContext(attrs: Readonly<Record<string, string>>): ContextRef {
+  const text = attrs["context"];
+  const key = attrs["contextkey"] || "context";
+  if (text === undefined || text === "") return { kind: "local", name: key };
+  return remoteContext(text) ?? { kind: "local", name: text };
+}
+
+function remoteContext(text: string): ContextRef | undefined {
+  if (parseGitRef(text)) return { kind: "git", url: text };
+  return /^https?:\/\//.test(text) ? { kind: "http", url: text } : undefined;
+}
+
+/** Local contexts have their Dockerfile in a directory of its own; remote ones bring it along unless a directory is named for it. */
+function dockerfileContext(
+  attrs: Readonly<Record<string, string>>,
+  context: ContextRef,
+): ContextRef | undefined {
+  const key = attrs["dockerfilekey"];
+  if (key === undefined && context.kind !== "local") return undefined;
+  return { kind: "local", name: key || "dockerfile" };
+}
+
+function namedContexts(attrs: Readonly<Record<string, string>>): Record<string, ContextRef> {
+  const out: Record<string, ContextRef> = {};
+  for (const [name, value] of Object.entries(prefixed(attrs, "context:")))
+    out[name] = namedContext(name, value);
+  return out;
+}
+
+function namedContext(name: string, value: string): ContextRef {
+  const colon = value.indexOf(":");
+  const [kind, rest] = [value.slice(0, colon), value.slice(colon + 1)];
+  if (kind === "local") return { kind: "local", name: rest };
+  if (kind === "input" || kind === "target") return { kind: "target", name: rest };
+  if (kind === "docker-image") return { kind: "image", reference: rest.replace(/^\/\//, "") };
+  if (kind === "oci-layout") return ociLayout(rest.replace(/^\/\//, ""));
+  const remote = remoteContext(value);
+  if (!remote)
+    throw invalid(`unsupported context source ${JSON.stringify(kind)} for ${JSON.stringify(name)}`);
+  return remote;
+}
+
+/** "store@sha256:…": clients give the store a name without meaning and pin what they read from it. */
+function ociLayout(text: string): ContextRef {
+  const [store = ""] = text.split(/[@:]/, 1);
+  return { kind: "oci-layout", store, reference: text };
+}
+
+function noCache(text: string | undefined): boolean | readonly string[] {
+  if (text === undefined) return false;
+  return text === "" ? true : list(text);
+}
+
+function network(text: string | undefined): BuildRequest["network"] {
+  if (text === undefined || text === "" || text === "default" || text === "sandbox") return "default";
+  if (text === "host" || text === "none") return text;
+  throw invalid(`invalid network mode ${JSON.stringify(text)}: host, none or default`);
+}
+
+/** CSV of "host=address". */
+function hosts(text: string | undefined): BuildRequest["hosts"] {
+  return parseCsv(text ?? "").map((entry) => {
+    const [host = "", address = ""] = splitOnce(entry, "=");
+    if (host === "" || address === "") throw invalid(`invalid add-hosts entry ${JSON.stringify(entry)}`);
+    return { host, address: address.replace(/^\[(.*)\]$/, "$1") };
+  });
+}
+
+/** CSV of "nofile=soft:hard". */
+function ulimits(text: string | undefined): BuildRequest["ulimits"] {
+  return parseCsv(text ?? "").map((entry) => {
+    const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(entry.trim());
+    if (!match) throw invalid(`invalid ulimit ${JSON.stringify(entry)}: name=soft[:hard]`);
+    const soft = Number(match[2]);
+    return { name: match[1] ?? "", soft, hard: match[3] === undefined ? soft : Number(match[3]) };
+  });
+}
+
+function integer(name: string, text: string | undefined): number {
+  if (text === undefined || text === "") return 0;
+  if (!/^\d{1,15}$/.test(text)) throw invalid(`invalid value for ${name}: ${JSON.stringify(text)}`);
+  return Number(text);
+}
+
+function epoch(text: string | undefined): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  if (!/^-?\d{1,12}$/.test(text)) throw invalid(`invalid SOURCE_DATE_EPOCH: ${text}`);
+  return Number(text);
+}
+
+const splitOnce = (text: string, separator: string): readonly string[] => {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + separator.length)];
+};
+
+function boolean(name: string, text: string): boolean {
+  try {
+    return parseBoolean(text);
+  } catch (cause) {
+    throw invalid(`invalid boolean value for ${name}: ${text}`, cause);
+  }
+}
+
+const multiPlatform = (text: string | undefined) =>
+  text === undefined || text === "" ? false : boolean("multi-platform", text);
+
+/** "skip=RuleA,RuleB;error=true", "skip=all": what a "check" line of a Dockerfile says as well. */
+function lint(text: string | undefined): Pick<BuildRequest, "skipLintRules" | "lintErrors"> {
+  const skipLintRules: string[] = [];
+  let lintErrors = false;
+  for (const part of (text ?? "").split(";")) {
+    const [key = "", value = ""] = splitOnce(part.trim(), "=");
+    if (key === "skip") skipLintRules.push(...list(value));
+    else if (key === "error") lintErrors = boolean("check error", value);
+    else if (key !== "" && key !== "experimental")
+      throw invalid(`invalid check option ${JSON.stringify(key)}`);
+  }
+  return { skipLintRules, lintErrors };
+}
+
+function attestations(attrs: Readonly<Record<string, string>>): Attestations {
+  const provenance = attestation(attrs["attest:provenance"]);
+  const sbom = attestation(attrs["attest:sbom"]);
+  return {
+    provenance: provenance && { mode: provenance["mode"] === "max" ? "max" : "min" },
+    sbom: sbom && { generator: sbom["generator"] ?? "" },
+  };
+}
+
+/** CSV of "key=value"; false: not asked for, or taken away. */
+function attestation(text: string | undefined): false | Readonly<Record<string, string>> {
+  if (text === undefined || text === "false") return false;
+  const fields: Record<string, string> = {};
+  for (const part of parseCsv(text)) {
+    const [key = "", value = ""] = splitOnce(part, "=");
+    fields[key] = value;
+  }
+  const disabled = fields["disabled"];
+  return disabled !== undefined && boolean("disabled", disabled) ? false : fields;
+}
+
+function cacheImports({ attrs, cacheImports: entries }: SolveOrder): readonly CacheEntry[] {
+  const old = list(attrs["cache-from"]).map((ref) => ({ type: "registry", attrs: { ref } }));
+  return [...entries, ...jsonEntries(attrs["cache-imports"]), ...old];
+}
+
+/** The frontend's attribute repeats what clients say in the request, as JSON: [{"Type": "registry", "Attrs": {"ref": …}}]. */
+function jsonEntries(text: string | undefined): readonly CacheEntry[] {
+  if (text === undefined || text === "") return [];
+  const fail = (cause?: unknown) => invalid(`failed to parse cache-imports ${JSON.stringify(text)}`, cause);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (cause) {
+    throw fail(cause);
+  }
+  if (!Array.isArray(parsed)) throw fail();
+  return parsed.map((entry: unknown) => {
+    if (typeof entry !== "object" || entry === null) throw fail();
+    const fields = new Map(Object.entries(entry).map(([key, value]) => [key.toLowerCase(), value]));
+    const type: unknown = fields.get("type");
+    const attrs: unknown = fields.get("attrs") ?? {};
+    if (typeof type !== "string" || typeof attrs !== "object" || attrs === null) throw fail();
+    return { type, attrs: Object.fromEntries(Object.entries(attrs).map(([k, v]) => [k, String(v)])) };
+  });
+}
+
+function cacheExports(
+  { cacheExports: entries }: SolveOrder,
+  buildArgs: Readonly<Record<string, string>>,
+): readonly CacheEntry[] {
+  const inline = buildArgs["BUILDKIT_INLINE_CACHE"];
+  const asked = inline !== undefined && /^(?:1|t|true)$/i.test(inline);
+  const known = entries.some(({ type }) => type === "inline");
+  return asked && !known ? [...entries, { type: "inline", attrs: {} }] : entries;
+}
+
+function cacheRef({ type, attrs }: CacheEntry): CacheRef {
+  if (type === "registry" || type === "local" || type === "inline") return { type, attributes: { ...attrs } };
+  throw new TugError(
+    "not-implemented",
+    `unknown cache type ${JSON.stringify(type)}: this builder has registry, local and inline`,
+  );
+}
+
+/** "moby" is what the docker driver calls an image of the daemon's own store. No exporter at all: the result stays in the cache. */
+function output(exporter: SolveOrder["exporters"][number], index: number): readonly Output[] {
+  const { type, attrs } = exporter;
+  if (type === "" || type === "cacheonly") return [];
+  const known = type === "moby" ? "image" : type;
+  if (known !== "image" && known !== "docker" && known !== "oci" && known !== "local" && known !== "tar")
+    throw new TugError("not-implemented", `exporter ${JSON.stringify(type)} could not be found`);
+  return [{ id: String(index), type: known, attributes: { ...attrs } }];
+}

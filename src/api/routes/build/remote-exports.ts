@@ -1,0 +1,59 @@
+import { drained, type RpcClient } from "../../../base/rpc/client.ts";
+import { directoryTree } from "../../../base/rpc/tree/directory.ts";
+import { sendTree } from "../../../base/rpc/tree/send.ts";
+import type { SessionExports } from "../../../base/spec/builder/session.ts";
+import { FileSend, fileKeys } from "../../../base/spec/buildkit/methods.ts";
+
+/** gRPC's default limit in Go is 4 MiB a message. */
+const pieceBytes = 1 << 20;
+
+/** Outputs that the client takes. */
+export class RemoteExports implements SessionExports {
+  readonly #rpc: RpcClient;
+  readonly #signal: AbortSignal;
+
+  constructor(rpc: RpcClient, signal: AbortSignal) {
+    this.#rpc = rpc;
+    this.#signal = signal;
+  }
+
+  async tree(exporter: string, root: string, signal: AbortSignal): Promise<void> {
+    const metadata = { [fileKeys.exporter]: [exporter || "0"], [fileKeys.multiPlatform]: ["1"] };
+    const call = this.#rpc.open(FileSend.tree, {
+      metadata,
+      signal: AbortSignal.any([signal, this.#signal]),
+    });
+    try {
+      const everything = { include: [], exclude: [], follow: [], owner: "keep" } as const;
+      await sendTree(call, directoryTree(root, everything));
+      call.end();
+      await drained(call);
+    } finally {
+      call.cancel();
+    }
+  }
+
+  async file(
+    exporter: string,
+    attributes: Readonly<Record<string, string>>,
+    bytes: ReadableStream<Uint8Array>,
+  ): Promise<void> {
+    const metadata: Record<string, readonly string[]> = { [fileKeys.exporter]: [exporter || "0"] };
+    for (const [name, value] of Object.entries(attributes)) {
+      // Attributes are names of Docker's own; what is no header field cannot be told.
+      if (/^[\w.-]+$/.test(name) && /^[\x20-\x7e]*$/.test(value))
+        metadata[`${fileKeys.exporterMeta}${name.toLowerCase()}`] = [value];
+    }
+    const call = this.#rpc.open(FileSend.bytes, { metadata, signal: this.#signal });
+    try {
+      for await (const chunk of bytes) {
+        for (let at = 0; at < chunk.length; at += pieceBytes)
+          await call.send({ data: chunk.subarray(at, at + pieceBytes) });
+      }
+      call.end();
+      await drained(call);
+    } finally {
+      call.cancel();
+    }
+  }
+}
