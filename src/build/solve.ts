@@ -22,6 +22,10 @@ export interface SolveOptions {
   readonly session: BuildSession;
   readonly signal: AbortSignal;
   readonly progress: ProgressSink;
+  /** Told of each wanted vertex (by its index) as soon as it is there, with a hold of its own; also in a build that fails later. */
+  readonly onResult?: (index: number, result: Result) => void;
+  /** `--allow`; a step that needs more is refused, also when its result is known. */
+  readonly entitlements?: readonly string[];
   /** Asked in this order after the solver's own records (`--cache-from`). Nothing else is a candidate, no image that happens to be here. */
   readonly importers?: readonly CacheImporter[];
 }

@@ -52,9 +52,14 @@ export class BuildCache {
     return new HeldResult(steps, result, record.snapshot, () => records.hold(record.id));
   }
 
-  /** A result that is nobody's record. */
-  unrecorded(result: Digest, snapshot: ChainId | undefined): HeldResult {
-    return new HeldResult(this.#deps.steps, result, snapshot, () => undefined);
+  /** A result that is nobody's record; `release` is called when nobody holds it any more. */
+  unrecorded(result: Digest, snapshot: ChainId | undefined, release: () => void): HeldResult {
+    let holders = 0;
+    const hold = () => {
+      holders++;
+      return { [Symbol.dispose]: () => void (--holders === 0 && release()) };
+    };
+    return new HeldResult(this.#deps.steps, result, snapshot, hold);
   }
 
   /** Records what a step made and takes it. */
@@ -63,7 +68,9 @@ export class BuildCache {
     const snapshot = made.snapshot === undefined ? undefined : steps.current(made.snapshot);
     const record = records.insert({ ...made, snapshot });
     records.addKeys(made.result, keys);
-    if (snapshot !== undefined) steps.recorded(snapshot);
+    // With what it stands on: a runner may have made more than the one tree.
+    for (let name: string | undefined = snapshot; name?.startsWith(buildPrefix); )
+      name = steps.recorded(name as ChainId);
     return this.take(record, made.result);
   }
 

@@ -7,15 +7,10 @@ export class HeldResult implements Result {
   readonly key: Digest;
   readonly #steps: BuildSnapshots;
   readonly #snapshot: ChainId | undefined;
-  readonly #hold: () => Disposable | undefined;
-  readonly #held: readonly (Disposable | undefined)[];
+  readonly #hold: () => Disposable;
+  readonly #held: Disposable[];
 
-  constructor(
-    steps: BuildSnapshots,
-    key: Digest,
-    snapshot: ChainId | undefined,
-    hold: () => Disposable | undefined,
-  ) {
+  constructor(steps: BuildSnapshots, key: Digest, snapshot: ChainId | undefined, hold: () => Disposable) {
     this.key = key;
     this.#steps = steps;
     this.#snapshot = snapshot;
@@ -32,7 +27,8 @@ export class HeldResult implements Result {
     return new HeldResult(this.#steps, this.key, this.snapshot, this.#hold);
   }
 
+  /** More than once does nothing more. */
   [Symbol.dispose](): void {
-    for (const held of this.#held) held?.[Symbol.dispose]();
+    for (const held of this.#held.splice(0)) held[Symbol.dispose]();
   }
 }

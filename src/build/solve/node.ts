@@ -32,6 +32,7 @@ export interface NodeDeps {
 export interface NodeUser {
   readonly session: BuildSession;
   readonly importers: readonly CacheImporter[];
+  readonly entitlements: readonly string[];
   readonly progress: Parameters<StepReport["watch"]>[0];
   /** Told at once, whatever else the build waits for. */
   failed(error: unknown): void;
@@ -312,7 +313,12 @@ export class Node {
     });
     if (!local) this.report.completed();
     // The runner keeps local trees itself and changes them with the next transfer.
-    if (local) return this.#own(this.#deps.cache.unrecorded(key, snapshot));
+    if (local) {
+      const release = () => {
+        if (snapshot !== undefined) this.#deps.runners.local.release?.(snapshot);
+      };
+      return this.#own(this.#deps.cache.unrecorded(key, snapshot, release));
+    }
     return this.#store(key, [], snapshot);
   }
 
@@ -349,11 +355,13 @@ export class Node {
 
   #context(inputs: readonly HeldResult[]): StepContext {
     const { signal } = this.#abort;
-    const sessions = () => [...this.#users].map(({ session }) => session);
-    const [first] = sessions();
+    const sessions = () => [...this.#users].map((user) => user.session);
+    const [first] = this.#users;
     if (!first) throw signal.reason;
-    const session = new SharedSession(first, signal, sessions);
-    return { vertex: this.vertex, op: this.vertex.op, inputs, session, signal, progress: this.report };
+    const session = new SharedSession(first.session, signal, sessions);
+    const { vertex, report: progress } = this;
+    // Every build that has the step is entitled to it.
+    return { vertex, op: vertex.op, inputs, session, signal, progress, entitlements: first.entitlements };
   }
 }
 

@@ -33,7 +33,7 @@ export class StepReport implements StepProgress {
     this.#watchers.add(sink);
     sink.vertex(this.#progress());
     for (const part of this.#parts.values()) sink.status(part);
-    for (const log of this.#logs) sink.log(log);
+    for (const log of this.#logs) void sink.log(log);
   }
 
   unwatch(sink: ProgressSink): void {
@@ -73,13 +73,14 @@ export class StepReport implements StepProgress {
     if (!this.told) sink.vertex({ ...this.#progress(), ...state });
   }
 
-  log(stream: "stdout" | "stderr", bytes: Uint8Array): void {
+  /** Resolves when every watcher may be told more. */
+  async log(stream: "stdout" | "stderr", bytes: Uint8Array): Promise<void> {
     // Runners may use their buffer again.
     const log = { vertex: this.#vertex.digest, stream, bytes: bytes.slice(), at: this.#now() };
     this.#logs.push(log);
     this.#logBytes += bytes.length;
     if (this.#logBytes > keptOutput) this.#dropLogs();
-    for (const sink of this.#watchers) sink.log(log);
+    await Promise.all([...this.#watchers].map((sink) => sink.log(log)));
   }
 
   part(

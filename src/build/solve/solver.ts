@@ -2,7 +2,8 @@ import { TugError } from "../../base/lib/errors.ts";
 import { digestOfValue } from "../canonical.ts";
 import type { Vertex } from "../graph.ts";
 import type { Result } from "../result.ts";
-import type { SolveOptions, Solver } from "../solve.ts";
+import { refuseUnentitled } from "../run/exec/entitlements.ts";
+import { type SolveOptions, type Solver, StepFailure } from "../solve.ts";
 import { Node, type NodeDeps, type NodeUser } from "./node.ts";
 
 export interface GraphSolverDeps extends NodeDeps {
@@ -22,6 +23,8 @@ export class GraphSolver implements Solver {
 
   async solve(vertices: readonly Vertex[], options: SolveOptions): Promise<readonly Result[]> {
     options.signal.throwIfAborted();
+    const order = inOrder(vertices);
+    for (const vertex of order) entitled(vertex, options.entitlements ?? []);
     const { promise: failure, reject } = Promise.withResolvers<never>();
     failure.catch(() => undefined);
     const stop = () => reject(options.signal.reason);
@@ -29,17 +32,21 @@ export class GraphSolver implements Solver {
     const user: NodeUser = {
       session: options.session,
       importers: options.importers ?? [],
+      entitlements: options.entitlements ?? [],
       progress: options.progress,
       failed: reject,
     };
-    const order = inOrder(vertices);
     const nodes = this.#attach(order, user);
     let reason: unknown = new TugError("cancelled", "the build has ended");
     try {
       // Inputs first: each finds what it reads asked for already, however deep the graph is.
       for (const node of nodes.values()) void node.claim();
       const wanted = vertices.map((vertex) => nodes.get(vertex) ?? missing(vertex));
-      await Promise.race([failure, Promise.all(wanted.map((node) => node.settle()))]);
+      const told = wanted.map(async (node, index) => {
+        const result = await node.settle();
+        options.onResult?.(index, result.again());
+      });
+      await Promise.race([failure, Promise.all(told)]);
       const results = await Promise.all(wanted.map((node) => node.settle()));
       for (const node of nodes.values()) node.report.cachedFor(options.progress);
       return results.map((result) => result.again());
@@ -104,6 +111,15 @@ function identity(vertex: Vertex, ids: ReadonlyMap<Vertex, string>): string {
   const plain = vertex.inputs.every((input) => ids.get(input) === input.digest);
   if (plain && !vertex.ignoreCache) return vertex.digest;
   return digestOfValue([vertex.digest, vertex.ignoreCache, vertex.inputs.map((input) => ids.get(input))]);
+}
+
+/** Before anything is looked up: what another build was allowed is in the cache, too. */
+function entitled(vertex: Vertex, entitlements: readonly string[]): void {
+  try {
+    refuseUnentitled(vertex.op, entitlements);
+  } catch (error) {
+    throw new StepFailure(vertex, error);
+  }
 }
 
 function missing(vertex: Vertex): never {

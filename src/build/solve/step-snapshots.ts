@@ -97,26 +97,11 @@ export class BuildSnapshots implements StepSnapshots {
     };
   }
 
-  /** A record names it from now on. */
-  recorded(snapshot: ChainId): void {
-    this.#loose.delete(this.current(snapshot));
-  }
-
-  /** Nobody wants what was made. */
-  async drop(snapshot: ChainId): Promise<void> {
-    if (!this.#loose.delete(snapshot)) return;
-    this.#unsynced.delete(snapshot);
-    await this.#discard(snapshot);
-  }
-
-  /** Somebody here may still need it, though no record names it. */
-  holds(snapshot: ChainId): boolean {
-    return this.#loose.has(snapshot) || this.#retired.has(snapshot);
-  }
-
-  /** Something may be in the making. */
-  get busy(): boolean {
-    return this.#leases.size > 0;
+  /** A record names it, or what stands on it, from now on; returns what it stands on itself. */
+  recorded(snapshot: ChainId): string | undefined {
+    const name = this.current(snapshot);
+    this.#loose.delete(name);
+    return this.#deps.snapshots.stat(name)?.parent;
   }
 
   /** See `Snapshotter.rename`; what is replaced goes when nobody can have it mounted any more. */

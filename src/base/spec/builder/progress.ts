@@ -8,7 +8,8 @@ import type { SourceRange } from "../dockerfile/syntax.ts";
 export interface ProgressSink {
   vertex(vertex: VertexProgress): void;
   status(status: StatusProgress): void;
-  log(log: LogProgress): void;
+  /** What it may return resolves when more may follow. */
+  log(log: LogProgress): void | Promise<void>;
   warning(warning: BuildWarning & { readonly vertex: Digest | undefined }): void;
 }
 

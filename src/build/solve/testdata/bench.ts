@@ -7,7 +7,7 @@ import { Semaphore } from "../../../base/lib/semaphore.ts";
 import { ImageFixture } from "../../../core/image/testdata/fixture.ts";
 import type { SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
 import { digestOfValue } from "../../canonical.ts";
-import type { CopyAction, ExecMount, ExecOp, FileOp, Op, SourceOp, Vertex } from "../../graph.ts";
+import type { CopyAction, ExecMount, ExecOp, FileOp, LocalSource, Op, SourceOp, Vertex } from "../../graph.ts";
 import type { LogProgress, ProgressSink, StatusProgress, VertexProgress } from "../../progress.ts";
 import type { ContentKeys, SourceRunner, StepContext } from "../../run/runner.ts";
 import type { BuildSession } from "../../session.ts";
@@ -28,7 +28,7 @@ export function vertex(op: Op, inputs: readonly Vertex[] = [], more: Partial<Ver
   return { digest, op, inputs, name, location: undefined, ignoreCache: false, ...more };
 }
 
-export function run(command: string, root?: Vertex, more: Partial<Vertex> & { readonly op?: Partial<ExecOp> } = {}): Vertex {
+export function run(command: string, root?: Vertex, more: Omit<Partial<Vertex>, "op"> & { readonly op?: Partial<ExecOp> } = {}): Vertex {
   const { op: given, ...rest } = more;
   const op: ExecOp = {
     kind: "exec",
@@ -129,6 +129,10 @@ export class SolverBench implements AsyncDisposable {
   readonly solver: GraphSolver;
   /** What ran, in the order in which it began: commands, "copy …", "pull …". */
   readonly ran: string[] = [];
+  /** Images that were pulled: names and top layers. */
+  readonly pulls = new Map<string, ChainId>();
+  /** Trees of contexts that were given back. */
+  readonly released: string[] = [];
   readonly commands = new Map<string, Command>();
   /** Files of the local context. */
   context: Record<string, string> = { a: "1" };
@@ -223,15 +227,20 @@ export class SolverBench implements AsyncDisposable {
         },
       },
       restack: { run: async (step) => step.inputs[step.op.layer]?.snapshot },
-      image: this.#source((step) => step.op.image, (step) => {
-        const chain = step.op.image as string as ChainId;
-        return this.#pulled(chain, step.op.reference);
-      }),
-      "oci-layout": this.#source((step) => step.op.manifest, async () => undefined),
-      local: this.#source(
-        () => digestOfValue(this.context),
-        (step) => this.#tree(`local ${step.op.session}`, this.context),
+      image: this.#source(
+        (step) => (this.pulls.get(step.op.reference) ?? step.op.image) as string as Digest,
+        async (step) =>
+          this.pulls.get(step.op.reference) ??
+          (await this.#pulled(step.op.image as string as ChainId, step.op.reference)),
       ),
+      "oci-layout": this.#source((step) => step.op.manifest, async () => undefined),
+      local: {
+        ...this.#source(
+          () => digestOfValue(this.context),
+          (step: StepContext<LocalSource>) => this.#tree(`local ${step.op.session}`, this.context),
+        ),
+        release: (snapshot) => void this.released.push(snapshot),
+      },
       http: this.#source((step) => digestOfValue(step.op.url), (step) => this.#tree(step.op.url, {})),
       git: this.#source(
         (step) => digestOfValue(step.op.remote),

@@ -1,0 +1,253 @@
+import { expect, test } from "bun:test";
+import { systemClock } from "../../base/lib/clock.ts";
+import type { ChainId, Digest } from "../../base/lib/ids.ts";
+import { silentLog } from "../../base/lib/log.ts";
+import { chainIds } from "../../base/spec/oci/chain.ts";
+import { recoverImages } from "../../core/image/recovery.ts";
+import { tarOf } from "../../core/image/testdata/fixture.ts";
+import { CacheCollector } from "./collector.ts";
+import type { GcPolicy } from "./gc-policy.ts";
+import type { CacheEntry } from "./objects.ts";
+import { copy, Heard, image, local, run, SolverBench, session } from "./testdata/bench.ts";
+
+const chain = (name: string) => `sha256:${name.padEnd(64, "0")}` as ChainId;
+
+function collectorOf(
+  bench: SolverBench,
+  policy: GcPolicy = undefined,
+  now = () => Date.now(),
+): CacheCollector {
+  const { records, cache, stores } = bench;
+  return new CacheCollector({
+    ...{ records, cache, snapshots: stores.snapshots, layers: stores.images, log: silentLog },
+    ...{ objects: () => bench.objects, policy: () => policy, clock: { ...systemClock, now } },
+  });
+}
+
+/** Held as a builder holds what it exports. */
+async function held(bench: SolverBench, ...vertices: Parameters<SolverBench["solve"]>[0]) {
+  const { signal } = new AbortController();
+  return await bench.solver.solve(vertices, { session: session("s1"), signal, progress: new Heard() });
+}
+
+for (const driver of ["overlay2", "vfs"] as const) {
+  test(`after a restart everything is known; what no record names is gone (${driver})`, async () => {
+    await using bench = await SolverBench.open({ driver });
+    const top = run("after", copy(local(), "a", image("base")));
+    const first = await bench.solve([top]);
+    // A daemon that was killed leaves what was being made, and what was made but not recorded.
+    await bench.stores.snapshots.prepare("build-0123-rw", undefined);
+    await bench.steps.make(undefined, async () => undefined);
+    const next = await bench.restart();
+    next.context = { a: "1" };
+    const again = await next.solve([top]);
+    expect([next.ran, again.trees]).toEqual([[], first.trees]);
+    await next.stores.images.collect();
+    expect(next.names.toSorted()).toEqual([...new Set(next.records.snapshots())].toSorted());
+  });
+
+  test(`what was not synced when the machine went down is made again, what was synced is kept (${driver})`, async () => {
+    await using bench = await SolverBench.open({ driver });
+    const safe = run("safe");
+    await bench.solve([safe]);
+    await bench.cache.sync();
+    await bench.solve([run("unsafe", safe)]);
+    const next = await bench.restart({ machineWentDown: true });
+    expect(next.records.all().map(({ description }) => description)).toEqual(["safe"]);
+    expect(next.names.length).toBe(1);
+    const made = await next.solve([run("unsafe", safe)]);
+    expect([next.ran, made.trees[0]]).toEqual([["unsafe"], { safe: "safe", unsafe: "unsafe" }]);
+    // Killed only, the kernel still has what was written.
+    const after = await next.restart();
+    await after.solve([run("unsafe", safe)]);
+    expect(after.ran).toEqual([]);
+  });
+
+  test(`a snapshot that gets its chain id is the image's and the cache's (${driver})`, async () => {
+    await using bench = await SolverBench.open({ driver });
+    const [lower, upper] = [run("lower"), run("upper", run("lower"))];
+    const results = await held(bench, lower, upper);
+    const names = results.map((result) => result.snapshot ?? chain("none"));
+    const [below = chain("none"), top = chain("none")] = names;
+    expect(names.every((name) => name.startsWith("build-"))).toBe(true);
+    await bench.cache.name(below, chain("aa"));
+    await bench.cache.name(top, chain("bb"));
+    expect(results.map((result) => result.snapshot)).toEqual([chain("aa"), chain("bb")]);
+    expect(bench.stores.snapshots.stat(chain("bb"))?.parent).toBe(chain("aa"));
+    // Who has the old name in hand still finds the files; named twice changes nothing.
+    expect(bench.files(top)).toEqual({ lower: "lower", upper: "upper" });
+    await bench.cache.name(top, chain("bb"));
+    await bench.cache.name(chain("bb"), chain("cc"));
+    expect(bench.names.toSorted()).toEqual([chain("aa"), chain("bb")]);
+    for (const result of results) result[Symbol.dispose]();
+    const next = await bench.restart({ machineWentDown: true });
+    await next.solve([run("more", upper)]);
+    expect(next.ran).toEqual(["more"]);
+  });
+
+  test(`a layer that is there already takes the place of the one that was made (${driver})`, async () => {
+    await using bench = await SolverBench.open({ driver });
+    const twin = await bench.steps.make(undefined, ({ layout }) =>
+      Bun.write(`${layout.kind === "tree" ? layout.tree : layout.upper}/made`, "made").then(() => undefined),
+    );
+    bench.stores.snapshots.rename(twin, chain("aa"));
+    const [result, above] = await held(bench, run("made"), run("above", run("made")));
+    const made = result?.snapshot ?? chain("none");
+    await bench.cache.name(made, chain("aa"));
+    expect(above && bench.stores.snapshots.stat(above.snapshot ?? "")?.parent).toBe(chain("aa"));
+    // Held still: a step may have its files mounted.
+    expect(bench.names).toContain(made);
+    result?.[Symbol.dispose]();
+    expect(bench.files(above?.snapshot)).toEqual({ made: "made", above: "above" });
+    above?.[Symbol.dispose]();
+    await bench.steps.settled();
+    expect(bench.names).not.toContain(made);
+    expect(bench.records.all().map(({ snapshot }) => snapshot)).toContain(chain("aa"));
+    await bench.solve([run("above", run("made"))]);
+    expect(bench.ran).toEqual(["made", "above"]);
+  });
+}
+
+test("a layer of an image and the cache stays until both have let go", async () => {
+  for (const first of ["image", "cache"] as const) {
+    await using bench = await SolverBench.open();
+    const { images } = bench.stores;
+    const pulled = await bench.stores.image(["base"], tarOf([{ path: "os", kind: "file" }, "base"]));
+    const [layer = chain("none")] = chainIds(pulled.layers);
+    bench.pulls.set("base", layer);
+    const top = run("top", image("base"));
+    await bench.solve([top]);
+    const entries = await collectorOf(bench).entries();
+    expect(entries.map(({ description, shared }) => [description.split(" ")[0], shared])).toEqual([
+      ["image", true],
+      ["top", false],
+    ]);
+    const collector = collectorOf(bench);
+    if (first === "image") {
+      expect(await images.delete(pulled.id)).toEqual([]);
+      await recoverImages({ ...bench.stores, log: silentLog });
+      expect(images.unreached()).toEqual({ layers: [], blobs: [] });
+      await bench.solve([top]);
+      expect(bench.ran).toEqual(["top"]);
+      const { ids, bytes } = await collector.prune({ all: false });
+      expect([ids.length, bytes > 0]).toEqual([2, true]);
+    } else {
+      const { ids } = await collector.prune({ all: true });
+      expect(ids.length).toBe(2);
+      expect(bench.names).toEqual([layer]);
+      expect(await images.delete(pulled.id)).toEqual([layer]);
+    }
+    expect(bench.names).toEqual([]);
+    expect(bench.records.all()).toEqual([]);
+  }
+});
+
+test("prune takes what nobody uses, leaf first, with what was kept for its sake, and tells of it", async () => {
+  await using bench = await SolverBench.open();
+  const pulled = await bench.stores.image(
+    ["base"],
+    tarOf([{ path: "a", kind: "file" }, "a"]),
+    tarOf([{ path: "b", kind: "file" }, "b"]),
+  );
+  bench.pulls.set("base", chainIds(pulled.layers).at(-1) ?? chain("none"));
+  const used = run("used", image("base"));
+  await bench.solve([run("top", used), copy(local(), "a")]);
+  await bench.stores.images.delete(pulled.id);
+  const [result] = await held(bench, used);
+  const removed: string[] = [];
+  const onRemoved = ({ description }: CacheEntry) => void removed.push(description.split(" ")[0] ?? "");
+  const collector = collectorOf(bench);
+  const usage = await collector.usage();
+  expect([usage.total, usage.active]).toEqual([4, 1]);
+  expect(usage.size).toBeGreaterThan(usage.reclaimable);
+  await collector.prune({ all: true }, { onRemoved });
+  expect(removed.toSorted()).toEqual(["file", "top"]);
+  result?.[Symbol.dispose]();
+  await collector.prune({ all: true, filters: { type: ["regular"] } }, { onRemoved });
+  expect(removed.slice(2)).toEqual(["used", "image"]);
+  expect(bench.names).toEqual(bench.released);
+  expect(await collector.usage()).toMatchObject({ active: 0, total: 0, size: 0, reclaimable: 0 });
+});
+
+test("what others keep for builds is listed, pruned and kept in use with the rest", async () => {
+  await using bench = await SolverBench.open();
+  const kept = new Map<string, CacheEntry>();
+  const add = (id: string, more: Partial<CacheEntry>) =>
+    kept.set(id, {
+      ...{ id, parents: [], type: "exec.cachemount", description: "cached mount /cache", inUse: false },
+      ...{ shared: false, size: 50, created: 1, used: undefined, uses: 3, ...more },
+    });
+  add("mount", {});
+  add("busy", { inUse: true });
+  bench.objects.push({ list: async () => [...kept.values()], remove: async (id) => kept.delete(id) });
+  await bench.solve([run("step")]);
+  const collector = collectorOf(bench);
+  const { items } = await collector.usage();
+  expect(items.map(({ Type }) => Type).toSorted()).toEqual(["exec.cachemount", "exec.cachemount", "regular"]);
+  expect(items.find(({ ID }) => ID === "mount")).toEqual({
+    ...{
+      ID: "mount",
+      Type: "exec.cachemount",
+      Description: "cached mount /cache",
+      InUse: false,
+      Shared: false,
+    },
+    ...{ Size: 50, CreatedAt: "1970-01-01T00:00:00.001Z", LastUsedAt: null, UsageCount: 3 },
+  });
+  expect(await collector.prune({ all: false, texts: ["type==exec.cachemount"] })).toEqual({
+    ids: ["mount"],
+    bytes: 50,
+  });
+  expect([...kept.keys()]).toEqual(["busy"]);
+});
+
+test("the collector keeps to its policy, and what a build counts on stays", async () => {
+  await using bench = await SolverBench.open();
+  const begun = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  await bench.solve([run("old"), run("base")]);
+  bench.commands.set("slow", async () => {
+    begun.resolve();
+    await go.promise;
+  });
+  const building = bench.solve([run("slow", run("base"))]);
+  await begun.promise;
+  const late = () => Date.now() + 72 * 3_600_000;
+  const rule = { all: false, filters: [], unusedFor: 48 * 3_600_000 };
+  await collectorOf(bench, [rule]).collect();
+  expect(
+    bench.records
+      .all()
+      .map(({ description }) => description)
+      .toSorted(),
+  ).toEqual(["base", "old"]);
+  await collectorOf(bench, undefined, late).collect();
+  expect(bench.records.all().length).toBe(2);
+  await collectorOf(bench, [rule], late).collect();
+  expect(bench.records.all().map(({ description }) => description)).toEqual(["base"]);
+  go.resolve();
+  await building;
+  expect(bench.ran).toEqual(["old", "base", "slow"]);
+});
+
+test("two results of one key: the later one is found, the earlier one is collected", async () => {
+  await using bench = await SolverBench.open();
+  await bench.solve([copy(local(), "a")]);
+  await bench.solve([copy(local(), "a", undefined, { ignoreCache: true })]);
+  expect(bench.records.all().map(({ result }) => result === undefined)).toEqual([true, false]);
+  await collectorOf(bench, []).collect();
+  expect(bench.records.all().length).toBe(1);
+  await bench.solve([copy(local(), "a")]);
+  expect(bench.ran.filter((what) => what === "copy a").length).toBe(2);
+});
+
+test("keys that lead nowhere are forgotten after sixty days", async () => {
+  await using bench = await SolverBench.open();
+  const [key, result] = [chain("1"), chain("2")] as unknown as readonly [Digest, Digest];
+  bench.records.addKeys(result, [key]);
+  bench.records.forgetKeys();
+  expect(bench.records.link(key)).toBe(result);
+  const later = await bench.restart({ clock: { ...systemClock, now: () => Date.now() + 61 * 86_400_000 } });
+  later.records.forgetKeys();
+  expect(later.records.link(key)).toBeUndefined();
+});

@@ -1,0 +1,205 @@
+import type { Clock } from "../../base/lib/clock.ts";
+import { messageOf } from "../../base/lib/errors.ts";
+import type { Log } from "../../base/lib/log.ts";
+import { Mutex } from "../../base/lib/mutex.ts";
+import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
+import type { BuildCache as WireEntry } from "../../base/spec/docker/api.gen.ts";
+import { statFileSystem } from "../../base/sys/statfs.ts";
+import type { Snapshotter } from "../../core/snapshot/snapshotter.ts";
+import type { BuildCache, ImageLayers } from "./cache.ts";
+import { parseEntryFilters } from "./filter.ts";
+import type { GcPolicy } from "./gc-policy.ts";
+import type { CacheEntry, CacheObjects } from "./objects.ts";
+import { type PruneRule, planPrune } from "./prune-plan.ts";
+import { type PruneRequest, pruneRule } from "./prune-request.ts";
+import type { CacheRecord, CacheRecords } from "./records.ts";
+
+export interface CacheCollectorDeps {
+  readonly records: CacheRecords;
+  readonly cache: BuildCache;
+  readonly snapshots: Snapshotter;
+  readonly layers: Pick<ImageLayers, "imageLayers">;
+  readonly objects: () => readonly CacheObjects[];
+  /** Asked before each collection: the configuration may be read again. */
+  readonly policy: () => GcPolicy;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Milliseconds after a build: what it made is synced, and what is too much collected (BuildKit waits a minute, too). */
+const quiet = { sync: 2_000, collect: 60_000 } as const;
+
+/** What the cache takes on disk, and taking it back. */
+export class CacheCollector implements AsyncDisposable {
+  readonly #deps: CacheCollectorDeps;
+  readonly #turn = new Mutex();
+  readonly #timers = new Map<keyof typeof quiet, ReturnType<typeof setTimeout>>();
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(deps: CacheCollectorDeps) {
+    this.#deps = deps;
+  }
+
+  /** Everything that is kept for builds. */
+  async entries(): Promise<readonly CacheEntry[]> {
+    const { records, objects } = this.#deps;
+    const own = await this.#recordEntries(records.all());
+    const others = await Promise.all(objects().map((owner) => owner.list()));
+    return [...own, ...others.flat()];
+  }
+
+  /** As `system df` counts it: what images have, too, is theirs. */
+  async usage(): Promise<{
+    readonly active: number;
+    readonly total: number;
+    readonly reclaimable: number;
+    readonly size: number;
+    readonly items: readonly WireEntry[];
+  }> {
+    const entries = await this.entries();
+    const sum = (some: readonly CacheEntry[]) => some.reduce((bytes, { size }) => bytes + size, 0);
+    const own = entries.filter(({ shared }) => !shared);
+    return {
+      active: entries.filter(({ inUse }) => inUse).length,
+      total: entries.length,
+      reclaimable: sum(own.filter(({ inUse }) => !inUse)),
+      size: sum(own),
+      items: entries.map(wireEntry),
+    };
+  }
+
+  /** Removes by a request as the API has it; what is removed is told one by one. */
+  async prune(
+    request: PruneRequest,
+    options: { readonly signal?: AbortSignal; readonly onRemoved?: (entry: CacheEntry) => void } = {},
+  ): Promise<{ readonly ids: readonly string[]; readonly bytes: number }> {
+    return await this.#turn.run(() => this.#remove(pruneRule(request, this.#deps.clock.now()), options));
+  }
+
+  /** Removes by the policy; nothing when collection is switched off. */
+  async collect(): Promise<void> {
+    await this.#turn.run(async () => {
+      const { records, policy, clock, log } = this.#deps;
+      records.forgetKeys();
+      for (const { id, result } of records.all()) if (result === undefined) await this.#deps.cache.drop(id);
+      for (const { filters, unusedFor, ...bounds } of policy() ?? []) {
+        const usedBefore = unusedFor === 0 ? undefined : clock.now() - unusedFor;
+        const rule = { ...bounds, filter: parseEntryFilters(filters), usedBefore };
+        const { ids, bytes } = await this.#remove(rule, {});
+        if (ids.length > 0) log.info("collected what builds had kept", { count: ids.length, bytes });
+      }
+    });
+  }
+
+  /** A build has ended. */
+  touch(): void {
+    for (const what of ["sync", "collect"] as const) {
+      clearTimeout(this.#timers.get(what));
+      const timer = setTimeout(() => this.#begin(what), quiet[what]);
+      timer.unref();
+      this.#timers.set(what, timer);
+    }
+  }
+
+  /** What was made is on disk, and nothing begins any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    if (this.#timers.size > 0) this.#begin("sync");
+    await this.#work;
+  }
+
+  #begin(what: keyof typeof quiet): void {
+    this.#timers.delete(what);
+    const work = () => (what === "sync" ? this.#deps.cache.sync() : this.collect());
+    this.#work = this.#work.then(work).catch((error: unknown) => {
+      this.#deps.log.warn(`the build cache: ${what} failed`, { error: messageOf(error) });
+    });
+  }
+
+  async #remove(
+    rule: PruneRule,
+    options: { readonly signal?: AbortSignal; readonly onRemoved?: (entry: CacheEntry) => void },
+  ): Promise<{ readonly ids: readonly string[]; readonly bytes: number }> {
+    const entries = new Map((await this.entries()).map((entry) => [entry.id, entry]));
+    const { availableBytes } = statFileSystem(this.#deps.snapshots.root);
+    const ids: string[] = [];
+    let bytes = 0;
+    for (const id of planPrune([...entries.values()], rule, { free: availableBytes })) {
+      options.signal?.throwIfAborted();
+      const entry = entries.get(id);
+      const freed = entry && (await this.#removeEntry(entry));
+      if (!entry || freed === undefined) continue;
+      ids.push(id);
+      bytes += freed;
+      options.onRemoved?.(entry);
+    }
+    return { ids, bytes };
+  }
+
+  async #removeEntry(entry: CacheEntry): Promise<number | undefined> {
+    if (this.#deps.records.get(entry.id)) return await this.#deps.cache.drop(entry.id);
+    for (const owner of this.#deps.objects()) if (await owner.remove(entry.id)) return entry.size;
+    return undefined;
+  }
+
+  async #recordEntries(all: readonly CacheRecord[]): Promise<readonly CacheEntry[]> {
+    const { records, layers, snapshots } = this.#deps;
+    const shared = layers.imageLayers();
+    const parents = new Map([...snapshots.list()].map(({ name, parent }) => [name, parent]));
+    // Several records may have one snapshot, where a step changed nothing: the first one has its size.
+    const owners = new Map<string, string>();
+    for (const { id, snapshot } of all)
+      if (snapshot !== undefined && !owners.has(snapshot)) owners.set(snapshot, id);
+    const entries: CacheEntry[] = [];
+    for (const record of all) {
+      const { id, snapshot, type, description, created, used, uses } = record;
+      let size = 0;
+      // What no record names below it (an image's lower layers) is kept for its sake alone.
+      let below: string | undefined = snapshot;
+      for (; below !== undefined && (below === snapshot || !owners.has(below)); below = parents.get(below))
+        if (snapshot !== undefined && owners.get(snapshot) === id) size += await this.#sizeOf(below);
+      const parent = below === undefined ? undefined : owners.get(below);
+      entries.push({
+        id,
+        parents: parent === undefined ? [] : [parent],
+        type,
+        description,
+        inUse: records.inUse(id),
+        shared: snapshot !== undefined && shared.has(snapshot),
+        size,
+        created,
+        used,
+        uses,
+      });
+    }
+    return entries;
+  }
+
+  /** Measured once by the snapshotter; what goes meanwhile has none. */
+  async #sizeOf(snapshot: string): Promise<number> {
+    const { snapshots } = this.#deps;
+    try {
+      return (await snapshots.usage(snapshot)).bytes;
+    } catch (error) {
+      if (snapshots.stat(snapshot) === undefined) return 0;
+      throw error;
+    }
+  }
+}
+
+/** As GET /system/df and `builder du` have it. */
+export function wireEntry(entry: CacheEntry): WireEntry {
+  const time = (ms: number) => formatRfc3339Nano(BigInt(Math.trunc(ms)) * 1_000_000n);
+  return {
+    ID: entry.id,
+    ...(entry.parents.length > 0 ? { Parents: [...entry.parents] } : {}),
+    Type: entry.type,
+    Description: entry.description,
+    InUse: entry.inUse,
+    Shared: entry.shared,
+    Size: entry.size,
+    CreatedAt: time(entry.created),
+    LastUsedAt: entry.used === undefined ? null : time(entry.used),
+    UsageCount: entry.uses,
+  };
+}
