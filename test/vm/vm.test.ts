@@ -109,10 +109,10 @@ beforeAll(async () => {
       ],
       ...["-append", "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0"],
     ],
-    { timeout: 900_000 },
+    { timeout: 1_500_000 },
   );
   output = machine.stdout.replaceAll("\r", "");
-}, 1_500_000);
+}, 2_100_000);
 afterAll(() => {
   if (scratch) rmSync(scratch, { recursive: true, force: true });
 });
