@@ -36,10 +36,8 @@ export async function openMappingNamespace(maps: IdMaps): Promise<MappingNamespa
     const { done } = await reader.read();
     if (done) throw new Error(`no user namespace could be made: ${(await complaint).trim()}`);
     await reader.cancel();
-    const base = `/proc/${child.pid}`;
-    writeFileSync(`${base}/uid_map`, mapText(maps.uid));
-    writeFileSync(`${base}/gid_map`, mapText(maps.gid));
-    const fd = openat2(AT_FDCWD, `${base}/ns/user`, O.RDONLY | O.CLOEXEC, 0);
+    writeIdMaps(child.pid, maps);
+    const fd = openat2(AT_FDCWD, `/proc/${child.pid}/ns/user`, O.RDONLY | O.CLOEXEC, 0);
     return { fd, [Symbol.dispose]: () => closeFd(fd) };
   } finally {
     child.kill("SIGKILL");
@@ -58,6 +56,12 @@ const mounterOnDisk = 4_294_900_000;
 export function mountMaps(maps: IdMaps): IdMaps {
   const mounter = { containerID: mounterOnDisk, hostID: 0, size: 1 };
   return { uid: [...maps.uid, mounter], gid: [...maps.gid, mounter] };
+}
+
+/** Gives the user namespace of a process its maps, which can be done once (user_namespaces(7)). */
+export function writeIdMaps(pid: number, maps: IdMaps): void {
+  writeFileSync(`/proc/${pid}/uid_map`, mapText(maps.uid));
+  writeFileSync(`/proc/${pid}/gid_map`, mapText(maps.gid));
 }
 
 function mapText(ranges: readonly IdRange[]): string {

@@ -12,6 +12,8 @@ export interface OciRuntime {
   readonly path: string;
   /** Arguments that come before the command: --root, --cgroup-manager ... */
   readonly globalArgs: readonly string[];
+  /** Options of its `run` that leave the container's cgroup there after its end, so that what the kernel counted in it can be read. */
+  readonly runOptions?: readonly string[];
   /** What the monitor starts for `create`: the program itself, or another way to the same one. */
   command(): OciCommand;
   /** What the monitor starts for `exec` in a running container. */

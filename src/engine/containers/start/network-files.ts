@@ -3,13 +3,8 @@ import { hostname as hostHostname } from "node:os";
 import { join } from "node:path";
 import { internal } from "../../../base/lib/errors.ts";
 import type { ContainerId } from "../../../base/lib/ids.ts";
-import {
-  asksSystemdResolved,
-  hostnameFile,
-  hostsFile,
-  ownHostLines,
-  resolvConf,
-} from "../../../core/network/files.ts";
+import { hostnameFile, hostsFile, ownHostLines, resolvConf } from "../../../core/network/files.ts";
+import { hostResolvConf } from "../../../core/network/host-servers.ts";
 import type { Endpoint, Network } from "../../../core/network/network.ts";
 import type { ContainerContext } from "../context.ts";
 import { parseLink } from "../create/links.ts";
@@ -149,10 +144,8 @@ async function resolvText(
   network: ContainerNetworks,
 ): Promise<string> {
   const { host } = record.definition;
-  const text = await readHost("/etc/resolv.conf");
-  const behind = !network.host && asksSystemdResolved(text);
   return resolvConf({
-    host: behind ? (await readHost("/run/systemd/resolve/resolv.conf")) || text : text,
+    host: await hostResolvConf({ reachable: !network.host }),
     resolver: network.host ? undefined : context.networks.resolverAddress(network.networks),
     hostNetwork: network.host,
     servers: pick(host.Dns, context.defaults.dns),

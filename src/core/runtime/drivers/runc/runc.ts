@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { removeCgroup } from "../../../../base/sys/cgroup.ts";
 import { removeDirectory } from "../../../../base/sys/remove-tree.ts";
 import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
@@ -21,6 +21,7 @@ export class Runc implements OciRuntime {
   readonly name: string;
   readonly path: string;
   readonly globalArgs: readonly string[];
+  readonly runOptions: readonly string[];
   readonly #root: string;
 
   constructor(deps: RuncDeps) {
@@ -28,6 +29,8 @@ export class Runc implements OciRuntime {
     this.path = deps.path;
     this.#root = deps.root;
     this.globalArgs = [...(deps.args ?? []), `--root=${deps.root}`];
+    // Since runc 1.1; others of the same command line need not have it.
+    this.runOptions = basename(deps.path) === "runc" ? ["--keep"] : [];
   }
 
   command(): OciCommand {

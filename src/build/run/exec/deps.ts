@@ -1,0 +1,58 @@
+import type { Log } from "../../../base/lib/log.ts";
+import type { CgroupHierarchy } from "../../../base/sys/cgroup.ts";
+import type { NetworkService } from "../../../core/network/network.ts";
+import type { CgroupLayout } from "../../../core/runtime/cgroup-driver.ts";
+import type { OciRuntime } from "../../../core/runtime/oci.ts";
+import type { HostFacts, IdMap } from "../../../core/runtime/spec.ts";
+import type { Mount } from "../../../core/snapshot/snapshotter.ts";
+import type { CacheMounts } from "../../cache/mounts/cache-mounts.ts";
+import type { StepSnapshots } from "../runner.ts";
+
+/** What RUN steps work with. */
+export interface ExecDeps {
+  /** A directory of the builder's alone that a reboot empties (below the exec root). */
+  readonly root: string;
+  /** The runtime of the daemon's choice, asked at each step: SIGHUP changes it. */
+  readonly runtime: () => OciRuntime;
+  readonly hierarchy: CgroupHierarchy;
+  readonly cgroups: CgroupLayout;
+  readonly facts: HostFacts;
+  readonly networks: StepNetworks;
+  readonly snapshots: StepSnapshots;
+  readonly caches: CacheMounts;
+  /** Of a daemon that maps its containers' ids. */
+  readonly remap: StepRemap | undefined;
+  readonly defaults: ExecDefaults;
+  readonly log: Log;
+}
+
+/** What steps use of the daemon's networks. */
+export type StepNetworks = Pick<
+  NetworkService,
+  "resolve" | "allocate" | "attach" | "release" | "resolverAddress"
+>;
+
+/** The daemon's settings for containers, read at each step. */
+export interface ExecDefaults {
+  /** The network of steps that ask for none in particular. */
+  readonly network: string;
+  readonly dns: readonly string[];
+  readonly dnsOptions: readonly string[];
+  readonly dnsSearch: readonly string[];
+  /** What `host-gateway` stands for. */
+  readonly hostGateway: () => string | undefined;
+  readonly ulimits: readonly { readonly Name: string; readonly Soft: number; readonly Hard: number }[];
+  readonly shmSize: number;
+  readonly cgroupnsMode: "private" | "host";
+}
+
+/** Ids of steps mapped as those of containers are (`--userns-remap`): on the disk are the ids that the step sees. */
+export interface StepRemap {
+  readonly maps: { readonly uid: readonly IdMap[]; readonly gid: readonly IdMap[] };
+  /** Who root of a step is on the host. */
+  readonly root: { readonly uid: number; readonly gid: number };
+  /** Mounts a snapshot, by its key or chain id, with mapped ids; `mounts` is what it takes without. */
+  mount(snapshot: string, mounts: readonly Mount[], target: string): void;
+  /** Mounts a directory with mapped ids. Throws EINVAL where its file system cannot. */
+  bind(source: string, target: string): void;
+}

@@ -1,0 +1,164 @@
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { internal, messageOf, notFound } from "../../../base/lib/errors.ts";
+import { type ContainerId, randomId } from "../../../base/lib/ids.ts";
+import { writeIdMaps } from "../../../base/sys/idmap.ts";
+import { inNetworkNamespace, openNetworkNamespace } from "../../../base/sys/netns.ts";
+import type { Endpoint, Network } from "../../../core/network/network.ts";
+import type { ExecDeps } from "./deps.ts";
+
+/** A network namespace that is plumbed into the default network, and the user namespace it belongs to when ids are mapped. */
+export interface StepNamespace {
+  readonly network: string;
+  readonly user: string | undefined;
+  readonly of: Network;
+  readonly endpoint: Endpoint;
+}
+
+interface Kept extends StepNamespace {
+  readonly child: Bun.Subprocess<"pipe", "pipe", "pipe">;
+  timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** So long one is kept after its step for the next. */
+const IDLE_MS = 5000;
+const MOST_IDLE = 8;
+
+/**
+ * Network namespaces for steps. Making and plumbing one costs as much as all the rest of a small step, so those that are no longer
+ * used wait a few seconds for the next step, as BuildKit keeps a pool of its own. Nothing of a step stays in one: its processes and
+ * their sockets are gone, and without CAP_NET_ADMIN it could change nothing in it; one that could is not used again.
+ *
+ * A shell holds each, waiting for the end of a pipe: it ends with the daemon, and with it the namespace.
+ */
+export class StepNamespaces implements AsyncDisposable {
+  readonly #deps: ExecDeps;
+  readonly #idleMs: number;
+  readonly #idle: Kept[] = [];
+  readonly #ending = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(deps: ExecDeps, idleMs = IDLE_MS) {
+    this.#deps = deps;
+    this.#idleMs = idleMs;
+  }
+
+  get idle(): number {
+    return this.#idle.length;
+  }
+
+  async acquire(): Promise<StepNamespace> {
+    for (let kept = this.#idle.pop(); kept; kept = this.#idle.pop()) {
+      clearTimeout(kept.timer);
+      if (kept.child.exitCode === null && kept.child.signalCode === null) return kept;
+      this.#end(kept);
+    }
+    return await this.#make();
+  }
+
+  /** `reusable`: the step could not have changed anything in it. */
+  release(namespace: StepNamespace, reusable: boolean): void {
+    const kept = namespace as Kept;
+    if (!reusable || this.#closed || this.#idle.length >= MOST_IDLE || this.#idleMs === 0) {
+      this.#end(kept);
+      return;
+    }
+    kept.timer = setTimeout(() => {
+      this.#idle.splice(this.#idle.indexOf(kept), 1);
+      this.#end(kept);
+    }, this.#idleMs);
+    kept.timer.unref();
+    this.#idle.push(kept);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    for (const kept of this.#idle.splice(0)) {
+      clearTimeout(kept.timer);
+      this.#end(kept);
+    }
+    await Promise.all(this.#ending);
+  }
+
+  async #make(): Promise<Kept> {
+    const { networks, defaults, remap } = this.#deps;
+    const network = this.#network();
+    await using undo = new AsyncDisposableStack();
+    const child = Bun.spawn(
+      ["unshare", ...(remap ? ["--user"] : []), "--net", "--", "sh", "-c", "echo ready; read -r end"],
+      { stdio: ["pipe", "pipe", "pipe"], cwd: "/", detached: true },
+    );
+    child.unref();
+    undo.defer(() => void child.kill("SIGKILL"));
+    const containerId = randomId() as ContainerId;
+    const endpoint = await networks.allocate({
+      network: network.id,
+      containerId,
+      containerName: `build-${randomBytes(6).toString("hex")}`,
+      hostname: "",
+      aliases: [],
+      ports: [],
+      dns: { servers: defaults.dns, options: defaults.dnsOptions, search: defaults.dnsSearch },
+    });
+    undo.defer(() => networks.release(endpoint));
+    await ready(child);
+    if (remap) writeIdMaps(child.pid, remap.maps);
+    this.#setSysctls(child.pid);
+    const attached = await networks.attach(endpoint, { containerId, pid: child.pid });
+    undo.move();
+    return {
+      child,
+      network: `/proc/${child.pid}/ns/net`,
+      user: remap ? `/proc/${child.pid}/ns/user` : undefined,
+      of: network,
+      endpoint: attached,
+      timer: undefined,
+    };
+  }
+
+  #network(): Network {
+    const { networks, defaults } = this.#deps;
+    try {
+      return networks.resolve(defaults.network);
+    } catch (error) {
+      throw notFound(
+        `RUN needs the network ${defaults.network}, which this daemon does not have: build with --network none or host`,
+        error,
+      );
+    }
+  }
+
+  /** Those that the runtime sets where it makes the namespace itself. */
+  #setSysctls(pid: number): void {
+    const { facts, remap } = this.#deps;
+    using netns = openNetworkNamespace(pid);
+    inNetworkNamespace(netns.fd, () => {
+      for (const [name, value] of Object.entries(facts.defaultSysctls)) {
+        // A range of groups that the user namespace does not map is refused by the kernel.
+        if (remap && name === "net.ipv4.ping_group_range") continue;
+        writeFileSync(`/proc/sys/${name.replaceAll(".", "/")}`, value);
+      }
+    });
+  }
+
+  #end(kept: Kept): void {
+    const work = (async () => {
+      kept.child.stdin.end();
+      kept.child.kill("SIGKILL");
+      await kept.child.exited;
+      await this.#deps.networks.release(kept.endpoint);
+    })()
+      .catch((error: unknown) =>
+        this.#deps.log.warn("a build's network was not released", { error: messageOf(error) }),
+      )
+      .finally(() => this.#ending.delete(work));
+    this.#ending.add(work);
+  }
+}
+
+async function ready(child: Bun.Subprocess<"pipe", "pipe", "pipe">): Promise<void> {
+  const reader = child.stdout.getReader();
+  const { done } = await reader.read();
+  await reader.cancel();
+  if (done) throw internal(`no network namespace could be made: ${(await child.stderr.text()).trim()}`);
+}

@@ -1,0 +1,175 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { internal } from "../../../base/lib/errors.ts";
+import { type CgroupPaths, killCgroup, oomKills } from "../../../base/sys/cgroup.ts";
+import { Pipe } from "../../../base/sys/pipe.ts";
+import { complaintOf } from "../../../core/runtime/start-failure.ts";
+
+export interface StepProcess {
+  /** The runtime's whole command line; its log goes to `runtimeLog(directory)`. */
+  readonly command: readonly string[];
+  readonly directory: string;
+  readonly cgroups: CgroupPaths;
+  /** Where OOM kills are to be seen. On v1 crun is faster in taking that away: there the exit code must do, as in BuildKit. */
+  readonly counted: CgroupPaths;
+  readonly signal: AbortSignal;
+  /** The next piece is read when it has resolved. */
+  readonly output: (stream: "stdout" | "stderr", bytes: Uint8Array) => void | Promise<void>;
+}
+
+export interface StepEnd {
+  readonly exitCode: number;
+  /** Why the runtime could not start the step's program; undefined when it did. */
+  readonly complaint: string | undefined;
+  /** The kernel killed something of the step for want of memory. */
+  readonly oomKilled: boolean;
+}
+
+const SIGKILL = 9;
+/** Between two looks whether everything is dead. A killed process ends when it next runs, unless a disk or a server holds it. */
+const LOOK_MS = 5;
+/** The runtime is given so long to clean up after its container before it is killed too. */
+const CLEANUP_MS = 1000;
+const PATIENCE_MS = 30_000;
+/** A runtime that failed says so at once and ends; so long the first words on stderr wait to be known for the step's own. */
+const COMPLAINT_MS = 25;
+const COMPLAINT_LIMIT = 4096;
+
+/** Arguments with which a runtime writes down what it says itself, apart from what the container says. */
+export function runtimeLog(directory: string): { readonly path: string; readonly args: readonly string[] } {
+  const path = join(directory, "log.json");
+  return { path, args: [`--log=${path}`, "--log-format=json"] };
+}
+
+/**
+ * Runs a step's container in the foreground. Returns when it has ended, everything it said was handed on, and none of its processes is
+ * left; on abort all are killed at once and the signal's reason is thrown then.
+ */
+export async function runStepProcess(step: StepProcess): Promise<StepEnd> {
+  step.signal.throwIfAborted();
+  using stdin = new Pipe();
+  using stdout = new Pipe();
+  using stderr = new Pipe();
+  stdin.closeWrite();
+  const [program = "", ...args] = step.command;
+  const child = Bun.spawn([program, ...args], {
+    cwd: step.directory,
+    stdio: [stdin.read, stdout.write, stderr.write],
+    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+  });
+  for (const pipe of [stdout, stderr]) pipe.closeWrite();
+  let ended = false;
+  const oom = { killed: false };
+  const looked = () => {
+    oom.killed ||= oomKills(step.counted) > 0;
+  };
+  const failing = new AbortController();
+  const stop = AbortSignal.any([step.signal, failing.signal]);
+  const killed = killOnAbort(step, child, stop, () => ended);
+  try {
+    const said = [relay(step, stdout, "stdout", child), relay(step, stderr, "stderr", child)].map((one) =>
+      // Its streams end with a container, before the runtime takes the cgroup away with what it counted.
+      one.then(looked).catch((error: unknown) => {
+        failing.abort(error);
+        throw error;
+      }),
+    );
+    const [exitCode, ...rest] = await Promise.race([
+      Promise.allSettled([child.exited, ...said]),
+      killed.stuck,
+    ]);
+    looked();
+    ended = true;
+    step.signal.throwIfAborted();
+    const failed = rest.find((one) => one.status === "rejected");
+    if (failed) throw failed.reason;
+    const code = exitCode.status === "fulfilled" ? exitCode.value : 255;
+    return { exitCode: code, complaint: code === 0 ? undefined : complaint(step), oomKilled: oom.killed };
+  } finally {
+    killed.stop();
+  }
+}
+
+/** Hands on one stream to its end. */
+async function relay(
+  step: StepProcess,
+  pipe: Pipe,
+  stream: "stdout" | "stderr",
+  child: Bun.Subprocess,
+): Promise<void> {
+  let first = stream === "stderr";
+  for await (const chunk of Bun.file(pipe.read).stream()) {
+    // After an abort what still comes is read, so that nobody is held up, and dropped.
+    if (step.signal.aborted) continue;
+    const suspect = first && chunk.length < COMPLAINT_LIMIT;
+    first = false;
+    if (suspect && (await isComplaint(step, chunk, child))) continue;
+    await step.output(stream, chunk);
+  }
+}
+
+/** True for what a runtime that could not start the program says on the container's own standard error. It is told in better words. */
+async function isComplaint(step: StepProcess, chunk: Uint8Array, child: Bun.Subprocess): Promise<boolean> {
+  const said = Buffer.from(chunk).toString("utf8");
+  const same = () => {
+    const logged = complaint(step);
+    return logged !== undefined && said.includes(logged);
+  };
+  if (same()) return true;
+  await Promise.race([child.exited, Bun.sleep(COMPLAINT_MS)]);
+  return same();
+}
+
+/** The last error in the runtime's log. */
+function complaint(step: StepProcess): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(runtimeLog(step.directory).path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  const errors = text.split("\n").flatMap((line) => errorIn(line) ?? []);
+  const last = errors.at(-1);
+  return last === undefined ? undefined : complaintOf(last);
+}
+
+function errorIn(line: string): string | undefined {
+  if (line === "") return undefined;
+  try {
+    const { level, msg } = JSON.parse(line) as { level?: unknown; msg?: unknown };
+    return (level === "error" || level === "fatal") && typeof msg === "string" ? msg : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined; // torn
+    throw error;
+  }
+}
+
+/**
+ * Kills the cgroup again and again until the step has ended: a runtime that is still making the container may yet put something in it.
+ * `stuck` rejects when that does not help.
+ */
+function killOnAbort(
+  step: StepProcess,
+  child: Bun.Subprocess,
+  signal: AbortSignal,
+  ended: () => boolean,
+): { readonly stuck: Promise<never>; stop(): void } {
+  const { promise: stuck, reject } = Promise.withResolvers<never>();
+  stuck.catch(() => undefined); // only who still waits wants to know
+  const kill = async () => {
+    const began = performance.now();
+    while (!ended()) {
+      const waited = performance.now() - began;
+      const hit = killCgroup(step.cgroups, SIGKILL);
+      if (hit === 0 || waited > CLEANUP_MS) child.kill(SIGKILL);
+      if (waited > PATIENCE_MS)
+        throw internal("a process of a build step does not end although it was killed");
+      await Bun.sleep(LOOK_MS);
+    }
+  };
+  const begin = () => void kill().catch(reject);
+  if (signal.aborted) begin();
+  else signal.addEventListener("abort", begin, { once: true });
+  return { stuck, stop: () => signal.removeEventListener("abort", begin) };
+}

@@ -1,0 +1,196 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { causeOf, messageOf } from "../../../base/lib/errors.ts";
+import { type ChainId, type ContainerId, randomId } from "../../../base/lib/ids.ts";
+import { type CgroupPaths, cgroupPathsFor, killCgroup, removeCgroup } from "../../../base/sys/cgroup.ts";
+import { CgroupMoves } from "../../../base/sys/cgroup-moves.ts";
+import { unmountIfMounted } from "../../../base/sys/mount.ts";
+import { RootedDir } from "../../../base/sys/rooted-dir.ts";
+import { APPARMOR_PROFILE, keepApparmorProfile } from "../../../core/runtime/apparmor.ts";
+import type { OciRuntime } from "../../../core/runtime/oci.ts";
+import type { OciSpec } from "../../../core/runtime/runtime.ts";
+import { commandInScope, endScope, scopeOf } from "../../../core/runtime/scope.ts";
+import { generateSpec } from "../../../core/runtime/spec/generate.ts";
+import { stringifySpec } from "../../../core/runtime/spec/stringify.ts";
+import type { ExecOp } from "../../graph.ts";
+import type { ActiveStep, StepContext, StepRunner } from "../runner.ts";
+import type { ExecDeps } from "./deps.ts";
+import { refuseUnentitled } from "./entitlements.ts";
+import { startComplaint, stepFailure } from "./failure.ts";
+import { Keeper } from "./keeper.ts";
+import { type MountContext, mountActive, snapshotOf } from "./mount-context.ts";
+import { prepareMounts } from "./mounts.ts";
+import { type StepNamespace, StepNamespaces } from "./namespaces.ts";
+import { networkFiles } from "./network-files.ts";
+import { runStepProcess, runtimeLog, type StepEnd } from "./process.ts";
+import { makePlaces, makeWorkingDirectory } from "./root.ts";
+import { refuseLeakedSecrets } from "./secret-scan.ts";
+import { refuseUnmappable, stepCgroup, stepSpecInput } from "./spec-input.ts";
+import { MountTargets } from "./targets.ts";
+import {
+  abandonedSteps,
+  openWorkspace,
+  removeWorkspace,
+  stepsDirectory,
+  type Workspace,
+} from "./workspace.ts";
+
+const SIGKILL = 9;
+
+/**
+ * RUN: runs a step's program in a container of its own, as the OCI runtime makes them for `run` too, in the foreground and without a
+ * monitor: a step has no life beyond its daemon. When `run` settles nothing of it is left but the snapshot. What a daemon that was
+ * killed leaves the keeper ends at once, and the next one's `recover` takes away.
+ */
+export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
+  readonly #deps: ExecDeps;
+  readonly #keeper: Keeper;
+  readonly #namespaces: StepNamespaces;
+  readonly #moves: CgroupMoves;
+
+  constructor(deps: ExecDeps) {
+    this.#deps = deps;
+    mkdirSync(stepsDirectory(deps.root), { recursive: true, mode: 0o700 });
+    this.#keeper = new Keeper(stepsDirectory(deps.root));
+    this.#namespaces = new StepNamespaces(deps);
+    this.#moves = new CgroupMoves(deps.hierarchy);
+  }
+
+  async run(step: StepContext<ExecOp>): Promise<ChainId> {
+    const { op, signal } = step;
+    signal.throwIfAborted();
+    refuseUnentitled(op, step.entitlements ?? []);
+    refuseUnmappable(this.#deps, op);
+    const parent = snapshotOf(step, op.root);
+    try {
+      return await this.#deps.snapshots.make(parent, (active) => this.#execute(step, active));
+    } catch (error) {
+      if (error instanceof SuppressedError)
+        this.#deps.log.warn("cleaning up after a build step", { error: messageOf(error.error) });
+      throw causeOf(error);
+    }
+  }
+
+  /** Ends and removes what an earlier daemon left. Call before the first step, when networks and snapshots have recovered. */
+  async recover(): Promise<void> {
+    const { root, log } = this.#deps;
+    for (const { id, directory, runtime, cgroups } of abandonedSteps(root)) {
+      log.info("removing what a crash left of a build step", { id });
+      try {
+        killCgroup(cgroups, SIGKILL);
+        await this.#deleteContainer({ id, directory, cgroups }, runtime);
+        await removeWorkspace(directory);
+      } catch (error) {
+        log.error("could not remove what a crash left of a build step", { id, error: messageOf(error) });
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#namespaces[Symbol.asyncDispose]();
+    this.#keeper[Symbol.dispose]();
+  }
+
+  async #execute(step: StepContext<ExecOp>, active: ActiveStep): Promise<void> {
+    const { op } = step;
+    const deps = this.#deps;
+    const id = randomId() as ContainerId;
+    const runtime = deps.runtime();
+    const cgroup = stepCgroup(deps, op, id);
+    const cgroups = cgroupPathsFor(deps.hierarchy, cgroup.own);
+    await using undo = new AsyncDisposableStack();
+    const namespace = this.#namespace(op, undo);
+    const work = openWorkspace(deps.root, { id, cgroups, runtime: runtime.name, remap: deps.remap });
+    undo.defer(() => removeWorkspace(work.directory));
+    mountActive({ deps }, active, work.rootfs);
+    undo.defer(() => void unmountIfMounted(work.rootfs));
+    const context: MountContext = { deps, step, work, undo, views: new Map(), tmpfs: new Set() };
+    const prepared = await prepareMounts(context);
+    using root = RootedDir.open(work.rootfs);
+    using targets = new MountTargets(root);
+    const files = await networkFiles(deps, op, { directory: work.directory, namespace: await namespace });
+    const mounts = makePlaces(targets, prepared.mounts, files);
+    try {
+      makeWorkingDirectory(root, op.cwd);
+      const shared = { id, cgroup, root, rootfs: work.rootfs };
+      const parts = { ...shared, prepared, mounts, namespace: await namespace };
+      const { spec } = generateSpec(stepSpecInput(deps, op, parts));
+      const counted = cgroupPathsFor(deps.hierarchy, cgroup.counted);
+      const end = await this.#runContainer(step, { work, runtime, cgroups, counted, spec });
+      const failure = stepFailure(op.args, end);
+      if (failure) throw failure;
+    } finally {
+      targets.remove();
+    }
+    await refuseLeakedSecrets(active.layout, prepared.secrets, step.signal);
+  }
+
+  /** The step's network is made while its root is. */
+  #namespace(op: ExecOp, undo: AsyncDisposableStack): Promise<StepNamespace | undefined> {
+    if (op.network !== "default") return Promise.resolve(undefined);
+    const namespace = this.#namespaces.acquire();
+    namespace.catch(() => undefined); // told to who awaits it below
+    undo.defer(async () => {
+      const had = await namespace.catch(() => undefined);
+      if (had) this.#namespaces.release(had, op.security !== "insecure");
+    });
+    return namespace;
+  }
+
+  async #runContainer(
+    step: StepContext<ExecOp>,
+    container: {
+      readonly work: Workspace;
+      readonly runtime: OciRuntime;
+      readonly cgroups: CgroupPaths;
+      readonly counted: CgroupPaths;
+      readonly spec: OciSpec;
+    },
+  ): Promise<StepEnd> {
+    const { work, runtime, cgroups, counted, spec } = container;
+    const { log } = this.#deps;
+    if (spec.process?.apparmorProfile === APPARMOR_PROFILE) await keepApparmorProfile(log);
+    writeFileSync(join(work.directory, "config.json"), stringifySpec(await runtime.prepare(spec)), {
+      mode: 0o600,
+    });
+    this.#keeper.watch();
+    this.#moves.ready();
+    const { program, args } = runtime.command();
+    const run = [
+      ...[program, ...args, ...runtimeLog(work.directory).args, "run", ...(runtime.runOptions ?? [])],
+      ...["--bundle", work.directory, work.id],
+    ];
+    const scope = scopeOf(cgroups, work.id);
+    try {
+      const end = await runStepProcess({
+        command: scope ? commandInScope(scope, run) : run,
+        directory: work.directory,
+        cgroups,
+        counted,
+        signal: step.signal,
+        output: (stream, bytes) => step.progress.log(stream, bytes),
+      });
+      if (end.complaint !== undefined) {
+        const text = startComplaint(runtime.name, step.op.args, end.complaint);
+        await step.progress.log("stderr", Buffer.from(text));
+      }
+      return end;
+    } finally {
+      await this.#deleteContainer({ id: work.id, directory: work.directory, cgroups }, runtime.name);
+    }
+  }
+
+  /** What the runtime itself left: it cleans up after a container that ended, not after one that was killed with it. */
+  async #deleteContainer(
+    container: { readonly id: string; readonly directory: string; readonly cgroups: CgroupPaths },
+    name: string,
+  ): Promise<void> {
+    const { id, directory, cgroups } = container;
+    const runtime = this.#deps.runtime();
+    if (runtime.name === name || name === "")
+      await runtime.delete({ id, pid: 0, bundle: directory, cgroups, hooks: false });
+    else removeCgroup(cgroups);
+    const scope = scopeOf(cgroups, id);
+    if (scope) await endScope(scope, this.#deps.log);
+  }
+}
