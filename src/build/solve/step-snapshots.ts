@@ -104,6 +104,16 @@ export class BuildSnapshots implements StepSnapshots {
     return this.#deps.snapshots.stat(name)?.parent;
   }
 
+  /** Somebody here may still need it, though no record names it. */
+  holds(snapshot: ChainId): boolean {
+    return this.#loose.has(snapshot) || this.#retired.has(snapshot);
+  }
+
+  /** Something may be in the making. */
+  get busy(): boolean {
+    return this.#leases.size > 0;
+  }
+
   /** See `Snapshotter.rename`; what is replaced goes when nobody can have it mounted any more. */
   rename(from: ChainId, to: ChainId): void {
     const { snapshots } = this.#deps;
