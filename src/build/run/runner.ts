@@ -45,7 +45,7 @@ export interface SourceRunner<O extends SourceOp> {
    * sources/kept-trees.ts): it has no record at the snapshotter, and `StepSnapshots` made by `withKeptTrees` know it.
    */
   snapshot(step: StepContext<O>): Promise<ChainId | undefined>;
-  /** No result with that tree is held any more: it may change. Without this call it stays as it is until the session ends. */
+  /** Called once for each `snapshot` whose result nobody holds any more: when none is left, the tree may change. */
   release?(snapshot: ChainId): void;
 }
 

@@ -73,7 +73,8 @@ async function copyAction(
   const chmod =
     action.chmod === undefined ? (action.remote ? () => 0o600 : undefined) : parseModeChange(action.chmod);
   const copier = new Copier(source, dest, { owner, chmod, time: dest.time, exclude: action.exclude });
-  const selected: Selected[] = [...selectSources(new RootReader(source), action)];
+  using reader = new RootReader(source);
+  const selected: Selected[] = [...selectSources(reader, action)];
   for (const one of selected) {
     if (action.unpack && one.kind === "file" && (await isArchive(source, one.path))) {
       await unpackArchive(source, one.path, dest, dest.resolve(action.dest), owner);

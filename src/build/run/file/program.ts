@@ -67,7 +67,8 @@ async function doDigest(request: DigestRequest) {
   const memory = await HashMemory.load(request.cache);
   const dir = openat(AT_FDCWD, dirname(request.cache), O.PATH | O.DIRECTORY);
   confineWritesTo(fdPath(dir));
-  const steps = digestSelection(new DigestedRoot(root, memory), request.selection);
+  using tree = new DigestedRoot(root, memory);
+  const steps = digestSelection(tree, request.selection);
   for (;;) {
     const step = steps.next();
     if (!step.done) continue;

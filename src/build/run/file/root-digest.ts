@@ -25,17 +25,14 @@ export class DigestedRoot extends RootReader implements DigestibleTree<FileStat>
 
   xattrs(path: string): string {
     const slash = path.lastIndexOf("/");
-    const dir = this.#root.open(`/${path.slice(0, Math.max(slash, 0))}`, O.RDONLY | O.DIRECTORY);
-    try {
-      const name = path.slice(slash + 1);
-      return listXattrs(dir, name)
-        .filter((key) => !isEnginesOwn(key))
-        .sort()
-        .map((key) => `${key}=${getXattr(dir, name, key)?.toString("hex") ?? ""}`)
-        .join(",");
-    } finally {
-      closeFd(dir);
-    }
+    const dir = this.directory(path.slice(0, Math.max(slash, 0)));
+    if (dir === undefined) return "";
+    const name = path.slice(slash + 1);
+    return listXattrs(dir, name)
+      .filter((key) => !isEnginesOwn(key))
+      .sort()
+      .map((key) => `${key}=${getXattr(dir, name, key)?.toString("hex") ?? ""}`)
+      .join(",");
   }
 
   #hash(path: string): string {

@@ -19,11 +19,15 @@ export interface ReceivedFiles extends ContextFiles {
 
 const everything = { sources: ["/"], wildcard: false, exclude: [], parents: false } as const;
 
-/** Directories of the client's: what changed since the last build is transferred, and the tree stays as it is while it is held. */
+/**
+ * Directories of the client's: what changed since the last build is transferred, once for a step, and stays as it is while anybody needs
+ * it: from the key on until the step's builds end, and each tree that was handed out until it is released.
+ */
 export class LocalRunner implements SourceRunner<LocalSource> {
   readonly #deps: LocalRunnerDeps;
-  /** By session and step. */
-  readonly #trees = new Map<string, Promise<HeldTree>>();
+  /** By what ends with the step, and the step. */
+  readonly #received = new WeakMap<AbortSignal, Map<Digest, Promise<HeldTree>>>();
+  readonly #handedOut = new Map<ChainId, HeldTree[]>();
 
   constructor(deps: LocalRunnerDeps) {
     this.#deps = deps;
@@ -35,47 +39,46 @@ export class LocalRunner implements SourceRunner<LocalSource> {
   }
 
   async snapshot(step: StepContext<LocalSource>): Promise<ChainId> {
-    return (await this.#tree(step)).name;
+    const { name } = await this.#tree(step);
+    const held = this.#deps.trees.hold(name);
+    const same = this.#handedOut.get(name);
+    if (same) same.push(held);
+    else this.#handedOut.set(name, [held]);
+    return name;
   }
 
   release(snapshot: ChainId): void {
-    for (const [key, tree] of this.#trees) {
-      tree.then(
-        (held) => {
-          if (held.name === snapshot) this.#drop(key, tree);
-        },
-        // Its own caller was told.
-        () => undefined,
-      );
-    }
+    const same = this.#handedOut.get(snapshot);
+    same?.pop()?.[Symbol.dispose]();
+    if (same?.length === 0) this.#handedOut.delete(snapshot);
   }
 
   async #tree(step: StepContext<LocalSource>): Promise<HeldTree> {
-    const key = `${step.op.session} ${step.vertex.digest}`;
-    const known = this.#trees.get(key);
+    const { signal } = step.session;
+    signal.throwIfAborted();
+    const received = this.#received.get(signal) ?? new Map<Digest, Promise<HeldTree>>();
+    this.#received.set(signal, received);
+    const { digest } = step.vertex;
+    const known = received.get(digest);
     if (known) return await known;
     const tree = this.#receive(step);
-    this.#trees.set(key, tree);
-    const drop = () => this.#drop(key, tree);
-    step.session.signal.addEventListener("abort", drop, { once: true });
+    received.set(digest, tree);
+    const drop = () => {
+      received.delete(digest);
+      tree.then(
+        (held) => held[Symbol.dispose](),
+        // Nothing was received; who waits for it was told.
+        () => undefined,
+      );
+    };
+    signal.addEventListener("abort", drop, { once: true });
     try {
-      const held = await tree;
-      if (step.session.signal.aborted) drop();
-      return held;
+      return await tree;
     } catch (error) {
-      drop();
-      step.session.signal.removeEventListener("abort", drop);
+      signal.removeEventListener("abort", drop);
+      if (received.get(digest) === tree) received.delete(digest);
       throw error;
     }
-  }
-
-  #drop(key: string, tree: Promise<HeldTree>): void {
-    if (this.#trees.get(key) === tree) this.#trees.delete(key);
-    tree.then(
-      (held) => held[Symbol.dispose](),
-      // Nothing was received.
-      () => undefined,
-    );
   }
 
   async #receive({ op, session, signal, progress }: StepContext<LocalSource>): Promise<HeldTree> {
