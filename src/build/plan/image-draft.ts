@@ -77,12 +77,10 @@ export class ImageDraft {
   /** The configuration as it stands; `platform`: the one that was asked for by name. */
   document(platform?: Platform): Omit<ImageConfig, "rootfs"> {
     const { env, labels, ports, volumes } = this;
-    const { OnBuild, ...run } = this.run;
     const keys = (names: Iterable<string>) =>
       Object.fromEntries([...names].sort().map((name) => [name, {} as Record<string, never>]));
     const config: ImageRunConfig = {
-      ...run,
-      ...(OnBuild && OnBuild.length > 0 && { OnBuild }),
+      ...present(this.run),
       Env: [...env.values()],
       ...(labels.size > 0 && {
         Labels: Object.fromEntries([...labels].sort(([a], [b]) => (a < b ? -1 : 1))),
@@ -102,4 +100,11 @@ export class ImageDraft {
       history: [...this.history],
     };
   }
+}
+
+/** Without what is not there: Go's encoder leaves empty members out, and the digest of a config shows it. */
+function present<T extends object>(members: T): T {
+  const isEmpty = (value: unknown) =>
+    value === null || value === "" || (Array.isArray(value) && value.length === 0);
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => !isEmpty(value))) as T;
 }

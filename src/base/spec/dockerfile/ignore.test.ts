@@ -163,5 +163,5 @@ test("No pattern takes more than the product of the lengths", () => {
   ])
     expect(new PatternList([pattern]).matches(path)).toBe(false);
   // Backtracking would take longer than the universe has; this is a bound against that, not a measure.
-  expect(performance.now() - began).toBeLessThan(10_000);
-});
+  expect(performance.now() - began).toBeLessThan(60_000);
+}, 90_000);
