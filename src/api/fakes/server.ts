@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "../../base/lib/log.ts";
 import type { Backends } from "../backend.ts";
+import type { ApiOptions } from "../options.ts";
 import { type Api, createApi } from "../server.ts";
 import { FakeBackends } from "./backends.ts";
 
@@ -22,14 +23,15 @@ export class FakeServer implements AsyncDisposable {
   readonly #directory: string;
   readonly #listener;
 
-  /** `more` stands in for, or beside, the fakes. */
-  constructor(more: Partial<Backends> = {}) {
+  /** `more` stands in for, or beside, the fakes; `routes` are those of another part. */
+  constructor(more: Partial<Backends> = {}, options: Pick<Partial<ApiOptions>, "routes" | "about"> = {}) {
     this.#directory = mkdtempSync(join(tmpdir(), "tug-api-"));
     this.socket = join(this.#directory, "docker.sock");
     this.api = createApi({
       backends: { ...this.fakes.backends, ...more },
       about: { version: "0.1.0", builder: "1", experimental: false },
       log: silentLog,
+      ...options,
     });
     this.#listener = this.api.listen({ kind: "unix", path: this.socket });
   }

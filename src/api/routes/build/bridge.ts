@@ -20,7 +20,6 @@ import { workerRecord } from "./worker.ts";
 
 /** Results that one build may refer to. */
 const maxRefs = 100;
-/** A client that ordered a build to drive itself and then does nothing is not waited for longer than its connection lasts. */
 
 /**
  * A build that its client drives through the gateway: `Control.Solve` without a frontend opens it, the client asks for solves and at last
@@ -87,12 +86,6 @@ export interface BridgeDeps {
 
 /** The gateway's methods: what clients that drive a Dockerfile build themselves (buildx, compose) call. */
 export function bridgeServices(deps: BridgeDeps): readonly Service[] {
-  const gatewayOf = (metadata: Metadata) => {
-    const id = first(metadata, buildIdKey) ?? "";
-    const gateway = deps.gateways.get(id);
-    if (!gateway) throw new TugError("not-found", `no such build ${id}`);
-    return gateway;
-  };
   return [
     unary(LlbBridge.ping, async () =>
       PongResponse.create({
@@ -102,21 +95,21 @@ export function bridgeServices(deps: BridgeDeps): readonly Service[] {
       }),
     ),
     unary(LlbBridge.solve, async (request, { metadata, signal }) => {
-      const gateway = await waitFor(deps, metadata, gatewayOf, signal);
+      const gateway = await gatewayOf(deps, metadata, signal);
       return await solve(deps, gateway, request, signal);
     }),
     unary(LlbBridge.evaluate, async ({ ref }, { metadata, signal }) => {
-      const gateway = gatewayOf(metadata);
+      const gateway = await gatewayOf(deps, metadata, signal);
       await evaluate(deps, gateway, gateway.order(ref), signal);
       return {};
     }),
-    unary(LlbBridge.return, async (request, { metadata }) => {
-      gatewayOf(metadata).finish(request);
+    unary(LlbBridge.return, async (request, { metadata, signal }) => {
+      (await gatewayOf(deps, metadata, signal)).finish(request);
       return {};
     }),
     unary(LlbBridge.inputs, async () => ({ definitions: {} })),
-    unary(LlbBridge.warn, async (request, { metadata }) => {
-      const { job } = gatewayOf(metadata);
+    unary(LlbBridge.warn, async (request, { metadata, signal }) => {
+      const { job } = await gatewayOf(deps, metadata, signal);
       job.progress.warning({
         vertex: undefined,
         rule: "",
@@ -130,16 +123,13 @@ export function bridgeServices(deps: BridgeDeps): readonly Service[] {
   ];
 }
 
-/** The client begins to drive before its order has arrived. */
-async function waitFor(
-  deps: BridgeDeps,
-  metadata: Metadata,
-  gatewayOf: (metadata: Metadata) => GatewayBuild,
-  signal: AbortSignal,
-): Promise<GatewayBuild> {
+/** The build that a call belongs to. The client begins to drive before its order has arrived: then it is waited for. */
+async function gatewayOf(deps: BridgeDeps, metadata: Metadata, signal: AbortSignal): Promise<GatewayBuild> {
   const id = first(metadata, buildIdKey) ?? "";
   if (id !== "" && !deps.gateways.has(id)) await deps.builds.get(id, signal);
-  return gatewayOf(metadata);
+  const gateway = deps.gateways.get(id);
+  if (!gateway) throw new TugError("not-found", `no such build ${id}`);
+  return gateway;
 }
 
 async function solve(
