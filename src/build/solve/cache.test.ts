@@ -119,7 +119,7 @@ test("a layer of an image and the cache stays until both have let go", async () 
     await bench.solve([top]);
     const entries = await collectorOf(bench).entries();
     expect(entries.map(({ description, shared }) => [description.split(" ")[0], shared])).toEqual([
-      ["image", true],
+      ["pulled", true],
       ["top", false],
     ]);
     const collector = collectorOf(bench);
@@ -164,7 +164,7 @@ test("prune takes what nobody uses, leaf first, with what was kept for its sake,
   expect(removed.toSorted()).toEqual(["file", "top"]);
   result?.[Symbol.dispose]();
   await collector.prune({ all: true, filters: { type: ["regular"] } }, { onRemoved });
-  expect(removed.slice(2)).toEqual(["used", "image"]);
+  expect(removed.slice(2)).toEqual(["used", "pulled"]);
   expect(bench.names).toEqual(bench.released);
   expect(await collector.usage()).toMatchObject({ active: 0, total: 0, size: 0, reclaimable: 0 });
 });

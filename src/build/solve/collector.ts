@@ -22,6 +22,8 @@ export interface CacheCollectorDeps {
   readonly objects: () => readonly CacheObjects[];
   /** Asked before each collection: the configuration may be read again. */
   readonly policy: () => GcPolicy;
+  /** Snapshots may have gone. */
+  readonly pruned?: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -133,6 +135,7 @@ export class CacheCollector implements AsyncDisposable {
       bytes += freed;
       options.onRemoved?.(entry);
     }
+    if (ids.length > 0) this.#deps.pruned?.();
     return { ids, bytes };
   }
 

@@ -335,7 +335,8 @@ export class Node {
   #store(result: Digest, keys: readonly Digest[], snapshot: ChainId | undefined): HeldResult {
     const { cache } = this.#deps;
     const { name, op } = this.vertex;
-    return this.#own(cache.store({ result, snapshot, type: recordType(op.kind), description: name }, keys));
+    const description = op.kind === "image" ? `pulled from ${op.reference}` : name;
+    return this.#own(cache.store({ result, snapshot, type: recordType(op.kind), description }, keys));
   }
 
   #own(result: HeldResult): HeldResult {

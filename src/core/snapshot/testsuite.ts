@@ -26,6 +26,7 @@ import type { ChainId } from "../../base/lib/ids.ts";
 import { type Database, openDatabase } from "../../base/store/database.ts";
 import { AT_FDCWD, closeFd, makedev, mknodat, O, S_IFCHR, S_IFIFO } from "../../base/sys/at.ts";
 import { mountSpec, unmountIfMounted } from "../../base/sys/mount.ts";
+import { readMountInfo } from "../../base/sys/mountinfo.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
 import { getXattr } from "../../base/sys/xattr.ts";
 import { listChanges } from "./changes.ts";
@@ -69,6 +70,9 @@ export function snapshotterSuite(
     });
     afterEach(() => {
       context.db.close();
+      // Trees that are file systems of their own.
+      const mounted = readMountInfo().map(({ mountpoint }) => mountpoint);
+      for (const path of mounted.reverse()) if (path.startsWith(`${base}/`)) unmountIfMounted(path);
       rmSync(base, { recursive: true, force: true });
       // 130 whole trees take their time on a busy disk.
     }, 60_000);
@@ -240,9 +244,10 @@ export function snapshotterSuite(
     });
 
     test("what is committed without waiting for the disk is there, and sync makes it last", async () => {
-      await snapshots.prepare("fill", undefined);
-      const layout = snapshots.layout("fill");
-      writeFileSync(join(layout.kind === "overlay" ? layout.upper : layout.tree, "f"), "text");
+      await layer("base", undefined, () => undefined);
+      within(await snapshots.prepare("fill", chain("base"), { volatile: true }), (root) =>
+        writeFileSync(join(root, "f"), "text"),
+      );
       await snapshots.commit(chain("a"), "fill", { relaxed: true });
       await snapshots.sync();
       const again = await open(context);

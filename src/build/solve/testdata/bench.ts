@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../../base/lib/clock.ts";
 import type { ChainId, Digest } from "../../../base/lib/ids.ts";
@@ -138,19 +138,24 @@ export class SolverBench implements AsyncDisposable {
   context: Record<string, string> = { a: "1" };
   readonly objects: CacheObjects[] = [];
 
-  private constructor(stores: ImageFixture, clock: Clock, parallel: number) {
+  private constructor(
+    stores: ImageFixture,
+    clock: Clock,
+    parallel: number,
+    runners: (bench: SolverBench) => Partial<Runners> = () => ({}),
+  ) {
     this.stores = stores;
     const { db, snapshots, base } = stores;
     const log = silentLog;
     const objects = () => this.objects;
-    const store = openBuildStore({ db, snapshots, layers: stores.images, objects, directory: base, clock, log });
+    const store = openBuildStore({ db, snapshots, layers: stores.images, objects, policy: () => undefined, directory: base, clock, log });
     const { steps, records, cache } = store;
     this.steps = steps;
     this.records = records;
     this.cache = cache;
     stores.otherLayers = () => cache.wantedLayers();
     this.solver = new GraphSolver({
-      runners: this.#runners(),
+      runners: { ...this.#runners(), ...runners(this) },
       content: this.#content(),
       cache,
       records,
@@ -162,10 +167,15 @@ export class SolverBench implements AsyncDisposable {
   }
 
   static async open(
-    options: { readonly driver?: "overlay2" | "vfs"; readonly clock?: Clock; readonly parallel?: number } = {},
+    options: {
+      readonly driver?: "overlay2" | "vfs";
+      readonly clock?: Clock;
+      readonly parallel?: number;
+      readonly runners?: (bench: SolverBench) => Partial<Runners>;
+    } = {},
   ): Promise<SolverBench> {
     const stores = await ImageFixture.open(options.driver);
-    return new SolverBench(stores, options.clock ?? systemClock, options.parallel ?? 4);
+    return new SolverBench(stores, options.clock ?? systemClock, options.parallel ?? 4, options.runners);
   }
 
   /** On the same stores: what the next daemon does. */
@@ -195,7 +205,8 @@ export class SolverBench implements AsyncDisposable {
     const roots = layout.kind === "tree" ? [layout.tree] : [...layout.lowers.toReversed(), layout.upper];
     const found: Record<string, string> = {};
     for (const root of roots)
-      for (const name of readdirSync(root)) found[name] = readFileSync(join(root, name), "utf8");
+      for (const name of readdirSync(root, { recursive: true, encoding: "utf8" }))
+        if (lstatSync(join(root, name)).isFile()) found[name] = readFileSync(join(root, name), "utf8");
     return found;
   }
 
