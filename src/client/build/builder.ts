@@ -7,10 +7,14 @@ import {
   type UsageRecord,
   type WorkerRecord,
 } from "../../base/spec/buildkit/control.gen.ts";
-import { Control } from "../../base/spec/buildkit/methods.ts";
+import * as gateway from "../../base/spec/buildkit/gateway.gen.ts";
+import { buildIdKey, Control, LlbBridge } from "../../base/spec/buildkit/methods.ts";
 import type { Client } from "../client.ts";
 import { openBuilder } from "./connect.ts";
 import { type SolveEvent, toEvent } from "./events.ts";
+
+/** What a frontend must know to be asked something. */
+const subrequestCap = "moby.buildkit.frontend.subrequests";
 
 /** A build to order. `frontendAttrs` are BuildKit's ("filename", "target", "build-arg:NAME", "context:NAME", …). */
 export type SolveOptions = Partial<
@@ -46,6 +50,45 @@ export class BuilderClient implements AsyncDisposable {
       exporterAttrs: exporter?.attrs ?? {},
     });
     return (await this.#rpc.call(Control.solve, request, { signal })).exporterResponse;
+  }
+
+  /**
+   * Asks the Dockerfile's frontend instead of building (`requestid`: "frontend.lint", "frontend.outline", "frontend.targets"); the reply's
+   * members are "result.json" and "result.txt". `status` tells of it as of a build.
+   */
+  async ask(
+    requestId: string,
+    options: Pick<SolveOptions, "ref" | "session" | "frontendAttrs">,
+    signal?: AbortSignal,
+  ): Promise<Readonly<Record<string, Uint8Array>>> {
+    // The gateway's way, as it alone gives a frontend's answers: a build without a frontend that we drive.
+    const stop = new AbortController();
+    const until = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+    const { frontendAttrs, ...rest } = options;
+    const order = SolveRequest.create({ ...rest, internal: true });
+    const driven = this.#rpc.call(Control.solve, order, { signal: until });
+    const metadata = { [buildIdKey]: [options.ref] };
+    const failed = driven.then(() => new Promise<never>(() => undefined)); // only its failure counts
+    failed.catch(() => undefined); // raced below
+    try {
+      const request = gateway.SolveRequest.create({
+        frontend: "dockerfile.v0",
+        frontendOpt: { ...frontendAttrs, requestid: requestId, "frontend.caps": subrequestCap },
+        allowResultReturn: true,
+        allowResultArrayRef: true,
+      });
+      const asked = this.#rpc.call(LlbBridge.solve, request, { metadata, signal: until });
+      const reply = await Promise.race([asked, failed]);
+      await this.#rpc.call(LlbBridge.return, gateway.ReturnRequest.create({ result: {} }), {
+        metadata,
+        signal: until,
+      });
+      await driven;
+      return reply.result?.metadata ?? {};
+    } finally {
+      stop.abort();
+      await driven.catch(() => undefined); // thrown above if it came first
+    }
   }
 
   /** What happens in the build `ref`, from its beginning, until it ends. May be asked for before `solve`. */
