@@ -21,7 +21,7 @@ esac
 # --- Debian packages: name, and a file that shows it is there
 need=(
   crun:/usr/bin/crun runc:/usr/sbin/runc conmon:/usr/bin/conmon nftables:/usr/sbin/nft iproute2:/usr/sbin/ip
-  busybox-static:/bin/busybox tini:/usr/bin/tini-static libseccomp2: ca-certificates:/etc/ssl/certs/ca-certificates.crt
+  git:/usr/bin/git busybox-static:/bin/busybox tini:/usr/bin/tini-static libseccomp2: ca-certificates:/etc/ssl/certs/ca-certificates.crt
 )
 $tests && need+=(
   docker.io:/usr/sbin/dockerd docker-registry:/usr/bin/docker-registry skopeo:/usr/bin/skopeo umoci:/usr/bin/umoci

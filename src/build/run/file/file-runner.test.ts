@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
@@ -23,6 +23,9 @@ import { getXattr, listXattrs, setXattr } from "../../../base/sys/xattr.ts";
 import type { CopyAction, FileOp } from "../../graph.ts";
 import { copyOp, fileOp, stepOf, TestSteps } from "../testdata/steps.ts";
 import { FileRunner } from "./file-runner.ts";
+
+// Each step is a process of its own.
+setDefaultTimeout(60_000);
 
 let steps: TestSteps;
 let runner: FileRunner;

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   lstatSync,
@@ -13,6 +13,9 @@ import { join } from "node:path";
 import { copyOp, stepOf, TestSteps } from "../testdata/steps.ts";
 import { FileRunner } from "./file-runner.ts";
 import { RestackRunner } from "./restack-runner.ts";
+
+// Each step is a process of its own.
+setDefaultTimeout(60_000);
 
 for (const driver of ["overlay2", "vfs"] as const) {
   test(`a layer that was made on nothing goes onto any root as stacked layers do (${driver})`, async () => {

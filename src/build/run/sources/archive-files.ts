@@ -127,8 +127,7 @@ async function unpackMember(member: TarMember, into: TreeReceiver): Promise<void
   const path = components.join("/");
   for (let length = 1; length < components.length; length++) {
     const parent = components.slice(0, length).join("/");
-    if (!into.hasDirectory(parent))
-      into.entry(asContext({ ...entry, kind: "directory", mode: 0o755 }, parent));
+    if (!into.has(parent)) into.entry(asContext({ ...entry, kind: "directory", mode: 0o755 }, parent));
   }
   const linkPath = entry.kind === "link" ? layerComponents(entry.linkPath).join("/") : entry.linkPath;
   if (entry.kind === "unknown") throw invalid(`unhandled tar header type ${entry.typeflag.charCodeAt(0)}`);

@@ -71,7 +71,7 @@ function openSubdirectory(whole: string, subdir: string): number {
   const root = openat(AT_FDCWD, whole, O.PATH | O.DIRECTORY);
   try {
     const resolve = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_XDEV;
-    return openat2(root, subdir, O.RDONLY | O.DIRECTORY | O.NOFOLLOW, resolve);
+    return openat2(root, subdir, O.RDONLY | O.DIRECTORY, resolve);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const why =

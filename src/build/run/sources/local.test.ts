@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   mkdirSync,
@@ -26,6 +26,9 @@ import { copyOp, sessionOf, stepOf, TestSteps } from "../testdata/steps.ts";
 import { withKeptTrees } from "./kept-snapshots.ts";
 import { KeptTrees } from "./kept-trees.ts";
 import { LocalRunner } from "./local.ts";
+
+// Each step is a process of its own.
+setDefaultTimeout(60_000);
 
 const op: LocalSource = { kind: "local", name: "context", session: "s", exclude: [], include: [] };
 const never = new AbortController().signal;

@@ -94,9 +94,9 @@ export class TreeReceiver implements ContextTarget {
     return { entries: this.#entries, staged: this.#staged };
   }
 
-  /** Whether a directory of that path was told. */
-  hasDirectory(path: string): boolean {
-    return path === "" || this.#entries.get(path)?.kind === "directory";
+  /** Whether something of that path was told. */
+  has(path: string): boolean {
+    return this.#entries.has(path);
   }
 
   #replace(before: TreeEntry, entry: TreeEntry): void {

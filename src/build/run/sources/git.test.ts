@@ -1,0 +1,245 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "../../../base/lib/clock.ts";
+import { messageOf } from "../../../base/lib/errors.ts";
+import { silentLog } from "../../../base/lib/log.ts";
+import type { GitSource } from "../../graph.ts";
+import type { BuildSession } from "../../session.ts";
+import { GitServer, type Repository } from "../testdata/git-server.ts";
+import { sessionOf, stepOf, TestSteps } from "../testdata/steps.ts";
+import { GitRunner } from "./git.ts";
+import { checkRemote, findRef } from "./git-remote.ts";
+
+// Git is many small programs: on a busy machine they take their time.
+setDefaultTimeout(60_000);
+const missing = GitServer.missing();
+if (missing) console.warn(`skipped: ${missing}`);
+
+describe.skipIf(missing !== undefined)("git sources", () => {
+  let steps: TestSteps;
+  let server: GitServer;
+  let runner: GitRunner;
+  let app: Repository;
+  let first = "";
+  let second = "";
+
+  beforeAll(async () => {
+    steps = await TestSteps.open();
+    server = new GitServer();
+    runner = new GitRunner({
+      root: join(steps.root, "git"),
+      snapshots: steps.snapshots,
+      clock: systemClock,
+      log: silentLog,
+    });
+    const other = server.repository("library");
+    writeFileSync(join(other.path, "lib.c"), "int lib;");
+    const library = other.commit();
+    app = server.repository("app");
+    mkdirSync(join(app.path, "dir/sub"), { recursive: true });
+    writeFileSync(join(app.path, "Dockerfile"), "FROM scratch");
+    writeFileSync(join(app.path, "dir/sub/file"), "one", { mode: 0o755 });
+    symlinkSync("/etc", join(app.path, "dir/out"));
+    symlinkSync("sub", join(app.path, "dir/in"));
+    first = app.commit("first");
+    app.git("tag", "-a", "v1", "-m", "annotated");
+    writeFileSync(join(app.path, "dir/sub/file"), "two");
+    writeFileSync(
+      join(app.path, ".gitmodules"),
+      '[submodule "lib"]\n\tpath = lib\n\turl = ../../library/.git\n',
+    );
+    mkdirSync(join(app.path, "lib"));
+    app.git("update-index", "--add", "--cacheinfo", `160000,${library},lib`);
+    app.git("add", ".gitmodules", "dir");
+    app.git("commit", "--quiet", "-m", "second");
+    second = app.git("rev-parse", "HEAD");
+  });
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+    await steps[Symbol.asyncDispose]();
+  });
+
+  function step(more: Partial<GitSource> = {}, session: Partial<BuildSession> = {}) {
+    const op: GitSource = {
+      kind: "git",
+      remote: app.url,
+      ref: "",
+      subdir: "",
+      keepGitDir: false,
+      checksum: undefined,
+      ...more,
+    };
+    return stepOf(op, [], { session: sessionOf({ signal: new AbortController().signal, ...session }) });
+  }
+
+  async function tree<R>(look: (root: string) => R, more: Partial<GitSource> = {}): Promise<R> {
+    return steps.look(await runner.snapshot(step(more)), look);
+  }
+
+  async function refusal(more: Partial<GitSource>): Promise<string> {
+    return await runner.snapshot(step(more)).then(() => "it went well", messageOf);
+  }
+
+  test("a remote's head is a work tree with its submodules and without git's own files", async () => {
+    await tree((root) => {
+      expect(readdirSync(root).sort()).toEqual([".gitmodules", "Dockerfile", "dir", "lib"]);
+      expect(readdirSync(join(root, "lib"))).toEqual(["lib.c"]);
+      expect(readFileSync(join(root, "dir/sub/file"), "utf8")).toBe("two");
+      expect(statSync(join(root, "dir/sub/file")).mode & 0o7777).toBe(0o755);
+    });
+  });
+
+  test("branches, annotated tags and commits lead to their commit, which is the key", async () => {
+    const keys = await Promise.all(
+      ["", "main", "refs/heads/main", second].map((ref) => runner.key(step({ ref }))),
+    );
+    expect(new Set(keys).size).toBe(1);
+    const old = await Promise.all(["v1", first].map((ref) => runner.key(step({ ref }))));
+    expect(new Set([...old, ...keys]).size).toBe(2);
+    for (const ref of ["v1", first])
+      await tree((root) => expect(readFileSync(join(root, "dir/sub/file"), "utf8")).toBe("one"), { ref });
+    expect(await refusal({ ref: "nope" })).toBe("repository does not contain ref nope");
+    expect(await refusal({ ref: "0".repeat(40) })).toContain("failed to fetch remote");
+    expect(runner.list().length).toBe(1);
+  });
+
+  test("what is here already is not asked for again", async () => {
+    await tree(() => undefined, { ref: first });
+    const before = server.authorizations.length;
+    await tree(() => undefined, { ref: first });
+    expect(server.authorizations.length).toBe(before);
+  });
+
+  test("a checksum is compared with the commit", async () => {
+    await tree((root) => expect(existsSync(join(root, "Dockerfile"))).toBe(true), {
+      checksum: second.slice(0, 12),
+    });
+    expect(await refusal({ checksum: "abcdef0" })).toBe(`expected checksum to match abcdef0, got ${second}`);
+  });
+
+  test("the repository is kept when it is asked for, and names the remote without credentials", async () => {
+    const remote = app.url.replace("//", "//user:geheim@");
+    await tree(
+      (root) => {
+        expect(readFileSync(join(root, ".git/HEAD"), "utf8").trim()).toBe(second);
+        const all = Bun.spawnSync(["grep", "-r", "geheim", join(root, ".git")]).stdout.toString();
+        expect(all).toBe("");
+        expect(readFileSync(join(root, ".git/config"), "utf8")).toContain("/app/.git");
+      },
+      { remote, keepGitDir: true },
+    );
+  });
+
+  test("a subdirectory is the tree, unless it leads out or is a link", async () => {
+    await tree((root) => expect(readdirSync(root)).toEqual(["file"]), { subdir: "/dir/sub/" });
+    expect(await refusal({ subdir: "../.." })).toContain("it leads out of the repository");
+    expect(await refusal({ subdir: "dir/../../.." })).toContain("it leads out of the repository");
+    for (const subdir of ["dir/out", "dir/in", "dir/out/ssh"])
+      expect(await refusal({ subdir })).toContain("it is a symbolic link");
+    expect(await refusal({ subdir: "none" })).toContain("there is no such directory");
+    expect(await refusal({ subdir: "Dockerfile" })).toContain("it is not a directory");
+  });
+
+  test("nothing that a repository brings is executed, and no submodule reads the host's files", async () => {
+    const canary = join(steps.root, "canary");
+    const evil = server.repository("evil");
+    writeFileSync(join(evil.path, "f"), "f");
+    writeFileSync(join(evil.path, ".gitattributes"), "* filter=run\n");
+    evil.git("config", "filter.run.smudge", `touch ${canary}`);
+    writeFileSync(join(evil.path, ".git/hooks/post-checkout"), `#!/bin/sh\ntouch ${canary}\n`, {
+      mode: 0o755,
+    });
+    evil.commit();
+    await tree((root) => expect(readFileSync(join(root, "f"), "utf8")).toBe("f"), { remote: evil.url });
+    const secret = server.repository("secret");
+    writeFileSync(join(secret.path, "key"), "of the host");
+    const commit = secret.commit();
+    const urls = [secret.path, `file://${secret.path}`, `ext::touch ${canary}`, "-u./payload"];
+    for (const [index, url] of urls.entries()) {
+      const update = index === 0 ? `\tupdate = !touch ${canary}\n` : "";
+      writeFileSync(join(evil.path, ".gitmodules"), `[submodule "m"]\n\tpath = m\n\turl = ${url}\n${update}`);
+      evil.git("update-index", "--add", "--cacheinfo", `160000,${commit},m`);
+      evil.git("add", ".gitmodules");
+      evil.git("commit", "--quiet", "-m", "m");
+      expect(await refusal({ remote: evil.url })).toContain("git ");
+    }
+    expect(existsSync(canary)).toBe(false);
+  });
+
+  test("a secret of the session is sent to the remote's host, and a wrong one asks nobody at the terminal", async () => {
+    const value = `basic ${btoa("x-access-token:t0ken")}`;
+    server.secret = value;
+    try {
+      const session = {
+        secret: async (id: string) => (id === "GIT_AUTH_TOKEN" ? Buffer.from("t0ken\n") : undefined),
+      };
+      const asked = server.authorizations.length;
+      expect(await runner.key(step({}, session))).toMatch(/^sha256:/);
+      expect(new Set(server.authorizations.slice(asked))).toEqual(new Set([value]));
+      expect(await refusal({})).toContain("could not read Username");
+    } finally {
+      server.secret = undefined;
+    }
+  });
+
+  test("a fetch that is cancelled ends", async () => {
+    const slow = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: () => new Promise<Response>(() => undefined),
+    });
+    const stop = new AbortController();
+    try {
+      const waiting = runner.key({ ...step({ remote: `${slow.url.origin}/x` }), signal: stop.signal });
+      setTimeout(() => stop.abort(new Error("stopped")), 50);
+      expect(await waiting.catch(messageOf)).toBe("stopped");
+    } finally {
+      await slow.stop(true);
+    }
+  });
+
+  test("a repository that was left half made is made anew", async () => {
+    const [id = ""] = runner.list().map((one) => one.id);
+    rmSync(join(steps.root, "git/repositories", id, "HEAD"));
+    await tree((root) => expect(existsSync(join(root, "lib/lib.c"))).toBe(true));
+    await runner.remove(id);
+    await tree((root) => expect(existsSync(join(root, "lib/lib.c"))).toBe(true));
+  });
+});
+
+test("remotes and refs that git could take for something else are refused", () => {
+  for (const remote of [
+    "--upload-pack=touch /tmp/x",
+    "file:///etc",
+    "/etc",
+    "../repo",
+    "ext::sh -c id",
+    "ssh://-oProxyCommand=id/x",
+    "ssh://git@-oProxyCommand=id/x",
+    "git@-oProxyCommand=id:x",
+    "https://host/x\nurl = /etc",
+  ])
+    expect(() => checkRemote(remote, "")).toThrow("invalid git URL");
+  for (const ref of ["--output=x", "-x", "a..b", "a b", "refs/heads/*", "a:b"])
+    expect(() => checkRemote("https://h/r", ref)).toThrow("invalid git ref");
+  for (const remote of ["https://h/r.git", "git@github.com:a/b.git", "ssh://git@h:22/r", "git://h/r"])
+    expect(() => checkRemote(remote, "feature/x-1.2")).not.toThrow();
+});
+
+test("of equal names the branch is meant, and an annotated tag stands for its commit", () => {
+  const sha = (digit: string) => digit.repeat(40);
+  const listing = `${sha("1")}\trefs/tags/x\n${sha("2")}\trefs/tags/x^{}\n${sha("3")}\trefs/heads/x\n`;
+  expect(findRef(listing, "x")?.sha).toBe(sha("3"));
+  expect(findRef(listing.replace("heads/x", "heads/y"), "x")?.sha).toBe(sha("2"));
+  expect(findRef(listing, "z")).toBeUndefined();
+});
