@@ -24,10 +24,21 @@ export interface SolveOptions {
   readonly progress: ProgressSink;
   /** Told of each wanted vertex (by its index) as soon as it is there, with a hold of its own; also in a build that fails later. */
   readonly onResult?: (index: number, result: Result) => void;
+  /** Told at the end, inputs first, of every vertex, what an export of the cache needs; not in a build that fails. */
+  readonly onSolved?: (steps: readonly SolvedStep[]) => void;
   /** `--allow`; a step that needs more is refused, also when its result is known. */
   readonly entitlements?: readonly string[];
   /** Asked in this order after the solver's own records (`--cache-from`). Nothing else is a candidate, no image that happens to be here. */
   readonly importers?: readonly CacheImporter[];
+}
+
+/** How a vertex is found again. */
+export interface SolvedStep {
+  readonly vertex: Vertex;
+  /** Its result's key; the cache's records know the snapshot, if it was ever made here. */
+  readonly key: Digest;
+  /** Keys that lead to it, as importers are asked; none for a source. */
+  readonly keys: readonly Digest[];
 }
 
 /** A cache from elsewhere. */

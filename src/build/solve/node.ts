@@ -100,6 +100,11 @@ export class Node {
     return this.#used;
   }
 
+  /** The result's key when all is done: of what was brought, or of what was known without. */
+  async key(): Promise<Digest> {
+    return (this.#settle ? await this.#settle : await this.claim()).key;
+  }
+
   claim(): Promise<Claim> {
     this.#claim ??= quiet(
       this.#failing(() => (isSource(this.vertex.op) ? this.#claimSource() : this.#claimStep())),

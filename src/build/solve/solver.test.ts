@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { codeOf, messageOf, TugError } from "../../base/lib/errors.ts";
 import type { Digest } from "../../base/lib/ids.ts";
 import type { Result } from "../result.ts";
-import { type CacheImporter, StepFailure } from "../solve.ts";
+import { type CacheImporter, type SolvedStep, StepFailure } from "../solve.ts";
 import { bind, copy, git, Heard, image, local, own, run, SolverBench, session } from "./testdata/bench.ts";
 
 test("a build runs once what it needs; the next one runs and pulls nothing", async () => {
@@ -407,4 +407,26 @@ test("who wants several results hears of each as soon as it is there, also when 
   };
   const error = await bench.solve([run("fails"), run("quick")], { onResult }).catch(messageOf);
   expect([error, heard]).toEqual(["no", ["1: quick"]]);
+});
+
+test("what an export of the cache needs is told of every vertex: the keys under which another solver asks", async () => {
+  await using bench = await SolverBench.open();
+  const top = run("after", copy(local(), "a", run("root", image("base"))));
+  const seen: (readonly SolvedStep[])[] = [];
+  const onSolved = (steps: readonly SolvedStep[]) => void seen.push(steps);
+  await bench.solve([top], { onSolved });
+  await bench.solve([top], { onSolved });
+  const [first, cached] = seen;
+  expect(cached).toEqual(first);
+  expect(first?.map(({ vertex, keys }) => `${vertex.op.kind} ${keys.length}`)).toEqual([
+    ...["local 0", "image 0", "exec 1", "file 2", "exec 1"],
+  ]);
+  const asked: string[] = [];
+  await using other = await SolverBench.open();
+  const find: CacheImporter["find"] = async (key) => {
+    asked.push(key);
+    return undefined;
+  };
+  await other.solve([top], { importers: [{ find }] });
+  expect(asked.toSorted()).toEqual((first?.flatMap(({ keys }) => keys) ?? []).toSorted());
 });

@@ -3,7 +3,8 @@ import { digestOfValue } from "../canonical.ts";
 import type { Vertex } from "../graph.ts";
 import type { Result } from "../result.ts";
 import { refuseUnentitled } from "../run/exec/entitlements.ts";
-import { type SolveOptions, type Solver, StepFailure } from "../solve.ts";
+import { type SolvedStep, type SolveOptions, type Solver, StepFailure } from "../solve.ts";
+import { isSource } from "./keys.ts";
 import { Node, type NodeDeps, type NodeUser } from "./node.ts";
 
 export interface GraphSolverDeps extends NodeDeps {
@@ -49,6 +50,7 @@ export class GraphSolver implements Solver {
       await Promise.race([failure, Promise.all(told)]);
       const results = await Promise.all(wanted.map((node) => node.settle()));
       for (const node of nodes.values()) node.report.cachedFor(options.progress);
+      if (options.onSolved) options.onSolved(await this.#solved(nodes));
       return results.map((result) => result.again());
     } catch (error) {
       reason = error;
@@ -57,6 +59,15 @@ export class GraphSolver implements Solver {
       options.signal.removeEventListener("abort", stop);
       await this.#release(nodes, user, reason);
     }
+  }
+
+  async #solved(nodes: ReadonlyMap<Vertex, Node>): Promise<readonly SolvedStep[]> {
+    const steps: SolvedStep[] = [];
+    for (const [vertex, node] of nodes) {
+      const key = await node.key();
+      steps.push({ vertex, key, keys: isSource(vertex.op) ? [] : this.#deps.records.keysOf(key) });
+    }
+    return steps;
   }
 
   #attach(order: readonly Vertex[], user: NodeUser): ReadonlyMap<Vertex, Node> {
