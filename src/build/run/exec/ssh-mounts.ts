@@ -1,17 +1,12 @@
 import { chmodSync, chownSync } from "node:fs";
-import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
-import { messageOf, notFound } from "../../../base/lib/errors.ts";
-import { AT_FDCWD, closeFd, fdPath, O, openat } from "../../../base/sys/at.ts";
+import { notFound } from "../../../base/lib/errors.ts";
 import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ExecMount } from "../../graph.ts";
-import type { BuildSession } from "../../session.ts";
+import { forwardAgent } from "../agent-socket.ts";
 import { bindOf, hostId, type MountContext, makeDirectory } from "./mount-context.ts";
 
 type SshMount = Extract<ExecMount, { kind: "ssh" }>;
-
-/** More at once than any build has; a step must not make the client open connections without end. */
-const CONNECTIONS = 64;
 
 /** `--mount=type=ssh`: a socket whose connections go to the client's agent. Undefined when it forwards none and the step can do without. */
 export async function sshMount(
@@ -25,82 +20,14 @@ export async function sshMount(
     return undefined;
   }
   const path = join(makeDirectory(context, "ssh"), name);
-  undo.use(await forwardAgent(context, mount.id, { directory: join(path, ".."), name }));
+  undo.use(
+    await forwardAgent({ session: step.session, log: deps.log }, mount.id, {
+      directory: join(path, ".."),
+      name,
+    }),
+  );
   chownSync(path, hostId(deps, "uid", mount.uid), hostId(deps, "gid", mount.gid));
   chmodSync(path, mount.mode & 0o7777);
   // Connecting to a socket takes the right to write to it, not a writable mount.
   return bindOf(mount.target, path, true);
-}
-
-async function forwardAgent(
-  { step, deps }: MountContext,
-  id: string,
-  place: { readonly directory: string; readonly name: string },
-): Promise<AsyncDisposable> {
-  const open = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    open.add(socket);
-    socket.once("close", () => open.delete(socket));
-    forward(socket, step.session, id).catch((error: unknown) => {
-      deps.log.debug("a connection to the client's SSH agent ended", { error: messageOf(error) });
-      socket.destroy();
-    });
-  });
-  server.maxConnections = CONNECTIONS;
-  // Through the descriptor: the whole path may be longer than a socket's address.
-  const directory = openat(AT_FDCWD, place.directory, O.PATH | O.DIRECTORY);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(fdPath(directory, place.name), resolve);
-    });
-  } finally {
-    closeFd(directory);
-  }
-  return {
-    [Symbol.asyncDispose]: async () => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const socket of open) socket.destroy();
-      await closed;
-    },
-  };
-}
-
-/** Both ways until both have ended; each waits for the other side to take what it was given. */
-async function forward(socket: Socket, session: BuildSession, id: string): Promise<void> {
-  await using agent = await session.ssh(id);
-  // Not by iterating over it: the end of that closes the other direction too.
-  const there = new Promise<void>((resolve, reject) => {
-    socket.on("data", (chunk: Buffer) => {
-      socket.pause();
-      agent.write(chunk).then(() => void socket.resume(), reject);
-    });
-    socket.once("end", () => void agent.end().then(resolve, reject));
-    socket.once("error", reject);
-  });
-  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-  const back = async () => {
-    for await (const chunk of agent.readable) {
-      if (!socket.write(chunk)) await drained(socket);
-    }
-    socket.end();
-  };
-  const both = Promise.all([there, back()]);
-  both.catch(() => undefined); // told below, unless the step went away first
-  await Promise.race([both, closed]);
-}
-
-async function drained(socket: Socket): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const closed = () => {
-      socket.off("drain", more);
-      reject(new Error("the step closed its connection"));
-    };
-    const more = () => {
-      socket.off("close", closed);
-      resolve();
-    };
-    socket.once("drain", more);
-    socket.once("close", closed);
-  });
 }

@@ -8,8 +8,8 @@ import { KeyedMutex } from "../../../base/lib/mutex.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import type { GitSource } from "../../graph.ts";
+import { forwardAgent } from "../agent-socket.ts";
 import type { SourceRunner, StepContext, StepSnapshots } from "../runner.ts";
-import { openAgentSocket } from "./agent-socket.ts";
 import { checkoutCommit } from "./git-checkout.ts";
 import { type GitAccess, GitCommand, type GitRun } from "./git-command.ts";
 import { authorizationFor, checkRemote, findRef, isCommit, redact } from "./git-remote.ts";
@@ -177,8 +177,17 @@ export class GitRunner implements SourceRunner<GitSource> {
     const ssh = !/^(?:https?|git):/.test(op.remote);
     if (!ssh || !(await session.hasSsh("default"))) return await use({ authorization, agent: undefined });
     const directory = join(this.#deps.root, `agent-${randomId().slice(0, 12)}`);
-    await using socket = await openAgentSocket(session, "default", directory, this.#deps.log);
-    return await use({ authorization, agent: socket.path });
+    mkdirSync(directory, { mode: 0o700 });
+    try {
+      const name = "agent.sock";
+      await using _agent = await forwardAgent({ session, log: this.#deps.log }, "default", {
+        directory,
+        name,
+      });
+      return await use({ authorization, agent: join(directory, name) });
+    } finally {
+      await removeDirectory(directory);
+    }
   }
 }
 
