@@ -1,5 +1,7 @@
 import { gathered } from "../../../base/lib/gathered.ts";
-import { TarParser } from "../../../base/lib/tar/parser.ts";
+import type { TarEntry } from "../../../base/lib/tar/entry.ts";
+import { type TarHandler, TarParser } from "../../../base/lib/tar/parser.ts";
+import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { LayerApplier } from "../../../core/snapshot/apply/apply-layer.ts";
 import { diffTar } from "../../../core/snapshot/diff.ts";
 
@@ -21,7 +23,8 @@ export async function writeTree(
   signal: AbortSignal,
 ): Promise<void> {
   using target = new LayerApplier({ kind: "tree", tree: directory });
-  const parser = new TarParser(target);
+  using root = RootedDir.open(directory);
+  const parser = new TarParser(withModes(target, root));
   let sliceEnd = performance.now() + SLICE_MS;
   for await (const chunk of tar) {
     signal.throwIfAborted();
@@ -32,4 +35,22 @@ export async function writeTree(
   }
   parser.finish();
   target.finish();
+}
+
+/** Layers are unpacked by a helper without a umask; here what the daemon's took away is given back. */
+function withModes(target: LayerApplier, root: RootedDir): TarHandler {
+  const umask = process.umask();
+  let entry: TarEntry | undefined;
+  return {
+    entry: (next) => {
+      entry = next;
+      target.entry(next);
+    },
+    data: (chunk, offset) => target.data(chunk, offset),
+    end: () => {
+      target.end();
+      if (!entry || (entry.mode & umask) === 0 || entry.kind === "link" || entry.kind === "symlink") return;
+      root.chmod(entry.path, entry.mode & 0o7777);
+    },
+  };
 }

@@ -134,13 +134,12 @@ export class CacheMounts {
     return infos.sort((a, b) => a.created - b.created || (a.name < b.name ? -1 : 1));
   }
 
-  /** Removes one; false when somebody has it now. Idempotent. */
+  /** Removes one; false when somebody has it now, or when there is none of that name. */
   async remove(name: string): Promise<boolean> {
     const cache = this.#caches.get(name);
-    if (!cache) return true;
+    if (!cache) return false;
     return await this.#choosing.run(cache.key, async () => {
-      if (cache.holders.size > 0) return false;
-      if (!this.#caches.delete(name)) return true;
+      if (cache.holders.size > 0 || !this.#caches.delete(name)) return false;
       const gone = join(this.#root, `${GONE}${randomId().slice(0, 16)}`);
       renameSync(join(this.#root, name), gone);
       await removeDirectory(gone);

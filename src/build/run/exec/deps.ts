@@ -12,8 +12,8 @@ import type { StepSnapshots } from "../runner.ts";
 export interface ExecDeps {
   /** A directory of the builder's alone that a reboot empties (below the exec root). */
   readonly root: string;
-  /** The runtime of the daemon's choice, asked at each step: SIGHUP changes it. */
-  readonly runtime: () => OciRuntime;
+  /** The runtime of that name if there is one (a step that another daemon began), else the daemon's choice, which SIGHUP changes. */
+  readonly runtime: (name?: string) => OciRuntime;
   readonly hierarchy: CgroupHierarchy;
   readonly cgroups: CgroupLayout;
   readonly facts: HostFacts;

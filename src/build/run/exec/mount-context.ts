@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { invalid } from "../../../base/lib/errors.ts";
+import { invalid, notFound } from "../../../base/lib/errors.ts";
 import type { ChainId } from "../../../base/lib/ids.ts";
 import { AT_FDCWD, closeFd, O, openat } from "../../../base/sys/at.ts";
+import { SystemError } from "../../../base/sys/libc.ts";
 import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
 import { bindDescriptor } from "../../../base/sys/mount-tree.ts";
 import { lstatat } from "../../../base/sys/stat.ts";
@@ -83,6 +84,11 @@ export function bindFound(
   const place = openat(AT_FDCWD, target, O.PATH | O.NOFOLLOW);
   try {
     bindDescriptor(found, place, { readonly: options.readonly });
+  } catch (error) {
+    // Another step may take away what it shares with this one.
+    if (error instanceof SystemError && error.code === "ENOENT")
+      throw notFound("the source of a mount was removed while it was being mounted", error);
+    throw error;
   } finally {
     closeFd(place);
   }

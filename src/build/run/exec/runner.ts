@@ -186,7 +186,7 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
     name: string,
   ): Promise<void> {
     const { id, directory, cgroups } = container;
-    const runtime = this.#deps.runtime();
+    const runtime = this.#deps.runtime(name || undefined);
     if (runtime.name === name || name === "")
       await runtime.delete({ id, pid: 0, bundle: directory, cgroups, hooks: false });
     else removeCgroup(cgroups);

@@ -46,9 +46,23 @@ function openSource(root: RootedDir, source: string): number {
   try {
     return root.open(source || "/", O.PATH);
   } catch (error) {
-    if (error instanceof SystemError && ["ENOENT", "ENOTDIR", "ELOOP"].includes(error.code))
+    if (error instanceof SystemError && ["ENOENT", "ENOTDIR", "ELOOP", "EXDEV"].includes(error.code))
       throw notFound(`${JSON.stringify(posix.join("/", source))}: not found`, error);
     throw error;
+  }
+}
+
+/** A part of a cache that nobody has made yet. What stands in the way is told by opening it. */
+function makeSource(
+  root: RootedDir,
+  path: string,
+  look: { readonly mode: number; readonly owner: { readonly uid: number; readonly gid: number } | undefined },
+): void {
+  if (root.tryStat(path)) return;
+  try {
+    root.mkdirAll(path, look.mode, look.owner);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
   }
 }
 
@@ -68,7 +82,7 @@ export async function cacheMount(context: MountContext, mount: CacheMount, name:
       mode: mount.mode,
       uid: mount.uid,
       gid: mount.gid,
-      description: `cached mount ${mount.target} from exec ${step.op.args.join(" ")}`,
+      description: `cached mount ${mount.target} from exec ${step.op.args.join(" ")} with id ${JSON.stringify(mount.id)}`,
       base: base && {
         key: `${base.key} ${mount.source}`,
         tree: () => {
@@ -91,7 +105,7 @@ export async function cacheMount(context: MountContext, mount: CacheMount, name:
   using root = RootedDir.open(directory);
   const path = base ? "/" : mount.source || "/";
   const owner = { uid: mount.uid, gid: mount.gid };
-  if (!root.tryStat(path)) root.mkdirAll(path, mount.mode, deps.remap ? undefined : owner);
+  makeSource(root, path, { mode: mount.mode, owner: deps.remap ? undefined : owner });
   const found = openSource(root, path);
   try {
     const source = bindFound(context, found, { name, readonly: mount.readonly });
