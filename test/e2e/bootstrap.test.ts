@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { eventually, TestDaemon, tugBinary } from "../harness/daemon.ts";
 import { processes } from "../harness/machine.ts";
@@ -20,6 +29,7 @@ say() { echo "$1" >&3; }
 for word; do
   case $word in --cache-dir=*) cache=\${word#*=};; */root) root=$word;; http*) what=\${word##*/};; esac
 done
+echo "$@" > $cache/arguments
 say "P: 0 10 DOWNREL"; say "PF: Downloading Release file"
 case $what in
   forged) say "E: BADRELSIG"; say "EA: ABCD"; say "EF: Invalid Release signature (key id %s)"; exit 1;;
@@ -157,6 +167,64 @@ test.skipIf(missing !== undefined)(
     expect(runs()).toEqual([]);
   },
   30_000,
+);
+
+test.skipIf(missing !== undefined)(
+  "each distribution has its mirror, its keyring and its script, also a suite that is newer than debootstrap",
+  async () => {
+    const tail = "-archive-keyring.gpg): install the package ";
+    for (const [image, complaint] of [
+      [
+        "ubuntu:jammy",
+        `of ubuntu jammy is not on the daemon's host (/usr/share/keyrings/ubuntu${tail}ubuntu-keyring`,
+      ],
+      [
+        "ubuntu:noble",
+        `of ubuntu noble is not on the daemon's host (/usr/share/keyrings/ubuntu${tail}ubuntu-keyring`,
+      ],
+      ["kali:kali-rolling", `(/usr/share/keyrings/kali${tail}kali-archive-keyring`],
+      ["devuan:daedalus", `(/usr/share/keyrings/devuan${tail}devuan-keyring`],
+      ["pureos:byzantium", `(/usr/share/keyrings/pureos${tail}pureos-archive-keyring`],
+    ] as const) {
+      const keyring = /\((\/\S+)\)/.exec(complaint)?.[1] ?? "";
+      if (existsSync(keyring)) {
+        console.log(`skipped: ${image} without its keyring: ${keyring} is on this host`);
+        continue;
+      }
+      const refused = await daemon.tug(["image", "bootstrap", image]);
+      expect(refused.stderr).toContain(complaint);
+      expect([image, refused.code]).toEqual([image, 1]);
+    }
+    writeFileSync(join(scratch, "keyring"), "keys");
+    for (const [image, words] of [
+      ["ubuntu:jammy", / jammy \S+\/root$/],
+      ["ubuntu:noble", / noble \S+\/root http:\/\/(archive|ports)\.ubuntu\.com\/ubuntu(-ports)?( gutsy)?$/],
+      ["debian:trixie", / trixie \S+\/root( http:\/\/deb\.debian\.org\/debian sid)?$/],
+      ["debian:sid", / sid \S+\/root$/],
+      ["kali:kali-rolling", / kali-rolling \S+\/root$/],
+      ["devuan:daedalus", / daedalus \S+\/root http:\/\/deb\.devuan\.org\/merged( ceres)?$/],
+    ] as const) {
+      const [distribution = ""] = image.split(":");
+      const made = await daemon.tug([
+        "image",
+        "bootstrap",
+        "-q",
+        "--keyring",
+        join(scratch, "keyring"),
+        "-t",
+        "made:1",
+        image,
+      ]);
+      expect([image, made.code, made.stderr]).toEqual([image, 0, ""]);
+      const cache = join(daemon.dataRoot, "bootstrap/cache", distribution);
+      const said = readFileSync(join(cache, "arguments"), "utf8").trim();
+      expect(said).toMatch(words);
+      expect(said).toContain("--force-check-gpg --keyring=");
+    }
+    await daemon.ok(["rmi", "made:1"]);
+    expect(runs()).toEqual([]);
+  },
+  60_000,
 );
 
 test.skipIf(missing !== undefined)(

@@ -128,7 +128,8 @@ function checkedOptions(
       if (!/^[a-z0-9][a-z0-9+.-]*$/.test(word)) throw invalid(`invalid ${what} ${JSON.stringify(word)}`);
     return list;
   };
-  const mirror = request.Mirror || suite.mirror;
+  const architecture = architectureOf(platform, host);
+  const mirror = request.Mirror || suite.mirror?.(architecture.architecture);
   if (mirror !== undefined && !/^(https?:\/\/[A-Za-z0-9]|file:\/\/\/)[A-Za-z0-9._~:/@%+[\]-]*$/.test(mirror))
     throw invalid(
       `invalid mirror ${JSON.stringify(mirror)}: it must be an http:// or https:// URL, or a file:// one`,
@@ -139,12 +140,13 @@ function checkedOptions(
   return {
     distribution: suite.distribution,
     suite: suite.name,
+    script: suite.script,
     mirror,
     variant: variant === "standard" ? "" : variant,
     include: words("package name", request.Include),
     components: words("component", request.Components),
     keyring: keyringOf(request, suite),
-    ...architectureOf(platform, host),
+    ...architecture,
     epoch,
   };
 }

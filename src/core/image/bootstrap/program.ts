@@ -118,7 +118,7 @@ function opened(path: string): Disposable & { readonly fd: number } {
 }
 
 function firstStage(request: BootstrapRequest, root: string): readonly string[] {
-  const { variant, include, components, keyring, mirror } = request;
+  const { variant, include, components, keyring, mirror, script } = request;
   return [
     request.program,
     "--debian-installer",
@@ -131,7 +131,7 @@ function firstStage(request: BootstrapRequest, root: string): readonly string[] 
     ...(keyring === undefined ? ["--no-check-gpg"] : ["--force-check-gpg", `--keyring=${keyring}`]),
     request.suite,
     root,
-    ...(mirror === undefined ? [] : [mirror]),
+    ...(mirror === undefined ? [] : [mirror, ...(script === undefined ? [] : [script])]),
   ];
 }
 

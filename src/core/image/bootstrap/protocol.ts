@@ -14,6 +14,8 @@ export interface BootstrapRequest {
   readonly suite: string;
   /** Undefined: the one that debootstrap knows for the suite. */
   readonly mirror: string | undefined;
+  /** Name of debootstrap's script, where it has none of the suite's name; with a mirror only. */
+  readonly script: string | undefined;
   /** "" is debootstrap's own standard variant. */
   readonly variant: string;
   readonly include: readonly string[];

@@ -16,11 +16,34 @@ test("suites are what has a script with a keyring; Devuan's are told from Debian
     writeFileSync(join(folder, "debian-common"), "keyring /usr/share/keyrings/debian-archive-keyring.gpg\n");
     symlinkSync("sid", join(folder, "ceres"));
     symlinkSync("nowhere", join(folder, "broken"));
-    expect(knownSuites(folder).map(({ distribution, name }) => `${distribution}:${name}`)).toEqual([
+    const suites = knownSuites(folder);
+    const own = suites.filter(({ script }) => script === undefined);
+    expect(own.map(({ distribution, name }) => `${distribution}:${name}`)).toEqual([
       "devuan:ceres",
       "ubuntu:gutsy",
       "debian:sid",
     ]);
+    const told = (distribution: string, name: string, architecture = "amd64") => {
+      const suite = suites.find((each) => each.distribution === distribution && each.name === name);
+      return [suite?.script, suite?.mirror?.(architecture), suite?.keyring.split("/").at(-1)];
+    };
+    // What is newer than this debootstrap has the script of its like, and a mirror that is told.
+    expect(told("ubuntu", "noble")).toEqual([
+      ...["gutsy", "http://archive.ubuntu.com/ubuntu", "ubuntu-archive-keyring.gpg"],
+    ]);
+    expect(told("ubuntu", "noble", "arm64")[1]).toBe("http://ports.ubuntu.com/ubuntu-ports");
+    expect(told("debian", "forky")).toEqual([
+      ...["sid", "http://deb.debian.org/debian", "debian-archive-keyring.gpg"],
+    ]);
+    expect(told("devuan", "daedalus")).toEqual([
+      ...["ceres", "http://deb.devuan.org/merged", "devuan-archive-keyring.gpg"],
+    ]);
+    writeFileSync(
+      join(folder, "noble"),
+      "default_mirror http://other\nkeyring /usr/share/keyrings/ubuntu-archive-keyring.gpg\n",
+    );
+    const known = knownSuites(folder).filter(({ name }) => name === "noble");
+    expect(known.map(({ script, mirror }) => [script, mirror])).toEqual([[undefined, undefined]]);
     expect(knownSuites(join(folder, "none"))).toEqual([]);
   } finally {
     rmSync(folder, { recursive: true });

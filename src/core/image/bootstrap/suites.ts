@@ -9,8 +9,10 @@ export interface Suite {
   readonly name: string;
   /** Path of the keyring that the distributor signs with. */
   readonly keyring: string;
-  /** Where debootstrap would not know it. */
-  readonly mirror: string | undefined;
+  /** For one of Debian's architectures, where debootstrap would not know it. */
+  readonly mirror: ((architecture: string) => string) | undefined;
+  /** Name of the script to use, where debootstrap is older than the suite. */
+  readonly script: string | undefined;
 }
 
 /** Devuan's suites share their scripts with Debian's, and so their keyring and mirror, which are not Devuan's. */
@@ -22,6 +24,37 @@ const devuan: ReadonlySet<string> = new Set([
   "excalibur",
   "ceres",
 ]);
+
+function devuanMirror(): string {
+  return "http://deb.devuan.org/merged";
+}
+
+/**
+ * Suites that came after many a debootstrap: the scripts are the same for all suites of these distributions.
+ */
+const newer = [
+  {
+    distribution: "debian",
+    script: "sid",
+    names: ["trixie", "forky", "duke"],
+    mirror: () => "http://deb.debian.org/debian",
+  },
+  {
+    distribution: "ubuntu",
+    script: "gutsy",
+    names: ["noble", "plucky", "questing", "resolute"],
+    mirror: (architecture: string) =>
+      ["amd64", "i386"].includes(architecture)
+        ? "http://archive.ubuntu.com/ubuntu"
+        : "http://ports.ubuntu.com/ubuntu-ports",
+  },
+  {
+    distribution: "devuan",
+    script: "ceres",
+    names: ["chimaera", "daedalus", "excalibur", "freia"],
+    mirror: devuanMirror,
+  },
+] as const;
 
 /** Debian's package of a distribution's keyring. */
 export function keyringPackage(distribution: string): string {
@@ -42,8 +75,14 @@ export function knownSuites(folder = defaultScripts): readonly Suite[] {
     if (keyring === undefined || distribution === undefined) continue;
     if (distribution === "debian" && devuan.has(name)) {
       const own = { keyring: "/usr/share/keyrings/devuan-archive-keyring.gpg" };
-      suites.push({ distribution: "devuan", name, mirror: "http://deb.devuan.org/merged", ...own });
-    } else suites.push({ distribution, name, keyring, mirror: undefined });
+      suites.push({ distribution: "devuan", name, mirror: devuanMirror, script: undefined, ...own });
+    } else suites.push({ distribution, name, keyring, mirror: undefined, script: undefined });
+  }
+  for (const { distribution, script, names, mirror } of newer) {
+    const like = suites.find((suite) => suite.distribution === distribution && suite.name === script);
+    if (!like) continue;
+    for (const name of names)
+      if (!suites.some((suite) => suite.name === name)) suites.push({ ...like, name, mirror, script });
   }
   return suites;
 }
