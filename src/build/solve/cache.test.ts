@@ -58,7 +58,7 @@ for (const driver of ["overlay2", "vfs"] as const) {
     const made = await next.solve([run("unsafe", safe)]);
     expect([next.ran, made.trees[0]]).toEqual([["unsafe"], { safe: "safe", unsafe: "unsafe" }]);
     // Killed only, the kernel still has what was written.
-    const after = await next.restart();
+    const after = await next.restart({ machineWentDown: true });
     await after.solve([run("unsafe", safe)]);
     expect(after.ran).toEqual([]);
   });

@@ -90,7 +90,7 @@ export class BuildCache {
   async sync(): Promise<void> {
     await this.#syncing.run(async () => {
       const { records, steps } = this.#deps;
-      const ids = records.unsynced();
+      const ids = records.unsynced().map(({ id }) => id);
       if (ids.length === 0 && !steps.unsynced) return;
       await steps.sync();
       records.settle(ids);
@@ -105,18 +105,18 @@ export class BuildCache {
 
   /**
    * Makes records and snapshots agree after a start, before images do so: what was being made goes, records without snapshot go, snapshots
-   * of steps without record go. When the machine went down, what had not been synced is not to be trusted.
+   * of steps without record go. What had not been synced in another boot is not to be trusted: the machine may have gone down.
    */
-  async recover(machineWentDown: boolean): Promise<void> {
+  async recover(): Promise<void> {
     const { records, snapshots, log } = this.#deps;
-    const unsafe = new Set(machineWentDown ? records.unsynced() : []);
+    const unsafe = new Set(records.unsynced().flatMap(({ id, lost }) => (lost ? [id] : [])));
     let dropped = 0;
     for (const { id, snapshot } of records.all()) {
       if (!unsafe.has(id) && (snapshot === undefined || snapshots.stat(snapshot))) continue;
       records.remove(id);
       dropped++;
     }
-    if (dropped > 0) log.info("results of builds were not kept", { count: dropped, machineWentDown });
+    if (dropped > 0) log.info("results of builds were not kept", { count: dropped, unsynced: unsafe.size });
     await this.sweep();
   }
 

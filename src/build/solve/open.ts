@@ -29,6 +29,8 @@ export interface BuildStoreDeps {
   readonly directory: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Of tests. */
+  readonly boot?: string;
 }
 
 /** What builds keep. `steps` is what runners make their trees with. */
@@ -41,9 +43,9 @@ export interface BuildStore {
 }
 
 export function openBuildStore(deps: BuildStoreDeps): BuildStore {
-  const { db, snapshots, layers, objects, clock, log } = deps;
+  const { snapshots, layers, objects, clock, log } = deps;
   const steps = new BuildSnapshots({ snapshots, empty: join(deps.directory, "empty"), log });
-  const records = new CacheRecords({ db, clock });
+  const records = new CacheRecords(deps);
   const cache = new BuildCache({ records, steps, snapshots, layers, objects, clock, log });
   const collector = new CacheCollector({ ...deps, records, cache });
   return { steps, records, cache, collector };

@@ -2,6 +2,7 @@ import type { Clock } from "../../base/lib/clock.ts";
 import { type ChainId, type Digest, randomId } from "../../base/lib/ids.ts";
 import { type Database, migrate } from "../../base/store/database.ts";
 import { relaxed } from "../../base/store/relaxed.ts";
+import { bootId } from "../../base/sys/boot-id.ts";
 
 const migrations = [
   `CREATE TABLE build_record (
@@ -13,7 +14,7 @@ const migrations = [
      created INTEGER NOT NULL,
      used INTEGER NOT NULL,
      uses INTEGER NOT NULL DEFAULT 0,
-     synced INTEGER NOT NULL DEFAULT 0
+     unsynced TEXT
    ) STRICT;
    CREATE INDEX build_record_snapshot ON build_record (snapshot);
    CREATE TABLE build_key (
@@ -69,14 +70,17 @@ const idleKeys = { age: 60 * 86_400_000, count: 100_000 } as const;
 export class CacheRecords {
   readonly #db: Database;
   readonly #clock: Clock;
+  readonly #boot: string;
   readonly #holds = new Map<string, number>();
   readonly #statements;
 
-  constructor(deps: { readonly db: Database; readonly clock: Clock }) {
+  /** `boot`: this one, unless a test has another. */
+  constructor(deps: { readonly db: Database; readonly clock: Clock; readonly boot?: string }) {
     const { db } = deps;
     migrate(db, "build-cache", migrations);
     this.#db = db;
     this.#clock = deps.clock;
+    this.#boot = deps.boot ?? bootId();
     this.#statements = {
       link: db.query<{ result: string }, [string]>("SELECT result FROM build_key WHERE key = ?1"),
       keys: db.query<{ key: string }, [string]>("SELECT key FROM build_key WHERE result = ?1 ORDER BY key"),
@@ -87,11 +91,13 @@ export class CacheRecords {
       snapshots: db.query<{ snapshot: string }, []>(
         "SELECT DISTINCT snapshot FROM build_record WHERE snapshot IS NOT NULL",
       ),
-      unsynced: db.query<{ id: string }, []>("SELECT id FROM build_record WHERE synced = 0"),
+      unsynced: db.query<{ id: string; unsynced: string }, []>(
+        "SELECT id, unsynced FROM build_record WHERE unsynced IS NOT NULL",
+      ),
       replace: db.query("UPDATE build_record SET result = NULL WHERE result = ?1"),
       insert: db.query(
-        `INSERT INTO build_record (id, result, snapshot, type, description, created, used, uses)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1)`,
+        `INSERT INTO build_record (id, result, snapshot, type, description, created, used, uses, unsynced)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1, ?7)`,
       ),
       addKey: db.query(
         `INSERT INTO build_key (key, result, used) VALUES (?1, ?2, ?3)
@@ -100,7 +106,7 @@ export class CacheRecords {
       touch: db.query("UPDATE build_record SET used = ?2, uses = uses + 1 WHERE id = ?1"),
       touchKeys: db.query("UPDATE build_key SET used = ?2 WHERE result = ?1"),
       rename: db.query("UPDATE build_record SET snapshot = ?2 WHERE snapshot = ?1"),
-      synced: db.query("UPDATE build_record SET synced = 1 WHERE id = ?1"),
+      synced: db.query("UPDATE build_record SET unsynced = NULL WHERE id = ?1"),
       remove: db.query("DELETE FROM build_record WHERE id = ?1"),
       forget: db.query(
         `DELETE FROM build_key WHERE result NOT IN (SELECT result FROM build_record WHERE result IS NOT NULL)
@@ -157,7 +163,7 @@ export class CacheRecords {
     const { result, snapshot, type, description } = entry;
     this.#write(() => {
       this.#statements.replace.run(result);
-      this.#statements.insert.run(id, result, snapshot ?? null, type, description, now);
+      this.#statements.insert.run(id, result, snapshot ?? null, type, description, now, this.#boot);
     });
     return { ...entry, id, created: now, used: now, uses: 1 };
   }
@@ -186,9 +192,9 @@ export class CacheRecords {
     this.#write(() => void this.#statements.forget.run(this.#clock.now() - idleKeys.age, idleKeys.count));
   }
 
-  /** Records whose snapshots may be short after a power cut. */
-  unsynced(): readonly string[] {
-    return this.#statements.unsynced.all().map(({ id }) => id);
+  /** Records whose snapshots would be short after a power cut; `lost`: that there was one since (another boot). */
+  unsynced(): readonly { readonly id: string; readonly lost: boolean }[] {
+    return this.#statements.unsynced.all().map(({ id, unsynced }) => ({ id, lost: unsynced !== this.#boot }));
   }
 
   /** The snapshots of these are on disk; the records, too, when it returns. */

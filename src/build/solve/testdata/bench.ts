@@ -143,12 +143,13 @@ export class SolverBench implements AsyncDisposable {
     clock: Clock,
     parallel: number,
     runners: (bench: SolverBench) => Partial<Runners> = () => ({}),
+    boot = "a boot",
   ) {
     this.stores = stores;
     const { db, snapshots, base } = stores;
     const log = silentLog;
     const objects = () => this.objects;
-    const store = openBuildStore({ db, snapshots, layers: stores.images, objects, policy: () => undefined, directory: base, clock, log });
+    const store = openBuildStore({ db, snapshots, layers: stores.images, objects, policy: () => undefined, directory: base, clock, log, boot });
     const { steps, records, cache } = store;
     this.steps = steps;
     this.records = records;
@@ -181,8 +182,9 @@ export class SolverBench implements AsyncDisposable {
   /** On the same stores: what the next daemon does. */
   async restart(options: { readonly machineWentDown?: boolean; readonly clock?: Clock } = {}): Promise<SolverBench> {
     await this.steps.settled();
-    const next = new SolverBench(this.stores, options.clock ?? systemClock, 4);
-    await next.cache.recover(options.machineWentDown ?? false);
+    const boot = options.machineWentDown ? "another boot" : "a boot";
+    const next = new SolverBench(this.stores, options.clock ?? systemClock, 4, undefined, boot);
+    await next.cache.recover();
     return next;
   }
 
