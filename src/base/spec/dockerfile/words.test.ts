@@ -120,7 +120,7 @@ describe("Words", () => {
 test("What would grow without end, or nest without end, is refused", () => {
   const big = new Map([["B", "x".repeat(1000)]]);
   expect(() => expand("$B".repeat(2000), big)).toThrow("variables expand to more than 1048576 characters");
-  const deep = (levels: number) => "${A:-".repeat(levels) + "x" + "}".repeat(levels);
+  const deep = (levels: number) => `${"${A:-".repeat(levels)}x${"}".repeat(levels)}`;
   expect(expand(deep(150), new Map()).text).toBe("x");
   for (const levels of [250, 100_000])
     expect(() => expand(deep(levels), new Map())).toThrow("substitutions are nested deeper than 200");
