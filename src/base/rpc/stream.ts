@@ -7,7 +7,7 @@ import { Code, RpcError } from "./status.ts";
 export interface RpcStream<In, Out> {
   /** The next message; undefined when the peer will send no more. Throws what the call failed with. */
   next(): Promise<In | undefined>;
-  /** Resolves when the peer keeps up; rejects when the call has ended. */
+  /** Resolves when the peer keeps up; rejects when the call has ended. Need not be waited for each time: `next` says how the call ended. */
   send(message: Out): Promise<void>;
   /** Aborted when the call has ended. */
   readonly signal: AbortSignal;
@@ -72,7 +72,7 @@ export class MessageStream<In, Out> implements RpcStream<In, Out> {
 
   send(message: Out): Promise<void> {
     if (this.#abort.signal.aborted || this.#stream.destroyed || this.#stream.writableEnded)
-      return Promise.reject(this.#failure ?? new RpcError(Code.cancelled, "the call has ended"));
+      return failed(this.#failure ?? new RpcError(Code.cancelled, "the call has ended"));
     const bytes = frame(this.#output.encode(message).finish());
     this.#batch.push(bytes);
     this.#batched += bytes.length;
@@ -81,7 +81,7 @@ export class MessageStream<In, Out> implements RpcStream<In, Out> {
       this.#scheduled = true;
       queueMicrotask(() => this.flush());
     }
-    return this.#drained?.promise ?? Promise.resolve();
+    return this.#drained?.promise ?? ready;
   }
 
   /** Hands over what waits to leave together. */
@@ -169,6 +169,15 @@ export class MessageStream<In, Out> implements RpcStream<In, Out> {
       throw error;
     }
   }
+}
+
+const ready = Promise.resolve();
+
+/** A rejection that nobody has to look at. */
+function failed(error: unknown): Promise<void> {
+  const promise = Promise.reject(error);
+  promise.catch(() => undefined); // as above
+  return promise;
 }
 
 /** What an empty message costs in the queue. */

@@ -1,6 +1,6 @@
 import { notFound, TugError } from "../../base/lib/errors.ts";
 import { first, type Metadata } from "../../base/rpc/metadata.ts";
-import { bidi, type Service, serverStream, unary } from "../../base/rpc/server.ts";
+import { bidi, type Service, unary } from "../../base/rpc/server.ts";
 import { directoryTree } from "../../base/rpc/tree/directory.ts";
 import { sendTree } from "../../base/rpc/tree/send.ts";
 import { Auth, FileSync, fileKeys, Secrets, Upload } from "../../base/spec/buildkit/methods.ts";
@@ -76,8 +76,9 @@ export function lendCredentials(find: (host: string) => Promise<LentCredentials 
 /** Files that the build pulls once: the tar or Dockerfile on standard input. The key is what follows `uploadPrefix`. */
 export function lendUploads(files: ReadonlyMap<string, AsyncIterable<Uint8Array>>): Service {
   const left = new Map(files);
-  return serverStream(Upload.pull, async (_request, send, { metadata }) => {
-    await pull(left, metadata, send);
+  // The builder sends no request: what it wants stands in the metadata.
+  return bidi(Upload.pull, async (stream, { metadata }) => {
+    await pull(left, metadata, (message) => stream.send(message));
   });
 }
 

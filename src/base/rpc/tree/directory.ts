@@ -2,7 +2,7 @@ import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync, r
 import { join } from "node:path";
 import { notFound } from "../../lib/errors.ts";
 import { type ParentMatches, PatternList } from "../../spec/dockerfile/ignore.ts";
-import { compareNames, fileType, isType, type TreeEntry } from "./entry.ts";
+import { compareNames, fileType, hasSurrogate, isType, type TreeEntry } from "./entry.ts";
 import { followLinks } from "./follow.ts";
 import type { TreeSource } from "./send.ts";
 
@@ -17,8 +17,6 @@ export interface TreeFilter {
   readonly owner: "root" | "keep";
 }
 
-/** Entries between two turns of the event loop. */
-const turn = 512;
 const pieceBytes = 128 * 1024;
 
 /** A directory of this machine as a tree to send. Links in it are never followed; sockets are left out. */
@@ -42,12 +40,16 @@ export function directoryTree(root: string, filter: TreeFilter): TreeSource {
   };
 }
 
+/** A directory that the walk is in. */
 interface Frame {
   readonly path: string;
-  readonly entry: TreeEntry | undefined;
+  readonly names: readonly string[];
+  /** Index of the next of `names`. */
+  at: number;
+  /** undefined at the top, and once it was sent. */
+  entry: TreeEntry | undefined;
   readonly include: ParentMatches | undefined;
   readonly exclude: ParentMatches | undefined;
-  sent: boolean;
 }
 
 class Walk {
@@ -57,7 +59,6 @@ class Walk {
   readonly #exclude: PatternList | undefined;
   /** First names of files that have several. */
   readonly #links = new Map<string, string>();
-  #count = 0;
 
   constructor(root: string, filter: TreeFilter) {
     this.#root = root;
@@ -69,52 +70,50 @@ class Walk {
     this.#exclude = filter.exclude.length > 0 ? new PatternList(filter.exclude) : undefined;
   }
 
-  async *run(): AsyncGenerator<TreeEntry, void, void> {
-    const top: Frame = { path: "", entry: undefined, include: undefined, exclude: undefined, sent: true };
-    yield* this.#directory([top]);
-  }
-
-  async *#directory(above: readonly Frame[]): AsyncGenerator<TreeEntry, void, void> {
-    const parent = above.at(-1);
-    if (!parent) return;
-    for (const name of this.#names(parent.path)) {
-      if (++this.#count % turn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
-      const path = parent.path === "" ? name : `${parent.path}/${name}`;
+  /** With a stack of its own: generators that delegate to each other would pay for every level at every entry. */
+  *run(): Generator<TreeEntry, void, void> {
+    const stack: Frame[] = [this.#frame("", undefined, undefined, undefined)];
+    for (let frame = stack.at(-1); frame; frame = stack.at(-1)) {
+      const name = frame.names[frame.at++];
+      if (name === undefined) {
+        stack.pop();
+        continue;
+      }
+      const path = frame.path === "" ? name : `${frame.path}/${name}`;
       const entry = this.#entry(path);
       if (!entry) continue;
-      const directory = isType(entry.mode, fileType.directory);
-      const include = this.#include?.matchBelow(path, parent.include);
-      const exclude = this.#exclude?.matchBelow(path, parent.exclude);
+      const include = this.#include?.matchBelow(path, frame.include);
+      const exclude = this.#exclude?.matchBelow(path, frame.exclude);
       const kept = include?.matched !== false && exclude?.matched !== true;
-      if (kept) yield* this.#send(above, this.#linked(entry));
-      if (!directory) continue;
+      if (kept) {
+        // Directories above it that do not match themselves come along.
+        for (const above of stack) {
+          if (above.entry) yield above.entry;
+          above.entry = undefined;
+        }
+        yield this.#linked(entry);
+      }
+      if (!isType(entry.mode, fileType.directory)) continue;
       if (include && !include.matched && !this.#include?.mayMatchBelow(path)) continue;
       if (exclude?.matched && !this.#exclude?.mayExceptBelow(path)) continue;
-      const frame: Frame = {
-        path,
-        entry,
-        include: include?.below,
-        exclude: exclude?.below,
-        sent: kept,
-      };
-      yield* this.#directory([...above, frame]);
+      stack.push(this.#frame(path, kept ? undefined : entry, include?.below, exclude?.below));
     }
   }
 
-  /** The entry, and before it the directories above it that were not sent because they did not match themselves. */
-  *#send(above: readonly Frame[], entry: TreeEntry): Generator<TreeEntry, void, void> {
-    for (const frame of above) {
-      if (frame.sent || !frame.entry) continue;
-      frame.sent = true;
-      yield frame.entry;
-    }
-    yield entry;
+  #frame(
+    path: string,
+    entry: TreeEntry | undefined,
+    include: ParentMatches | undefined,
+    exclude: ParentMatches | undefined,
+  ): Frame {
+    return { path, names: this.#names(path), at: 0, entry, include, exclude };
   }
 
   #names(path: string): readonly string[] {
     try {
       const names = readdirSync(join(this.#root, path));
-      return names.sort(compareNames);
+      // The default order is that of UTF-16 units, which differs from that of bytes for rare names only.
+      return names.some(hasSurrogate) ? names.sort(compareNames) : names.sort();
     } catch (error) {
       if (path === "") throw notFound(`cannot read the directory ${this.#root}`, error);
       if (isGone(error)) return [];

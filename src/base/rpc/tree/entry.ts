@@ -162,8 +162,8 @@ export class WalkOrder {
 export function compareNames(a: string, b: string): number {
   if (a === b) return 0;
   // Only surrogates sort otherwise by UTF-16 units than by bytes.
-  if (surrogate.test(a) || surrogate.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  if (hasSurrogate(a) || hasSurrogate(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
   return a < b ? -1 : 1;
 }
 
-const surrogate = /[\ud800-\udfff]/;
+export const hasSurrogate = (name: string) => /[\ud800-\udfff]/.test(name);

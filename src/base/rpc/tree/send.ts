@@ -6,11 +6,13 @@ import { fileType, isType, type TreeEntry, toStat } from "./entry.ts";
 /** A tree that can be sent. */
 export interface TreeSource {
   /** All entries in walking order: parents first, siblings by name. */
-  walk(): AsyncIterable<TreeEntry>;
+  walk(): Iterable<TreeEntry>;
   /** A regular file's content in pieces; the pieces may share their memory. Throws when it is gone. */
   open(path: string): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
+/** Entries between two turns of the event loop, in which requests are read and contents sent. */
+const pause = 128;
 const none = new Uint8Array(0);
 const packet = (fields: Partial<Packet>): Packet => ({
   type: Type.STAT,
@@ -37,10 +39,13 @@ export async function sendTree(
 
   const walk = async () => {
     let id = 0;
-    for await (const entry of source.walk()) {
+    for (const entry of source.walk()) {
       if (isType(entry.mode, fileType.regular)) paths.set(id, entry.path);
-      id++;
-      await stream.send(packet({ stat: toStat(entry) }));
+      const sent = stream.send(packet({ stat: toStat(entry) }));
+      if (++id % pause === 0) {
+        await sent;
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
     }
     walked = true;
     await stream.send(packet({}));
