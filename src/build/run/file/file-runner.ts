@@ -1,7 +1,5 @@
-import { join } from "node:path";
 import { internal } from "../../../base/lib/errors.ts";
 import type { ChainId } from "../../../base/lib/ids.ts";
-import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { LowerView } from "../../../core/snapshot/lower-view.ts";
 import type { Mount, SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
@@ -44,15 +42,13 @@ export class FileRunner implements StepRunner<FileOp> {
       return { ...action, from: at };
     });
     const sources = inputs.map((input) => snapshots.view(inputOf(step, input)?.snapshot));
-    const root = mounts.map(withoutWriteBack);
+    const { epoch } = step.op;
     try {
-      await helper.run({ op: "actions", scratch, root, sources, actions, epoch: step.op.epoch }, step.signal);
+      await helper.run({ op: "actions", scratch, root: mounts, sources, actions, epoch }, step.signal);
     } catch (error) {
       if (error instanceof MissingSource)
         throw new MissingSource(error.path, checksumFailure(step, error.path));
       throw error;
-    } finally {
-      for (const mount of root) await dropVolatileMark(mount);
     }
   }
 }
@@ -69,22 +65,6 @@ function checksumFailure(step: StepContext<FileOp>, path: string): string {
   const ref = step.vertex.digest.replace(/^sha256:/, "");
   const about = `${ref.slice(0, 25)}::${ref.slice(25, 50)}`;
   return `failed to compute cache key: failed to calculate checksum of ref ${about}: ${JSON.stringify(path)}: not found`;
-}
-
-/**
- * Unmounting a writable overlay writes its whole file system back to disk, which would be paid with every step. What a step makes is
- * synced when it is exported (Documentation/filesystems/overlayfs.rst, "Volatile mount").
- */
-function withoutWriteBack(mount: Mount): Mount {
-  const plain = mount.type !== "overlay" || mount.options.includes("volatile");
-  return plain ? mount : { ...mount, options: [...mount.options, "volatile"] };
-}
-
-/** The kernel's note in the work directory that such a mount was there. */
-async function dropVolatileMark(mount: Mount): Promise<void> {
-  if (mount.type !== "overlay") return;
-  const work = mount.options.find((option) => option.startsWith("workdir="))?.slice("workdir=".length);
-  if (work !== undefined) await removeDirectory(join(work.replace(/\\(.)/g, "$1"), "work/incompat"));
 }
 
 /** Only directories, and all are there: a WORKDIR that the base has. No helper is started for that. */

@@ -110,7 +110,7 @@ describe.skipIf(missing !== undefined)("git sources", () => {
       await tree((root) => expect(readFileSync(join(root, "dir/sub/file"), "utf8")).toBe("one"), { ref });
     expect(await refusal({ ref: "nope" })).toBe("repository does not contain ref nope");
     expect(await refusal({ ref: "0".repeat(40) })).toContain("failed to fetch remote");
-    expect(runner.list().length).toBe(1);
+    expect((await runner.list()).length).toBe(1);
   });
 
   test("what is here already is not asked for again", async () => {
@@ -209,7 +209,7 @@ describe.skipIf(missing !== undefined)("git sources", () => {
   });
 
   test("a repository that was left half made is made anew", async () => {
-    const [id = ""] = runner.list().map((one) => one.id);
+    const [id = ""] = (await runner.list()).map((one) => one.id);
     rmSync(join(steps.root, "git/repositories", id, "HEAD"));
     await tree((root) => expect(existsSync(join(root, "lib/lib.c"))).toBe(true));
     await runner.remove(id);

@@ -7,8 +7,10 @@ import type { Log } from "../../../base/lib/log.ts";
 import { KeyedMutex } from "../../../base/lib/mutex.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
+import { measureTree } from "../../../core/snapshot/directories.ts";
 import type { GitSource } from "../../graph.ts";
 import { forwardAgent } from "../agent-socket.ts";
+import { inTurn } from "../in-turn.ts";
 import type { SourceRunner, StepContext, StepSnapshots } from "../runner.ts";
 import { checkoutCommit } from "./git-checkout.ts";
 import { type GitAccess, GitCommand, type GitRun } from "./git-command.ts";
@@ -24,6 +26,7 @@ export interface GitRunnerDeps {
 
 export interface KeptRepository {
   readonly id: string;
+  readonly description: string;
   readonly bytes: number;
   readonly lastUsed: number;
 }
@@ -59,7 +62,7 @@ export class GitRunner implements SourceRunner<GitSource> {
     const wanted = await this.#resolve(step);
     const { op, signal, progress } = step;
     const onText = (bytes: Uint8Array) => progress.log("stderr", bytes);
-    return await this.#locks.run(op.remote, () =>
+    return await inTurn(this.#locks, op.remote, signal, () =>
       this.#withAccess(step, async (access) => {
         const repository = await this.#fetch(op.remote, wanted, { signal, access, onText });
         return await this.#deps.snapshots.make(undefined, async ({ layout }) => {
@@ -77,9 +80,19 @@ export class GitRunner implements SourceRunner<GitSource> {
     );
   }
 
-  list(): KeptRepository[] {
+  async list(): Promise<KeptRepository[]> {
     const root = join(this.#deps.root, "repositories");
-    return readdirSync(root).map((id) => ({ id, bytes: 0, lastUsed: statSync(join(root, id)).mtimeMs }));
+    return await Promise.all(
+      readdirSync(root).map(async (id) => {
+        const { bytes } = await measureTree(join(root, id));
+        return {
+          id,
+          description: "shared git repository",
+          bytes,
+          lastUsed: statSync(join(root, id)).mtimeMs,
+        };
+      }),
+    );
   }
 
   /** Idempotent. */

@@ -17,6 +17,7 @@ import { invalid, TugError } from "../../../base/lib/errors.ts";
 import { type Digest, randomId } from "../../../base/lib/ids.ts";
 import { KeyedMutex } from "../../../base/lib/mutex.ts";
 import { Digester, digestOf, splitDigest } from "../../../base/spec/oci/digest.ts";
+import { inTurn } from "../in-turn.ts";
 import type { StepProgress } from "../runner.ts";
 
 export interface HttpStoreDeps {
@@ -75,8 +76,7 @@ export class HttpStore {
 
   /** Brings a URL's file up to date. Throws invalid-argument for another scheme, a bad status, or a file over the limit. */
   async fetch(url: string, options: FetchOptions): Promise<FetchedFile> {
-    return await this.#locks.run(url, async () => {
-      options.signal.throwIfAborted();
+    return await inTurn(this.#locks, url, options.signal, async () => {
       const known = await this.#known(url);
       const response = await this.#request(url, known, options.signal);
       try {
@@ -101,8 +101,14 @@ export class HttpStore {
       });
   }
 
-  remove(id: string): void {
-    if (/^[0-9a-f]{64}$/.test(id)) rmSync(join(this.#deps.root, "blobs", id), { force: true });
+  /** Idempotent; what is known of URLs that had it goes with it. */
+  async remove(id: string): Promise<void> {
+    if (!/^[0-9a-f]{64}$/.test(id)) return;
+    rmSync(join(this.#deps.root, "blobs", id), { force: true });
+    for (const name of readdirSync(join(this.#deps.root, "urls"))) {
+      const text = await Bun.file(join(this.#deps.root, "urls", name)).text();
+      if (text.includes(id)) rmSync(join(this.#deps.root, "urls", name), { force: true });
+    }
   }
 
   #record(url: string): string {

@@ -8,6 +8,7 @@ import { KeyedMutex } from "../../../base/lib/mutex.ts";
 import { AT_FDCWD, closeFd, O, openat } from "../../../base/sys/at.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import { inSlices } from "../file/slices.ts";
+import { inTurn } from "../in-turn.ts";
 import { applyTree, cloneTree } from "./tree-apply.ts";
 import { decodeIndex, encodeIndex, type TreeEntry, TreeIndex } from "./tree-index.ts";
 import { TreeReceiver } from "./tree-receiver.ts";
@@ -105,8 +106,7 @@ export class KeptTrees {
     fill: (into: TreeReceiver) => Promise<void>,
     options: { readonly repeats?: boolean } = {},
   ): Promise<HeldTree> {
-    return await this.#locks.run(identity.owner, async () => {
-      signal.throwIfAborted();
+    return await inTurn(this.#locks, identity.owner, signal, async () => {
       const base = this.#baseFor(identity);
       using _base = base && this.#hold(base);
       const kept = base && (await this.#indexOf(base));

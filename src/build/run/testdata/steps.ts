@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../base/lib/clock.ts";
-import { type ChainId, type Digest, randomId } from "../../../base/lib/ids.ts";
+import type { ChainId, Digest } from "../../../base/lib/ids.ts";
+import { silentLog } from "../../../base/lib/log.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import { openDatabase } from "../../../base/store/database.ts";
 import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
@@ -12,6 +13,7 @@ import type { Mount, Snapshotter } from "../../../core/snapshot/snapshotter.ts";
 import type { CopyAction, FileOp, Op, Vertex } from "../../graph.ts";
 import type { Result } from "../../result.ts";
 import type { BuildSession } from "../../session.ts";
+import { BuildSnapshots } from "../../solve/step-snapshots.ts";
 import { BuildFilesHelper } from "../file/helper.ts";
 import type { StepContext, StepSnapshots } from "../runner.ts";
 
@@ -29,7 +31,11 @@ export class TestSteps implements AsyncDisposable {
     this.scratch = join(root, "scratch");
     mkdirSync(this.scratch);
     this.snapshotter = snapshotter;
-    this.snapshots = stepSnapshots(snapshotter);
+    this.snapshots = new BuildSnapshots({
+      snapshots: snapshotter,
+      empty: join(root, "empty"),
+      log: silentLog,
+    });
     this.helper = new BuildFilesHelper({
       helperCommand: [process.execPath, join(import.meta.dir, "../../../helper/main.ts")],
     });
@@ -72,32 +78,6 @@ export class TestSteps implements AsyncDisposable {
     this.#close();
     rmSync(this.root, { recursive: true, force: true });
   }
-}
-
-function stepSnapshots(snapshotter: Snapshotter): StepSnapshots {
-  return {
-    async make(parent, write) {
-      const key = `active-${randomId()}`;
-      const mounts = await snapshotter.prepare(key, parent);
-      try {
-        await write({ key, mounts, layout: snapshotter.layout(key) });
-      } catch (error) {
-        await snapshotter.remove(key);
-        throw error;
-      }
-      const name = `build-${randomId()}` as ChainId;
-      await snapshotter.commit(name, key);
-      return name;
-    },
-    async scratch(parent) {
-      const key = `scratch-${randomId()}`;
-      const mounts = await snapshotter.prepare(key, parent);
-      const remove = () => snapshotter.remove(key);
-      return { key, mounts, layout: snapshotter.layout(key), [Symbol.asyncDispose]: remove };
-    },
-    view: (snapshot) => (snapshot === undefined ? [] : snapshotter.mounts(snapshot)),
-    layout: (snapshot) => snapshotter.layout(snapshot),
-  };
 }
 
 export function resultOf(snapshot: ChainId | undefined): Result {
