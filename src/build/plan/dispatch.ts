@@ -1,5 +1,6 @@
 import { invalid } from "../../base/lib/errors.ts";
 import { parseSignal } from "../../base/lib/kill-signal.ts";
+import { healthcheckOf } from "../../base/spec/docker/config-changes.ts";
 import { located } from "../../base/spec/dockerfile/error.ts";
 import { cleanPath } from "../../base/spec/dockerfile/ignore.ts";
 import { parseExposed } from "../../base/spec/dockerfile/ports.ts";
@@ -182,14 +183,7 @@ function dispatchCommand(at: Step, node: CommandInstruction): void {
 function dispatchHealthcheck(at: Step, node: HealthcheckInstruction): void {
   lintRepeated(at, node);
   const { test, interval, timeout, startPeriod, startInterval, retries } = node.health;
-  at.stage.image.run.Healthcheck = {
-    Test: test,
-    ...(interval > 0 && { Interval: interval }),
-    ...(timeout > 0 && { Timeout: timeout }),
-    ...(startPeriod > 0 && { StartPeriod: startPeriod }),
-    ...(startInterval > 0 && { StartInterval: startInterval }),
-    ...(retries > 0 && { Retries: retries }),
-  };
+  at.stage.image.run.Healthcheck = healthcheckOf(node.health);
   const shown = [
     `Test:${plainList(test)}`,
     `Interval:${goDuration(interval)}`,

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are what is tested
 import { expect, test } from "bun:test";
 import { applyConfigChanges } from "./config-changes.ts";
 
@@ -38,4 +39,20 @@ test("instructions that build are refused, as are unknown ones", () => {
   expect(() => applyConfigChanges({}, ["FROB x"])).toThrow("frob is not a valid change command");
   expect(() => applyConfigChanges({}, ["ENV A"])).toThrow("ENV must have two arguments");
   expect(() => applyConfigChanges({}, ["EXPOSE 99999"])).toThrow("invalid containerPort: 99999");
+});
+
+test("variables are those of the image, shells too, and flags that there are not are refused", () => {
+  const config = { Env: ["A=x"], Shell: ["/bin/zsh", "-c"], WorkingDir: "/w" };
+  expect(applyConfigChanges(config, ["ENV B=$A-${C:-y}", "CMD echo $A", "WORKDIR $B\nUSER ${A}"])).toEqual({
+    ...config,
+    Env: ["A=x", "B=x-y"],
+    Cmd: ["/bin/zsh", "-c", "echo $A"],
+    WorkingDir: "/w/x-y",
+    User: "x",
+  });
+  expect(() => applyConfigChanges({}, ["HEALTHCHECK --intervall=1s CMD x"])).toThrow(
+    "unknown flag: --intervall (did you mean interval?)",
+  );
+  expect(() => applyConfigChanges({}, ["", " "])).toThrow("file with no instructions");
+  expect(applyConfigChanges(config, [])).toBe(config);
 });
