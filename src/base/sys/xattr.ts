@@ -74,3 +74,32 @@ export function removeXattr(dir: number, name: string, key: string): void {
   const code = errno();
   if (code !== ENODATA) throw new SystemError(code, `lremovexattr ${key}`, name);
 }
+
+/** Attributes that steer overlay or belong to the host's policy: content must not become control data. */
+export function isControlXattr(key: string): boolean {
+  return key.startsWith("trusted.overlay.") || key.startsWith("user.overlay.") || key === "security.selinux";
+}
+
+/**
+ * Gives a copy the attributes of what it is a copy of, but for control attributes and those that its file system does not take (tmpfs,
+ * nfs; user.* on what is neither file nor directory): the data is right all the same.
+ */
+export function copyXattrs(
+  fromDir: number,
+  from: string,
+  toDir: number,
+  to: string,
+  keys: readonly string[] = listXattrs(fromDir, from),
+): void {
+  for (const key of keys) {
+    if (isControlXattr(key)) continue;
+    const value = getXattr(fromDir, from, key);
+    if (value === undefined) continue;
+    try {
+      setXattr(toDir, to, key, value);
+    } catch (error) {
+      if (!(error instanceof SystemError) || !["EOPNOTSUPP", "EPERM", "EINVAL"].includes(error.code))
+        throw error;
+    }
+  }
+}

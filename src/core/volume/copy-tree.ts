@@ -18,9 +18,8 @@ import {
   symlinkat,
 } from "../../base/sys/at.ts";
 import { copyRange, dataRanges } from "../../base/sys/copy-range.ts";
-import { SystemError } from "../../base/sys/libc.ts";
 import { type FileStat, lstatat, readDirectory } from "../../base/sys/stat.ts";
-import { getXattr, listXattrs, setXattr } from "../../base/sys/xattr.ts";
+import { copyXattrs } from "../../base/sys/xattr.ts";
 
 /** How long one stretch of copying may hold the event loop. */
 const sliceMs = 5;
@@ -140,20 +139,5 @@ function setMode(dir: number, name: string, mode: number): void {
     chmodFd(fd, mode);
   } finally {
     closeFd(fd);
-  }
-}
-
-function copyXattrs(fromDir: number, from: string, toDir: number, to: string): void {
-  for (const key of listXattrs(fromDir, from)) {
-    // overlayfs' own marks mean nothing outside its layers.
-    if (key.startsWith("trusted.overlay.") || key.startsWith("user.overlay.")) continue;
-    const value = getXattr(fromDir, from, key);
-    if (value === undefined) continue;
-    try {
-      setXattr(toDir, to, key, value);
-    } catch (error) {
-      // The volume's file system may have no attributes of that kind (tmpfs, nfs): the data is still right.
-      if (!(error instanceof SystemError) || !["EOPNOTSUPP", "EPERM"].includes(error.code)) throw error;
-    }
   }
 }

@@ -71,7 +71,10 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
     }
   }
 
-  /** Ends and removes what an earlier daemon left. Call before the first step, when networks and snapshots have recovered. */
+  /**
+   * Ends and removes what an earlier daemon left. Call before the first step and before stale snapshots are removed, which it has mounted.
+   * Addresses of its networks are released with those of containers that no longer run.
+   */
   async recover(): Promise<void> {
     const { root, log } = this.#deps;
     for (const { id, directory, runtime, cgroups } of abandonedSteps(root)) {

@@ -22,7 +22,7 @@ import {
 import { copyRange, dataRanges } from "../../../base/sys/copy-range.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { type FileStat, tryLstatat } from "../../../base/sys/stat.ts";
-import { getXattr, listXattrs, listXattrsOf, setXattr } from "../../../base/sys/xattr.ts";
+import { copyXattrs, listXattrsOf } from "../../../base/sys/xattr.ts";
 import type { ModeChange } from "./chmod.ts";
 import type { Ids } from "./owner.ts";
 
@@ -158,7 +158,7 @@ export function copySpecialNode(
     mknodat(to, as, (stat.mode & S_IFMT) | 0o600, device);
   }
   lchownat(to, as, uid, gid);
-  copyXattrs(from, name, to, as, listXattrs(from, name));
+  copyXattrs(from, name, to, as);
   if (stat.kind !== "symlink") {
     const fd = openat(to, as, O.PATH | O.NOFOLLOW);
     try {
@@ -168,30 +168,4 @@ export function copySpecialNode(
     }
   }
   lutimesat(to, as, timesOf(stat, look));
-}
-
-/** Attributes that the destination does not take are left out, as BuildKit does; overlay's own are nobody's to copy. */
-export function copyXattrs(
-  from: number,
-  name: string,
-  to: number,
-  as: string,
-  keys: readonly string[],
-): void {
-  for (const key of keys) {
-    if (isEnginesOwn(key)) continue;
-    const value = getXattr(from, name, key);
-    if (!value) continue;
-    try {
-      setXattr(to, as, key, value);
-    } catch (error) {
-      if (!(error instanceof SystemError) || !["EOPNOTSUPP", "EPERM", "EINVAL"].includes(error.code))
-        throw error;
-    }
-  }
-}
-
-/** Attributes that steer overlay or belong to the host's policy (CVE class: content that becomes control data). */
-export function isEnginesOwn(key: string): boolean {
-  return key.startsWith("trusted.overlay.") || key.startsWith("user.overlay.") || key === "security.selinux";
 }

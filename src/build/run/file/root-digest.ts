@@ -3,9 +3,8 @@ import { CryptoHasher } from "bun";
 import { closeFd, fdPath, O } from "../../../base/sys/at.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import type { FileStat } from "../../../base/sys/stat.ts";
-import { getXattr, listXattrs } from "../../../base/sys/xattr.ts";
+import { getXattr, isControlXattr, listXattrs } from "../../../base/sys/xattr.ts";
 import type { DigestibleTree } from "./content-digest.ts";
-import { isEnginesOwn } from "./nodes.ts";
 import { RootReader } from "./tree-reader.ts";
 
 /** A mounted tree whose files are read to be hashed, each once as long as its hash is remembered. */
@@ -29,7 +28,7 @@ export class DigestedRoot extends RootReader implements DigestibleTree<FileStat>
     if (dir === undefined) return "";
     const name = path.slice(slash + 1);
     return listXattrs(dir, name)
-      .filter((key) => !isEnginesOwn(key))
+      .filter((key) => !isControlXattr(key))
       .sort()
       .map((key) => `${key}=${getXattr(dir, name, key)?.toString("hex") ?? ""}`)
       .join(",");
