@@ -41,8 +41,8 @@ export function cacheMounts(parts: Pick<BuildExecParts, "dataRoot" | "clock" | "
 }
 
 /**
- * The runner of RUN steps with what containers have. Call `caches.recover()` and the runner's `recover()` when networks, snapshots and
- * containers have recovered; dispose it before the networks.
+ * The runner of RUN steps with what containers have. Its `recover` comes before stale snapshots of builds are removed, `caches.recover`
+ * before the first step; dispose it before the networks.
  */
 export function execRunner(parts: BuildExecParts, caches: CacheMounts): ExecRunner {
   const { runtimes, defaults, remap } = parts;

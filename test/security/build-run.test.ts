@@ -83,15 +83,18 @@ test("a part of a cache that another step swaps for a link to the host is never 
     )
     .catch((error: unknown) => error);
   let mounted = 0;
-  for (let round = 0; round < rounds; round++) {
-    const work = bench.run("ls /c; echo overwritten >/c/marker", { mounts: [cache("shared", "sub")] });
-    const result = await work.catch((error: unknown) => error);
-    if (result instanceof Error) expect(codeOf(result)).not.toBe("internal");
-    else mounted++;
-    intact();
+  try {
+    for (let round = 0; round < rounds; round++) {
+      const work = bench.run("ls /c; echo overwritten >/c/marker", { mounts: [cache("shared", "sub")] });
+      const result = await work.catch((error: unknown) => error);
+      if (result instanceof Error) expect(codeOf(result)).not.toBe("internal");
+      else mounted++;
+      intact();
+    }
+  } finally {
+    stop.abort(new Error("over"));
+    expect(messageOf(await attacker)).toBe("over");
   }
-  stop.abort(new Error("over"));
-  expect(messageOf(await attacker)).toBe("over");
   expect(mounted).toBeGreaterThan(0);
 }, 60_000);
 
