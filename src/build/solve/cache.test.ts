@@ -8,7 +8,7 @@ import { tarOf } from "../../core/image/testdata/fixture.ts";
 import { CacheCollector } from "./collector.ts";
 import type { GcPolicy } from "./gc-policy.ts";
 import type { CacheEntry } from "./objects.ts";
-import { copy, Heard, image, local, run, SolverBench, session } from "./testdata/bench.ts";
+import { copy, git, Heard, image, local, run, SolverBench, session } from "./testdata/bench.ts";
 
 const chain = (name: string) => `sha256:${name.padEnd(64, "0")}` as ChainId;
 
@@ -250,4 +250,24 @@ test("keys that lead nowhere are forgotten after sixty days", async () => {
   const later = await bench.restart({ clock: { ...systemClock, now: () => Date.now() + 61 * 86_400_000 } });
   later.records.forgetKeys();
   expect(later.records.link(key)).toBeUndefined();
+});
+
+test("what a build has found and not yet used is in use", async () => {
+  await using bench = await SolverBench.open();
+  const lib = run("lib");
+  const top = copy(lib, "lib", run("root", git("https://host/repo.git")));
+  await bench.solve([top]);
+  bench.commit = "2";
+  const gate = Promise.withResolvers<void>();
+  bench.gate = gate.promise;
+  const found = Promise.withResolvers<void>();
+  const progress = new Heard();
+  progress.vertex = ({ name, cached }) => void (name === "lib" && cached && found.resolve());
+  const building = bench.solve([top], { progress });
+  await found.promise;
+  await collectorOf(bench).prune({ all: true });
+  expect(bench.records.all().map(({ description }) => description)).toEqual(["lib"]);
+  gate.resolve();
+  await building;
+  expect(bench.ran.filter((what) => what === "lib").length).toBe(1);
 });

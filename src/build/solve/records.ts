@@ -86,7 +86,7 @@ export class CacheRecords {
       keys: db.query<{ key: string }, [string]>("SELECT key FROM build_key WHERE result = ?1 ORDER BY key"),
       find: db.query<Row, [string]>("SELECT * FROM build_record WHERE result = ?1"),
       get: db.query<Row, [string]>("SELECT * FROM build_record WHERE id = ?1"),
-      all: db.query<Row, []>("SELECT * FROM build_record ORDER BY created, id"),
+      all: db.query<Row, []>("SELECT * FROM build_record ORDER BY rowid"),
       named: db.query<{ id: string }, [string]>("SELECT id FROM build_record WHERE snapshot = ?1 LIMIT 1"),
       snapshots: db.query<{ snapshot: string }, []>(
         "SELECT DISTINCT snapshot FROM build_record WHERE snapshot IS NOT NULL",
@@ -135,6 +135,7 @@ export class CacheRecords {
     return row ? record(row) : undefined;
   }
 
+  /** In the order in which they were made. */
   all(): readonly CacheRecord[] {
     return this.#statements.all.all().map(record);
   }

@@ -430,3 +430,15 @@ test("what an export of the cache needs is told of every vertex: the keys under 
   await other.solve([top], { importers: [{ find }] });
   expect(asked.toSorted()).toEqual((first?.flatMap(({ keys }) => keys) ?? []).toSorted());
 });
+
+test("a copy that was pruned and made again goes by its content as before", async () => {
+  await using bench = await SolverBench.open();
+  const top = () => copy(local(), "a", image("base"));
+  await bench.solve([top()]);
+  for (const { id } of bench.records.all().toReversed()) await bench.cache.drop(id);
+  await bench.solve([top()]);
+  bench.ran.length = 0;
+  bench.context = { a: "1", b: "beside" };
+  await bench.solve([top()]);
+  expect(bench.ran).toEqual(["local s1"]);
+});

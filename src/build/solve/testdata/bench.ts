@@ -137,6 +137,9 @@ export class SolverBench implements AsyncDisposable {
   /** Files of the local context. */
   context: Record<string, string> = { a: "1" };
   readonly objects: CacheObjects[] = [];
+  /** What looking at a git repository waits for, and what it finds. */
+  gate: Promise<void> = Promise.resolve();
+  commit = "1";
 
   private constructor(
     stores: ImageFixture,
@@ -256,7 +259,7 @@ export class SolverBench implements AsyncDisposable {
       },
       http: this.#source((step) => digestOfValue(step.op.url), (step) => this.#tree(step.op.url, {})),
       git: this.#source(
-        (step) => digestOfValue(step.op.remote),
+        (step) => digestOfValue([step.op.remote, this.commit]),
         (step) => this.#tree(`git ${step.op.remote}`, { readme: step.op.remote }),
       ),
     };
@@ -266,7 +269,11 @@ export class SolverBench implements AsyncDisposable {
     key: (step: StepContext<O>) => Digest,
     snapshot: (step: StepContext<O>) => Promise<ChainId | undefined>,
   ): SourceRunner<O> {
-    return { key: async (step) => key(step), snapshot };
+    const gated = async (step: StepContext<O>) => {
+      if (step.op.kind === "git") await this.gate;
+      return key(step);
+    };
+    return { key: gated, snapshot };
   }
 
   async #pulled(chain: ChainId, reference: string): Promise<ChainId> {
