@@ -36,17 +36,26 @@ export class Mutex {
 export class KeyedMutex {
   readonly #locks = new Map<string, Mutex>();
 
-  async run<T>(key: string, section: () => Promise<T>): Promise<T> {
+  /** For a section that is no single function; disposing what it returns ends it. */
+  async lock(key: string): Promise<Disposable> {
     let mutex = this.#locks.get(key);
     if (!mutex) {
       mutex = new Mutex();
       this.#locks.set(key, mutex);
     }
-    try {
-      return await mutex.run(section);
-    } finally {
-      // Another section may have found this mutex idle and put a new one in its place: that one stays.
-      if (mutex.idle && this.#locks.get(key) === mutex) this.#locks.delete(key);
-    }
+    const held = mutex;
+    const lock = await held.lock();
+    return {
+      [Symbol.dispose]: () => {
+        lock[Symbol.dispose]();
+        // Another section may have found this mutex idle and put a new one in its place: that one stays.
+        if (held.idle && this.#locks.get(key) === held) this.#locks.delete(key);
+      },
+    };
+  }
+
+  async run<T>(key: string, section: () => Promise<T>): Promise<T> {
+    using _held = await this.lock(key);
+    return await section();
   }
 }

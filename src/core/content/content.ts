@@ -68,6 +68,11 @@ export interface Ingest extends AsyncDisposable {
   write(chunk: Uint8Array): Promise<void>;
   /** Bytes that were written before, from `at` on: for who follows an ingest while it comes. Returns how many; not while it is committed. */
   read(into: Uint8Array, at: number): Promise<number>;
+  /**
+   * For a reader in another process that follows the bytes while they come: tells how many are in the file, at once and whenever more
+   * are. Returns the file's path, to be opened before the ingest is committed or aborted. Left out where there is no such file.
+   */
+  follow?(onWritten: (size: number) => void): string;
   /** Throws away what was received, to start again at 0. */
   reset(): Promise<void>;
   /**

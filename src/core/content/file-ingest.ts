@@ -37,6 +37,7 @@ export class FileIngest implements Ingest {
   #syncedAt = 0;
   #syncing: Promise<void> | undefined;
   #syncFailure: { readonly error: unknown } | undefined;
+  #onWritten: ((size: number) => void) | undefined;
 
   private constructor(deps: Deps, file: FileHandle) {
     this.#deps = deps;
@@ -94,6 +95,12 @@ export class FileIngest implements Ingest {
     const waiting = this.#buffer.subarray(at - this.#written, this.#buffered).subarray(0, into.byteLength);
     into.set(waiting);
     return waiting.byteLength;
+  }
+
+  follow(onWritten: (size: number) => void): string {
+    this.#onWritten = onWritten;
+    onWritten(this.#written);
+    return this.#deps.partial;
   }
 
   async reset(): Promise<void> {
@@ -207,6 +214,7 @@ export class FileIngest implements Ingest {
         at += (await this.#file.write(bytes, at, bytes.byteLength - at)).bytesWritten;
       }
       this.#written += bytes.byteLength;
+      this.#onWritten?.(this.#written);
       this.#syncEarly();
     } catch (error) {
       this.#state = "broken";

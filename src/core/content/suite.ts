@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { isCode, messageOf } from "../../base/lib/errors.ts";
 import type { Digest } from "../../base/lib/ids.ts";
 import { Digester, digestOf } from "../../base/spec/oci/digest.ts";
@@ -39,6 +39,26 @@ export function contentStoreSuite(
       expect(await text(at.store.stream(digest))).toBe("hello world");
       expect(await text(at.store.stream(digest, 6))).toBe("world");
       expect([...at.store.list()]).toEqual([{ digest, size: 11 }]);
+    });
+
+    test("bytes can be followed in their file while they come, to the last one", async () => {
+      await using at = make();
+      await using ingest = await at.store.ingest("x");
+      const told: number[] = [];
+      const path = ingest.follow?.((size) => told.push(size));
+      if (path === undefined) return;
+      const fd = openSync(path, "r");
+      try {
+        await ingest.write(Buffer.alloc(1_000_000, 7));
+        await ingest.write(bytes("end"));
+        await ingest.commit();
+        expect(told[0]).toBe(0);
+        expect(told).toEqual(told.toSorted((a, b) => a - b));
+        expect(told.at(-1)).toBe(1_000_003);
+        expect(readSync(fd, Buffer.alloc(10), 0, 10, 1_000_000)).toBe(3);
+      } finally {
+        closeSync(fd);
+      }
     });
 
     test("a blob that is not there is not-found", async () => {

@@ -40,6 +40,16 @@ export class LayerRecords {
       .run(chainId, diffId, size);
   }
 
+  /** The same for several, in one transaction. */
+  addAll(
+    layers: readonly { readonly chainId: ChainId; readonly diffId: DiffId; readonly size: number }[],
+  ): void {
+    const write = this.#db.transaction(() => {
+      for (const { chainId, diffId, size } of layers) this.add(chainId, diffId, size);
+    });
+    write.immediate();
+  }
+
   size(chainId: ChainId): number | undefined {
     const query = this.#db.query<{ size: number }, [string]>("SELECT size FROM layer WHERE chain_id = ?1");
     return query.get(chainId)?.size;

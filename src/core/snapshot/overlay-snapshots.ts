@@ -1,10 +1,13 @@
 import { chmodSync, chownSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { conflict } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import { DirectorySnapshots, type DriverFacts, type SnapshotterDeps } from "./directory-snapshots.ts";
+import type { LayerStacks, StackedSnapshot } from "./layer-stacks.ts";
 import type { ProjectQuotas } from "./project-quotas.ts";
 import type { SnapshotRecord } from "./records.ts";
 import type { CommitOptions, Mount, PrepareOptions, SnapshotLayout, Snapshotter } from "./snapshotter.ts";
+import { syncByProcess } from "./sync.ts";
 
 /** The directories of a writable snapshot; `lowers` is not empty. */
 export interface WritableParts {
@@ -35,7 +38,7 @@ export const plainOverlay = ["index=off", "metacopy=off", "redirect_dir=nofollow
  * Snapshots in overlay's layout: `<root>/<directory>/diff` holds a snapshot's own files, `work` is the file system's scratch
  * directory. Open it with `openOverlaySnapshots`, which repairs what a crash left.
  */
-class OverlaySnapshots extends DirectorySnapshots<OverlayDriver> {
+class OverlaySnapshots extends DirectorySnapshots<OverlayDriver> implements LayerStacks {
   async prepare(
     key: string,
     parent: ChainId | undefined,
@@ -61,13 +64,10 @@ class OverlaySnapshots extends DirectorySnapshots<OverlayDriver> {
     return this.mounts(key);
   }
 
-  /** The upper directory's own mode and owner are those of the merged root: they go on from the parent's. */
   #fill(directory: string, below: SnapshotRecord | undefined): void {
     const diff = this.directories.path({ directory }, "diff");
     mkdirSync(diff);
-    const root = below ? statSync(this.files(below)) : { mode: 0o755, uid: 0, gid: 0 };
-    if (root.uid !== 0 || root.gid !== 0) chownSync(diff, root.uid, root.gid);
-    chmodSync(diff, root.mode & 0o7777);
+    inheritRoot(diff, below && this.files(below));
     mkdirSync(this.directories.path({ directory }, "work"), { mode: 0o700 });
   }
 
@@ -88,6 +88,29 @@ class OverlaySnapshots extends DirectorySnapshots<OverlayDriver> {
   override async commit(name: ChainId, key: string, options?: CommitOptions): Promise<void> {
     await this.driver.clean?.(this.files(this.records.get(key)));
     await super.commit(name, key, options);
+  }
+
+  async commitStack(
+    parent: ChainId | undefined,
+    layers: readonly StackedSnapshot[],
+  ): Promise<readonly string[]> {
+    const { records } = this;
+    let below = parent === undefined ? undefined : records.get(parent);
+    if (below && below.kind !== "committed") throw conflict(`snapshot ${parent} is not committed`);
+    for (const { name, key, inheritsRoot } of layers) {
+      const record = records.get(key);
+      if (record.kind !== "active" || record.volatile || record.parent !== undefined)
+        throw conflict(`snapshot ${key} cannot become a layer of a stack`);
+      if (inheritsRoot) inheritRoot(this.files(record), below && this.files(below));
+      await this.driver.clean?.(this.files(record));
+      below = records.find(name) ?? record;
+    }
+    await this.writeBack();
+    return records.commitStack(parent, layers);
+  }
+
+  async writeBack(): Promise<void> {
+    await (this.deps.sync ?? syncByProcess)(this.root);
   }
 
   upperdir(name: string): string | undefined {
@@ -115,6 +138,14 @@ class OverlaySnapshots extends DirectorySnapshots<OverlayDriver> {
   protected files(record: SnapshotRecord): string {
     return this.directories.path(record, "diff");
   }
+}
+
+/** The upper directory's own mode and owner are those of the merged root: they go on from the parent's. */
+function inheritRoot(diff: string, below: string | undefined): void {
+  const root = below === undefined ? { mode: 0o755, uid: 0, gid: 0 } : statSync(below);
+  const own = statSync(diff);
+  if (root.uid !== own.uid || root.gid !== own.gid) chownSync(diff, root.uid, root.gid);
+  chmodSync(diff, root.mode & 0o7777);
 }
 
 /** Overlay splits its option text at ":" and ","; "\" escapes both. */

@@ -65,6 +65,9 @@ export class SnapshotRecords {
          VALUES (?1, ?2, 'active', ?3, ?4, ?5, ?6)`,
       ),
       commit: db.query("UPDATE snapshot SET name = ?3, kind = 'committed' WHERE driver = ?1 AND name = ?2"),
+      commitOnto: db.query(
+        "UPDATE snapshot SET name = ?3, kind = 'committed', parent = ?4 WHERE driver = ?1 AND name = ?2",
+      ),
       rename: db.query("UPDATE snapshot SET name = ?3 WHERE driver = ?1 AND name = ?2"),
       reparent: db.query("UPDATE snapshot SET parent = ?3 WHERE driver = ?1 AND parent = ?2"),
       measure: db.query("UPDATE snapshot SET bytes = ?3, inodes = ?4 WHERE driver = ?1 AND name = ?2"),
@@ -131,6 +134,24 @@ export class SnapshotRecords {
     const write = () => this.#statements.commit.run(this.#driver, key, name);
     if (lazily) relaxed(this.#db, write);
     else tellingFullDisk(write);
+  }
+
+  /** Durable; one transaction. Bottom first, each on the one before; returns the keys of those whose name was there already. */
+  commitStack(
+    parent: ChainId | undefined,
+    layers: readonly { readonly name: ChainId; readonly key: string }[],
+  ): readonly string[] {
+    const write = this.#db.transaction(() => {
+      const spare: string[] = [];
+      let below = parent;
+      for (const { name, key } of layers) {
+        if (this.find(name)?.kind === "committed") spare.push(key);
+        else this.#statements.commitOnto.run(this.#driver, key, name, below ?? null);
+        below = name;
+      }
+      return spare;
+    });
+    return tellingFullDisk(() => write.immediate());
   }
 
   /** Durable; one transaction. See `Snapshotter.rename`. */

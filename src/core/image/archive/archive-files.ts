@@ -10,6 +10,9 @@ import { leftOutFile } from "../../../base/spec/docker/inventory.ts";
 import { parseDigest } from "../../../base/spec/docker/reference.ts";
 import { manifestLimit } from "../../../base/spec/oci/parse.ts";
 import type { BlobInfo, ContentStore, Ingest, Lease } from "../../content/content.ts";
+import type { EarlyLayer } from "../unpack/early-layer.ts";
+import type { StackUnpacker } from "../unpack/layer-stack.ts";
+import { EarlyLayers } from "./early-layers.ts";
 import { presentLayers } from "./left-out.ts";
 
 /** Names in an archive that lead to other names: docker save of old shares equal layers that way. */
@@ -29,8 +32,9 @@ const commitsAtOnce = 4;
  * its files mean (manifest.json, index.json) comes last. Everything is leased until disposal, and then garbage unless an
  * image was recorded of it.
  */
-export class ArchiveFiles implements Disposable {
+export class ArchiveFiles implements AsyncDisposable {
   readonly #content: ContentStore;
+  readonly #early: EarlyLayers | undefined;
   readonly #lease: Lease;
   readonly #received: Lease | undefined;
   readonly #nodes = new Map<string, ArchiveNode>();
@@ -40,9 +44,13 @@ export class ArchiveFiles implements Disposable {
   /** Characters of the names held. */
   #held = 0;
 
-  private constructor(content: ContentStore, received: Lease | undefined) {
+  private constructor(
+    content: ContentStore,
+    { received, unpacker }: { readonly received?: Lease; readonly unpacker?: Pick<StackUnpacker, "begin"> },
+  ) {
     this.#content = content;
     this.#received = received;
+    this.#early = unpacker && new EarlyLayers(unpacker, content);
     this.#lease = content.lease();
   }
 
@@ -50,10 +58,15 @@ export class ArchiveFiles implements Disposable {
   static async read(
     content: ContentStore,
     stream: AsyncIterable<Uint8Array>,
-    options: { readonly signal?: AbortSignal; readonly received?: Lease } = {},
+    options: {
+      readonly signal?: AbortSignal;
+      readonly received?: Lease;
+      /** Begins to unpack what looks like a layer while it comes. */
+      readonly unpacker?: Pick<StackUnpacker, "begin">;
+    } = {},
   ): Promise<ArchiveFiles> {
-    const { signal, received } = options;
-    const files = new ArchiveFiles(content, received);
+    const { signal } = options;
+    const files = new ArchiveFiles(content, options);
     try {
       for await (const member of readTar(decompress(stream))) {
         signal?.throwIfAborted();
@@ -65,7 +78,7 @@ export class ArchiveFiles implements Disposable {
       return files;
     } catch (error) {
       await Promise.all(files.#committing);
-      files[Symbol.dispose]();
+      await files[Symbol.asyncDispose]();
       throw archiveError(error);
     }
   }
@@ -114,15 +127,25 @@ export class ArchiveFiles implements Disposable {
         `archive-${randomId()}`,
         expected && { digest: expected, size: member.entry.size },
       );
+      let early: EarlyLayer | undefined;
       try {
-        for await (const { chunk } of member.pieces) await ingest.write(chunk);
+        let begun = false;
+        for await (const { chunk } of member.pieces) {
+          if (!begun) early = await this.#early?.begin(chunk, ingest, member.entry.size);
+          begun = true;
+          await ingest.write(chunk);
+        }
       } catch (error) {
         await ingest.abort();
         throw error;
       }
       handedOver = true;
       const work = this.#commit(name, ingest)
-        .then(done, (error: unknown) => {
+        .then(async (blob) => {
+          if (early) await this.#early?.arrived(blob.digest, early);
+          done(blob);
+        })
+        .catch((error: unknown) => {
           this.#failure ??= { error };
         })
         .finally(() => {
@@ -187,8 +210,14 @@ export class ArchiveFiles implements Disposable {
     return await this.#content.read(blob.digest, limit);
   }
 
-  [Symbol.dispose](): void {
+  /** What was begun of a layer while it came; the caller's from then on. */
+  takeEarly(digest: Digest): EarlyLayer | undefined {
+    return this.#early?.take(digest);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#lease[Symbol.dispose]();
+    await this.#early?.[Symbol.asyncDispose]();
   }
 }
 

@@ -59,7 +59,7 @@ test("what is saved loads again, with the same ids, names and layers, however it
     await to.images.delete(two.id);
     expect(to.leftovers()).toEqual({ snapshots: 0, blobs: 0, images: [] });
   }
-});
+}, 60_000);
 
 test("an archive holds both layouts, and every blob hashes to its name", async () => {
   await using at = await ImageFixture.open();

@@ -3,7 +3,6 @@ import { detectCompression, magicLength } from "../../../base/lib/compression/co
 import { invalid, TugError } from "../../../base/lib/errors.ts";
 import type { ChainId, Digest, ImageId } from "../../../base/lib/ids.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../../base/spec/docker/reference.ts";
-import { chainId } from "../../../base/spec/oci/chain.ts";
 import type { Descriptor, Platform } from "../../../base/spec/oci/descriptor.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import type { ImageConfig } from "../../../base/spec/oci/image.ts";
@@ -18,14 +17,15 @@ import type { Image, ImageStore, LayerSource, LoadEvent, NewIndex, Unpacker } fr
 import { attestationSubject, completeManifest, indexBlobs, readIndexTree } from "../index-tree.ts";
 import type { LayerRecords } from "../layers.ts";
 import { platformOf } from "../platform-of.ts";
+import type { StackUnpacker } from "../unpack/layer-stack.ts";
 import { ArchiveFiles } from "./archive-files.ts";
 import { type ArchivedImage, parseDockerManifest } from "./docker-manifest.ts";
-import { ProgressRelay } from "./progress-relay.ts";
+import { unpackAll } from "./unpack-all.ts";
 
 export interface LoadDeps {
   readonly content: ContentStore;
   readonly images: ImageStore;
-  readonly unpacker: Unpacker;
+  readonly unpacker: Unpacker & StackUnpacker;
   readonly snapshots: Snapshotter;
   readonly layers: LayerRecords;
 }
@@ -65,13 +65,14 @@ export async function* loadArchive(
   options: LoadOptions = {},
 ): AsyncGenerator<LoadEvent, void, undefined> {
   const { signal } = options;
-  using files = await ArchiveFiles.read(deps.content, stream, options);
+  await using files = await ArchiveFiles.read(deps.content, stream, { ...options, unpacker: deps.unpacker });
   for await (const found of foundImages(deps, files, options.platforms ?? [])) {
     const unpacked: ChainId[] = [];
     const before = new Map(found.references.map((name) => [name, holderOf(deps.images, name)]));
     let image: Image | undefined;
     try {
-      for (const platform of found.platforms) yield* unpackAll(deps, layersOf(platform), unpacked, signal);
+      for (const platform of found.platforms)
+        yield* unpackAll(deps, files, layersOf(platform), unpacked, signal);
       for (const platform of found.platforms) image = await record(deps, found, platform);
     } catch (error) {
       deps.layers.unpin(unpacked);
@@ -135,28 +136,6 @@ async function* foundImages(
   for (const image of archived) {
     const digest = files.blob(image.config)?.digest ?? "";
     if (!seen.has(digest)) yield await dockerImage(deps, files, image, platforms);
-  }
-}
-
-/** Tells in `unpacked` which layers were not there before. */
-async function* unpackAll(
-  deps: LoadDeps,
-  layers: readonly LayerSource[],
-  unpacked: ChainId[],
-  signal: AbortSignal | undefined,
-): AsyncGenerator<LoadEvent, void, undefined> {
-  let parent: ChainId | undefined;
-  for (const layer of layers) {
-    const name = chainId(parent, layer.diffId);
-    if (deps.snapshots.stat(name)) await deps.unpacker.verify(layer, signal);
-    else unpacked.push(name);
-    const relay = new ProgressRelay<LoadEvent>();
-    const work = deps.unpacker.unpack(layer, parent, {
-      ...(signal ? { signal } : {}),
-      onProgress: (done, total) => relay.put({ kind: "progress", layer: layer.diffId, done, total }),
-    });
-    yield* relay.until(work);
-    parent = await work;
   }
 }
 

@@ -1,15 +1,21 @@
-import { type ErrorCode, internal, isCode, TugError } from "../../../base/lib/errors.ts";
-import { type ChainId, type DiffId, randomId } from "../../../base/lib/ids.ts";
+import { internal, isCode } from "../../../base/lib/errors.ts";
+import type { ChainId, DiffId } from "../../../base/lib/ids.ts";
 import { KeyedMutex } from "../../../base/lib/mutex.ts";
+import { Semaphore } from "../../../base/lib/semaphore.ts";
 import { chainId } from "../../../base/spec/oci/chain.ts";
 import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
 import type { ContentStore } from "../../content/content.ts";
 import type { LayerTarget } from "../../snapshot/apply/apply-layer.ts";
+import { layerStacks } from "../../snapshot/layer-stacks.ts";
 import type { Snapshotter } from "../../snapshot/snapshotter.ts";
 import type { LayerSource, Unpacker } from "../image.ts";
 import type { LayerRecords } from "../layers.ts";
-import { type UnpackReport, type UnpackRequest, unpackHelper } from "./protocol.ts";
+import { EarlyLayer, type EarlyLayerDeps, unpackKey, unpackKeyPrefix } from "./early-layer.ts";
+import { LayerStack, type StackUnpacker } from "./layer-stack.ts";
+import type { DoneReport, WholeRequest } from "./protocol.ts";
+import { UnpackProcess } from "./unpack-process.ts";
 import { verifyLayer } from "./verify-layer.ts";
+import { WriteBehind } from "./write-behind.ts";
 
 export interface UnpackerDeps {
   /** Command that a helper's name is appended to, e.g. ["/usr/bin/tug", "__helper"]. */
@@ -24,8 +30,8 @@ export interface UnpackOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** Keys of snapshots being filled; those found at start belong to a daemon that died. */
-const keyPrefix = "unpack-";
+/** So many helpers follow blobs that arrive; what comes beside them is unpacked when it is complete. */
+const earlyAtOnce = 4;
 
 /** Takes in a layer that its maker writes itself, instead of unpacking it from a blob. */
 export interface LayerMaker {
@@ -47,18 +53,22 @@ export interface MadeLayer {
 }
 
 /** Unpacks each layer in a process of its own, which may use all the memory and time it needs without holding us up. */
-export class ProcessUnpacker implements Unpacker, LayerMaker {
+export class ProcessUnpacker implements Unpacker, StackUnpacker, LayerMaker {
   readonly #deps: UnpackerDeps;
+  readonly #earlyDeps: EarlyLayerDeps;
   readonly #locks = new KeyedMutex();
+  readonly #early = new Semaphore(earlyAtOnce);
 
   constructor(deps: UnpackerDeps) {
     this.#deps = deps;
+    const writeBehind = new WriteBehind(async () => await layerStacks(deps.snapshots)?.writeBack());
+    this.#earlyDeps = { ...deps, writeBehind };
   }
 
   /** Removes what a daemon that died was unpacking. */
   async recover(): Promise<void> {
     for (const { name, kind } of [...this.#deps.snapshots.list()]) {
-      if (kind === "active" && name.startsWith(keyPrefix)) await this.#deps.snapshots.remove(name);
+      if (kind === "active" && name.startsWith(unpackKeyPrefix)) await this.#deps.snapshots.remove(name);
     }
   }
 
@@ -70,6 +80,29 @@ export class ProcessUnpacker implements Unpacker, LayerMaker {
       await this.#fill(layer.descriptor, layer.diffId, parent, options);
       return name;
     });
+  }
+
+  async begin(path: string, size: number): Promise<EarlyLayer | undefined> {
+    if (!layerStacks(this.#deps.snapshots) || !this.#early.available) return undefined;
+    const permit = await this.#early.acquire();
+    return await EarlyLayer.begin(this.#earlyDeps, path, size, () => permit[Symbol.dispose]());
+  }
+
+  stack(): LayerStack | undefined {
+    const snapshots = layerStacks(this.#deps.snapshots);
+    return (
+      snapshots &&
+      new LayerStack({
+        ...this.#deps,
+        snapshots,
+        begin: async (path, size) => {
+          const early = await EarlyLayer.begin(this.#earlyDeps, path, size);
+          early.written(size);
+          return early;
+        },
+        lock: (name) => this.#locks.lock(name),
+      })
+    );
   }
 
   async verify(layer: LayerSource, signal?: AbortSignal): Promise<void> {
@@ -94,7 +127,7 @@ export class ProcessUnpacker implements Unpacker, LayerMaker {
     const name = chainId(parent, layer.diffId);
     return await this.#locks.run(name, async () => {
       const { snapshots, content } = this.#deps;
-      const key = `${keyPrefix}${randomId().slice(0, 16)}`;
+      const key = unpackKey();
       await snapshots.prepare(key, parent);
       try {
         const blob = content.path(layer.descriptor.digest);
@@ -126,7 +159,7 @@ export class ProcessUnpacker implements Unpacker, LayerMaker {
     write: (target: LayerTarget) => Promise<Made>,
   ): Promise<Made> {
     const { snapshots, layers } = this.#deps;
-    const key = `${keyPrefix}${randomId().slice(0, 16)}`;
+    const key = unpackKey();
     await snapshots.prepare(key, parent);
     try {
       const done = await write(this.#target(key));
@@ -164,58 +197,24 @@ export class ProcessUnpacker implements Unpacker, LayerMaker {
     return { kind: "overlay", upper: layout.upper, lowers: layout.lowers };
   }
 
-  async #run(
-    request: UnpackRequest,
-    total: number,
-    options: UnpackOptions,
-  ): Promise<Extract<UnpackReport, { kind: "done" }>> {
-    const child = Bun.spawn([...this.#deps.helperCommand, unpackHelper, String(process.pid)], {
-      stdin: Buffer.from(JSON.stringify(request)),
-      stdout: "pipe",
-      stderr: "pipe",
-      env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin" },
-    });
-    const kill = () => child.kill("SIGKILL");
+  async #run(request: WholeRequest, total: number, options: UnpackOptions): Promise<DoneReport & MadeLayer> {
+    await using child = new UnpackProcess(this.#deps.helperCommand, request);
+    child.end();
+    child.onProgress = (bytes) => options.onProgress?.(Math.min(bytes, total), total);
+    const kill = () => child.kill();
     options.signal?.addEventListener("abort", kill, { once: true });
     if (options.signal?.aborted) kill();
     try {
-      const complaint = child.stderr.text();
-      let last: UnpackReport | undefined;
-      for await (const report of reports(child.stdout)) {
-        last = report;
-        if (report.kind === "progress") options.onProgress?.(Math.min(report.bytes, total), total);
-      }
-      await child.exited;
+      const done = await child.done;
       options.signal?.throwIfAborted();
-      if (last?.kind === "done") {
-        options.onProgress?.(total, total);
-        return last;
-      }
-      if (last?.kind === "failed") throw new TugError(known(last.code), last.message);
-      const how = child.signalCode ?? `exit code ${child.exitCode}`;
-      throw internal(`the unpack helper ended with ${how}: ${(await complaint).trim().slice(-2000)}`);
+      if (done.diffId === undefined) throw internal("the unpack helper did not tell the diffID");
+      options.onProgress?.(total, total);
+      return { ...done, diffId: done.diffId };
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw error;
     } finally {
       options.signal?.removeEventListener("abort", kill);
-      if (child.exitCode === null && child.signalCode === null) kill();
-      await child.exited;
     }
   }
-}
-
-async function* reports(stream: AsyncIterable<Uint8Array>): AsyncGenerator<UnpackReport, void, undefined> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of stream) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    // Only our own helper writes here.
-    for (const line of lines) yield JSON.parse(line) as UnpackReport;
-  }
-}
-
-/** The helper says what is wrong with a layer in our own codes; anything it cannot tell is internal. */
-function known(code: ErrorCode): ErrorCode {
-  return code === "data-loss" || code === "resource-exhausted" || code === "invalid-argument"
-    ? code
-    : "internal";
 }

@@ -3,6 +3,7 @@ import { TugError } from "../../../base/lib/errors.ts";
 import { Digester } from "../../../base/spec/oci/digest.ts";
 import type { ContentStore } from "../../content/content.ts";
 import type { LayerSource } from "../image.ts";
+import { wrongDiffId } from "./unpack-layer.ts";
 
 /**
  * Checks a layer's blob against its diffID without unpacking it: for a layer that is unpacked already, from another blob. Otherwise a
@@ -28,8 +29,5 @@ export async function verifyLayer(
   }
   const found = digester.digest();
   if ((found as string) === layer.diffId) return;
-  throw new TugError(
-    "data-loss",
-    `layer verification failed: the layer's tar hashes to ${found}, the image config says ${layer.diffId}`,
-  );
+  throw wrongDiffId(found, layer.diffId);
 }

@@ -221,6 +221,18 @@ for (const [name, apply] of [
       });
     });
 
+    test("what is root's stays root's in a directory that hands on its group, of this layer or one below", () => {
+      const handsOn = dir("g", { mode: 0o2775, gid: 6 });
+      const inside = [file("g/file"), dir("g/sub"), soft("g/link", "x")] as const;
+      apply([[handsOn, ...inside], [file("g/later")]], (root) => {
+        for (const name of ["file", "sub", "link", "later"]) {
+          const { uid, gid } = lstatSync(join(root, "g", name));
+          expect([name, uid, gid]).toEqual([name, 0, 0]);
+        }
+        expect(lstatSync(join(root, "g/sub")).mode & 0o7777).toBe(0o755);
+      });
+    });
+
     test("a hard link to a file of a lower layer links it", () => {
       apply([[file("orig", "o", { mode: 0o640, uid: 7 })], [hard("copy", "orig")]], (root) => {
         expect(readFileSync(join(root, "copy"), "utf8")).toBe("o");

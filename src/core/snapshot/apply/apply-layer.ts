@@ -15,7 +15,7 @@ import {
   type Times,
 } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
-import { readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
+import { lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
 import { isWhiteout } from "../lower-view.ts";
 import {
   type Dress,
@@ -34,7 +34,7 @@ import {
   outside,
   whiteoutPrefix,
 } from "./layer-path.ts";
-import { LayerTree, type Place } from "./layer-tree.ts";
+import { LayerTree, type LowerPaths, type Place } from "./layer-tree.ts";
 
 /** How removals are kept: as overlay's marks in an upper directory, or by removing from a whole tree. */
 export type LayerTarget =
@@ -61,12 +61,13 @@ export class LayerApplier implements TarHandler, Disposable {
   #entry: TarEntry | undefined;
   #place: Place | undefined;
 
-  constructor(target: LayerTarget) {
+  /** `lowers`: how to find out about the layers below, in place of the target's own. */
+  constructor(target: LayerTarget, lowers: LowerPaths = target.kind === "overlay" ? target.lowers : []) {
     this.#overlay = target.kind === "overlay";
     this.#touched = this.#overlay ? undefined : new Set();
     const path = target.kind === "overlay" ? target.upper : target.tree;
     const root = openat(AT_FDCWD, path, O.RDONLY | O.DIRECTORY);
-    const lowers = target.kind === "overlay" ? target.lowers : [];
+    this.#noteGroup(lstatat(root));
     this.#tree = new LayerTree(root, lowers, (at) => this.#touched?.has(at) ?? true);
   }
 
@@ -140,6 +141,11 @@ export class LayerApplier implements TarHandler, Disposable {
     }
   }
 
+  /** Whether the tar told of the root directory itself. */
+  get dressedRoot(): boolean {
+    return this.#directories.has("");
+  }
+
   /** To be called after the last member. */
   finish(): void {
     const links = this.#tree.place([aufsLinks]);
@@ -199,6 +205,7 @@ export class LayerApplier implements TarHandler, Disposable {
   #dressDirectory(components: readonly string[], entry: TarEntry): void {
     const fd = this.#tree.directory(components);
     if (dressDirectory(fd, entry, entry)) this.#aclSeen = true;
+    this.#noteGroup(entry);
     this.#directories.set(components.join("/"), timesOf(entry));
   }
 
@@ -222,12 +229,30 @@ export class LayerApplier implements TarHandler, Disposable {
   #dress(entry: TarEntry): Dress {
     return {
       owner: entry,
+      owned: this.#madeAsRoots(entry),
       chmod: (acl) => {
         this.#aclSeen ||= acl;
         return (entry.mode & 0o7000) !== 0 || this.#aclSeen;
       },
     };
   }
+
+  /**
+   * Whether a new node has that owner by itself: everything is root's as long as no directory hands its group on (set-gid, or a file system
+   * mounted with "bsdgroups"), which one that is root's does to no effect. Saves a journalled write a file. A whole tree has directories of
+   * other layers, which may.
+   */
+  #madeAsRoots(entry: TarEntry): boolean {
+    if (!this.#overlay || entry.uid !== 0 || entry.gid !== 0) return false;
+    return !this.#otherGroups && this.#tree.broughtUp.size === 0;
+  }
+
+  #noteGroup({ mode, gid }: { readonly mode: number; readonly gid: number }): void {
+    if (gid !== 0 || (mode & 0o2000) !== 0) this.#otherGroups = true;
+  }
+
+  /** A directory has another group than root's, or hands on its own. */
+  #otherGroups = false;
 
   /** A default ACL of a directory changes the modes of what is made in it. */
   #aclSeen = false;

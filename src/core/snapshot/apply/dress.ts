@@ -27,6 +27,8 @@ import { setXattr } from "../../../base/sys/xattr.ts";
  */
 export interface Dress {
   readonly owner: { readonly uid: number; readonly gid: number };
+  /** It was made with that owner. */
+  readonly owned?: boolean;
   /** Whether the mode is still to be set; `acl`: an access list was set, which changes it. */
   chmod(acl: boolean): boolean;
 }
@@ -34,7 +36,7 @@ export interface Dress {
 /** A regular file whose content is complete. */
 export function dressFile(fd: number, dir: number, name: string, entry: TarEntry, dress: Dress): void {
   if (entry.sparse) ftruncate(fd, entry.size);
-  fchown(fd, dress.owner.uid, dress.owner.gid);
+  if (!dress.owned) fchown(fd, dress.owner.uid, dress.owner.gid);
   const acl = setAttributes(dir, name, entry);
   if (dress.chmod(acl)) fchmod(fd, entry.mode & 0o7777);
   futimes(fd, timesOf(entry));
@@ -50,7 +52,7 @@ export function dressDirectory(fd: number, entry: TarEntry, owner: Dress["owner"
 
 /** A link, device or fifo. */
 export function dressNode(dir: number, name: string, entry: TarEntry, dress: Dress): void {
-  lchownat(dir, name, dress.owner.uid, dress.owner.gid);
+  if (!dress.owned) lchownat(dir, name, dress.owner.uid, dress.owner.gid);
   const acl = setAttributes(dir, name, entry);
   if (entry.kind !== "symlink" && dress.chmod(acl)) {
     const fd = openat(dir, name, O.PATH | O.NOFOLLOW);

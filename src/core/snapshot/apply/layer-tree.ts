@@ -32,6 +32,9 @@ export interface Place {
   readonly components: readonly string[];
 }
 
+/** Directories of the layers below, nearest first. A function is asked at most once, when they matter: until then nobody need know them. */
+export type LowerPaths = readonly string[] | (() => readonly string[]);
+
 const ENOTDIR = 20;
 const ELOOP = 40;
 /** Open directories kept: unpacking stays in one directory for a while. */
@@ -46,7 +49,8 @@ const resolvedLimit = 1024;
  */
 export class LayerTree implements Disposable {
   readonly root: number;
-  readonly lowers: LowerView;
+  #lowers: LowerView | undefined;
+  readonly #lowerPaths: LowerPaths;
   /** Directories by their path without links. */
   readonly #open = new Map<string, number>();
   /** Path as written -> path without links, for parents seen before. */
@@ -61,10 +65,17 @@ export class LayerTree implements Disposable {
   readonly #isOwn: (path: string) => boolean;
 
   /** Takes over `root`, a directory descriptor. `isOwn` tells what of it this layer brought, where it is a whole tree. */
-  constructor(root: number, lowers: readonly string[], isOwn: (path: string) => boolean = () => true) {
+  constructor(root: number, lowers: LowerPaths, isOwn: (path: string) => boolean = () => true) {
     this.root = root;
-    this.lowers = new LowerView(lowers);
+    this.#lowerPaths = lowers;
     this.#isOwn = isOwn;
+  }
+
+  /** Asked for only when the tar itself does not tell. */
+  get lowers(): LowerView {
+    const paths = this.#lowerPaths;
+    this.#lowers ??= new LowerView(typeof paths === "function" ? paths() : paths);
+    return this.#lowers;
   }
 
   /** Where `components` lies once its parents are resolved; missing parents are made. */
@@ -153,7 +164,7 @@ export class LayerTree implements Disposable {
 
   /** What the layers below show at a path, unless this layer hides it. */
   #lower(components: readonly string[]): FileStat | undefined {
-    if (this.lowers.empty || this.#hidden(components)) return undefined;
+    if (this.#hidden(components) || this.lowers.empty) return undefined;
     return this.lowers.stat(components);
   }
 
@@ -195,7 +206,7 @@ export class LayerTree implements Disposable {
   /** Makes sure that a hard link's target lies in this tree, copying it up from the layers below where need be. */
   bringUp(place: Place): void {
     if (tryLstatat(place.dir, place.name)) return;
-    if (this.lowers.empty || this.#hidden(place.components)) return;
+    if (this.#hidden(place.components) || this.lowers.empty) return;
     this.lowers.at(place.components, (node) => copyNode(node, place.dir, place.name));
     this.#copies.add(place.components.join("/"));
   }
@@ -208,7 +219,7 @@ export class LayerTree implements Disposable {
   [Symbol.dispose](): void {
     for (const fd of this.#open.values()) closeFd(fd);
     this.#open.clear();
-    this.lowers[Symbol.dispose]();
+    this.#lowers?.[Symbol.dispose]();
     closeFd(this.root);
   }
 }

@@ -1,11 +1,12 @@
 import { expect, test } from "bun:test";
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../../base/lib/clock.ts";
 import type { ChainId } from "../../../../base/lib/ids.ts";
 import { openDatabase } from "../../../../base/store/database.ts";
 import { mountSpec, unmountIfMounted } from "../../../../base/sys/mount.ts";
+import { layerStacks } from "../../layer-stacks.ts";
 import { overlayProblem } from "../../probe.ts";
 import { snapshotterSuite } from "../../testsuite.ts";
 import { openOverlay2 } from "./overlay2.ts";
@@ -53,6 +54,55 @@ test("a root on overlay itself is found unfit, one on a plain file system fit", 
     expect(overlayProblem(join(at("m"), "root"))).toBeString();
   } finally {
     unmountIfMounted(at("m"));
+    rmSync(base, { recursive: true, force: true });
+  }
+});
+
+test("snapshots that were filled side by side become a stack at once; one that is there already stays", async () => {
+  const base = mkdtempSync(join(tmpdir(), "overlay2-stack-"));
+  const target = join(base, "mnt");
+  mkdirSync(target);
+  const db = openDatabase(join(base, "db"));
+  const name = (text: string) => `sha256:${text.padEnd(64, "0")}` as ChainId;
+  try {
+    const synced: string[] = [];
+    const sync = async (path: string) => void synced.push(path);
+    const snapshots = await openOverlay2({ db, root: join(base, "root"), clock: systemClock, sync });
+    const stacks = layerStacks(snapshots);
+    if (!stacks) throw new Error("overlay2 cannot make stacks");
+    const fill = async (key: string) => {
+      await snapshots.prepare(key, undefined);
+      writeFileSync(join(snapshots.upperdir(key) ?? "", key), key);
+    };
+    for (const key of ["c", "b", "a"]) await fill(key);
+    chmodSync(snapshots.upperdir("a") ?? "", 0o711);
+    const layers = ["a", "b", "c"].map((key) => ({ name: name(key), key, inheritsRoot: key !== "a" }));
+    expect(await stacks.commitStack(undefined, layers)).toEqual([]);
+    expect(synced).toHaveLength(1);
+    const told = [...snapshots.list()].map((info) => [info.name, info.kind, info.parent]);
+    expect(told.toSorted()).toEqual([
+      [name("a"), "committed", undefined],
+      [name("b"), "committed", name("a")],
+      [name("c"), "committed", name("b")],
+    ]);
+    for (const mount of snapshots.mounts(name("c"))) mountSpec(mount, target);
+    expect(readdirSync(target).sort()).toEqual(["a", "b", "c"]);
+    expect(lstatSync(target).mode & 0o7777).toBe(0o711);
+    unmountIfMounted(target);
+    for (const key of ["again", "d"]) await fill(key);
+    const more = [
+      { name: name("b"), key: "again", inheritsRoot: true },
+      { name: name("d"), key: "d", inheritsRoot: true },
+    ];
+    expect(await stacks.commitStack(name("a"), more)).toEqual(["again"]);
+    expect(snapshots.stat(name("d"))?.parent).toBe(name("b"));
+    expect(snapshots.stat("again")?.kind).toBe("active");
+    await snapshots.prepare("upon", name("a"));
+    const upon = [{ name: name("e"), key: "upon", inheritsRoot: true }];
+    await expect(stacks.commitStack(undefined, upon)).rejects.toThrow("cannot become a layer");
+  } finally {
+    unmountIfMounted(target);
+    db.close();
     rmSync(base, { recursive: true, force: true });
   }
 });
