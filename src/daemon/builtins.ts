@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../base/lib/clock.ts";
-import { invalid, TugError } from "../base/lib/errors.ts";
+import { invalid } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { parseSize } from "../base/lib/size.ts";
 import type { CgroupHierarchy } from "../base/sys/cgroup.ts";
@@ -30,6 +29,7 @@ import { LocalVolumeDriver } from "../core/volume/drivers/local/local.ts";
 import type { VolumeDriver, VolumeStore } from "../core/volume/volume.ts";
 import type { RuntimeConfigs } from "./config/runtimes.ts";
 import { findProgram } from "./find-program.ts";
+import { devicemapperDriver, zfsDriver } from "./pool-drivers.ts";
 import {
   chooseSnapshotter,
   readDriverOptions,
@@ -112,11 +112,7 @@ function storageDrivers(deps: StorageDriverDeps): readonly StorageDriver[] {
         return openBtrfs({ ...at("btrfs"), minSpace: parseSize(values.get("btrfs.min_space") ?? "0") });
       },
     },
-    {
-      name: "zfs",
-      problem: zfsProblem,
-      open: () => Promise.reject(new TugError("not-implemented", zfsProblem())),
-    },
+    zfsDriver(deps),
     {
       name: "vfs",
       problem: () => undefined,
@@ -125,20 +121,13 @@ function storageDrivers(deps: StorageDriverDeps): readonly StorageDriver[] {
         return openVfs({ ...at("vfs"), defaultSize: parseSize(values.get("size") ?? "0") });
       },
     },
+    devicemapperDriver(deps),
   ];
 }
 
 function checkBoolean(value: string): void {
   if (!/^(?:1|0|t|f|true|false)$/i.test(value))
     throw invalid(`overlay2.override_kernel_check: true or false is needed, not ${value}`);
-}
-
-/** A pool of its own is not managed: on OpenZFS 2.2 and newer overlay works, and vfs does on any. */
-function zfsProblem(): string {
-  const there = readFileSync("/proc/filesystems", "utf8").split(/\s/).includes("zfs");
-  return there
-    ? "Tug makes no zfs datasets; use overlay2 on a zfs data root (OpenZFS 2.2 or newer), or vfs"
-    : "prerequisites for driver not satisfied (wrong filesystem?): this kernel has no zfs; use overlay2, btrfs or vfs";
 }
 
 export interface RuntimeDeps {

@@ -61,7 +61,7 @@ export async function chooseSnapshotter(
 function named(wanted: string, drivers: readonly StorageDriver[]): StorageDriver {
   // What Docker calls its image store on overlay.
   const name = wanted === "overlayfs" ? "overlay2" : wanted;
-  if (["aufs", "devicemapper", "overlay"].includes(name)) {
+  if (["aufs", "overlay"].includes(name)) {
     throw invalid(
       `error initializing graphdriver: [graphdriver] ERROR: the ${name} storage-driver has been deprecated and removed; visit https://docs.docker.com/go/storage-driver/ for more information: its successor is overlay2`,
     );

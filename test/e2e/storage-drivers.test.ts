@@ -143,7 +143,7 @@ async function refusal(...flags: string[]): Promise<string> {
 
 test("names that are retired, unknown or cannot be had here are refused with the way out", async () => {
   const prefix = "error initializing graphdriver: ";
-  for (const name of ["overlay", "aufs", "devicemapper"]) {
+  for (const name of ["overlay", "aufs"]) {
     expect(await refusal("-s", name)).toBe(
       `${prefix}[graphdriver] ERROR: the ${name} storage-driver has been deprecated and removed; visit https://docs.docker.com/go/storage-driver/ for more information: its successor is overlay2`,
     );
@@ -152,7 +152,14 @@ test("names that are retired, unknown or cannot be had here are refused with the
   expect(await refusal("-s", "btrfs")).toContain(
     "prerequisites for driver not satisfied (wrong filesystem?)",
   );
-  expect(await refusal("-s", "zfs")).toContain("overlay2");
+  expect(await refusal("-s", "zfs")).toContain("--storage-opt zfs.fsname names no dataset");
+  expect(await refusal("-s", "zfs", "--storage-opt", "zfs.fsname=nosuch/trees")).toMatch(
+    /the program zfs was not found|prerequisites for driver not satisfied/,
+  );
+  expect(await refusal("-s", "devicemapper")).toContain("its successor in Docker is overlay2");
+  expect(await refusal("-s", "devicemapper", "--storage-opt", "dm.thinpooldev=nosuch")).toMatch(
+    /the program dmsetup was not found|device mapper cannot be used/,
+  );
   expect(await refusal("-s", "overlay2", "--storage-opt", "overlay2.size=1g")).toContain("Project Quota");
   expect(await refusal("-s", "vfs", "--storage-opt", "size=1g")).toBe(
     `${prefix}failed to set option size for vfs: Filesystem does not support, or has not enabled quotas`,

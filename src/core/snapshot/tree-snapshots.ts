@@ -1,9 +1,20 @@
-import { join } from "node:path";
-import { conflict } from "../../base/lib/errors.ts";
+import { statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { conflict, TugError } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
+import type { FileStat } from "../../base/sys/stat.ts";
+import { snapshotChanges } from "./changes.ts";
+import { isDirectory, measureNodes } from "./directories.ts";
 import { DirectorySnapshots, type DriverFacts, type SnapshotterDeps } from "./directory-snapshots.ts";
 import type { SnapshotRecord } from "./records.ts";
-import type { Mount, PrepareOptions, SnapshotLayout, Snapshotter, Usage } from "./snapshotter.ts";
+import type {
+  CommitOptions,
+  Mount,
+  PrepareOptions,
+  SnapshotLayout,
+  Snapshotter,
+  Usage,
+} from "./snapshotter.ts";
 
 export interface NewTree {
   /** The directory that gets the tree; it exists. */
@@ -18,8 +29,22 @@ export interface NewTree {
 /** In what drivers that keep whole trees differ. */
 export interface TreeDriver extends DriverFacts {
   make(wanted: NewTree): Promise<void>;
-  /** Bytes and inodes of a tree's own where they are not all of it. */
-  readonly measure?: (tree: string, parent: string | undefined) => Promise<Usage>;
+  /** A tree shares the blocks of its parent: only what differs is its own. */
+  readonly shares: boolean;
+  readonly volumes?: TreeVolumes;
+  /** GraphDriver.Data of inspect. */
+  readonly describe?: (tree: string) => Readonly<Record<string, string>>;
+}
+
+/**
+ * For drivers whose trees are file systems of their own, mounted on the tree's directory in the daemon's namespace from when they are
+ * needed until the snapshot is committed or removed.
+ */
+export interface TreeVolumes {
+  /** Mounts a tree that is not mounted; a committed one is not written to any more. */
+  attach(tree: string, kind: SnapshotRecord["kind"]): void;
+  /** Unmounts a tree if it is mounted, and may leave it when it is busy. */
+  detach(tree: string): void;
 }
 
 /** Snapshots that are whole trees: `<root>/<directory>/tree`. Open them with `openTreeSnapshots`. */
@@ -59,6 +84,13 @@ class TreeSnapshots extends DirectorySnapshots<TreeDriver> {
 
   mounts(name: string, view = this.root): readonly Mount[] {
     const record = this.records.get(name);
+    this.#attach(record);
+    if (this.driver.volumes && view !== this.root) {
+      throw new TugError(
+        "not-implemented",
+        `storage driver ${this.name}: layers that are file systems of their own are not mounted with mapped ids: use overlay2, btrfs or vfs with --userns-remap, or run the container with --userns=host`,
+      );
+    }
     const mode = record.kind === "committed" ? "ro" : "rw";
     return [{ type: "bind", source: join(view, record.directory, "tree"), options: [mode] }];
   }
@@ -69,11 +101,21 @@ class TreeSnapshots extends DirectorySnapshots<TreeDriver> {
 
   layout(name: string): SnapshotLayout {
     const record = this.records.get(name);
+    this.#attach(record);
     return { kind: "tree", tree: this.files(record), parent: this.#parentTree(record) };
   }
 
-  describe(): Readonly<Record<string, string>> {
-    return {};
+  /** Each file system is synced by itself; committed, it needs no mount until somebody looks. */
+  override async commit(name: ChainId, key: string, options: CommitOptions = {}): Promise<void> {
+    const { volumes } = this.driver;
+    if (!volumes) return await super.commit(name, key, options);
+    this.#attach(this.records.get(key));
+    await super.commit(name, key);
+    volumes.detach(this.files(this.records.get(name)));
+  }
+
+  describe(name: string): Readonly<Record<string, string>> {
+    return this.driver.describe?.(this.files(this.records.get(name))) ?? {};
   }
 
   protected files(record: SnapshotRecord): string {
@@ -81,12 +123,31 @@ class TreeSnapshots extends DirectorySnapshots<TreeDriver> {
   }
 
   protected override measure(record: SnapshotRecord): Promise<Usage> {
-    const { measure } = this.driver;
-    return measure ? measure(this.files(record), this.#parentTree(record)) : super.measure(record);
+    return this.driver.shares ? measureNodes(ownNodes(this.layout(record.name))) : super.measure(record);
+  }
+
+  #attach(record: SnapshotRecord): void {
+    const tree = this.files(record);
+    if (this.driver.volumes && !isMounted(tree)) this.driver.volumes.attach(tree, record.kind);
   }
 
   #parentTree(record: SnapshotRecord): string | undefined {
-    return record.parent === undefined ? undefined : this.files(this.records.get(record.parent));
+    if (record.parent === undefined) return undefined;
+    const parent = this.records.get(record.parent);
+    this.#attach(parent);
+    return this.files(parent);
+  }
+}
+
+function isMounted(tree: string): boolean {
+  return isDirectory(tree) && statSync(tree).dev !== statSync(dirname(tree)).dev;
+}
+
+/** The root and what differs from the parent; blocks that a changed file still shares with it are counted, as Docker counts them. */
+function* ownNodes(layout: SnapshotLayout): Generator<FileStat, void, undefined> {
+  for (const change of snapshotChanges(layout)) {
+    if (change.kind === "deleted") continue;
+    if (change.path === "" || !change.quiet) yield change.node.stat;
   }
 }
 

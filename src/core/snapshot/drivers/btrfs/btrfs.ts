@@ -11,13 +11,10 @@ import {
   snapshotSubvolume,
 } from "../../../../base/sys/btrfs.ts";
 import { SystemError } from "../../../../base/sys/libc.ts";
-import type { FileStat } from "../../../../base/sys/stat.ts";
 import { statFileSystem } from "../../../../base/sys/statfs.ts";
-import { snapshotChanges } from "../../changes.ts";
-import { measureNodes } from "../../directories.ts";
 import type { SnapshotterDeps } from "../../directory-snapshots.ts";
 import { readSize } from "../../read-size.ts";
-import type { SnapshotLayout, Snapshotter } from "../../snapshotter.ts";
+import type { Snapshotter } from "../../snapshotter.ts";
 import { syncByProcess } from "../../sync.ts";
 import { openTreeSnapshots } from "../../tree-snapshots.ts";
 
@@ -64,16 +61,8 @@ export function openBtrfs(deps: BtrfsDeps): Promise<Snapshotter> {
       }
       if (size) limit(tree, size);
     },
-    measure: (tree, parent) => measureNodes(ownNodes({ kind: "tree", tree, parent })),
+    shares: true,
   });
-}
-
-/** The root and what differs from the parent; blocks that a changed file still shares with it are counted, as Docker counts them. */
-function* ownNodes(layout: SnapshotLayout): Generator<FileStat, void, undefined> {
-  for (const change of snapshotChanges(layout)) {
-    if (change.kind === "deleted") continue;
-    if (change.path === "" || !change.quiet) yield change.node.stat;
-  }
 }
 
 async function destroyTree(tree: string): Promise<void> {

@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { internal, invalid, TugError } from "../../../../base/lib/errors.ts";
+import { invalid } from "../../../../base/lib/errors.ts";
 import type { SnapshotterDeps } from "../../directory-snapshots.ts";
+import { hostProgram } from "../../host-program.ts";
 import { ProjectQuotas } from "../../project-quotas.ts";
 import { readSize } from "../../read-size.ts";
 import type { Snapshotter } from "../../snapshotter.ts";
@@ -27,6 +28,7 @@ export function openVfs(deps: VfsDeps): Promise<Snapshotter> {
   if (defaultSize && !quotas) throw invalid(`failed to set option size for vfs: ${noQuota}`);
   return openTreeSnapshots(deps, {
     name: "vfs",
+    shares: false,
     hooks: { retire: (path) => quotas?.release(path) },
     status: () => [],
     readOptions: (options) =>
@@ -46,13 +48,5 @@ export function openVfs(deps: VfsDeps): Promise<Snapshotter> {
 
 /** cp(1) of coreutils keeps hard links, holes, nodes and attributes, and shares blocks where the file system can. */
 async function copyByProcess(from: string, to: string): Promise<void> {
-  const child = Bun.spawn(["cp", "--archive", "--reflink=auto", "--", `${from}/.`, to], {
-    stdio: ["ignore", "ignore", "pipe"],
-    env: { ...process.env, LC_ALL: "C" },
-  });
-  const [code, text] = await Promise.all([child.exited, child.stderr.text()]);
-  if (code === 0) return;
-  if (/No space left|Disk quota exceeded/.test(text))
-    throw new TugError("resource-exhausted", "no space left on device");
-  throw internal(`copying ${from}: ${text.trim().split("\n")[0] ?? ""}`);
+  await hostProgram(["cp", "--archive", "--reflink=auto", "--", `${from}/.`, to]);
 }
