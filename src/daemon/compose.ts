@@ -36,6 +36,7 @@ import { SecretService } from "../engine/secrets/service.ts";
 import { SystemService } from "../engine/system/service.ts";
 import { announceVolumes } from "../engine/volumes/announced.ts";
 import { VolumeService } from "../engine/volumes/service.ts";
+import { type ComposedBuilder, composeBuilder } from "./builder.ts";
 import { logDrivers, openSnapshotter, volumeDrivers } from "./builtins.ts";
 import type { DaemonConfig } from "./config/config.ts";
 import { containerContext, execService } from "./containers.ts";
@@ -51,6 +52,7 @@ import { adviseOnRuntime, components, daemonFacts, daemonId } from "./system.ts"
 
 export interface Engine extends AsyncDisposable {
   readonly backends: Backends;
+  readonly builder: ComposedBuilder;
   /** Makes records and world agree; returns the starts that may go on while the daemon serves. */
   recover(options: { readonly machineWentDown: boolean }): Promise<() => Promise<void>>;
   /** Stops every container as the daemon itself stops, which gives each so many seconds; negative: as long as it takes. */
@@ -135,7 +137,10 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     execRoot: config.execRoot,
     helperCommand: helperCommand(),
   });
+  // Asked only after the builder is there.
+  let keptByBuilds: () => Iterable<string> = () => [];
   const images = composeImages({
+    otherLayers: () => keptByBuilds(),
     config,
     log,
     clock,
@@ -188,6 +193,26 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
   const files = new FilesClient({ helperCommand: helperCommand() });
   const census = new ContainerCensus(context);
   const imageDeps = images.serviceDeps(census);
+  const builder = stack.use(
+    await composeBuilder({
+      config,
+      database: databases.durable,
+      images,
+      imageDeps,
+      snapshots,
+      networks,
+      runtimes,
+      hierarchy,
+      layout,
+      facts,
+      remap,
+      defaults: context.defaults,
+      events,
+      clock,
+      log,
+    }),
+  );
+  keptByBuilds = () => builder.store.cache.wantedLayers();
   const programs = components([
     { name: "conmon", path: conmon },
     ...[...runtimes.all.values()].map(({ name, path }) => ({ name, path })),
@@ -214,6 +239,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     snapshots,
     volumes,
     imageDeps,
+    buildCache: builder.collector,
     registry: imageDeps.registry,
     check: {
       databases: databases.all.map(({ path, database }) => ({
@@ -264,13 +290,16 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       checkpoints: new CheckpointService(context),
     },
     recover: async (options) => {
+      await builder.recover();
       await images.recover();
       await exec.recover();
       const { startWanted } = await recoverContainers(context, options);
       // After the containers: what they hold is in use.
       await local.recover(volumes);
+      await builder.recoverSteps();
       return startWanted;
     },
+    builder,
     stopContainers: (seconds) => stopWithDaemon(context, seconds),
     reload: () => runtimes.reload(),
     announce: (action, attributes) =>

@@ -47,11 +47,14 @@ export function composeImages(deps: {
   readonly log: Log;
   readonly snapshots: Snapshotter;
   readonly events: EventPublisher;
+  /** Layers that something other than images and containers keeps. */
+  readonly otherLayers: () => Iterable<string>;
 }): ImageParts {
   const { config, clock, log, snapshots, events } = deps;
   const content = new FileContentStore({ root: join(config.dataRoot, "content") });
   const layers = new LayerRecords({ db: deps.database, clock });
-  const store = new SqliteImageStore({ db: deps.database, content, snapshots, layers, clock });
+  const { otherLayers } = deps;
+  const store = new SqliteImageStore({ db: deps.database, content, snapshots, layers, clock, otherLayers });
   const unpacker = new ProcessUnpacker({
     helperCommand: helperCommand(),
     content,

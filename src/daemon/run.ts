@@ -3,6 +3,7 @@ import { createApi } from "../api/server.ts";
 import { invalid } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { tugVersion } from "../base/lib/product.ts";
+import { buildRoutes } from "./build-routes.ts";
 import { composeEngine, type Engine } from "./compose.ts";
 import { loadConfig } from "./config/config.ts";
 import type { OptionValues } from "./config/values.ts";
@@ -36,9 +37,9 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
   const engine = stack.use(await composeEngine(config, log));
   const api = createApi({
     backends: engine.backends,
-    // "1" as long as no builder is given in `routes`: clients of "2" would look for BuildKit's sessions.
-    about: { version: tugVersion, builder: "1", experimental: config.experimental },
+    about: { version: tugVersion, builder: "2", experimental: config.experimental },
     log,
+    routes: buildRoutes(engine.builder, log),
   });
   const startWanted = await engine.recover({ machineWentDown });
   const listeners = [...listenAll(api, config, log)];

@@ -85,7 +85,7 @@ function networkOf(mode: string): BuildRequest["network"] {
 
 function hostsOf(text: string): BuildRequest["hosts"] {
   const entries: readonly string[] = text.startsWith("[")
-    ? parseJson(list(string), text, "extra hosts")
+    ? (parseJson(list(string), text, "extra hosts") ?? [])
     : [text];
   return entries
     .filter((entry) => entry !== "")
@@ -100,11 +100,13 @@ const ulimitShape = object({ Name: string, Soft: int, Hard: int });
 
 function ulimitsOf(text: string): BuildRequest["ulimits"] {
   if (text === "") return [];
-  return parseJson(list(ulimitShape), text, "ulimit settings").map(({ Name = "", Soft = 0, Hard = 0 }) => ({
-    name: Name,
-    soft: Soft,
-    hard: Hard,
-  }));
+  return (parseJson(list(ulimitShape), text, "ulimit settings") ?? []).map(
+    ({ Name = "", Soft = 0, Hard = 0 }) => ({
+      name: Name,
+      soft: Soft,
+      hard: Hard,
+    }),
+  );
 }
 
 function resourcesOf(query: Query): BuildRequest["resources"] {
@@ -132,13 +134,13 @@ function resourcesOf(query: Query): BuildRequest["resources"] {
 
 function listOf(query: Query, name: string): readonly string[] {
   const text = query.text(name);
-  return text === "" ? [] : parseJson(list(string), text, name).filter((entry) => entry !== "");
+  return text === "" ? [] : (parseJson(list(string), text, name) ?? []).filter((entry) => entry !== "");
 }
 
 /** A map whose null values (a build argument without a value that the client does not have either) are left out. */
 function textMap(query: Query, name: string, what: string): Readonly<Record<string, string>> {
   const text = query.text(name);
-  return text === "" ? {} : parseJson(map(string), text, what);
+  return text === "" ? {} : (parseJson(map(string), text, what) ?? {});
 }
 
 const outputShape = object({ Type: string, Attrs: map(string) });
@@ -152,7 +154,7 @@ function outputsOf(query: Query): readonly Output[] {
   };
   const text = query.text("outputs");
   if (text === "") return [image];
-  const asked = parseJson(list(outputShape), text, "outputs");
+  const asked = parseJson(list(outputShape), text, "outputs") ?? [];
   if (asked.length === 0) return [image];
   return asked.map(({ Type = "", Attrs = {} }) => {
     if (Type !== "moby" && Type !== "image") {
@@ -162,7 +164,8 @@ function outputsOf(query: Query): readonly Output[] {
   });
 }
 
-function parseJson<T>(shape: Shape<T>, text: string, what: string): T {
+/** undefined for null, which is how Go writes what is empty. */
+function parseJson<T>(shape: Shape<T>, text: string, what: string): T | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -172,5 +175,5 @@ function parseJson<T>(shape: Shape<T>, text: string, what: string): T {
   const kept = isRecord(value)
     ? Object.fromEntries(Object.entries(value).filter(([, each]) => each !== null))
     : value;
-  return decode(shape, kept ?? {}, what);
+  return kept === null ? undefined : decode(shape, kept, what);
 }

@@ -1,3 +1,4 @@
+import { TugError } from "../../base/lib/errors.ts";
 import { randomId } from "../../base/lib/ids.ts";
 import { reportsOf } from "../../base/lib/reports.ts";
 import { Signal } from "../../base/lib/signal.ts";
@@ -28,17 +29,39 @@ export interface ClassicBuildBackend {
   ): Promise<string>;
 }
 
-/** The classic protocol: the context as body, the builder's words as a stream of JSON. Bad parameters are refused before it. */
-export async function classicBuild(backend: ClassicBuildBackend, call: Call): Promise<void> {
-  const { query, exchange } = call;
-  const id = query.optional("buildid") ?? randomId();
-  const tags = classicTags(query);
-  const request = classicBuildRequest(query, id);
-  const credentials = registryConfig(exchange.headers);
-  const context = exchange.body.stream();
-  await streamJson(call, messages(), { failure: failureMessage, failureInStream: true });
+/** The classic protocol: the context as body, the builder's words as a stream of JSON. */
+export class ClassicBuilds {
+  readonly #backend: ClassicBuildBackend;
+  /** By the id that the client gave. */
+  readonly #running = new Map<string, AbortController>();
 
-  async function* messages(): AsyncGenerator<ProgressMessage> {
+  constructor(backend: ClassicBuildBackend) {
+    this.#backend = backend;
+  }
+
+  /** Bad parameters are refused before the stream begins. */
+  async build(call: Call): Promise<void> {
+    const { query } = call;
+    const id = query.optional("buildid") ?? randomId();
+    const tags = classicTags(query);
+    const request = classicBuildRequest(query, id);
+    const credentials = registryConfig(call.exchange.headers);
+    const messages = this.#messages(call, request, tags, credentials);
+    await streamJson(call, messages, { failure: failureMessage, failureInStream: true });
+  }
+
+  /** Ends a build; one that is not running has ended. */
+  cancel(id: string): void {
+    this.#running.get(id)?.abort(new TugError("cancelled", "build canceled"));
+  }
+
+  async *#messages(
+    call: Call,
+    request: BuildRequest,
+    tags: readonly string[],
+    credentials: (host: string) => RegistryCredentials | undefined,
+  ): AsyncGenerator<ProgressMessage> {
+    const { exchange, query } = call;
     const waiting: ProgressMessage[] = [];
     const changed = new Signal();
     const send = (message: ProgressMessage) => {
@@ -47,14 +70,17 @@ export async function classicBuild(backend: ClassicBuildBackend, call: Call): Pr
     };
     const output = new ClassicOutput(send, { quiet: query.bool("q") });
     const abort = new AbortController();
+    this.#running.set(request.id, abort);
+    const context = exchange.body.stream();
     const signal = AbortSignal.any([exchange.signal, abort.signal]);
     const onSteps = (steps: readonly ClassicStep[]) => output.begin(steps);
-    const building = backend
+    const building = this.#backend
       .build(request, { context, credentials, signal, progress: output, onSteps })
       .then((image) => output.built(image, tags));
     try {
       yield* reportsOf(building, changed, () => waiting.splice(0));
     } finally {
+      this.#running.delete(request.id);
       abort.abort();
       // A client that went away waits for nobody, but what the build held must be let go before its context is.
       await building.catch(() => undefined);

@@ -109,6 +109,8 @@ export interface DaemonConfig {
   readonly metricsAddress: string | undefined;
   readonly proxy: { readonly http: string; readonly https: string; readonly no: string };
   readonly usernsRemap: string | undefined;
+  /** daemon.json's `builder` as it stands there. */
+  readonly builder: unknown;
   /** Options that were given and have no effect here. */
   readonly ignored: readonly string[];
 }
@@ -238,6 +240,7 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
     cgroupDriver: cgroupDriver(list("exec-opt")),
     cgroupParent: text("cgroup-parent"),
     cpuRealtime: { period: number("cpu-rt-period"), runtime: number("cpu-rt-runtime") },
+    builder: values.get("builder") ?? {},
     cdiSpecDirs: list("cdi-spec-dir").length > 0 ? list("cdi-spec-dir") : ["/etc/cdi", "/var/run/cdi"],
     defaultRuntime: defaultRuntime(text("default-runtime"), runtimes),
     runtimes,

@@ -30,7 +30,7 @@ export const daemonOptions: readonly DaemonOption[] = [
   option("bip", "string", "IPv4 address for the default bridge"),
   option("bridge", "string", "Attach containers to a network bridge", { short: "b" }),
   option("cgroup-parent", "string", "Set parent cgroup for all containers"),
-  option("builder", "object", "Settings of the builder, in daemon.json only", { ignored: true }),
+  option("builder", "object", "Settings of the builder, in daemon.json only"),
   option("cdi-spec-dir", "list", "CDI specification directories to use", { key: "cdi-spec-dirs" }),
   option("config-file", "string", "Daemon configuration file", { key: null }),
   option("containerd", "string", "containerd grpc address", { ignored: true }),

@@ -33,9 +33,20 @@ export interface BuildBase {
 }
 
 /** An image as a build has pinned it. */
-export interface PinnedImage {
+export type PinnedImage = NamedImage | LayoutImage;
+
+export interface NamedImage {
+  readonly kind: "image";
   readonly reference: string;
   readonly image: Digest;
+  readonly platform: Platform;
+}
+
+/** Of a content store of the client's. */
+export interface LayoutImage {
+  readonly kind: "oci-layout";
+  readonly store: string;
+  readonly manifest: Digest;
   readonly platform: Platform;
 }
 
@@ -78,6 +89,7 @@ export class BuildImageSource {
   }
 
   async chain(image: PinnedImage): Promise<ChainId | undefined> {
+    if (image.kind === "oci-layout") throw noLayouts(image);
     const config = this.#deps.images.get(image.image as string as ImageId)?.config;
     const known = config ?? this.#resolved.get(image.image)?.config;
     if (!known) throw gone(image);
@@ -95,17 +107,18 @@ export class BuildImageSource {
       };
     },
   ): Promise<ChainId | undefined> {
+    if (pinned.kind === "oci-layout") throw noLayouts(pinned);
     return ((await this.#here(pinned)) ?? (await this.#pull(pinned, options))).chainId;
   }
 
   /** The image while its layers are here. */
-  async #here({ image }: PinnedImage): Promise<Image | undefined> {
+  async #here({ image }: NamedImage): Promise<Image | undefined> {
     const found = this.#deps.images.get(image as string as ImageId);
     const whole = found && chainIds(found.layers).every((layer) => this.#deps.snapshots.stat(layer));
     return whole ? found : undefined;
   }
 
-  async #pull(pinned: PinnedImage, options: Parameters<BuildImageSource["layers"]>[1]): Promise<Image> {
+  async #pull(pinned: NamedImage, options: Parameters<BuildImageSource["layers"]>[1]): Promise<Image> {
     const { images } = this.#deps;
     const ref = withDefaultTag(parseReference(pinned.reference));
     const digest = this.#resolved.get(pinned.image)?.digest;
@@ -155,9 +168,13 @@ async function authOf(session: BuildCredentials, host: string): Promise<Registry
   return { username: found.username, password: found.secret };
 }
 
-function gone({ reference }: PinnedImage): TugError {
+function gone({ reference }: NamedImage): TugError {
   return new TugError(
     "conflict",
     `the image ${familiarName(parseReference(reference))} was removed while it was built on`,
   );
+}
+
+function noLayouts({ store }: LayoutImage): TugError {
+  return new TugError("not-implemented", `the client's content store ${store} cannot be read`);
 }

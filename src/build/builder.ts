@@ -1,0 +1,115 @@
+import type { ImageStore } from "../core/image/image.ts";
+import type { Exporters, SolvedTarget } from "./export/exporter.ts";
+import { baseChain } from "./export/image.ts";
+import type { LayerExport, ReadLayer } from "./export/layers.ts";
+import type { Vertex } from "./graph.ts";
+import type { BuildPlan } from "./plan.ts";
+import { type PlanDeps, planBuild } from "./plan-build.ts";
+import { readDefinition } from "./read-definition.ts";
+import type { BuildRequest } from "./request.ts";
+import type { Result } from "./result.ts";
+import type { BuildSession } from "./session.ts";
+import type { Builder, BuildOutcome, SolveOptions } from "./solve.ts";
+
+export interface BuilderDeps {
+  readonly planning: PlanDeps;
+  readonly store: ImageStore;
+  readonly layers: LayerExport;
+  readonly exporters: Exporters;
+  /** `--cache-from` as the solver asks it. */
+  readonly importers: (
+    request: BuildRequest,
+    options: SolveOptions,
+  ) => Promise<NonNullable<SolveOptions["importers"]>>;
+  /** `--cache-to`, after the outputs. */
+  readonly exportCache: (
+    request: BuildRequest,
+    targets: readonly SolvedTarget[],
+    options: SolveOptions,
+  ) => Promise<Readonly<Record<string, string>>>;
+  readonly call: Builder["call"];
+}
+
+type BuildOptions = Parameters<Builder["build"]>[2];
+
+/** See `Builder`: the order of things; each part decides for itself how. */
+export class BuildService implements Builder {
+  readonly #deps: BuilderDeps;
+
+  constructor(deps: BuilderDeps) {
+    this.#deps = deps;
+  }
+
+  readonly call: Builder["call"] = (...args) => this.#deps.call(...args);
+
+  async build(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<BuildOutcome> {
+    const { progress } = options;
+    // Whatever ends it ends all of it: the client going away, a cancel, a failed output.
+    const signal = AbortSignal.any([options.signal, session.signal]);
+    const solving: SolveOptions = { session, signal, progress, entitlements: request.entitlements };
+    const { planning } = this.#deps;
+    const definition = await readDefinition(planning, request, solving);
+    const plan = await planBuild(planning, request, definition, solving);
+    options.onPlan?.(plan);
+    for (const warning of plan.warnings) progress.warning({ ...warning, vertex: undefined });
+    const importers = await this.#deps.importers(request, solving);
+    using held = new DisposableStack();
+    const targets = await this.#solve(plan, { ...solving, importers }, held);
+    return await this.#export(request, plan, targets, solving);
+  }
+
+  /** Every target's steps; what becomes a layer is read while later steps still run. */
+  async #solve(
+    plan: BuildPlan,
+    options: SolveOptions,
+    held: DisposableStack,
+  ): Promise<readonly SolvedTarget[]> {
+    const { planning, layers, store } = this.#deps;
+    const wanted = plan.targets.flatMap(({ layers: own, root }) => (root ? [...own, root] : own));
+    const reads = new Map<Vertex, Promise<ReadLayer | undefined>>();
+    const asLayer = new Set(plan.targets.flatMap((target) => target.layers));
+    const onResult = (index: number, result: Result) => {
+      held.use(result);
+      const vertex = wanted[index];
+      if (vertex && asLayer.has(vertex) && !reads.has(vertex))
+        reads.set(vertex, layers.begin(result, options.signal));
+    };
+    const results = await planning.solver.solve(wanted, { ...options, onResult });
+    const byVertex = new Map(wanted.map((vertex, index) => [vertex, results[index]]));
+    for (const result of results) held.use(result);
+    return plan.targets.map((target) => {
+      const own = target.layers.flatMap((vertex) => {
+        const [result, read] = [byVertex.get(vertex), reads.get(vertex)];
+        return result && read ? [{ result, read }] : [];
+      });
+      let exported: ReturnType<SolvedTarget["layers"]> | undefined;
+      return {
+        target,
+        root: target.root && byVertex.get(target.root),
+        layers: () => {
+          exported ??= layers.layers(baseChain(store, target), own);
+          return exported;
+        },
+      };
+    });
+  }
+
+  async #export(
+    request: BuildRequest,
+    plan: BuildPlan,
+    targets: readonly SolvedTarget[],
+    options: SolveOptions,
+  ): Promise<BuildOutcome> {
+    const response: Record<string, string> = {};
+    let imageId: string | undefined;
+    for (const output of request.outputs) {
+      const exporter = this.#deps.exporters[output.type];
+      const { session, signal, progress } = options;
+      const reply = await exporter({ request, output, plan, targets, session, signal, progress });
+      Object.assign(response, reply.response);
+      imageId ??= reply.imageId;
+    }
+    Object.assign(response, await this.#deps.exportCache(request, targets, options));
+    return { plan, response, imageId };
+  }
+}

@@ -1,0 +1,21 @@
+import { checkBuild, listTargets, outlineBuild } from "./plan/calls.ts";
+import type { PlanInput } from "./plan/input.ts";
+import { type PlanDeps, untilPlanned } from "./plan-build.ts";
+import { readDefinition } from "./read-definition.ts";
+import type { Builder } from "./solve.ts";
+
+/** `--call`: what a Dockerfile says of itself. Nothing of it runs. */
+export function callBuild(deps: PlanDeps): Builder["call"] {
+  return async (method, request, session, { signal, progress }) => {
+    const options = { session, progress, signal: AbortSignal.any([signal, session.signal]) };
+    const definition = await readDefinition(deps, request, options);
+    if (method === "targets") return files(listTargets(definition.dockerfile));
+    const ask = (input: PlanInput) => (method === "check" ? checkBuild(input) : outlineBuild(input));
+    return files(await untilPlanned(deps, ask, request, definition, options));
+  };
+}
+
+function files(result: ReturnType<typeof checkBuild>): Readonly<Record<string, Uint8Array>> {
+  if (result.kind !== "result") throw new Error(`the planner answered with ${result.kind}`);
+  return result.files;
+}

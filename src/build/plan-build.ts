@@ -1,0 +1,156 @@
+import type { Clock } from "../base/lib/clock.ts";
+import { TugError } from "../base/lib/errors.ts";
+import type { Platform } from "../base/spec/oci/descriptor.ts";
+import { digestOfValue } from "./canonical.ts";
+import type { ImageNeed, PlanInput, PlanResult } from "./plan/input.ts";
+import type { BuildPlan, ResolvedImage } from "./plan.ts";
+import type { ProgressSink } from "./progress.ts";
+import { type Definition, type DefinitionDeps, readTexts } from "./read-definition.ts";
+import type { BuildRequest } from "./request.ts";
+import type { BuildImages } from "./run/sources/images.ts";
+import type { SolveOptions } from "./solve.ts";
+
+export interface PlanDeps extends DefinitionDeps {
+  readonly images: Pick<BuildImages, "resolve">;
+  readonly plan: (input: PlanInput) => PlanResult;
+  readonly clock: Clock;
+  readonly host: Platform;
+}
+
+/** The plan of a build. */
+export async function planBuild(
+  deps: PlanDeps,
+  request: BuildRequest,
+  definition: Definition,
+  options: SolveOptions,
+): Promise<BuildPlan> {
+  return (await untilPlanned(deps, deps.plan, request, definition, options)).plan;
+}
+
+/** Asks the planner until it lacks nothing: base images are resolved side by side, as many times as triggers and stages bring new ones. */
+export async function untilPlanned<Answer extends { readonly kind: string }>(
+  deps: PlanDeps,
+  ask: (input: PlanInput) => Answer,
+  request: BuildRequest,
+  definition: Definition,
+  options: SolveOptions,
+): Promise<Exclude<Answer, Needed>> {
+  const images = new Map<string, ResolvedImage | TugError>();
+  const ignoreFiles = new Map<string, string>();
+  const { session } = options;
+  const input: PlanInput = {
+    request,
+    session: session.id,
+    host: deps.host,
+    ...definition,
+    images,
+    ignoreFiles,
+  };
+  for (;;) {
+    options.signal.throwIfAborted();
+    const answer = ask(input);
+    if (!lacks(answer)) return answer as Exclude<Answer, Needed>;
+    const before = images.size + ignoreFiles.size;
+    await Promise.all([
+      ...answer.images.map(async (need) => images.set(need.key, await resolve(deps, need, options))),
+      ...answer.ignoreFiles.map(async ({ context, vertex }) => {
+        const [tree] = await deps.solver.solve([vertex], options);
+        using held = tree;
+        ignoreFiles.set(context, readTexts(deps, held, [".dockerignore"]).get(".dockerignore") ?? "");
+      }),
+    ]);
+    if (images.size + ignoreFiles.size === before) {
+      throw new TugError("internal", "the planner asks for what it has");
+    }
+  }
+}
+
+type Needed = PlanResult & { readonly kind: "needs" };
+
+function lacks(answer: { readonly kind: string }): answer is Needed {
+  return answer.kind === "needs";
+}
+
+/** What an image says of itself, as a step of its own for those who watch; why it cannot be asked is the planner's to tell. */
+async function resolve(
+  deps: PlanDeps,
+  need: ImageNeed,
+  { session, signal, progress }: SolveOptions,
+): Promise<ResolvedImage | TugError> {
+  const told = new Step(deps.clock, progress, need.progressName);
+  try {
+    const { reference, platform, pull, store } = need;
+    const found = await deps.images.resolve(reference, platform, {
+      pull,
+      session,
+      signal,
+      ...(store === undefined ? {} : { store }),
+    });
+    told.done();
+    return found;
+  } catch (error) {
+    told.done(error);
+    if (error instanceof TugError && !signal.aborted) return error;
+    throw error;
+  }
+}
+
+/** A step that is no vertex of the graph: looking up names, exporting. */
+export class Step {
+  readonly digest;
+  readonly #clock: Clock;
+  readonly #progress: ProgressSink;
+  readonly #name: string;
+  readonly #started: bigint;
+
+  constructor(clock: Clock, progress: ProgressSink, name: string) {
+    this.#clock = clock;
+    this.#progress = progress;
+    this.#name = name;
+    this.#started = this.#now();
+    this.digest = digestOfValue({ step: name, at: String(this.#started) });
+    this.#tell(undefined, undefined);
+  }
+
+  /** Runs a named part of it. */
+  async part<Value>(name: string, work: () => Promise<Value>): Promise<Value> {
+    const started = this.#now();
+    const tell = (completed: bigint | undefined) =>
+      this.#progress.status({
+        id: name,
+        vertex: this.digest,
+        name,
+        current: 0,
+        total: 0,
+        started,
+        completed,
+      });
+    tell(undefined);
+    const value = await work();
+    tell(this.#now());
+    return value;
+  }
+
+  done(error?: unknown): void {
+    this.#tell(
+      this.#now(),
+      error === undefined ? undefined : error instanceof Error ? error.message : String(error),
+    );
+  }
+
+  #tell(completed: bigint | undefined, error: string | undefined): void {
+    this.#progress.vertex({
+      digest: this.digest,
+      inputs: [],
+      name: this.#name,
+      cached: false,
+      started: this.#started,
+      completed,
+      error,
+    });
+  }
+
+  #now(): bigint {
+    return BigInt(Math.trunc(this.#clock.now() * 1000)) * 1000n;
+  }
+}

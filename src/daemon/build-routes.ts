@@ -1,0 +1,60 @@
+import type { Route } from "../api/route.ts";
+import type { BuildCacheBackend, CacheUsage } from "../api/routes/build/backend.ts";
+import { builderRoutes } from "../api/routes/build/builder.ts";
+import { systemClock } from "../base/lib/clock.ts";
+import type { Log } from "../base/lib/log.ts";
+import { hostPlatform } from "../base/spec/oci/platform.ts";
+import type { CacheCollector } from "../build/solve/collector.ts";
+import { parseEntryFilters } from "../build/solve/filter.ts";
+import type { CacheEntry } from "../build/solve/objects.ts";
+import type { ComposedBuilder } from "./builder.ts";
+
+/** The BuildKit whose features are served: by its version clients decide what to ask for. */
+const served = { version: "v0.23.0", revision: "" } as const;
+
+/** The builder behind Docker's API. */
+export function buildRoutes({ backend, classic, collector }: ComposedBuilder, log: Log): readonly Route[] {
+  return builderRoutes({
+    builder: backend,
+    classic,
+    pruning: { prune: (request) => collector.prune(request) },
+    cache: cacheBackend(collector),
+    worker: {
+      id: "tug",
+      platforms: [hostPlatform()],
+      labels: { "org.mobyproject.buildkit.worker.moby.host-gateway-ip": "" },
+      gc: [],
+      ...served,
+    },
+    log,
+    clock: systemClock,
+  });
+}
+
+function cacheBackend(collector: CacheCollector): BuildCacheBackend {
+  return {
+    usage: async (filters) => {
+      const wanted = parseEntryFilters(filters);
+      return (await collector.entries()).filter(wanted).map(usageOf);
+    },
+    async *prune({ all, filters, keepDuration, reservedSpace, maxUsedSpace, minFreeSpace }, signal) {
+      const removed: CacheEntry[] = [];
+      await collector.prune(
+        {
+          all,
+          texts: filters,
+          unusedFor: Number(keepDuration / 1_000_000n),
+          reservedSpace: Number(reservedSpace),
+          maxUsedSpace: Number(maxUsedSpace),
+          minFreeSpace: Number(minFreeSpace),
+        },
+        { signal, onRemoved: (entry) => removed.push(entry) },
+      );
+      yield* removed.map(usageOf);
+    },
+  };
+}
+
+function usageOf(entry: CacheEntry): CacheUsage {
+  return { ...entry, mutable: entry.type === "exec.cachemount" || entry.type === "source.local" };
+}
