@@ -140,8 +140,15 @@ export class RealDocker {
     await this.#child.exited;
     for (const controller of readdirSync("/sys/fs/cgroup")) {
       const path = join("/sys/fs/cgroup", controller, this.#parent);
-      if (existsSync(path)) rmdirSync(path);
+      if (existsSync(path)) removeCgroup(path);
     }
     rmSync(this.root, { recursive: true, force: true });
   }
+}
+
+/** With those below it: BuildKit leaves one. */
+function removeCgroup(path: string): void {
+  for (const entry of readdirSync(path, { withFileTypes: true }))
+    if (entry.isDirectory()) removeCgroup(join(path, entry.name));
+  rmdirSync(path);
 }
