@@ -7,11 +7,18 @@ const comment = "buildkit.dockerfile.v0";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
+// `created` stays: an image that adds no layer is as old as its base. What a base has beside these (a container's attachments, Docker's version) is not handed on, as BuildKit does not.
+const documentMembers = ["architecture", "os", "variant", "os.version", "created"] as const;
+const runMembers = [
+  ...(["User", "Entrypoint", "Cmd", "WorkingDir", "StopSignal", "ArgsEscaped", "OnBuild", "Shell"] as const),
+  "Healthcheck",
+] as const;
+
 /** An image's configuration while instructions change it. */
 export class ImageDraft {
-  readonly #document: Omit<ImageConfig, "rootfs" | "config" | "history">;
+  readonly #document: Pick<ImageConfig, (typeof documentMembers)[number]>;
   /** All but the members that have a collection of their own here. */
-  readonly run: Mutable<Omit<ImageRunConfig, "Env" | "Labels" | "ExposedPorts" | "Volumes">>;
+  readonly run: Mutable<Pick<ImageRunConfig, (typeof runMembers)[number]>>;
   /** By name: "NAME=value". */
   readonly env: Map<string, string>;
   readonly labels: Map<string, string>;
@@ -23,11 +30,11 @@ export class ImageDraft {
   author: string | undefined;
 
   private constructor(from: Omit<ImageConfig, "rootfs">, inherited: number) {
-    const { config = {}, history = [], author, created: _, ...document } = from;
-    const { Env, Labels, ExposedPorts, Volumes, ...run } = config;
-    this.#document = document;
+    const { config = {}, history = [], author } = from;
+    const { Env, Labels, ExposedPorts, Volumes } = config;
+    this.#document = picked(from, documentMembers);
     this.author = author;
-    this.run = { ...run };
+    this.run = picked(config, runMembers);
     this.env = new Map((Env ?? []).map((entry) => [entry.split("=", 1)[0] ?? entry, entry]));
     this.labels = new Map(Object.entries(Labels ?? {}));
     this.ports = new Set(Object.keys(ExposedPorts ?? {}));
@@ -107,4 +114,9 @@ function present<T extends object>(members: T): T {
   const isEmpty = (value: unknown) =>
     value === null || value === "" || (Array.isArray(value) && value.length === 0);
   return Object.fromEntries(Object.entries(members).filter(([, value]) => !isEmpty(value))) as T;
+}
+
+function picked<T extends object, K extends keyof T>(from: T, members: readonly K[]): Pick<T, K> {
+  const entries = members.flatMap((name) => (from[name] === undefined ? [] : [[name, from[name]] as const]));
+  return Object.fromEntries(entries) as Pick<T, K>;
 }

@@ -210,6 +210,8 @@ describe("An image's configuration and history after", () => {
       WorkingDir: "/w/x",
     });
     expect(history("FROM base\nRUN y", {}, base)).toEqual(["+ RUN /bin/zsh -c y # buildkit"]);
+    const container = { ...base, Hostname: "h", AttachStdin: false, Tty: true } as ImageRunConfig;
+    expect(run("FROM base", {}, container).config).toEqual({ Env: ["PATH=/bin"], Cmd: ["sh"], ...base });
     expect(run("FROM base", { labels: { c: "3" } }, base).config?.Labels).toEqual({ a: "1", c: "3" });
   });
 });
