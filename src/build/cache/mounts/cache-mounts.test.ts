@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
@@ -18,6 +18,9 @@ import { systemClock } from "../../../base/lib/clock.ts";
 import { silentLog } from "../../../base/lib/log.ts";
 import { AT_FDCWD, O, openat } from "../../../base/sys/at.ts";
 import { CacheMounts, type CacheRequest } from "./cache-mounts.ts";
+
+// A machine under load takes its time.
+setDefaultTimeout(60_000);
 
 let root: string;
 let caches: CacheMounts;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -7,6 +7,9 @@ import type { ChainId } from "../../../base/lib/ids.ts";
 import type { ExecMount } from "../../graph.ts";
 import type { DuplexBytes } from "../../session.ts";
 import { ExecBench } from "./testdata/exec-bench.ts";
+
+// A machine under load takes its time.
+setDefaultTimeout(60_000);
 
 let bench: ExecBench;
 let files: ChainId;

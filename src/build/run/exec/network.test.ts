@@ -1,7 +1,10 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { NetworkBench, TestHost } from "../../../core/network/testdata/sandboxes.ts";
 import { ExecBench } from "./testdata/exec-bench.ts";
+
+// A machine under load takes its time.
+setDefaultTimeout(60_000);
 
 let host: TestHost;
 let networks: NetworkBench;
@@ -39,7 +42,7 @@ test("a step reaches the world behind the host", async () => {
     online,
   );
   expect(stdout).toBe("hello\n");
-}, 30_000);
+});
 
 test("the namespace of a step waits for the next one, and steps at the same time have one each", async () => {
   const address = "ifconfig eth0 | grep 'inet addr'; readlink /proc/self/ns/net";

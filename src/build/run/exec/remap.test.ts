@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { bindMapped, mountMaps, openMappingNamespace } from "../../../base/sys/idmap.ts";
@@ -7,6 +7,9 @@ import { NetworkBench, TestHost } from "../../../core/network/testdata/sandboxes
 import type { ExecMount } from "../../graph.ts";
 import type { StepRemap } from "./deps.ts";
 import { ExecBench } from "./testdata/exec-bench.ts";
+
+// A machine under load takes its time.
+setDefaultTimeout(60_000);
 
 const ranges = [{ containerID: 0, hostID: 300_000, size: 65_536 }];
 const maps = { uid: ranges, gid: ranges };

@@ -18,9 +18,10 @@ import { diffTar } from "../../../../core/snapshot/diff.ts";
 import type { Snapshotter } from "../../../../core/snapshot/snapshotter.ts";
 import { CacheMounts } from "../../../cache/mounts/cache-mounts.ts";
 import type { ExecMount, ExecOp, Vertex } from "../../../graph.ts";
-import type { Result } from "../../../result.ts";
 import type { BuildSession } from "../../../session.ts";
-import type { StepContext, StepSnapshots } from "../../runner.ts";
+import { BuildSnapshots } from "../../../solve/step-snapshots.ts";
+import type { StepContext } from "../../runner.ts";
+import { resultOf, sessionOf } from "../../testdata/steps.ts";
 import type { ExecDeps, StepNetworks } from "../deps.ts";
 import { ExecRunner } from "../runner.ts";
 
@@ -80,7 +81,7 @@ export class ExecBench implements AsyncDisposable {
         release: missing,
         resolverAddress: () => undefined,
       },
-      snapshots: stepSnapshots(snapshots),
+      snapshots: new BuildSnapshots({ snapshots, empty: join(root, "empty"), log: silentLog }),
       caches: new CacheMounts({ root: join(root, "caches"), clock: systemClock, log: silentLog }),
       remap: undefined,
       defaults: {
@@ -195,8 +196,8 @@ export class ExecBench implements AsyncDisposable {
     const snapshot = await this.runner.run({
       vertex: { digest: "sha256:0" as Digest, op, inputs: [], name: "RUN", location: undefined, ignoreCache: false } satisfies Vertex,
       op,
-      inputs: inputs.map((one): Result => ({ snapshot: one, key: `sha256:${one ?? "empty"}` as Digest, [Symbol.dispose]: () => undefined })),
-      session: session(options.session ?? {}),
+      inputs: inputs.map(resultOf),
+      session: sessionOf(options.session),
       signal: options.signal ?? new AbortController().signal,
       entitlements: options.entitlements ?? [],
       progress: {
@@ -244,53 +245,4 @@ export class ExecBench implements AsyncDisposable {
   get snapshotter(): Snapshotter {
     return this.#snapshots;
   }
-}
-
-/** The contract over a snapshotter, as small as it can be. */
-export function stepSnapshots(snapshots: Snapshotter): StepSnapshots {
-  const active = (key: string, mounts: Awaited<ReturnType<Snapshotter["prepare"]>>) => ({
-    key,
-    mounts,
-    layout: snapshots.layout(key),
-  });
-  return {
-    async make(parent, write) {
-      const key = `build-${randomId()}`;
-      const mounts = await snapshots.prepare(key, parent);
-      try {
-        await write(active(key, mounts));
-      } catch (error) {
-        await snapshots.remove(key);
-        throw error;
-      }
-      const name = `build-${randomId()}` as ChainId;
-      await snapshots.commit(name, key);
-      return name;
-    },
-    async scratch(parent) {
-      const key = `build-${randomId()}`;
-      const mounts = await snapshots.prepare(key, parent, { volatile: true });
-      return { ...active(key, mounts), [Symbol.asyncDispose]: () => snapshots.remove(key) };
-    },
-    view(snapshot) {
-      if (snapshot === undefined) return [{ type: "tmpfs", source: "empty", options: ["ro", "mode=755"] }];
-      return snapshots.mounts(snapshot);
-    },
-    layout: (snapshot) => snapshots.layout(snapshot),
-  };
-}
-
-function session(parts: Partial<BuildSession>): BuildSession {
-  return {
-    id: "session",
-    sharedKey: "",
-    signal: new AbortController().signal,
-    files: undefined,
-    secret: async () => undefined,
-    hasSsh: async () => false,
-    ssh: () => Promise.reject(new Error("no agent")),
-    credentials: async () => undefined,
-    exports: undefined,
-    ...parts,
-  };
 }
