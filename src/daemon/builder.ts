@@ -169,6 +169,7 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
     content: images.content,
     images: images.store,
     clock,
+    blobsOf: (image) => images.blobs.blobsOf(image),
     tagged: (made, name) =>
       parts.events.publish({
         type: "image",

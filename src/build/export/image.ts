@@ -1,6 +1,6 @@
 import type { Clock } from "../../base/lib/clock.ts";
 import { TugError } from "../../base/lib/errors.ts";
-import type { ChainId, ImageId } from "../../base/lib/ids.ts";
+import type { ChainId, Digest, ImageId } from "../../base/lib/ids.ts";
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
 import { mediaTypes } from "../../base/spec/oci/media-types.ts";
 import type { ContentStore } from "../../core/content/content.ts";
@@ -13,6 +13,8 @@ export interface ImageExportDeps {
   readonly content: ContentStore;
   readonly images: ImageStore;
   readonly clock: Clock;
+  /** See `LayerBlobs`. */
+  readonly blobsOf: (image: Image) => Promise<readonly Digest[]>;
 }
 
 export interface ImageToExport {
@@ -48,7 +50,10 @@ export function imageConfig(deps: ImageExportDeps, { target, layers, epoch }: Im
 export async function exportImage(deps: ImageExportDeps, image: ImageToExport): Promise<Image> {
   const config = imageConfig(deps, image);
   using lease = deps.content.lease();
+  const base = baseImage(deps.images, image.target);
+  const blobs = base ? await deps.blobsOf(base) : [];
+  for (const digest of blobs) lease.add(digest);
   const blob = await deps.content.put(Buffer.from(JSON.stringify(config)), mediaTypes.ociConfig);
   lease.add(blob.digest);
-  return deps.images.add({ id: blob.digest as string as ImageId, references: image.names });
+  return deps.images.add({ id: blob.digest as string as ImageId, references: image.names, blobs });
 }

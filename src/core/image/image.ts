@@ -88,6 +88,8 @@ export interface NewImage {
   /** The index it is a platform of; then that is what the references name. */
   readonly index?: NewIndex;
   readonly parent?: ImageId;
+  /** Blobs of its layers that are here although it has no manifest: they cannot be made again, byte for byte. */
+  readonly blobs?: readonly Digest[];
   /** References to add: "name:tag" or "name@digest". */
   readonly references: readonly string[];
 }

@@ -107,13 +107,22 @@ export class LayerBlobs {
     });
   }
 
-  /** Notes which blobs an image's layers came as, so that what is built on it can be sent with those. */
-  async note(image: Image): Promise<void> {
-    if (!image.manifest) return;
-    const manifest = parseManifest(await this.#deps.content.read(image.manifest.digest, manifestLimit));
-    for (const [index, diffId] of image.layers.entries()) {
-      const layer = manifest.layers[index];
-      if (layer) this.#deps.layers.keepBlob(diffId, layer);
+  /**
+   * The blobs that an image's layers came as: what is built on it must keep them, as a layer that others made cannot be made again,
+   * byte for byte, from its files.
+   */
+  async blobsOf(image: Image): Promise<readonly Digest[]> {
+    const { content, layers } = this.#deps;
+    if (image.manifest) {
+      const manifest = parseManifest(await content.read(image.manifest.digest, manifestLimit));
+      for (const [index, diffId] of image.layers.entries()) {
+        const layer = manifest.layers[index];
+        if (layer) layers.keepBlob(diffId, layer);
+      }
     }
+    return image.layers.flatMap((diffId) => {
+      const blob = layers.blob(diffId);
+      return blob && content.stat(blob.digest) ? [blob.digest] : [];
+    });
   }
 }

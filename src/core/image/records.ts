@@ -59,6 +59,11 @@ const migrations = [
      SELECT image_manifest.digest, image_blob.digest FROM image_blob JOIN image_manifest USING (image);
    UPDATE image_reference SET target = (SELECT json_extract(manifest, '$.digest') FROM image WHERE id = image);
    DROP TABLE image_blob;`,
+  `CREATE TABLE image_kept_blob (
+     image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE,
+     digest TEXT NOT NULL,
+     PRIMARY KEY (image, digest)
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 /** A name of an image: "name:tag", or "name@digest" with the digest apart. */
@@ -82,6 +87,8 @@ export interface NewRow {
   readonly parent: ImageId | undefined;
   readonly size: number;
   readonly blobs: readonly Digest[];
+  /** Blobs that it needs besides those of its manifests. */
+  readonly kept: readonly Digest[];
 }
 
 interface ImageRow {
@@ -159,6 +166,8 @@ export class ImageRecords {
         now,
         index?.descriptor.digest ?? null,
       );
+    const keep = this.#db.query("INSERT OR IGNORE INTO image_kept_blob VALUES (?1, ?2)");
+    for (const digest of row.kept) keep.run(id, digest);
     if (manifest) {
       this.#db
         .query("INSERT OR IGNORE INTO image_manifest (digest, descriptor, image) VALUES (?1, ?2, ?3)")
@@ -210,7 +219,8 @@ export class ImageRecords {
   *blobs(): Iterable<Digest> {
     const query = `SELECT digest FROM image_manifest_blob UNION SELECT digest FROM image_manifest
                    UNION SELECT digest FROM image_index_blob UNION SELECT digest FROM image_index
-                   UNION SELECT digest FROM image_reference WHERE digest IS NOT NULL UNION SELECT id FROM image`;
+                   UNION SELECT digest FROM image_reference WHERE digest IS NOT NULL UNION SELECT id FROM image
+                   UNION SELECT digest FROM image_kept_blob`;
     for (const row of this.#db.query<{ digest: string }, []>(query).all()) yield row.digest as Digest;
   }
 

@@ -167,7 +167,8 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
     const text = Buffer.from(bytes).toString("utf8");
     const named = { image: id, target: index?.descriptor.digest ?? record.manifest?.digest };
     this.#records.write(() => {
-      const row = { id, config: text, manifest: record.manifest, index, parent, size, blobs };
+      const kept = record.blobs ?? [];
+      const row = { id, config: text, manifest: record.manifest, index, parent, size, blobs, kept };
       this.#records.put(row, clock.now());
       for (const reference of references) this.#records.setReference(reference, named, clock.now());
     });
