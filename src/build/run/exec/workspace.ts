@@ -2,6 +2,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSy
 import { join } from "node:path";
 import type { ContainerId } from "../../../base/lib/ids.ts";
 import type { CgroupPaths } from "../../../base/sys/cgroup.ts";
+import { SystemError } from "../../../base/sys/libc.ts";
 import { unmountIfMounted } from "../../../base/sys/mount.ts";
 import { readMountInfo } from "../../../base/sys/mountinfo.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
@@ -79,13 +80,19 @@ export function abandonedSteps(root: string): readonly AbandonedStep[] {
   });
 }
 
-/** Unmounts all that lies below a directory, innermost first, and removes it. */
+/** Removes a step's directory. Removing enters no mount: should one be left, it is taken away first, and then all of them. */
 export async function removeWorkspace(directory: string): Promise<void> {
-  unmountBelow(directory);
-  await removeDirectory(directory);
+  try {
+    await removeDirectory(directory);
+  } catch (error) {
+    if (!(error instanceof SystemError) || !["EXDEV", "EBUSY"].includes(error.code)) throw error;
+    unmountBelow(directory);
+    await removeDirectory(directory);
+  }
 }
 
-export function unmountBelow(directory: string): void {
+/** Unmounts all that lies below a directory, innermost first. */
+function unmountBelow(directory: string): void {
   const inside = readMountInfo()
     .map((mount) => mount.mountpoint)
     .filter((target) => target === directory || target.startsWith(`${directory}/`));
