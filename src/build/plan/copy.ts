@@ -45,9 +45,9 @@ export function dispatchCopy(at: Step, node: CopyInstruction): void {
     const below = new Inputs();
     const base = below.index(stage.root);
     // Not by digest: the layer may equal the root.
-    const at0 = below.list.push(layer) - 1;
+    const above = below.append(layer);
     const linked = name.replace(/^(\[[^\]]*\] (?:ONBUILD )?)?/, "$1LINK ");
-    at.addLayer({ kind: "restack", root: base, layer: at0 }, below, linked, build.history());
+    at.addLayer({ kind: "restack", root: base, layer: above }, below, linked, build.history());
   }
 }
 
@@ -175,7 +175,7 @@ class CopyBuilder {
 
   /** Relative and clean; the pivot of --parents ("/./") stays. Notes what is read. */
   #localSource(source: string): string {
-    const { stage, command, plan } = this.#at;
+    const { command, plan } = this.#at;
     const path = cleanPath(`/${source}`);
     const [from] = command.sources;
     if (from) from.paths.add(path);
@@ -183,7 +183,6 @@ class CopyBuilder {
       plan.paths.add("", [path]);
       this.#lintIgnored(source);
     }
-    void stage;
     const pivot = this.#copy.parents ? source.indexOf("/./") : -1;
     if (pivot < 0) return path.slice(1);
     return `${cleanPath(`/${source.slice(0, pivot)}`).slice(1)}/./${cleanPath(`/${source.slice(pivot + 3)}`).slice(1)}`;

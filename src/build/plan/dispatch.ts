@@ -29,6 +29,8 @@ import { Inputs } from "./vertices.ts";
 export function dispatchStage(plan: PlatformPlan, stage: Stage, mainContext: () => Vertex | undefined): void {
   stage.inherit();
   stage.dispatched = true;
+  // Each stage has copies of its own: eight bytes for each entry, at least.
+  plan.budget.spend(8 * (stage.image.history.length + stage.env.size + stage.args.length));
   stage.platform ??= plan.target;
   for (const entry of stage.image.env.values()) {
     const at = entry.indexOf("=");
@@ -103,6 +105,7 @@ function dispatchArg(at: Step, node: ArgInstruction): void {
       });
     stage.usedArgs.add(arg.name);
     stage.args.push({ name: arg.name, value });
+    stage.declared.add(arg.name);
     shown.push(value === undefined ? arg.name : `${arg.name}=${value}`);
   }
   stage.image.commit(`ARG ${shown.join(" ")}`, false);

@@ -274,7 +274,11 @@ describe("Arguments", () => {
     );
   });
 
-  test("that grow without end are refused", () => {
+  test("that grow without end are refused, as stages do that hand on ever more", () => {
+    const stages = Array.from({ length: 6000 }, (_, i) => `FROM s${i} AS s${i + 1}\nUSER u`).join("\n");
+    expect(failure(`FROM base AS s0\n${stages}`).message).toBe(
+      "the Dockerfile comes to more than 67108864 characters in all",
+    );
     const lines = Array.from({ length: 12 }, (_, i) => `ARG A${i + 1}=${`$A${i}`.repeat(10)}`);
     expect(failure(`FROM base\nARG A0=0123456789\n${lines.join("\n")}`).message).toContain(
       "variables expand to more than",
@@ -282,7 +286,7 @@ describe("Arguments", () => {
     const many = Array.from({ length: 100 }, (_, i) => `LABEL l${i}=$A5`).join("\n");
     expect(
       failure(`FROM base\nARG A0=0123456789\n${lines.slice(0, 5).join("\n")}\n${many}`).message,
-    ).toContain("the Dockerfile's variables expand to more than");
+    ).toContain("the Dockerfile comes to more than");
   });
 });
 

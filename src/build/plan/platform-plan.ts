@@ -77,15 +77,21 @@ export class ContextPaths {
 }
 
 const most = 1 << 26;
+const mostHints = 200;
 
-/** Bounds what variables come to in one plan: a few lines that double each other would fill any memory. */
+/** Bounds what one plan comes to: a few lines that double each other, or stages that each begin from the last, would fill any memory. */
 export class Budget {
   #used = 0;
+  #hints = 0;
 
   spend(characters: number): void {
     this.#used += characters;
-    if (this.#used > most)
-      throw invalid(`the Dockerfile's variables expand to more than ${most} characters in all`);
+    if (this.#used > most) throw invalid(`the Dockerfile comes to more than ${most} characters in all`);
+  }
+
+  /** Whether it is worth looking for what may have been meant: nobody reads the thousandth hint. */
+  mayHint(): boolean {
+    return this.#hints++ < mostHints;
   }
 }
 

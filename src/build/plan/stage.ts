@@ -61,6 +61,8 @@ export class Stage {
   baseImage: PlannedTarget["base"];
   layers: Vertex[] = [];
   args: { readonly name: string; readonly value: string | undefined }[] = [];
+  /** Names of `args`. */
+  declared = new Set<string>();
   workdirSet = false;
   step = 0;
   steps = 0;
@@ -106,6 +108,7 @@ export class Stage {
     this.paths = base.paths;
     this.workdirSet = base.workdirSet;
     this.args = [...base.args];
+    this.declared = new Set(base.declared);
   }
 }
 

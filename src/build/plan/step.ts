@@ -40,10 +40,9 @@ export class Step {
 
   #lintUndefined(unmatched: ReadonlySet<string>): void {
     if (unmatched.size === 0) return;
-    const declared = new Set(this.stage.args.map((arg) => arg.name));
     for (const name of unmatched) {
-      if (declared.has(name) || scanArgs.has(name)) continue;
-      const hint = closest(name, this.stage.env.keys(), true);
+      if (this.stage.declared.has(name) || scanArgs.has(name)) continue;
+      const hint = this.plan.budget.mayHint() ? closest(name, this.stage.env.keys(), true) : undefined;
       const text = `Usage of undefined variable '$${name}'${hint === undefined ? "" : ` (did you mean $${hint}?)`}`;
       this.plan.lint.warn(rules.undefinedVar, text, this.command.instruction);
     }

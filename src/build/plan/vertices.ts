@@ -38,11 +38,17 @@ export class VertexTable {
 /** Inputs of a vertex that is being made, each once. */
 export class Inputs {
   readonly list: Vertex[] = [];
+  readonly #numbers = new Map<Digest, number>();
 
   /** undefined, the empty tree, is no input. */
   index(vertex: Vertex | undefined): InputIndex {
-    if (!vertex) return undefined;
-    const known = this.list.findIndex((one) => one.digest === vertex.digest);
-    return known >= 0 ? known : this.list.push(vertex) - 1;
+    return vertex && (this.#numbers.get(vertex.digest) ?? this.append(vertex));
+  }
+
+  /** At the end, although it may be there already. */
+  append(vertex: Vertex): number {
+    const number = this.list.push(vertex) - 1;
+    this.#numbers.set(vertex.digest, number);
+    return number;
   }
 }

@@ -19,7 +19,9 @@ export class FlagValues {
         throw invalid(withHint(`unknown flag: --${name}`, name, Object.keys(table), true));
       const earlier = this.#given.get(name);
       if (earlier && kind !== "strings") throw invalid(`duplicate flag specified: --${name}`);
-      this.#given.set(name, [...(earlier ?? []), kind === "bool" ? bool(name, value) : given(name, value)]);
+      const text = kind === "bool" ? bool(name, value) : given(name, value);
+      if (earlier) earlier.push(text);
+      else this.#given.set(name, [text]);
     }
   }
 

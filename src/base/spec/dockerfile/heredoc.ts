@@ -31,7 +31,8 @@ export function heredocMarks(line: string): readonly HeredocMark[] {
 
 function heredocWords(line: string): readonly string[] {
   try {
-    return expand(line, none, { rawQuotes: true, rawEscapes: true, keepUnset: true }).words;
+    const limit = Number.MAX_SAFE_INTEGER; // nothing is put in, so nothing grows
+    return expand(line, none, { rawQuotes: true, rawEscapes: true, keepUnset: true, limit }).words;
   } catch {
     // Shell text that the lexer cannot read (an apostrophe in a comment) has no heredocs that it could find.
     return [];
