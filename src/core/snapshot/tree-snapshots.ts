@@ -102,7 +102,15 @@ class TreeSnapshots extends DirectorySnapshots<TreeDriver> {
   layout(name: string): SnapshotLayout {
     const record = this.records.get(name);
     this.#attach(record);
-    return { kind: "tree", tree: this.files(record), parent: this.#parentTree(record) };
+    const parent = () => this.#parentTree(record);
+    // Who unpacks does not look at the parent, and it need not be mounted then.
+    return {
+      kind: "tree",
+      tree: this.files(record),
+      get parent() {
+        return parent();
+      },
+    };
   }
 
   /** Each file system is synced by itself; committed, it needs no mount until somebody looks. */
