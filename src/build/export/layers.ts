@@ -1,7 +1,6 @@
 import type { ChainId, DiffId } from "../../base/lib/ids.ts";
 import { KeyedMutex } from "../../base/lib/mutex.ts";
 import { chainId } from "../../base/spec/oci/chain.ts";
-import { digestOf } from "../../base/spec/oci/digest.ts";
 import type { SnapshotLayout, Snapshotter } from "../../core/snapshot/snapshotter.ts";
 import type { Result } from "../result.ts";
 
@@ -38,16 +37,13 @@ export interface LayerExportDeps {
   readonly naming: StepNaming;
 }
 
-/** A layer of an image that is exported; undefined for a step that changed nothing. */
+/** A layer of an image that is exported. A step that changed nothing is one, too: an empty layer, as BuildKit has it. */
 export interface ExportedLayer {
   readonly diffId: DiffId;
   readonly chainId: ChainId;
   /** Milliseconds since the epoch. */
   readonly created: number;
 }
-
-/** The diffID of an archive without members: two blocks of zeros. */
-const nothing = digestOf(new Uint8Array(1024)) as string;
 
 /**
  * Turns results into layers: each snapshot is read once for its diffID, beside the steps that still run, and then gets its chain id as
@@ -82,7 +78,7 @@ export class LayerExport {
     });
   }
 
-  /** The layers of `results` (bottom first) on `base`, one for each result; undefined where a step changed nothing. */
+  /** The layers of `results` (bottom first) on `base`, one for each result; undefined where a step has no tree of its own. */
   async layers(
     base: ChainId | undefined,
     results: readonly { readonly result: Result; readonly read: Promise<ReadLayer | undefined> }[],
@@ -94,12 +90,8 @@ export class LayerExport {
     for (const { result, read } of results) {
       const layer = await read;
       const { snapshot } = result;
-      const unchanged = snapshot === undefined || snapshot === below || layer === undefined;
-      if (unchanged || (layer.diffId === nothing && top !== undefined)) {
-        // An empty step stands for what it stands on.
-        if (!unchanged && top !== undefined) await naming.name(snapshot, top);
+      if (snapshot === undefined || snapshot === below || layer === undefined) {
         layers.push(undefined);
-        below = result.snapshot;
         continue;
       }
       const name = chainId(top, layer.diffId);

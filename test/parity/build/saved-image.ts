@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import type { TarEntry } from "../../../src/base/lib/tar/entry.ts";
 import { type TarHandler, TarParser } from "../../../src/base/lib/tar/parser.ts";
 
@@ -22,7 +23,7 @@ export function readSaved(folder: string): SavedImage {
   const tree = new Tree();
   for (const layer of manifest.Layers) {
     let bytes: Uint8Array = readFileSync(join(folder, layer));
-    if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = Bun.gunzipSync(new Uint8Array(bytes));
+    if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = gunzipSync(bytes);
     const parser = new TarParser(tree);
     parser.push(bytes);
     parser.finish();
