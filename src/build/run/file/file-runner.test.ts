@@ -324,3 +324,18 @@ test("onto nothing: a copy makes a root of its own", async () => {
     expect(readdirSync(root)).toEqual(["x"]);
   });
 });
+
+test("whole trees are copied to and from as well", async () => {
+  await using trees = await TestSteps.open("vfs");
+  const [root, from] = [
+    await trees.tree((dir) => mkdirSync(join(dir, "app/old"), { recursive: true })),
+    await trees.tree((dir) => writeFileSync(join(dir, "a"), "a")),
+  ];
+  const made = await new FileRunner(trees).run(stepOf(copyOp(["a"], "/app/"), [root, from]));
+  trees.look(made, (dir) => expect(readdirSync(join(dir, "app")).sort()).toEqual(["a", "old"]));
+  trees.look(root, (dir) => expect(readdirSync(join(dir, "app"))).toEqual(["old"]));
+  const work = fileOp([{ kind: "mkdir", path: "/app/old", mode: 0o755, owner: undefined }]);
+  trees.look(await new FileRunner(trees).run(stepOf(work, [made])), (dir) =>
+    expect(readdirSync(join(dir, "app")).sort()).toEqual(["a", "old"]),
+  );
+});

@@ -68,6 +68,8 @@ interface Slot {
 }
 
 const prefix = "tree:";
+/** Trees kept of one directory, for Dockerfiles that leave different parts of it out. */
+const idleLimit = 4;
 
 /** Whether a result's snapshot is a kept tree, of which the snapshotter knows nothing. */
 export function isKeptTree(snapshot: ChainId): boolean {
@@ -215,17 +217,22 @@ export class KeptTrees {
         held = false;
         if (--slot.readers > 0) return;
         slot.index = undefined;
-        this.#dropTwins(slot);
+        this.#dropOld(slot);
       },
     };
   }
 
-  /** Clones were for builds that ran at once: the newest idle tree of an identity stays. */
-  #dropTwins(released: Slot): void {
+  /** Of an owner's idle trees, each identity's newest stays, and no more of these than are worth their inodes. */
+  #dropOld(released: Slot): void {
+    const { owner, lasting } = released.facts;
+    const kept = new Set<string>();
     const idle = [...this.#slots.values()]
-      .filter((slot) => slot.readers === 0 && isOf(slot, released.facts))
+      .filter((slot) => slot.readers === 0 && slot.facts.owner === owner)
       .sort((a, b) => b.facts.lastUsed - a.facts.lastUsed);
-    for (const slot of released.facts.lasting ? idle.slice(1) : idle) {
+    for (const slot of idle) {
+      const stays = lasting && !kept.has(slot.facts.key) && kept.size < idleLimit;
+      kept.add(slot.facts.key);
+      if (stays) continue;
       this.remove(slot.id).catch((error: unknown) => {
         this.#deps.log.warn("a kept build context could not be removed", { id: slot.id, error });
       });

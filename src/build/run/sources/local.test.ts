@@ -150,6 +150,20 @@ test("a tree that a build reads stays as it is while another build sends a newer
   expect(trees.list().map((tree) => tree.inUse)).toEqual([false]);
 });
 
+test("trees of what different Dockerfiles leave out share their files, and only so many are kept", async () => {
+  const inodes = new Set<number>();
+  for (let i = 0; i < 7; i++) {
+    const stop = new AbortController();
+    const session = sessionOf({ sharedKey: "here", files, signal: stop.signal });
+    const name = await runner.snapshot(stepOf({ ...op, exclude: [`other${i}`] }, [], { session }));
+    inodes.add(statSync(join(trees.path(name), "src/a")).ino);
+    runner.release(name);
+    stop.abort();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect([inodes.size, trees.list().length, files.sent.length]).toEqual([1, 4, 4]);
+});
+
 test("a transfer that breaks off changes nothing, and a change that was cut short is not taken for a tree", async () => {
   await received(() => undefined);
   writeFileSync(join(context, "src/a"), "half");

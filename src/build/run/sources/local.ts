@@ -83,7 +83,7 @@ export class LocalRunner implements SourceRunner<LocalSource> {
 
   async #receive({ op, session, signal, progress }: StepContext<LocalSource>): Promise<HeldTree> {
     const { files } = session;
-    if (!files) throw notFound(`the client sends no files: ${op.name} is a directory of its own`);
+    if (!files) throw notFound(`the client sends no directory ${JSON.stringify(op.name)}`);
     if (isReceived(files)) return await files.tree(op.name === "dockerfile" ? [] : op.exclude, signal);
     const name = `transferring ${op.name}:`;
     let current = 0;
