@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { tarHeader, tarPadding, tarTrailer } from "../../../src/base/lib/tar/writer.ts";
 import { run, TestDaemon } from "../../harness/daemon.ts";
 import { RealDocker } from "../../harness/real-docker.ts";
 import { type BuildCase, builds, type ContextFile } from "./dockerfiles.ts";
@@ -70,12 +71,24 @@ function writeContext(folder: string, { dockerfile, files = {} }: BuildCase): st
     else if ("directory" in file) {
       mkdirSync(target, { recursive: true });
       chmodSync(target, file.mode ?? 0o755);
+    } else if ("tar" in file) {
+      const bytes = tarOf(file.tar);
+      writeFileSync(target, file.gzip ? Bun.gzipSync(bytes) : bytes);
     } else {
       writeFileSync(target, file.content);
       chmodSync(target, file.mode);
     }
   }
   return folder;
+}
+
+function tarOf(files: Readonly<Record<string, string>>): Uint8Array<ArrayBuffer> {
+  const members = Object.entries(files).flatMap(([path, content]) => [
+    tarHeader({ path, kind: "file", mode: 0o640, uid: 7, gid: 8, size: content.length }),
+    Buffer.from(content),
+    tarPadding(content.length),
+  ]);
+  return new Uint8Array(Buffer.concat([...members, tarTrailer]));
 }
 
 async function outcome(

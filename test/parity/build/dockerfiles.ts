@@ -18,7 +18,9 @@ export type ContextFile =
   | string
   | { readonly content: string; readonly mode: number }
   | { readonly link: string }
-  | { readonly directory: true; readonly mode?: number };
+  | { readonly directory: true; readonly mode?: number }
+  /** An archive with these files. */
+  | { readonly tar: Readonly<Record<string, string>>; readonly gzip?: boolean };
 
 const tree: Readonly<Record<string, ContextFile>> = {
   "a.txt": "a\n",
@@ -215,9 +217,13 @@ export const builds: readonly BuildCase[] = [
       "FROM busybox AS a\nRUN mkdir -p /d/e && echo x >/d/e/f && ln -s f /d/e/g && chown -R 5:6 /d && chmod 700 /d/e\nFROM scratch\nCOPY --from=a /d /d\nCOPY --from=a --chown=1:2 /d /o\n",
   },
   {
-    name: "ADD unpacks an archive",
-    dockerfile:
-      "FROM busybox AS a\nWORKDIR /t\nRUN mkdir d && echo x >d/f && tar cf /a.tar d && tar czf /a.tgz d\nFROM busybox\nCOPY --from=a /a.tar /a.tgz /k/\n",
+    name: "ADD unpacks archives",
+    dockerfile: from("ADD a.tar b.tar.gz plain.tar.txt /k/"),
+    files: {
+      "a.tar": { tar: { "d/f": "x\n", g: "y\n" } },
+      "b.tar.gz": { tar: { "h/i": "z\n" }, gzip: true },
+      "plain.tar.txt": "no archive\n",
+    },
   },
   { name: "ADD of plain files", dockerfile: from("ADD a.txt dir /x/"), files: tree },
   {
