@@ -15,6 +15,8 @@ export interface Entry {
 
 /** The groups of commands and their line in `tug --help`. */
 export const groups: Readonly<Record<string, string>> = {
+  builder: "Build images and look after the build cache",
+  buildx: "The same under the name of Docker's plugin",
   checkpoint: "Work with checkpoints of containers",
   container: "Work with containers",
   image: "Work with images",
@@ -184,6 +186,13 @@ export const entries: readonly Entry[] = [
     path: "image bootstrap",
     summary: "Make a base image of a distributor's signed packages",
     load: () => import("./image/bootstrap.ts"),
+  },
+  {
+    path: "image build",
+    top: "build",
+    section: "common",
+    summary: "Build an image from a Dockerfile",
+    load: () => import("./image/build.ts"),
   },
   {
     path: "image history",
@@ -430,6 +439,52 @@ export const entries: readonly Entry[] = [
     aliases: ["remove"],
     summary: "Remove secrets",
     load: () => import("./secret/rm.ts"),
+  },
+  {
+    path: "builder build",
+    summary: "Build an image from a Dockerfile",
+    load: () => import("./image/build.ts"),
+  },
+  {
+    path: "builder du",
+    summary: "Show what the build cache takes",
+    load: () => import("./builder/du.ts"),
+  },
+  {
+    path: "builder prune",
+    summary: "Remove build cache",
+    load: () => import("./builder/prune.ts"),
+  },
+  {
+    path: "buildx build",
+    aliases: ["b"],
+    summary: "Build an image from a Dockerfile",
+    load: () => import("./image/build.ts"),
+  },
+  {
+    path: "buildx du",
+    summary: "Show what the build cache takes",
+    load: () => import("./builder/du.ts"),
+  },
+  {
+    path: "buildx inspect",
+    summary: "Show the builder",
+    load: () => import("./buildx/inspect.ts"),
+  },
+  {
+    path: "buildx ls",
+    summary: "List builders: there is one, the daemon's",
+    load: () => import("./buildx/ls.ts"),
+  },
+  {
+    path: "buildx prune",
+    summary: "Remove build cache",
+    load: () => import("./builder/prune.ts"),
+  },
+  {
+    path: "buildx version",
+    summary: "Show the version of the builder's client",
+    load: () => import("./buildx/version.ts"),
   },
   {
     path: "inspect",

@@ -51,28 +51,45 @@ export async function writeBody(
     return;
   }
   checkTarget(output, verb);
-  const target = existsSync(output) ? realpathSync(output) : output; // a link stays a link
   const body = await open();
-  const part = join(dirname(target), `.${basename(target)}.${process.pid}.part`);
-  const direct = statSync(target, { throwIfNoEntry: false })?.isFile() === false; // a device or a pipe takes it as it comes
-  const path = direct ? target : part;
-  let fd: number;
+  let file: WholeFile;
   try {
-    fd = openSync(path, "w", 0o600);
+    file = new WholeFile(output, 0o600);
   } catch (error) {
     body.cancel();
     throw invalid(`failed to ${verb} image: invalid output path: ${systemText(error)}`, error);
   }
-  try {
+  await file.fill(body);
+}
+
+/** A file that appears under its name only when it is whole; a device or a pipe takes it as it comes. */
+export class WholeFile {
+  readonly #target: string;
+  readonly #part: string;
+  readonly #direct: boolean;
+  readonly #fd: number;
+
+  /** Throws the system's error when it cannot be opened. */
+  constructor(path: string, mode: number) {
+    this.#target = existsSync(path) ? realpathSync(path) : path; // a link stays a link
+    this.#part = join(dirname(this.#target), `.${basename(this.#target)}.${process.pid}.part`);
+    this.#direct = statSync(this.#target, { throwIfNoEntry: false })?.isFile() === false;
+    this.#fd = openSync(this.#direct ? this.#target : this.#part, "w", mode);
+  }
+
+  /** Writes everything; what failed leaves the file as it was before. */
+  async fill(chunks: AsyncIterable<Uint8Array>): Promise<void> {
     try {
-      for await (const chunk of body) await writeAll(fd, chunk);
-    } finally {
-      closeSync(fd);
+      try {
+        for await (const chunk of chunks) await writeAll(this.#fd, chunk);
+      } finally {
+        closeSync(this.#fd);
+      }
+      if (!this.#direct) renameSync(this.#part, this.#target);
+    } catch (error) {
+      if (!this.#direct) rmSync(this.#part, { force: true });
+      throw error;
     }
-    if (!direct) renameSync(part, target);
-  } catch (error) {
-    if (!direct) rmSync(part, { force: true });
-    throw error;
   }
 }
 
