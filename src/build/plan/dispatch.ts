@@ -225,6 +225,7 @@ function dispatchList(at: Step, node: ListInstruction): void {
 
 function expose(at: Step, word: string): readonly string[] {
   const { ports, oddCase, mapped } = parseExposed(word);
+  at.plan.budget.spend(8 * ports.length);
   const { lint } = at.plan;
   const { instruction } = at.command;
   if (oddCase) {

@@ -26,7 +26,7 @@ export function parseGitRef(text: string): GitRef | undefined {
   if (!likePath && !isRepository(remote)) return undefined;
   const fragment = match?.[3] ?? "";
   const colon = fragment.indexOf(":");
-  const subdir = colon < 0 ? "" : cleanPath(`/${fragment.slice(colon + 1)}`).slice(1);
+  const subdir = colon < 0 ? "" : innerPath(fragment.slice(colon + 1));
   const plain: GitRef = {
     remote,
     ref: colon < 0 ? fragment : fragment.slice(0, colon),
@@ -37,6 +37,14 @@ export function parseGitRef(text: string): GitRef | undefined {
     likePath,
   };
   return readQuery(plain, match?.[2] ?? "");
+}
+
+/** A directory of the repository. What would lead out of it is refused, not bent (CVE-2026-33747 and its like). */
+function innerPath(path: string): string {
+  const clean = cleanPath(path.replace(/^\/+/, ""));
+  if (clean === ".." || clean.startsWith("../"))
+    throw invalid(`invalid subdir ${JSON.stringify(path)}: it leads out of the repository`);
+  return clean === "." ? "" : clean;
 }
 
 function isRepository(remote: string): boolean {
@@ -72,7 +80,7 @@ function withParameter(ref: GitRef, key: string, value: string): GitRef {
     case "branch":
       return { ...ref, ref: agreed("ref", ref.ref, full("refs/heads/")) };
     case "subdir":
-      return { ...ref, subdir: agreed("subdir", ref.subdir, cleanPath(`/${value}`).slice(1)) };
+      return { ...ref, subdir: agreed("subdir", ref.subdir, innerPath(value)) };
     case "checksum":
     case "commit":
       return { ...ref, checksum: value };
