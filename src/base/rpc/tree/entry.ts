@@ -136,7 +136,8 @@ export class WalkOrder {
     const slash = path.lastIndexOf("/");
     const parent = slash < 0 ? "" : path.slice(0, slash);
     const name = path.slice(slash + 1);
-    if (name === "" || name === "." || name === ".." || path.length > maxPath || path.includes("\0"))
+    const odd = name === "" || name === "." || name === ".." || path.startsWith("/");
+    if (odd || path.length > maxPath || path.includes("\0"))
       throw invalid(`invalid path in the transfer: ${JSON.stringify(path.slice(0, 200))}`);
     while (this.#open.length > 1 && this.#open.at(-1)?.path !== parent) this.#open.pop();
     const directory = this.#open.at(-1);
