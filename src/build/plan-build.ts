@@ -1,5 +1,6 @@
 import type { Clock } from "../base/lib/clock.ts";
 import { TugError } from "../base/lib/errors.ts";
+import { DockerfileError } from "../base/spec/dockerfile/error.ts";
 import type { Platform } from "../base/spec/oci/descriptor.ts";
 import { digestOfValue } from "./canonical.ts";
 import type { ImageNeed, PlanInput, PlanResult } from "./plan/input.ts";
@@ -48,7 +49,7 @@ export async function untilPlanned<Answer extends { readonly kind: string }>(
   };
   for (;;) {
     options.signal.throwIfAborted();
-    const answer = ask(input);
+    const answer = withSource(definition, () => ask(input));
     if (!lacks(answer)) return answer as Exclude<Answer, Needed>;
     const before = images.size + ignoreFiles.size;
     await Promise.all([
@@ -62,6 +63,16 @@ export async function untilPlanned<Answer extends { readonly kind: string }>(
     if (images.size + ignoreFiles.size === before) {
       throw new TugError("internal", "the planner asks for what it has");
     }
+  }
+}
+
+/** What is wrong with a Dockerfile is shown with its lines. */
+function withSource<T>({ dockerfile }: Definition, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof DockerfileError) error.source ??= { name: dockerfile.name, text: dockerfile.text };
+    throw error;
   }
 }
 

@@ -11,6 +11,8 @@ export interface RpcStream<In, Out> {
   send(message: Out): Promise<void>;
   /** Aborted when the call has ended. */
   readonly signal: AbortSignal;
+  /** Bytes of the messages that `next` gave so far. */
+  readonly received: number;
 }
 
 /** Unread messages past this many bytes make the peer wait. */
@@ -29,6 +31,7 @@ export class MessageStream<In, Out> implements RpcStream<In, Out> {
   readonly #abort = new AbortController();
   #queue: Uint8Array[] = [];
   #at = 0;
+  received = 0;
   #queued = 0;
   #paused = false;
   #ended = false;
@@ -146,6 +149,7 @@ export class MessageStream<In, Out> implements RpcStream<In, Out> {
 
   #take(message: Uint8Array): void {
     this.#at++;
+    this.received += message.length;
     this.#queued -= message.length + messageOverhead;
     if (this.#at === this.#queue.length) {
       this.#queue = [];

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { uploadPrefix } from "../../../base/spec/buildkit/methods.ts";
+import { uploadPrefix } from "../../../base/spec/builder/session.ts";
 import { BuilderClient, cancelBuild } from "../../../client/build/builder.ts";
 import { failureOf, type SolveEvent } from "../../../client/build/events.ts";
 import { lendCredentials, lendFiles, lendSecrets, lendUploads } from "../../../client/build/lend.ts";

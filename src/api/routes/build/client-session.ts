@@ -1,8 +1,7 @@
 import { invalid, messageOf, notFound } from "../../../base/lib/errors.ts";
 import { randomId } from "../../../base/lib/ids.ts";
-import type { BuildSession } from "../../../base/spec/builder/session.ts";
+import { type BuildSession, uploadPrefix } from "../../../base/spec/builder/session.ts";
 import { StatusResponse } from "../../../base/spec/buildkit/control.gen.ts";
-import { uploadPrefix } from "../../../base/spec/buildkit/methods.ts";
 import type { Call } from "../../call.ts";
 import type { BuildJob, Builds } from "./builds.ts";
 import { noSession } from "./no-session.ts";

@@ -17,7 +17,10 @@ export interface TreeTarget {
 const window = 256;
 const none = new Uint8Array(0);
 
-/** Brings a peer's tree into `target`. Throws what the peer or the target failed with; the peer is told. */
+/** `onProgress` is told this often, in bytes. */
+const progressStep = 32 * 1024;
+
+/** Brings a peer's tree into `target`; `onProgress` hears of the bytes that came so far, names included. Throws what the peer or the target failed with; the peer is told. */
 export async function receiveTree(
   stream: RpcStream<Packet, Packet>,
   target: TreeTarget,
@@ -44,6 +47,7 @@ class Receiver {
   /** Those that were, by id. */
   readonly #pending = new Map<number, string>();
   #entries = 0;
+  #told = 0;
   #complete = false;
   #finished = false;
 
@@ -55,6 +59,10 @@ class Receiver {
 
   async run(): Promise<void> {
     for (let p = await this.#stream.next(); p !== undefined; p = await this.#stream.next()) {
+      if (this.#stream.received - this.#told > progressStep) {
+        this.#told = this.#stream.received;
+        this.#onProgress(this.#told);
+      }
       switch (p.type) {
         case Type.STAT:
           await this.#stat(p);
@@ -72,6 +80,7 @@ class Receiver {
       }
       if (this.#complete && !this.#finished && this.#pending.size === 0) {
         this.#finished = true;
+        this.#onProgress(this.#stream.received);
         await this.#target.finish();
         await this.#stream.send({ type: Type.FIN, stat: undefined, id: 0, data: none });
       }
@@ -104,7 +113,6 @@ class Receiver {
       this.#ask();
     }
     await this.#target.content(path, p.data, last);
-    this.#onProgress(p.data.length);
   }
 
   /** Not waited for: while the sender does not read, its data must be. The window bounds what piles up. */

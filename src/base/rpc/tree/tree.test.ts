@@ -171,5 +171,6 @@ function scripted(packets: readonly Packet[]): RpcStream<Packet, Packet> {
     next: async () => left.shift(),
     send: async () => undefined,
     signal: new AbortController().signal,
+    received: 0,
   };
 }

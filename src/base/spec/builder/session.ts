@@ -1,3 +1,6 @@
+/** What the URL of a context begins with that the client uploads over its session (BuildKit's session/upload). */
+export const uploadPrefix = "http://buildkit-session/";
+
 /**
  * What the builder asks of whoever ordered the build: BuildKit's session (filesync, auth, secrets, sshforward services) or the body of a classic
  * `POST /build`. Everything comes over the client's own connection and ends with it.
@@ -46,6 +49,7 @@ export interface ReceiveRequest {
   readonly follow: readonly string[];
   readonly into: ContextTarget;
   readonly signal: AbortSignal;
+  /** Bytes that came so far. */
   readonly onProgress: (bytes: number) => void;
 }
 

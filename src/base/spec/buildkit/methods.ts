@@ -112,6 +112,3 @@ export const sessionHeaders = {
 
 /** Metadata key that says which build a call of the gateway belongs to. */
 export const buildIdKey = "buildkit-controlapi-buildid";
-
-/** URL prefix of contexts that the client uploads (a tar on its standard input). */
-export const uploadPrefix = "http://buildkit-session/";

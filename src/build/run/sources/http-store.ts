@@ -48,6 +48,8 @@ export interface KeptDownload {
 export interface FetchOptions {
   readonly signal: AbortSignal;
   readonly progress?: StepProgress;
+  /** Gives the bytes in the network's stead: what a client uploads, once. */
+  readonly upload?: () => Promise<ReadableStream<Uint8Array>>;
 }
 
 const redirectLimit = 10;
@@ -77,6 +79,7 @@ export class HttpStore {
   /** Brings a URL's file up to date. Throws invalid-argument for another scheme, a bad status, or a file over the limit. */
   async fetch(url: string, options: FetchOptions): Promise<FetchedFile> {
     return await inTurn(this.#locks, url, options.signal, async () => {
+      if (options.upload) return await this.#save(url, new Response(await options.upload()), options);
       const known = await this.#known(url);
       const response = await this.#request(url, known, options.signal);
       try {
@@ -196,6 +199,7 @@ export class HttpStore {
         lastModified: headers.get("last-modified"),
         disposition: headers.get("content-disposition"),
       };
+      if (options.upload) return fetched; // its address means nothing a second time
       writeFileSync(`${this.#record(url)}.part`, JSON.stringify(fetched), { mode: 0o600 });
       renameSync(`${this.#record(url)}.part`, this.#record(url));
       return fetched;

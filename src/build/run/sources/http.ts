@@ -1,7 +1,8 @@
 import { chmodSync, constants, copyFileSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { TugError } from "../../../base/lib/errors.ts";
+import { notFound, TugError } from "../../../base/lib/errors.ts";
 import type { ChainId, Digest } from "../../../base/lib/ids.ts";
+import { type BuildSession, uploadPrefix } from "../../../base/spec/builder/session.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import type { HttpSource } from "../../graph.ts";
 import type { SourceRunner, StepContext, StepSnapshots } from "../runner.ts";
@@ -52,8 +53,12 @@ export class HttpRunner implements SourceRunner<HttpSource> {
   }
 
   async #fetch(step: StepContext<HttpSource>): Promise<Known> {
-    const { op, signal, progress } = step;
-    const fetched = await this.#deps.store.fetch(op.url, { signal, progress });
+    const { op, signal, progress, session: client } = step;
+    const uploaded = op.url.startsWith(uploadPrefix);
+    const before = uploaded ? this.#remembered(step) : undefined;
+    if (before) return before; // the client sends it once
+    const upload = uploaded ? async () => await uploadOf(client, op.url, signal) : undefined;
+    const fetched = await this.#deps.store.fetch(op.url, { signal, progress, ...(upload && { upload }) });
     if (op.checksum !== undefined && fetched.digest !== op.checksum) {
       throw new TugError(
         "data-loss",
@@ -71,6 +76,16 @@ export class HttpRunner implements SourceRunner<HttpSource> {
     const known = this.#told.get(step.session.signal)?.get(step.vertex.digest);
     return known && this.#deps.store.has(known.digest) ? known : undefined;
   }
+}
+
+async function uploadOf(
+  client: BuildSession,
+  url: string,
+  signal: AbortSignal,
+): Promise<ReadableStream<Uint8Array>> {
+  const body = await client.upload?.(url, signal);
+  if (!body) throw notFound(`the client uploads nothing: ${url}`);
+  return body;
 }
 
 function knownOf(op: HttpSource, fetched: FetchedFile): Known {
