@@ -29,8 +29,8 @@ import { Inputs } from "./vertices.ts";
 export function dispatchStage(plan: PlatformPlan, stage: Stage, mainContext: () => Vertex | undefined): void {
   stage.inherit();
   stage.dispatched = true;
-  // Each stage has copies of its own: eight bytes for each entry, at least.
-  plan.budget.spend(8 * (stage.image.history.length + stage.env.size + stage.args.length));
+  // Each stage has copies of its own.
+  plan.budget.spend(64 * (stage.image.size + stage.env.size + stage.args.length + stage.layers.length));
   stage.platform ??= plan.target;
   for (const entry of stage.image.env.values()) {
     const at = entry.indexOf("=");
@@ -225,7 +225,7 @@ function dispatchList(at: Step, node: ListInstruction): void {
 
 function expose(at: Step, word: string): readonly string[] {
   const { ports, oddCase, mapped } = parseExposed(word);
-  at.plan.budget.spend(8 * ports.length);
+  at.plan.budget.spend(64 * ports.length);
   const { lint } = at.plan;
   const { instruction } = at.command;
   if (oddCase) {

@@ -7,7 +7,8 @@ const comment = "buildkit.dockerfile.v0";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-// `created` stays: an image that adds no layer is as old as its base. What a base has beside these (a container's attachments, Docker's version) is not handed on, as BuildKit does not.
+// What a base has beside these (a container's attachments, Docker's version) is not handed on, as with BuildKit; `created` is, because an
+// image that adds no layer is as old as its base.
 const documentMembers = ["architecture", "os", "variant", "os.version", "created"] as const;
 const runMembers = [
   ...(["User", "Entrypoint", "Cmd", "WorkingDir", "StopSignal", "ArgsEscaped", "OnBuild", "Shell"] as const),
@@ -24,44 +25,70 @@ export class ImageDraft {
   readonly labels: Map<string, string>;
   readonly ports: Set<string>;
   readonly volumes: Set<string>;
-  readonly history: HistoryEntry[];
-  /** Entries of `history` that are the base image's. */
-  readonly inherited: number;
   author: string | undefined;
+  /** What it began from: its history comes first. Nothing is added to that any more. */
+  readonly #before: ImageDraft | undefined;
+  readonly #history: HistoryEntry[] = [];
+  readonly #inherited: readonly HistoryEntry[];
 
-  private constructor(from: Omit<ImageConfig, "rootfs">, inherited: number) {
-    const { config = {}, history = [], author } = from;
-    const { Env, Labels, ExposedPorts, Volumes } = config;
+  private constructor(from: Omit<ImageConfig, "rootfs"> | ImageDraft) {
+    const isDraft = from instanceof ImageDraft;
+    this.#before = isDraft ? from : undefined;
+    this.#inherited = isDraft ? [] : (from.history ?? []);
+    this.author = from.author;
+    if (isDraft) {
+      this.#document = from.#document;
+      this.run = { ...from.run };
+      this.env = new Map(from.env);
+      this.labels = new Map(from.labels);
+      this.ports = new Set(from.ports);
+      this.volumes = new Set(from.volumes);
+      return;
+    }
+    const { config = {} } = from;
     this.#document = picked(from, documentMembers);
-    this.author = author;
     this.run = picked(config, runMembers);
-    this.env = new Map((Env ?? []).map((entry) => [entry.split("=", 1)[0] ?? entry, entry]));
-    this.labels = new Map(Object.entries(Labels ?? {}));
-    this.ports = new Set(Object.keys(ExposedPorts ?? {}));
-    this.volumes = new Set(Object.keys(Volumes ?? {}));
-    this.history = [...history];
-    this.inherited = inherited;
+    this.env = new Map((config.Env ?? []).map((entry) => [entry.split("=", 1)[0] ?? entry, entry]));
+    this.labels = new Map(Object.entries(config.Labels ?? {}));
+    this.ports = new Set(Object.keys(config.ExposedPorts ?? {}));
+    this.volumes = new Set(Object.keys(config.Volumes ?? {}));
+    if (!this.env.has("PATH") && from.os !== "windows") this.setEnv("PATH", defaultPath);
   }
 
   static of(config: ImageConfig): ImageDraft {
-    const { rootfs: _, ...rest } = config;
-    const draft = new ImageDraft(rest, config.history?.length ?? 0);
-    draft.#setPath();
-    return draft;
+    return new ImageDraft(config);
   }
 
   /** FROM scratch. */
   static empty(platform: Platform): ImageDraft {
-    const draft = new ImageDraft({ ...platform, config: { WorkingDir: "/" } }, 0);
-    draft.#setPath();
-    return draft;
+    return new ImageDraft({ ...platform, config: { WorkingDir: "/" } });
   }
 
   /** FROM stage: triggers are not inherited. */
   clone(): ImageDraft {
-    const copy = new ImageDraft(this.document(), this.inherited);
+    const copy = new ImageDraft(this);
     copy.run.OnBuild = null;
     return copy;
+  }
+
+  /** The base image's entries, then those of its stages. */
+  get history(): readonly HistoryEntry[] {
+    const parts: (readonly HistoryEntry[])[] = [];
+    for (let draft: ImageDraft | undefined = this; draft; draft = draft.#before)
+      parts.push(draft.#history, draft.#inherited);
+    return parts.reverse().flat();
+  }
+
+  /** How many entries of `history` are the base image's. */
+  get inherited(): number {
+    let draft: ImageDraft = this;
+    while (draft.#before) draft = draft.#before;
+    return draft.#inherited.length;
+  }
+
+  /** Entries that it copied from what it began from. */
+  get size(): number {
+    return this.env.size + this.labels.size + this.ports.size + this.volumes.size;
   }
 
   get platform(): Platform {
@@ -69,16 +96,12 @@ export class ImageDraft {
     return { os, architecture, ...(variant && { variant }) };
   }
 
-  #setPath(): void {
-    if (!this.env.has("PATH") && this.#document.os !== "windows") this.setEnv("PATH", defaultPath);
-  }
-
   setEnv(name: string, value: string): void {
     this.env.set(name, `${name}=${value}`);
   }
 
   commit(text: string, layer: boolean): void {
-    this.history.push({ created_by: text, comment, ...(layer ? {} : { empty_layer: true }) });
+    this.#history.push({ created_by: text, comment, ...(layer ? {} : { empty_layer: true }) });
   }
 
   /** The configuration as it stands; `platform`: the one that was asked for by name. */
@@ -104,7 +127,7 @@ export class ImageDraft {
       os: normal.os,
       ...(normal.variant && { variant: normal.variant }),
       config,
-      history: [...this.history],
+      history: this.history,
     };
   }
 }
