@@ -25,7 +25,7 @@ import { imageIdOf, removeStaleId, writeId, writeMetadata } from "./result-files
 import { readSecrets } from "./secrets.ts";
 import { openAgents } from "./ssh-agents.ts";
 import { BuildTrace } from "./trace.ts";
-import { tell } from "./watch.ts";
+import { EventTeller } from "./watch.ts";
 
 type Call = Invocation<typeof buildFlags>;
 
@@ -187,13 +187,15 @@ async function watch<T>(
   let skew: bigint | undefined;
   const now = () => BigInt(Date.now()) * 1_000_000n - (skew ?? 0n);
   const display = buildDisplay(order.progress, err, { now, label: "tug" });
+  const teller = new EventTeller(display.trace);
   const warnings: SolveWarning[] = [];
   const stop = new AbortController();
   const show = (event: SolveEvent) => {
     // The daemon's clock counts, whose times are shown.
     const started = event.vertexes.find((vertex) => vertex.started !== undefined)?.started;
     if (started !== undefined) skew ??= BigInt(Date.now()) * 1_000_000n - started;
-    tell(display.trace, event);
+    teller.tell(event);
+    display.settle?.();
     warnings.push(...event.warnings);
   };
   const watching = (async () => {

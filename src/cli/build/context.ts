@@ -5,7 +5,7 @@ import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { detectCompression, magicLength } from "../../base/lib/compression/compression.ts";
 import { invalid, messageOf } from "../../base/lib/errors.ts";
 import { isZeroBlock, parseHeader } from "../../base/lib/tar/header.ts";
-import { uploadPrefix } from "../../base/spec/buildkit/methods.ts";
+import { uploadPrefix } from "../../base/spec/builder/session.ts";
 import { parseGitRef } from "../../base/spec/dockerfile/git-ref.ts";
 import type { LentDirectory } from "../../client/build/lend.ts";
 import { newBuildId } from "../../client/build/session.ts";

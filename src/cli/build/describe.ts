@@ -47,7 +47,9 @@ export function describeBuilder({ endpoint, version, platforms, worker }: Builde
 }
 
 function labels(worker: WorkerRecord | undefined): readonly string[] {
-  const all = Object.entries(worker?.labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  const all = Object.entries(worker?.labels ?? {})
+    .filter(([, value]) => value !== "")
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   return all.length === 0 ? [] : ["Labels:", ...all.map(([name, value]) => ` ${name}:\t${value}`)];
 }
 

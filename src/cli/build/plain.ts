@@ -1,4 +1,4 @@
-import type { StatusProgress } from "../../base/spec/builder/progress.ts";
+import type { BuildWarning, StatusProgress } from "../../base/spec/builder/progress.ts";
 import type { Output } from "../io/output.ts";
 import type { BuildDisplay } from "./trace.ts";
 import {
@@ -23,6 +23,7 @@ export class PlainDisplay implements BuildDisplay {
   readonly #out: Output;
   readonly #now: () => bigint;
   #speaker: TracedVertex | undefined;
+  #begun = false;
   readonly #toldParts = new Map<string, bigint>();
 
   constructor(out: Output, now: () => bigint) {
@@ -32,7 +33,17 @@ export class PlainDisplay implements BuildDisplay {
       vertex: (vertex) => this.#vertex(vertex),
       part: (vertex, part) => this.#part(vertex, part),
       line: (vertex, line) => this.#line(vertex, line),
+      warning: (warning, vertex) => vertex && this.#warning(vertex, warning),
     });
+  }
+
+  /** Where nobody speaks, a step that runs and has said nothing yet is named. */
+  settle(): void {
+    if (this.#speaker) return;
+    const running = this.trace.vertices.find(
+      ({ started, completed }) => started !== undefined && completed === undefined,
+    );
+    if (running) this.#speak(running);
   }
 
   async finish(): Promise<void> {
@@ -40,13 +51,9 @@ export class PlainDisplay implements BuildDisplay {
   }
 
   #vertex(vertex: TracedVertex): void {
-    if (vertex.completed === undefined) {
-      if (vertex.started !== undefined && vertex.before === 0n) this.#speak(vertex);
-      return;
-    }
+    if (vertex.completed === undefined) return; // named as soon as it has something to say
     this.#speak(vertex);
     this.#say(`#${vertex.index} ${outcome(vertex, this.#now())}`);
-    this.#say("");
     this.#speaker = undefined;
   }
 
@@ -65,12 +72,16 @@ export class PlainDisplay implements BuildDisplay {
     this.#say(`#${vertex.index} ${secondsBetween(vertex.started, line.at).toFixed(3)} ${line.text}`);
   }
 
+  #warning(vertex: TracedVertex, { rule, short }: BuildWarning): void {
+    this.#speak(vertex);
+    this.#say(`#${vertex.index} WARN: ${rule === "" ? "" : `${rule}: `}${short}`);
+  }
+
   #speak(vertex: TracedVertex): void {
     if (this.#speaker === vertex) return;
-    if (this.#speaker) {
-      this.#say(`#${this.#speaker.index} ...`);
-      this.#say("");
-    }
+    if (this.#speaker && this.#speaker.completed === undefined) this.#say(`#${this.#speaker.index} ...`);
+    if (this.#begun) this.#say("");
+    this.#begun = true;
     this.#speaker = vertex;
     this.#say(`#${vertex.index} ${vertex.name}`);
   }

@@ -1,5 +1,4 @@
 import { messageOf } from "../../base/lib/errors.ts";
-import { Code, RpcError } from "../../base/rpc/status.ts";
 import { formatExcerpt } from "../../base/spec/dockerfile/error.ts";
 import { type FailedSource, failureOf, type SolveWarning } from "../../client/build/events.ts";
 import { exitError } from "../command.ts";
@@ -40,24 +39,16 @@ function excerpt(source: FailedSource | undefined): string {
 
 /** Shows the lines that a failed build is about, and gives the error that ends the command: buildx's words and exit codes. */
 export async function buildError(error: unknown, err: Output): Promise<Error> {
-  for (const source of failureOf(error).sources) await err.write(excerpt(source));
-  const code = error instanceof RpcError ? error.status : Code.unknown;
-  const name = codeName(code);
-  const message = `${name === "" ? "" : `${name}: `}${messageOf(error)}`;
-  return exitError(`ERROR: failed to build: failed to solve: ${message}`, exitCodes[code] ?? 1, error);
+  const { status, sources } = failureOf(error);
+  for (const source of sources) await err.write(excerpt(source));
+  // Go's client puts the status in front, unless it says nothing.
+  const message = `${status === "Unknown" ? "" : `${status}: `}${messageOf(error)}`;
+  return exitError(`ERROR: failed to build: failed to solve: ${message}`, exitCodes[status] ?? 1, error);
 }
 
 /** Of buildx; 130 is an interrupted program's. */
-const exitCodes: Readonly<Record<number, number>> = {
-  [Code.cancelled]: 130,
-  [Code.internal]: 100,
-  [Code.resourceExhausted]: 102,
+const exitCodes: Readonly<Record<string, number>> = {
+  Canceled: 130,
+  Internal: 100,
+  ResourceExhausted: 102,
 };
-
-/** Go's client puts a code's name in front of the message, unless it says nothing. */
-function codeName(code: number): string {
-  if (code === Code.unknown) return "";
-  if (code === Code.cancelled) return "Canceled";
-  const name = Object.entries(Code).find(([, value]) => value === code)?.[0] ?? "";
-  return name.charAt(0).toUpperCase() + name.slice(1);
-}

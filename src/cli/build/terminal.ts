@@ -20,7 +20,8 @@ export class TerminalDisplay implements BuildDisplay {
   readonly #label: string;
   readonly #timer: Timer;
   #begun: bigint | undefined;
-  #drawn = 0;
+  /** Columns that each line of the picture takes. */
+  #drawn: readonly number[] = [];
 
   constructor(out: Output, deps: { readonly now: () => bigint; readonly label: string }) {
     this.#out = out;
@@ -47,11 +48,17 @@ export class TerminalDisplay implements BuildDisplay {
       last ? Number.POSITIVE_INFINITY : Math.max(3, (height || 25) - 2),
     );
     // The cursor is hidden while it jumps; each line is cleared as it is written, so nothing flickers.
-    const up = this.#drawn > 0 ? `\x1b[${this.#drawn}A` : "";
+    const rows = this.#rows(width || 80);
+    const up = rows > 0 ? `\x1b[${rows}A` : "";
     const text = lines.map((line) => `\x1b[2K${line}\n`).join("");
     const rest = "\x1b[0J";
-    this.#drawn = lines.length;
+    this.#drawn = lines.map((line) => Bun.stringWidth(line));
     this.#out.write(`\x1b[?25l${up}${text}${rest}\x1b[?25h`).catch(() => undefined);
+  }
+
+  /** Rows that the picture takes by now: a terminal that became narrower wraps what was drawn. */
+  #rows(width: number): number {
+    return this.#drawn.reduce((sum, columns) => sum + Math.max(1, Math.ceil(columns / width)), 0);
   }
 
   #lines(last: boolean, columns: number, room: number): string[] {

@@ -10,6 +10,8 @@ import type {
 /** Shows how a build goes. */
 export interface BuildDisplay {
   readonly trace: ProgressSink;
+  /** Everything that the daemon said by now was told. */
+  settle?(): void;
   /** Nothing more comes; what was shown last stays. */
   finish(): Promise<void>;
 }
@@ -42,7 +44,7 @@ export interface TraceListener {
   vertex?(vertex: TracedVertex): void;
   part?(vertex: TracedVertex, part: StatusProgress): void;
   line?(vertex: TracedVertex, line: TraceLine): void;
-  warning?(warning: BuildWarning): void;
+  warning?(warning: BuildWarning, vertex: TracedVertex | undefined): void;
 }
 
 /** Lines that are kept of each step, for what is shown when it fails. */
@@ -93,9 +95,9 @@ export class BuildTrace implements ProgressSink {
     for (const line of lines) this.#line(vertex, at, line);
   }
 
-  warning(warning: BuildWarning): void {
+  warning(warning: Parameters<ProgressSink["warning"]>[0]): void {
     this.warnings.push(warning);
-    this.#listener.warning?.(warning);
+    this.#listener.warning?.(warning, warning.vertex && this.#byDigest.get(warning.vertex));
   }
 
   /** The step that failed of itself; those that were ended because of it say "canceled". */

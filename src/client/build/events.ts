@@ -1,4 +1,4 @@
-import { RpcError } from "../../base/rpc/status.ts";
+import { Code, RpcError } from "../../base/rpc/status.ts";
 import type { StatusResponse } from "../../base/spec/buildkit/control.gen.ts";
 import type { Range, SourceInfo, Timestamp } from "../../base/spec/buildkit/pb.gen.ts";
 import { SourceDetail, VertexDetail } from "../../base/spec/buildkit/status.gen.ts";
@@ -104,6 +104,8 @@ export function toEvent(reply: StatusResponse): SolveEvent {
 
 /** What a failed `solve` says of where it failed. */
 export interface SolveFailure {
+  /** Go's name of the gRPC status: "Canceled", "Unavailable", … "Unknown": the build failed of itself. */
+  readonly status: string;
   /** Digest of the vertex that failed. */
   readonly vertex: string | undefined;
   /** Innermost first, as they should be shown. */
@@ -127,7 +129,13 @@ export function failureOf(error: unknown): SolveFailure {
       // A detail that cannot be read explains nothing; the message is there.
     }
   }
-  return { vertex, sources };
+  return { status: statusName(error instanceof RpcError ? error.status : Code.unknown), vertex, sources };
+}
+
+function statusName(code: number): string {
+  if (code === Code.cancelled) return "Canceled";
+  const name = Object.entries(Code).find(([, value]) => value === code)?.[0] ?? "unknown";
+  return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
 /** grpcerrors of BuildKit write details as JSON (type URL "…+json") with the fields' Go names. */
