@@ -36,6 +36,12 @@ export class SharedSession implements BuildSession {
     return found;
   }
 
+  async upload(url: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    const found = await this.#first(async (session) => await session.upload?.(url, signal));
+    if (!found) throw new TugError("not-found", `the client uploads nothing: ${url}`);
+    return found;
+  }
+
   async credentials(
     host: string,
   ): Promise<{ readonly username: string; readonly secret: string } | undefined> {

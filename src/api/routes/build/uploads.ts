@@ -7,7 +7,8 @@ const waitMs = 5_000;
 interface Meeting {
   readonly offered: PromiseWithResolvers<ReadableStream<Uint8Array>>;
   readonly consumed: PromiseWithResolvers<void>;
-  taken: boolean;
+  /** A body was offered: a second one is refused. */
+  full: boolean;
 }
 
 /** Bodies that come in a call of their own and are read by the build that they are for. */
@@ -22,7 +23,8 @@ export class Uploads {
   /** Offers a body; resolves when the build has read it. */
   async offer(id: string, body: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void> {
     const meeting = this.#meeting(id);
-    if (meeting.taken) throw conflict(`build ${id} has its context already`);
+    if (meeting.full) throw conflict(`build ${id} has its context already`);
+    meeting.full = true;
     const { consumed } = meeting;
     const counted = body.pipeThrough(
       new TransformStream({
@@ -43,7 +45,6 @@ export class Uploads {
   /** The body for a build; waits some seconds for it. */
   async take(id: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
     const meeting = this.#meeting(id);
-    meeting.taken = true;
     const stop = new AbortController();
     try {
       const until = AbortSignal.any([signal, stop.signal]);
@@ -65,7 +66,7 @@ export class Uploads {
     const fresh: Meeting = {
       offered: Promise.withResolvers(),
       consumed: Promise.withResolvers(),
-      taken: false,
+      full: false,
     };
     fresh.consumed.promise.catch(() => undefined); // the call that offers sees it
     this.#meetings.set(id, fresh);

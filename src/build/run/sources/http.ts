@@ -14,6 +14,9 @@ export interface HttpRunnerDeps {
   readonly snapshots: StepSnapshots;
 }
 
+/** Uploads that are remembered; a build has one. */
+const maxUploads = 100;
+
 interface Known {
   readonly digest: Digest;
   readonly filename: string;
@@ -25,6 +28,9 @@ export class HttpRunner implements SourceRunner<HttpSource> {
   readonly #deps: HttpRunnerDeps;
   /** What a step of a session was told: key and snapshot mean the same file. */
   readonly #told = new WeakMap<AbortSignal, Map<string, Known>>();
+
+  /** What clients uploaded, by its address: it comes once and several steps of a build read it. */
+  readonly #uploaded = new Map<string, Known>();
 
   constructor(deps: HttpRunnerDeps) {
     this.#deps = deps;
@@ -55,8 +61,8 @@ export class HttpRunner implements SourceRunner<HttpSource> {
   async #fetch(step: StepContext<HttpSource>): Promise<Known> {
     const { op, signal, progress, session: client } = step;
     const uploaded = op.url.startsWith(uploadPrefix);
-    const before = uploaded ? this.#remembered(step) : undefined;
-    if (before) return before; // the client sends it once
+    const before = uploaded ? this.#uploaded.get(op.url) : undefined;
+    if (before && this.#deps.store.has(before.digest)) return before;
     const upload = uploaded ? async () => await uploadOf(client, op.url, signal) : undefined;
     const fetched = await this.#deps.store.fetch(op.url, { signal, progress, ...(upload && { upload }) });
     if (op.checksum !== undefined && fetched.digest !== op.checksum) {
@@ -66,10 +72,19 @@ export class HttpRunner implements SourceRunner<HttpSource> {
       );
     }
     const known = knownOf(op, fetched);
+    if (uploaded) this.#rememberUpload(op.url, known);
     const session = step.session.signal;
     const told = this.#told.get(session) ?? new Map<string, Known>();
     this.#told.set(session, told.set(step.vertex.digest, known));
     return known;
+  }
+
+  #rememberUpload(url: string, known: Known): void {
+    this.#uploaded.set(url, known);
+    for (const oldest of this.#uploaded.keys()) {
+      if (this.#uploaded.size <= maxUploads) return;
+      this.#uploaded.delete(oldest);
+    }
   }
 
   #remembered(step: StepContext<HttpSource>): Known | undefined {
