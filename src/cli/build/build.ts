@@ -1,31 +1,23 @@
 import { messageOf } from "../../base/lib/errors.ts";
 import { BuilderClient } from "../../client/build/builder.ts";
-import type { SolveEvent, SolveWarning } from "../../client/build/events.ts";
-import { lendCredentials, lendFiles, lendSecrets, lendUploads } from "../../client/build/lend.ts";
-import { type OutputTarget, takeOutputs } from "../../client/build/outputs.ts";
 import { newBuildId, openSession } from "../../client/build/session.ts";
-import { lendSsh } from "../../client/build/ssh.ts";
 import type { Client } from "../../client/client.ts";
 import { exitError, type Invocation } from "../command.ts";
-import { authFor, registryKey } from "../config/credentials.ts";
 import type { Context } from "../context.ts";
 import { isBrokenPipe } from "../exit.ts";
-import { WholeFile } from "../io/archive.ts";
 import { proxyVariables } from "../run/proxies.ts";
 import { printAnswer } from "./call.ts";
-import { type BuildContext, prepareContext } from "./context.ts";
-import { buildDisplay } from "./display.ts";
+import { prepareContext } from "./context.ts";
 import type { buildFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
+import { type Lent, lentServices } from "./lend.ts";
 import { forDockerd, isTug, pushFromHere } from "./other-daemon.ts";
-import type { BuildOutput } from "./outputs.ts";
-import { buildError, failedSteps, warningList } from "./report.ts";
+import { buildError } from "./report.ts";
 import { type BuildOrder, readOrder } from "./request.ts";
 import { imageIdOf, removeStaleId, writeId, writeMetadata } from "./result-files.ts";
 import { readSecrets } from "./secrets.ts";
+import { shown } from "./show.ts";
 import { openAgents } from "./ssh-agents.ts";
-import { BuildTrace } from "./trace.ts";
-import { EventTeller } from "./watch.ts";
 
 type Call = Invocation<typeof buildFlags>;
 
@@ -33,7 +25,7 @@ type Call = Invocation<typeof buildFlags>;
 export async function runBuild(context: Context, call: Call): Promise<number> {
   const { values, args } = call;
   const client = await context.client();
-  const order = await orFail("ERROR: ", async () =>
+  const order = await orFail("ERROR: failed to build: ", async () =>
     readOrder({
       ...call,
       env: context.env,
@@ -75,12 +67,9 @@ async function orFail<T>(words: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-interface Work {
+interface Work extends Lent {
   readonly order: BuildOrder;
   readonly ref: string;
-  readonly files: BuildContext;
-  readonly secret: (id: string) => Promise<Uint8Array | undefined>;
-  readonly agents: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
 }
 
@@ -92,15 +81,17 @@ interface Done {
 
 async function solve(context: Context, client: Client, work: Work): Promise<Done> {
   const { order, files, signal } = work;
-  try {
-    await using builder = await BuilderClient.open(client, signal);
-    await using session = await openSession(client, {
+  await using builder = await orFail("ERROR: ", () => BuilderClient.open(client, signal));
+  await using session = await orFail("ERROR: ", () =>
+    openSession(client, {
       name: files.name,
       ...(files.sharedKey === undefined ? {} : { sharedKey: files.sharedKey }),
-      services: services(context, work),
+      services: lentServices(context, work, order.outputs),
       signal,
-    });
-    const watched = await watch(context, builder, work, async () => {
+    }),
+  );
+  try {
+    const watched = await shown(context, builder, work, async () => {
       const attrs = { ...order.attrs, ...files.attrs };
       const common = { ref: work.ref, session: session.id };
       if (order.call)
@@ -134,89 +125,5 @@ async function solve(context: Context, client: Client, work: Work): Promise<Done
   } catch (error) {
     if (isBrokenPipe(error)) throw error;
     throw await buildError(error, context.err);
-  }
-}
-
-function services(context: Context, { order, files, secret, agents }: Work) {
-  return [
-    lendFiles({ directories: files.directories }),
-    lendSecrets(secret),
-    lendCredentials(async (host) => {
-      const domain = host === "registry-1.docker.io" ? "docker.io" : host;
-      const auth = await authFor(await context.config(), registryKey(domain));
-      if (!auth) return undefined;
-      if (auth.identitytoken) return { username: "", secret: auth.identitytoken };
-      return { username: auth.username ?? "", secret: auth.password ?? "" };
-    }),
-    ...lendSsh(agents),
-    lendUploads(files.uploads),
-    takeOutputs(targetsOf(order.outputs, context)),
-  ];
-}
-
-/** Exporters are known by their place. */
-function targetsOf(outputs: readonly BuildOutput[], context: Context): Record<string, OutputTarget> {
-  const targets: Record<string, OutputTarget> = {};
-  for (const [index, { target }] of outputs.entries()) {
-    if (target?.kind === "directory") targets[index] = { kind: "directory", path: target.path };
-    else if (target?.kind === "file")
-      targets[index] = { kind: "file", write: (bytes) => new WholeFile(target.path, 0o666).fill(bytes) };
-    else if (target?.kind === "stdout")
-      targets[index] = {
-        kind: "file",
-        write: async (bytes) => {
-          for await (const chunk of bytes) await context.out.write(chunk);
-          await context.out.flush();
-        },
-      };
-  }
-  return targets;
-}
-
-/** How long the daemon may take to tell the rest of a build that is over. */
-const restMs = 3_000;
-
-/** Shows the build while `work` runs, and what is to be said of it in the end. */
-async function watch<T>(
-  context: Context,
-  builder: BuilderClient,
-  { order, ref, signal }: Work,
-  work: () => Promise<T>,
-): Promise<T> {
-  const { err } = context;
-  let skew: bigint | undefined;
-  const now = () => BigInt(Date.now()) * 1_000_000n - (skew ?? 0n);
-  const display = buildDisplay(order.progress, err, { now, label: "tug" });
-  const teller = new EventTeller(display.trace);
-  const warnings: SolveWarning[] = [];
-  const stop = new AbortController();
-  const show = (event: SolveEvent) => {
-    // The daemon's clock counts, whose times are shown.
-    const started = event.vertexes.find((vertex) => vertex.started !== undefined)?.started;
-    if (started !== undefined) skew ??= BigInt(Date.now()) * 1_000_000n - started;
-    teller.tell(event);
-    display.settle?.();
-    warnings.push(...event.warnings);
-  };
-  const watching = (async () => {
-    for await (const event of builder.status(ref, stop.signal)) show(event);
-  })().catch(() => undefined); // the build's own outcome is the news
-  try {
-    return await work();
-  } finally {
-    const timer = setTimeout(() => stop.abort(), signal.aborted ? restMs / 3 : restMs);
-    await watching;
-    clearTimeout(timer);
-    await display.finish();
-    const loud = order.progress !== "quiet" && order.progress !== "none" && order.progress !== "rawjson";
-    if (loud) {
-      const { trace } = display;
-      if (trace instanceof BuildTrace)
-        await err.write(failedSteps(trace.vertices, err.isTerminal ? 100 : 10));
-      if (!order.call)
-        await err.write(
-          warningList(warnings, context.globals.debug, err.isTerminal && !context.env["NO_COLOR"]),
-        );
-    }
   }
 }

@@ -52,7 +52,7 @@ export function parseOrder(order: SolveOrder): BuildRequest {
     shmSize: integer("shm-size", attrs["shm-size"]),
     ulimits: ulimits(attrs["ulimit"]),
     cgroupParent: attrs["cgroup-parent"] ?? "",
-    resources: {},
+    resources: resources(attrs),
     entitlements: order.entitlements,
     cacheFrom: cacheImports(order).map(cacheRef),
     cacheTo: cacheExports(order, buildArgs).map(cacheRef),
@@ -178,6 +178,26 @@ function integer(name: string, text: string | undefined): number {
   if (text === undefined || text === "") return 0;
   if (!/^\d{1,15}$/.test(text)) throw invalid(`invalid value for ${name}: ${JSON.stringify(text)}`);
   return Number(text);
+}
+
+/** Bounds of RUN steps: the frontend's names (frontend/dockerui of BuildKit since 0.27) and HostConfig's. */
+const bounds: Readonly<Record<string, string>> = {
+  memory: "Memory",
+  memswap: "MemorySwap",
+  cpushares: "CpuShares",
+  cpuperiod: "CpuPeriod",
+  cpuquota: "CpuQuota",
+};
+
+function resources(attrs: Readonly<Record<string, string>>): BuildRequest["resources"] {
+  const out: Record<string, number | string> = {};
+  for (const [name, member] of Object.entries(bounds)) {
+    const text = attrs[name];
+    if (text !== undefined) out[member] = text === "-1" ? -1 : integer(name, text);
+  }
+  if (attrs["cpusetcpus"]) out["CpusetCpus"] = attrs["cpusetcpus"];
+  if (attrs["cpusetmems"]) out["CpusetMems"] = attrs["cpusetmems"];
+  return out;
 }
 
 function epoch(text: string | undefined): number | undefined {
