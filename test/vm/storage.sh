@@ -67,3 +67,68 @@ check "xfs without pquota: Docker's words" 1 \
   "$(run --rm --storage-opt size=20m busybox true 2>&1 | grep -c "storage-opt is supported only for overlay over xfs with 'pquota' mount option")"
 stop
 undisk
+
+# Layers that are file systems of their own, in a pool of the host's.
+pool_story() { # driver, flags of the daemon
+  driver=$1
+  shift
+  start -s "$driver" "$@" || return
+  busybox
+  check "$driver: info names it" "$driver" "$($tug info --format '{{.Driver}}')"
+  run --name fill busybox sh -c 'mkdir -p /var/www/sub && echo old >/var/www/o && rm /bin/vi'
+  $tug commit fill filled >/dev/null
+  $tug rm fill >/dev/null
+  run -d --name box filled sh -c 'rm -r /var/www; mkdir /var/www && echo new >/var/www/n; mknod /null c 1 3; sleep 1000' >/dev/null
+  i=0
+  until $tug exec box test -e /null; do i=$((i + 1)) && [ $i -gt 100 ] && break; sleep 0.1; done
+  check "$driver: diff tells what the container changed" "A /null A /var/www/n C /var/www D /var/www/o D /var/www/sub" \
+    "$($tug diff box | sed 's/ *$//' | grep -v '^C /var$' | sort | tr '\n' ' ' | sed 's/ $//')"
+  kill -9 $daemon
+  wait $daemon 2>/dev/null
+  start -s "$driver" "$@" || return
+  check "$driver: a container lives on without the daemon" new "$($tug exec box cat /var/www/n)"
+  $tug stop -t 0 box >/dev/null
+  check "$driver: stopped, its files are copied and exported" "new 1" \
+    "$($tug cp box:/var/www/n - | tar xO) $($tug export box | tar t | grep -c '^var/www/n$')"
+  $tug commit box kept >/dev/null
+  check "$driver: what it committed runs" new "$(run --rm kept cat /var/www/n)"
+  check "$driver: df shows the size, a write past it fails" refused \
+    "$(run --rm --storage-opt size=96m filled sh -c 'dd if=/dev/zero of=/big bs=1M count=150 2>&1 | grep -o "No space left\|quota exceeded"' | sed 's/No space left\|quota exceeded/refused/')"
+  # After a boot no device is active and nothing is mounted.
+  stop
+  grep -o "/mnt/disk/tug/$driver/[^ ]*" /proc/mounts | xargs -r umount
+  start -s "$driver" "$@" || return
+  check "$driver: after a boot everything is there" new "$($tug cp box:/var/www/n - | tar xO)"
+  $tug start box >/dev/null
+  check "$driver: and runs" true "$($tug inspect -f '{{.State.Running}}' box)"
+  $tug rm -f box >/dev/null
+  $tug rmi kept filled busybox >/dev/null
+  check "$driver: no layer is left" "" "$(ls "/mnt/disk/tug/$driver")$(grep "/mnt/disk/tug/$driver/" /proc/mounts)"
+  stop
+}
+
+disk ext4 -F defaults
+if modprobe dm_thin_pool 2>/dev/null && command -v dmsetup >/dev/null; then
+  truncate -s 16M /root/metadata.img
+  truncate -s 1G /root/data.img
+  metadata=$(losetup --find --show /root/metadata.img) data=$(losetup --find --show /root/data.img)
+  dmsetup create tugpool --table "0 2097152 thin-pool $metadata $data 128 1024 1 skip_block_zeroing"
+  pool_story devicemapper --storage-opt dm.thinpooldev=/dev/mapper/tugpool --storage-opt dm.basesize=64m
+  check "devicemapper: no thin device is left" "" "$(dmsetup ls --target thin | grep tug)"
+  dmsetup remove tugpool
+  losetup --detach "$metadata" "$data"
+  rm /root/metadata.img /root/data.img
+else
+  echo "skipped: devicemapper: this kernel has no dm_thin_pool, or dmsetup is not installed"
+fi
+if modprobe zfs 2>/dev/null; then
+  truncate -s 1G /root/zpool.img
+  zpool create -O mountpoint=none tugpool /root/zpool.img && zfs create tugpool/tug
+  pool_story zfs --storage-opt zfs.fsname=tugpool/tug
+  check "zfs: no dataset is left" tugpool/tug "$(zfs list -rH -o name -t all tugpool/tug)"
+  zpool destroy -f tugpool
+  rm /root/zpool.img
+else
+  echo "skipped: zfs: this kernel has no zfs (Debian's package zfs-dkms, in contrib)"
+fi
+undisk

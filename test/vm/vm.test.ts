@@ -28,7 +28,7 @@ const missing = why();
 if (missing) console.log(`skipped: cgroup v2 and systemd in a virtual machine: ${missing}`);
 
 const packages =
-  "systemd,systemd-sysv,dbus,linux-image-cloud-amd64,crun,runc,conmon,nftables,iproute2,busybox-static,tini,libseccomp2,procps,kmod,udev,criu,apparmor,e2fsprogs,xfsprogs";
+  "systemd,systemd-sysv,dbus,linux-image-cloud-amd64,crun,runc,conmon,nftables,iproute2,busybox-static,tini,libseccomp2,procps,kmod,udev,criu,apparmor,e2fsprogs,xfsprogs,dmsetup";
 const mirrorScript =
   "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sed -nE 's/^URIs: *([^ ]+).*/\\1/p; s/^deb (\\[[^]]*\\] )?([^ ]+).*/\\2/p' | head -1";
 const scripts = ["inside.sh", "storage.sh"];
@@ -115,7 +115,7 @@ beforeAll(async () => {
 }, 2_100_000);
 afterAll(() => {
   if (scratch) rmSync(scratch, { recursive: true, force: true });
-});
+}, 120_000);
 
 test.skipIf(missing !== undefined)("everything holds on cgroup v2 under systemd", () => {
   const lines = output.split("\n").filter((line) => /^(ok|FAIL) /.test(line));
