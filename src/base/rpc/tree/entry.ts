@@ -1,22 +1,8 @@
 import { invalid } from "../../lib/errors.ts";
 import type { Stat } from "../../spec/buildkit/fsutil.gen.ts";
 
-/** One entry of a tree on the wire. Paths are relative, "/" between, never "..". */
-export interface TreeEntry {
-  readonly path: string;
-  /** st_mode as Linux has it, type included. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  /** Nanoseconds since the epoch. */
-  readonly mtime: bigint;
-  /** Of a symbolic link; of a hard link, the entry that it is another name of. */
-  readonly linkname: string;
-  readonly devmajor: number;
-  readonly devminor: number;
-  readonly xattrs: Readonly<Record<string, Uint8Array>>;
-}
+/** One entry of a tree on the wire: what the builder is told of a context. */
+export type TreeEntry = ContextEntry;
 
 /** st_mode's file types (inode(7)). */
 export const fileType = {
