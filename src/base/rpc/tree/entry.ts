@@ -1,4 +1,5 @@
 import { invalid } from "../../lib/errors.ts";
+import type { ContextEntry } from "../../spec/builder/session.ts";
 import type { Stat } from "../../spec/buildkit/fsutil.gen.ts";
 
 /** One entry of a tree on the wire: what the builder is told of a context. */
