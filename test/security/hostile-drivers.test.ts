@@ -29,9 +29,10 @@ const baseTree = [
   `f holes ${2 ** 40} in little`,
 ];
 
+const noBtrfs = LoopDisk.missing("btrfs");
 const drivers = [
   { name: "overlay2", missing: undefined },
-  { name: "btrfs", missing: LoopDisk.missing("btrfs") },
+  { name: "btrfs", missing: noBtrfs },
   {
     name: "fuse-overlayfs",
     missing: Bun.which("fuse-overlayfs") ? undefined : "fuse-overlayfs is not installed (Debian package)",
@@ -130,10 +131,11 @@ for (const { name, missing } of drivers) {
       ).toBeUndefined();
       const before = stored(daemon, name);
       const wrong: unknown[] = [];
+      // hostile-layers.test.ts tells what overlay2 keeps of the others; into vfs's trees they are unpacked as into those of btrfs.
+      const tried = name === "overlay2" || (name === "vfs" && noBtrfs === undefined);
       const met = new Set<string>();
       for (const layer of driverLayers(canary.path)) {
-        // hostile-layers.test.ts has tried what overlay2 keeps of the others.
-        if (name === "overlay2" && !seen.has(layer.name)) continue;
+        if (tried && !seen.has(layer.name)) continue;
         met.add(layer.name);
         const differs = await attack(daemon, name, layer);
         if (differs !== undefined) wrong.push({ layer: layer.name, differs });
