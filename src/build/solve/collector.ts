@@ -13,6 +13,7 @@ import type { CacheEntry, CacheObjects } from "./objects.ts";
 import { type PruneRule, planPrune } from "./prune-plan.ts";
 import { type PruneRequest, pruneRule } from "./prune-request.ts";
 import type { CacheRecord, CacheRecords } from "./records.ts";
+import { buildPrefix } from "./step-snapshots.ts";
 
 export interface CacheCollectorDeps {
   readonly records: CacheRecords;
@@ -68,6 +69,22 @@ export class CacheCollector implements AsyncDisposable {
       size: sum(own),
       items: entries.map(wireEntry),
     };
+  }
+
+  /** Layers that are kept for builds alone: the builder's usage has them, and no image's. */
+  snapshots(): ReadonlySet<string> {
+    const { records, layers, snapshots } = this.#deps;
+    const shared = layers.imageLayers();
+    const kept = new Set<string>();
+    const infos = new Map([...snapshots.list()].map((info) => [info.name, info]));
+    const keep = (snapshot: string) => {
+      for (let name: string | undefined = snapshot; name !== undefined; name = infos.get(name)?.parent)
+        if (infos.has(name) && !shared.has(name)) kept.add(name);
+    };
+    for (const snapshot of records.snapshots()) keep(snapshot);
+    for (const { name, kind } of infos.values())
+      if (kind === "committed" && name.startsWith(buildPrefix)) keep(name);
+    return kept;
   }
 
   /** Removes by a request as the API has it; what is removed is told one by one. */
@@ -151,6 +168,7 @@ export class CacheCollector implements AsyncDisposable {
     const parents = new Map([...snapshots.list()].map(({ name, parent }) => [name, parent]));
     // Several records may have one snapshot, where a step changed nothing: the first one has its size.
     const owners = new Map<string, string>();
+    const counted = new Set<string>();
     for (const { id, snapshot } of all)
       if (snapshot !== undefined && !owners.has(snapshot)) owners.set(snapshot, id);
     const entries: CacheEntry[] = [];
@@ -159,8 +177,14 @@ export class CacheCollector implements AsyncDisposable {
       let size = 0;
       // What no record names below it (an image's lower layers) is kept for its sake alone.
       let below: string | undefined = snapshot;
-      for (; below !== undefined && (below === snapshot || !owners.has(below)); below = parents.get(below))
-        if (snapshot !== undefined && owners.get(snapshot) === id) size += await this.#sizeOf(below);
+      const isOwner = snapshot !== undefined && owners.get(snapshot) === id;
+      const isShared = snapshot !== undefined && shared.has(snapshot);
+      for (; below !== undefined && (below === snapshot || !owners.has(below)); below = parents.get(below)) {
+        // Images have what is theirs, and several records may stand on the same.
+        if (!isOwner || counted.has(below) || (!isShared && shared.has(below))) continue;
+        counted.add(below);
+        size += await this.#sizeOf(below);
+      }
       const parent = below === undefined ? undefined : owners.get(below);
       entries.push({
         id,
@@ -168,7 +192,7 @@ export class CacheCollector implements AsyncDisposable {
         type,
         description,
         inUse: records.inUse(id),
-        shared: snapshot !== undefined && shared.has(snapshot),
+        shared: isShared,
         size,
         created,
         used,

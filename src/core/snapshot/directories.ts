@@ -109,8 +109,11 @@ export function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-/** Bytes and inodes of a tree as `du` counts them: hard links once, allocated blocks, the root included. */
-export async function measureTree(path: string): Promise<Usage> {
+/**
+ * Bytes and inodes of a tree as `du` counts them: hard links once, allocated blocks, the root included. Of several trees that share files
+ * with one another the same `seen` has each file counted in the first.
+ */
+export async function measureTree(path: string, seen?: Set<bigint>): Promise<Usage> {
   const fd = openat(AT_FDCWD, path, O.PATH | O.DIRECTORY);
   try {
     return await measureNodes(
@@ -118,6 +121,7 @@ export async function measureTree(path: string): Promise<Usage> {
         yield lstatat(fd);
         for (const { stat } of walkTree(fd)) yield stat;
       })(),
+      seen,
     );
   } finally {
     closeFd(fd);
@@ -125,8 +129,7 @@ export async function measureTree(path: string): Promise<Usage> {
 }
 
 /** The sum of nodes, each hard-linked one once, in slices of a few milliseconds. */
-export async function measureNodes(nodes: Iterable<FileStat>): Promise<Usage> {
-  const seen = new Set<bigint>();
+export async function measureNodes(nodes: Iterable<FileStat>, seen: Set<bigint> = new Set()): Promise<Usage> {
   let bytes = 0;
   let inodes = 0;
   let since = performance.now();

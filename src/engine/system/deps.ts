@@ -24,6 +24,8 @@ export interface ContainerCensus {
 
 /** What the build cache holds; a daemon without a builder has none. */
 export interface BuildCacheCensus {
+  /** Layers that it alone keeps; their sizes are in `usage`. */
+  snapshots(): ReadonlySet<string>;
   usage(): Promise<{
     readonly active: number;
     readonly total: number;

@@ -53,9 +53,11 @@ async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
       }
     }
   }
+  const ofBuilds = deps.buildCache?.snapshots();
   // Of an image that was removed while containers are made from it, the layers stay with them.
   for (const { name, kind } of [...deps.snapshots.list()]) {
-    if (kind !== "committed" || layers.has(name) || !deps.snapshots.stat(name)) continue;
+    if (kind !== "committed" || layers.has(name) || ofBuilds?.has(name)) continue;
+    if (!deps.snapshots.stat(name)) continue;
     layers.set(name, { bytes: (await deps.snapshots.usage(name)).bytes, used: true });
   }
   let total = 0;

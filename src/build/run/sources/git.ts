@@ -29,6 +29,7 @@ export interface KeptRepository {
   readonly description: string;
   readonly bytes: number;
   readonly lastUsed: number;
+  readonly inUse: boolean;
 }
 
 interface Wanted {
@@ -41,7 +42,10 @@ interface Wanted {
 export class GitRunner implements SourceRunner<GitSource> {
   readonly #deps: GitRunnerDeps;
   readonly #git: GitCommand;
+  /** By repository. */
   readonly #locks = new KeyedMutex();
+  /** Repositories that steps read or wait for. */
+  readonly #readers = new Map<string, number>();
   /** What a step of a session resolved to: key and snapshot mean the same commit. */
   readonly #told = new WeakMap<AbortSignal, Map<string, Wanted>>();
 
@@ -62,7 +66,8 @@ export class GitRunner implements SourceRunner<GitSource> {
     const wanted = await this.#resolve(step);
     const { op, signal, progress } = step;
     const onText = (bytes: Uint8Array) => progress.log("stderr", bytes);
-    return await inTurn(this.#locks, op.remote, signal, () =>
+    using _reading = this.#read(repositoryId(op.remote));
+    return await inTurn(this.#locks, repositoryId(op.remote), signal, () =>
       this.#withAccess(step, async (access) => {
         const repository = await this.#fetch(op.remote, wanted, { signal, access, onText });
         return await this.#deps.snapshots.make(undefined, async ({ layout }) => {
@@ -90,15 +95,29 @@ export class GitRunner implements SourceRunner<GitSource> {
           description: "shared git repository",
           bytes,
           lastUsed: statSync(join(root, id)).mtimeMs,
+          inUse: this.#readers.has(id),
         };
       }),
     );
   }
 
-  /** Idempotent. */
-  async remove(id: string): Promise<void> {
-    if (!/^[0-9a-f]{64}$/.test(id)) return;
-    await removeDirectory(join(this.#deps.root, "repositories", id));
+  /** False while a step reads it, and when there is none of that name. */
+  async remove(id: string): Promise<boolean> {
+    const path = join(this.#deps.root, "repositories", id);
+    if (!/^[0-9a-f]{64}$/.test(id) || !existsSync(path) || this.#readers.has(id)) return false;
+    await this.#locks.run(id, () => removeDirectory(path));
+    return true;
+  }
+
+  #read(id: string): Disposable {
+    this.#readers.set(id, (this.#readers.get(id) ?? 0) + 1);
+    return {
+      [Symbol.dispose]: () => {
+        const left = (this.#readers.get(id) ?? 1) - 1;
+        if (left === 0) this.#readers.delete(id);
+        else this.#readers.set(id, left);
+      },
+    };
   }
 
   async #resolve(step: StepContext<GitSource>): Promise<Wanted> {
@@ -129,7 +148,7 @@ export class GitRunner implements SourceRunner<GitSource> {
 
   /** The bare repository of a remote with that commit in it; as little of its history as the server lets us have. */
   async #fetch(remote: string, wanted: Wanted, run: GitRun): Promise<string> {
-    const repository = join(this.#deps.root, "repositories", digestOf(remote).slice("sha256:".length));
+    const repository = join(this.#deps.root, "repositories", repositoryId(remote));
     const at = ["--git-dir", repository];
     if (!existsSync(join(repository, "HEAD"))) {
       await removeDirectory(repository);
@@ -202,6 +221,10 @@ export class GitRunner implements SourceRunner<GitSource> {
       await removeDirectory(directory);
     }
   }
+}
+
+function repositoryId(remote: string): string {
+  return digestOf(remote).slice("sha256:".length);
 }
 
 /** Components below the root of the work tree. Throws invalid-argument for one that leads out of it (CVE-2026-33748). */

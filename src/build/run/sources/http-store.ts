@@ -41,8 +41,10 @@ export interface FetchedFile {
 export interface KeptDownload {
   readonly id: string;
   readonly description: string;
+  /** On disk. */
   readonly bytes: number;
   readonly lastUsed: number;
+  readonly inUse: boolean;
 }
 
 export interface FetchOptions {
@@ -58,6 +60,8 @@ const redirectLimit = 10;
 export class HttpStore {
   readonly #deps: HttpStoreDeps;
   readonly #locks = new KeyedMutex();
+  /** Who still reads a file. */
+  readonly #readers = new Map<string, Set<AbortSignal>>();
 
   constructor(deps: HttpStoreDeps) {
     this.#deps = deps;
@@ -99,19 +103,36 @@ export class HttpStore {
     return readdirSync(join(this.#deps.root, "blobs"))
       .filter((name) => !name.endsWith(".part"))
       .map((name) => {
-        const { size, mtimeMs } = statSync(join(this.#deps.root, "blobs", name));
-        return { id: name, description: "http source", bytes: size, lastUsed: mtimeMs };
+        const { blocks, mtimeMs } = statSync(join(this.#deps.root, "blobs", name));
+        const size = blocks * 512;
+        const inUse = this.#readers.has(name);
+        return { id: name, description: "http source", bytes: size, lastUsed: mtimeMs, inUse };
       });
   }
 
-  /** Idempotent; what is known of URLs that had it goes with it. */
-  async remove(id: string): Promise<void> {
-    if (!/^[0-9a-f]{64}$/.test(id)) return;
-    rmSync(join(this.#deps.root, "blobs", id), { force: true });
+  /** Keeps a file until that has ended. */
+  keep(digest: Digest, until: AbortSignal): void {
+    if (until.aborted) return;
+    const { hex } = splitDigest(digest);
+    const readers = this.#readers.get(hex) ?? new Set();
+    this.#readers.set(hex, readers.add(until));
+    const end = () => {
+      readers.delete(until);
+      if (readers.size === 0 && this.#readers.get(hex) === readers) this.#readers.delete(hex);
+    };
+    until.addEventListener("abort", end, { once: true });
+  }
+
+  /** False while somebody reads it, and when there is none of that name; what is known of URLs that had it goes with it. */
+  async remove(id: string): Promise<boolean> {
+    const path = join(this.#deps.root, "blobs", id);
+    if (!/^[0-9a-f]{64}$/.test(id) || !existsSync(path) || this.#readers.has(id)) return false;
+    rmSync(path, { force: true });
     for (const name of readdirSync(join(this.#deps.root, "urls"))) {
       const text = await Bun.file(join(this.#deps.root, "urls", name)).text();
       if (text.includes(id)) rmSync(join(this.#deps.root, "urls", name), { force: true });
     }
+    return true;
   }
 
   #record(url: string): string {

@@ -72,6 +72,7 @@ export class HttpRunner implements SourceRunner<HttpSource> {
       );
     }
     const known = knownOf(op, fetched);
+    this.#deps.store.keep(known.digest, step.session.signal);
     if (uploaded) this.#rememberUpload(op.url, known);
     const session = step.session.signal;
     const told = this.#told.get(session) ?? new Map<string, Known>();

@@ -7,6 +7,7 @@ import type { Log } from "../../../base/lib/log.ts";
 import { KeyedMutex } from "../../../base/lib/mutex.ts";
 import { AT_FDCWD, closeFd, O, openat } from "../../../base/sys/at.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
+import { measureTree } from "../../../core/snapshot/directories.ts";
 import { inSlices } from "../file/slices.ts";
 import { inTurn } from "../in-turn.ts";
 import { applyTree, cloneTree } from "./tree-apply.ts";
@@ -86,6 +87,11 @@ export class KeptTrees {
   readonly #deps: KeptTreesDeps;
   readonly #slots = new Map<string, Slot>();
   readonly #locks = new KeyedMutex();
+  /** Bytes on disk, and of which trees they were counted. */
+  #measured: { readonly of: string; readonly sizes: ReadonlyMap<string, number> } = {
+    of: "",
+    sizes: new Map(),
+  };
 
   private constructor(deps: KeptTreesDeps) {
     this.#deps = deps;
@@ -181,6 +187,24 @@ export class KeptTrees {
       lastUsed: facts.lastUsed,
       inUse: readers > 0,
     }));
+  }
+
+  /** Bytes on disk by id; what one tree shares with others counts with the first. Counted anew when any of them has changed. */
+  async sizes(): Promise<ReadonlyMap<string, number>> {
+    const of = JSON.stringify([...this.#slots.values()].map(({ id, generation }) => [id, generation]));
+    if (this.#measured.of === of) return this.#measured.sizes;
+    const seen = new Set<bigint>();
+    const sizes = new Map<string, number>();
+    for (const { id } of [...this.#slots.values()]) {
+      try {
+        sizes.set(id, (await measureTree(join(this.#deps.root, id), seen)).bytes);
+      } catch (error) {
+        // It went meanwhile.
+        if (this.#slots.has(id)) throw error;
+      }
+    }
+    this.#measured = { of, sizes };
+    return sizes;
   }
 
   /** Throws conflict while a build reads it. Idempotent. */
