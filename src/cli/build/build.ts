@@ -81,15 +81,16 @@ interface Done {
 
 async function solve(context: Context, client: Client, work: Work): Promise<Done> {
   const { order, files, signal } = work;
+  // Both connections at once: on a unix socket the daemon's answers are most of their time.
+  const opening = openSession(client, {
+    name: files.name,
+    ...(files.sharedKey === undefined ? {} : { sharedKey: files.sharedKey }),
+    services: lentServices(context, work, order.outputs),
+    signal,
+  });
+  opening.catch(() => undefined); // thrown below, unless the builder's connection fails first
   await using builder = await orFail("ERROR: ", () => BuilderClient.open(client, signal));
-  await using session = await orFail("ERROR: ", () =>
-    openSession(client, {
-      name: files.name,
-      ...(files.sharedKey === undefined ? {} : { sharedKey: files.sharedKey }),
-      services: lentServices(context, work, order.outputs),
-      signal,
-    }),
-  );
+  await using session = await orFail("ERROR: ", () => opening);
   try {
     const watched = await shown(context, builder, work, async () => {
       const attrs = { ...order.attrs, ...files.attrs };
