@@ -158,6 +158,44 @@ describe("tug build", () => {
   );
 
   test(
+    "puts the result where it is asked to: a directory, standard output, archives, several at once, nowhere",
+    async () => {
+      write({ Dockerfile: "FROM scratch\nCOPY file /dir/file\n", file: "out", "out/mine": "stays" });
+      const built = await build(["-o", "out", "."]);
+      expect(built.code, built.stderr).toBe(0);
+      expect(readFileSync(join(folder, "out/dir/file"), "utf8")).toBe("out");
+      expect(readFileSync(join(folder, "out/mine"), "utf8")).toBe("stays");
+      const names = (tar: string) => Bun.spawnSync(["tar", "-tf", join(folder, tar)]).stdout.toString();
+      const piped = Bun.spawnSync(["sh", "-c", '"$0" build -o - . 2>/dev/null | tar -t', tugBinary], {
+        cwd: folder,
+        env: { ...process.env, DOCKER_HOST: daemon.host },
+      });
+      expect(piped.stdout.toString()).toContain("dir/file\n");
+      const both = await build([
+        "-t",
+        "two:1",
+        "-o",
+        "type=oci,dest=o.tar",
+        "-o",
+        "type=docker,dest=d.tar",
+        ".",
+      ]);
+      expect(both.code, both.stderr).toBe(0);
+      expect(names("o.tar")).toContain("index.json");
+      expect(names("d.tar")).toContain("manifest.json");
+      expect((await daemon.tug(["inspect", "two:1"])).code).toBe(1);
+      expect(await daemon.ok(["load", "-i", join(folder, "d.tar")])).toContain("two:1");
+      await daemon.ok(["rmi", "two:1"]);
+      const refused = await build(["-o", "type=tar,dest=no/such/x.tar", "."]);
+      expect(refused.stderr.trimEnd().split("\n").at(-1)).toMatch(/^ERROR: .*no such file or directory/);
+      expect((await build(["-t", "none:1", "-o", "type=cacheonly", "."])).code).toBe(0);
+      expect((await daemon.tug(["inspect", "none:1"])).code).toBe(1);
+      expect(readdirSync(folder).sort()).toEqual(["Dockerfile", "d.tar", "file", "o.tar", "out"]);
+    },
+    slow,
+  );
+
+  test(
     "shows why a step failed, where it stands, and what it said last",
     async () => {
       write({ Dockerfile: "FROM busybox as base\n\nRUN echo tried; exit 7\n" });
