@@ -118,7 +118,9 @@ export class ClassicOutput implements ProgressSink {
         }
       }
       if (!parts.every((part) => part.completed) || parts.some((part) => part.error)) return;
-      if (parts.length > 0 && parts.every((part) => part.cached)) this.#line(" ---> Using cache\n");
+      // A base image is there or not; the classic builder says of neither that it was in the cache.
+      const base = /^FROM\s/i.test(step.text);
+      if (!base && parts.length > 0 && parts.every((part) => part.cached)) this.#line(" ---> Using cache\n");
       const last = step.vertices.at(-1);
       if (last !== undefined) this.#line(` ---> ${shortId(last)}\n`);
       this.#at++;
