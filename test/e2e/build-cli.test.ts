@@ -11,6 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type RunOptions, TestDaemon, tugBinary } from "../harness/daemon.ts";
+import { RealDocker } from "../harness/real-docker.ts";
 import { TestRegistry } from "../harness/registry.ts";
 import { Terminal } from "../harness/terminal.ts";
 
@@ -349,5 +350,38 @@ describe("registries", () => {
       }
     },
     2 * slow,
+  );
+});
+
+describe("Docker's own daemon", () => {
+  const missing = RealDocker.missing();
+  if (missing) console.log(`no build by Docker's daemon is tested: ${missing}`);
+
+  test.skipIf(missing !== undefined)(
+    "builds for tug as for its own client",
+    async () => {
+      const docker = await RealDocker.start();
+      try {
+        const env = { DOCKER_HOST: docker.host };
+        write({ Dockerfile: "FROM busybox\nCOPY file /\nRUN cat /file\n", file: "told dockerd" });
+        const built = await build(["--progress", "plain", "-t", "app", "."], { env });
+        expect(built.code, built.stderr).toBe(0);
+        expect(said(built.stderr)).toEqual(["told dockerd"]);
+        expect(await docker.ok(["run", "--rm", "--network", "none", "app", "cat", "/file"])).toBe(
+          "told dockerd",
+        );
+        const out = await build(["-o", "out", "."], { env });
+        expect(out.code, out.stderr).toBe(0);
+        expect(readFileSync(join(folder, "out/file"), "utf8")).toBe("told dockerd");
+        write({ Dockerfile: "FROM busybox\nRUN echo last words; false\n" });
+        const failed = await build(["."], { env });
+        expect(failed.code).toBe(1);
+        expect(failed.stderr).toMatch(/------\n > \[2\/2\] RUN .*:\n\d+\.\d{3} last words\n------\n/);
+        expect((await daemon.tug(["builder", "prune", "-af"], { env })).stdout).toMatch(/^Total:\t/m);
+      } finally {
+        await docker.close();
+      }
+    },
+    3 * slow,
   );
 });
