@@ -125,4 +125,5 @@ test.skipIf(missing !== undefined)("everything holds on cgroup v2 under systemd"
     tail: "",
   });
   expect(lines.length).toBeGreaterThanOrEqual(20);
+  expect(lines).toContain("ok devicemapper: no thin device is left");
 });
