@@ -1,9 +1,9 @@
-import type { ImageStore } from "../core/image/image.ts";
-import type { Exporters, SolvedTarget } from "./export/exporter.ts";
+import type { Clock } from "../base/lib/clock.ts";
+import type { ExportContext, Exporters, SolvedTarget } from "./export/exporter.ts";
 import { baseChain } from "./export/image.ts";
 import type { LayerExport, ReadLayer } from "./export/layers.ts";
 import type { Vertex } from "./graph.ts";
-import type { BuildPlan } from "./plan.ts";
+import type { BuildPlan, PlannedTarget } from "./plan.ts";
 import { type PlanDeps, planBuild } from "./plan-build.ts";
 import { readDefinition } from "./read-definition.ts";
 import type { BuildRequest } from "./request.ts";
@@ -13,7 +13,7 @@ import type { Builder, BuildOutcome, SolveOptions } from "./solve.ts";
 
 export interface BuilderDeps {
   readonly planning: PlanDeps;
-  readonly store: ImageStore;
+  readonly clock: Clock;
   readonly layers: LayerExport;
   readonly exporters: Exporters;
   /** `--cache-from` as the solver asks it. */
@@ -44,6 +44,7 @@ export class BuildService implements Builder {
 
   async build(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<BuildOutcome> {
     const { progress } = options;
+    const started = this.#deps.clock.now();
     // Whatever ends it ends all of it: the client going away, a cancel, a failed output.
     const signal = AbortSignal.any([options.signal, session.signal]);
     const solving: SolveOptions = { session, signal, progress, entitlements: request.entitlements };
@@ -54,18 +55,25 @@ export class BuildService implements Builder {
     for (const warning of plan.warnings) progress.warning({ ...warning, vertex: undefined });
     const importers = await this.#deps.importers(request, solving);
     using held = new DisposableStack();
-    const targets = await this.#solve(plan, { ...solving, importers }, held);
-    return await this.#export(request, plan, targets, solving);
+    const scan = request.attestations.sbom !== false;
+    const targets = await this.#solve(plan, { ...solving, importers }, { held, scan });
+    return await this.#export({ request, plan, targets, started }, solving);
   }
 
   /** Every target's steps; what becomes a layer is read while later steps still run. */
   async #solve(
     plan: BuildPlan,
     options: SolveOptions,
-    held: DisposableStack,
+    { held, scan }: { readonly held: DisposableStack; readonly scan: boolean },
   ): Promise<readonly SolvedTarget[]> {
-    const { planning, layers, store } = this.#deps;
-    const wanted = plan.targets.flatMap(({ layers: own, root }) => (root ? [...own, root] : own));
+    const { planning, layers } = this.#deps;
+    const scanned = ({ scanned: named = [] }: PlannedTarget) =>
+      scan ? named.flatMap(({ root }) => (root ? [root] : [])) : [];
+    const wanted = plan.targets.flatMap((target) => [
+      ...target.layers,
+      ...(target.root ? [target.root] : []),
+      ...scanned(target),
+    ]);
     const reads = new Map<Vertex, Promise<ReadLayer | undefined>>();
     const asLayer = new Set(plan.targets.flatMap((target) => target.layers));
     const onResult = (index: number, result: Result) => {
@@ -86,8 +94,9 @@ export class BuildService implements Builder {
       return {
         target,
         root: target.root && byVertex.get(target.root),
+        scanned: scanned(target).flatMap((vertex) => byVertex.get(vertex) ?? []),
         layers: () => {
-          exported ??= layers.layers(baseChain(store, target), own);
+          exported ??= layers.layers(baseChain(target), own);
           return exported;
         },
       };
@@ -95,17 +104,16 @@ export class BuildService implements Builder {
   }
 
   async #export(
-    request: BuildRequest,
-    plan: BuildPlan,
-    targets: readonly SolvedTarget[],
+    build: Pick<ExportContext, "request" | "plan" | "targets" | "started">,
     options: SolveOptions,
   ): Promise<BuildOutcome> {
+    const { request, plan, targets } = build;
     const response: Record<string, string> = {};
     let imageId: string | undefined;
     for (const output of request.outputs) {
       const exporter = this.#deps.exporters[output.type];
       const { session, signal, progress } = options;
-      const reply = await exporter({ request, output, plan, targets, session, signal, progress });
+      const reply = await exporter({ ...build, output, session, signal, progress });
       Object.assign(response, reply.response);
       imageId ??= reply.imageId;
     }

@@ -1,4 +1,4 @@
-import type { Digest } from "../base/lib/ids.ts";
+import type { DiffId, Digest } from "../base/lib/ids.ts";
 import type { Platform } from "../base/spec/oci/descriptor.ts";
 import type { ImageConfig } from "../base/spec/oci/image.ts";
 import type { Vertex } from "./graph.ts";
@@ -24,7 +24,14 @@ export interface PlannedTarget {
   /** How many entries of `config.history` are the base's; the stage's own follow, without `created`. */
   readonly inheritedHistory: number;
   /** The image it began from, if any: its layers come first. */
-  readonly base: { readonly reference: string; readonly image: Digest } | undefined;
+  readonly base:
+    | {
+        readonly reference: string;
+        readonly image: Digest;
+        /** Its layers, bottom first, as its config has them. */
+        readonly layers: readonly DiffId[];
+      }
+    | undefined;
   /** The vertices that added a layer each, bottom first; as many as non-empty history entries of the stage. */
   readonly layers: readonly Vertex[];
   /** What the bill of materials covers besides: stages and the context that BUILDKIT_SBOM_SCAN_… names. */

@@ -12,7 +12,6 @@ import { statFileSystem } from "../base/sys/statfs.ts";
 import { BuildService } from "../build/builder.ts";
 import { cacheMountObjects } from "../build/cache/mounts/objects.ts";
 import { callBuild } from "../build/call-build.ts";
-import type { ExportDeps } from "../build/export/deps.ts";
 import { exporters } from "../build/export/exporters.ts";
 import { LayerExport } from "../build/export/layers.ts";
 import { planBuild } from "../build/plan/planner.ts";
@@ -28,6 +27,7 @@ import { type BuildImages, ImageRunner } from "../build/run/sources/images.ts";
 import { withKeptTrees } from "../build/run/sources/kept-snapshots.ts";
 import { KeptTrees } from "../build/run/sources/kept-trees.ts";
 import { LocalRunner } from "../build/run/sources/local.ts";
+import { contextObjects, downloadObjects, repositoryObjects } from "../build/run/sources/objects.ts";
 import type { CacheCollector } from "../build/solve/collector.ts";
 import { readGcPolicy } from "../build/solve/gc-policy.ts";
 import type { CacheObjects } from "../build/solve/objects.ts";
@@ -43,6 +43,7 @@ import type { EventPublisher } from "../engine/events/event.ts";
 import { BuildImageSource } from "../engine/images/build-source.ts";
 import type { ImageServiceDeps } from "../engine/images/deps.ts";
 import { cacheMounts, execRunner } from "./build-exec.ts";
+import { buildExports } from "./build-exports.ts";
 import { classicBackend } from "./classic-builder.ts";
 import type { DaemonConfig } from "./config/config.ts";
 import { helperCommand } from "./executable.ts";
@@ -72,6 +73,8 @@ export interface ComposedBuilder extends AsyncDisposable {
   readonly backend: BuilderBackend;
   readonly classic: ReturnType<typeof classicBackend>;
   readonly collector: CacheCollector;
+  /** The collector's, told in the log of events. */
+  readonly pruning: Pick<CacheCollector, "prune">;
   readonly store: BuildStore;
   /** Records and snapshots agree again; before images are collected. */
   recover(): Promise<void>;
@@ -114,6 +117,9 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
     scratch,
     root: place("digests"),
   });
+  const downloads = new HttpStore({ root: place("downloads"), clock, sizeLimit: downloadLimit });
+  const git = new GitRunner({ root: place("git"), snapshots: steps, clock, log });
+  objects.push(contextObjects(trees), downloadObjects(downloads), repositoryObjects(git));
   const source: BuildImages = new BuildImageSource(imageDeps);
   const image = new ImageRunner({ images: source });
   const exec = stack.use(
@@ -140,11 +146,8 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
       image,
       "oci-layout": image,
       local: new LocalRunner({ trees }),
-      http: new HttpRunner({
-        store: new HttpStore({ root: place("downloads"), clock, sizeLimit: downloadLimit }),
-        snapshots: steps,
-      }),
-      git: new GitRunner({ root: place("git"), snapshots: steps, clock, log }),
+      http: new HttpRunner({ store: downloads, snapshots: steps }),
+      git,
     },
   });
   const host = hostPlatform();
@@ -165,22 +168,10 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
     known: images.layers,
     naming,
   });
-  const exporting: ExportDeps = {
-    content: images.content,
-    images: images.store,
-    clock,
-    blobsOf: (image) => images.blobs.blobsOf(image),
-    tagged: (made, name) =>
-      parts.events.publish({
-        type: "image",
-        action: "tag",
-        id: made.id,
-        attributes: { ...made.config.config?.Labels, name },
-      }),
-  };
+  const exporting = buildExports({ ...parts, steps, scratch, execRoot: config.execRoot });
   const service = new BuildService({
     planning,
-    store: images.store,
+    clock,
     layers,
     exporters: exporters(exporting),
     importers: async () => [],
@@ -192,9 +183,18 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
     backend: service,
     classic: classicBackend({ builder: service, trees }),
     collector: store.collector,
+    pruning: {
+      prune: async (...asked) => {
+        const pruned = await store.collector.prune(...asked);
+        const attributes = { reclaimed: String(pruned.bytes) };
+        parts.events.publish({ type: "builder", action: "prune", id: "", attributes });
+        return pruned;
+      },
+    },
     store,
     recover: async () => {
       await caches.recover();
+      await exporting.trees.recover();
       await store.cache.recover();
     },
     recoverSteps: () => exec.recover(),

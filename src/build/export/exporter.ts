@@ -1,3 +1,4 @@
+import type { ChainId, DiffId } from "../../base/lib/ids.ts";
 import type { BuildPlan, PlannedTarget } from "../plan.ts";
 import type { ProgressSink } from "../progress.ts";
 import type { BuildRequest, Output } from "../request.ts";
@@ -10,6 +11,8 @@ export interface SolvedTarget {
   readonly target: PlannedTarget;
   /** undefined: the empty tree. */
   readonly root: Result | undefined;
+  /** What the bill of materials covers besides; solved only when one was asked for. */
+  readonly scanned: readonly Result[];
   /** One for each of `target.layers`; made when the first output asks. */
   layers(): Promise<readonly (ExportedLayer | undefined)[]>;
 }
@@ -23,7 +26,17 @@ export interface ExportContext {
   readonly session: BuildSession;
   readonly signal: AbortSignal;
   readonly progress: ProgressSink;
+  /** When the build began, milliseconds since the epoch. */
+  readonly started: number;
+  /** What goes into a target's image config for later builds (`--cache-to type=inline`), when its layers are known. */
+  readonly inlineCache?: InlineCache;
 }
+
+export type InlineCache = (
+  target: SolvedTarget,
+  /** Of the image, bottom first. */
+  layers: readonly { readonly chainId: ChainId; readonly diffId: DiffId }[],
+) => Promise<Readonly<Record<string, string>>>;
 
 /** Writes an output. */
 export type Exporter = (context: ExportContext) => Promise<ExportReply>;

@@ -79,7 +79,7 @@ function resolveBase(plan: PlatformPlan, stages: Stages, stage: Stage): void {
     image.digest === undefined || parsed.digest !== undefined ? reference : `${reference}@${image.digest}`;
   stage.platform = platform;
   stage.image = ImageDraft.of(image.config);
-  stage.baseImage = { reference, image: image.image };
+  stage.baseImage = { reference, image: image.image, layers: image.config.rootfs.diff_ids };
   stage.resolved = true;
   if (stage.unregistered) stage.dispatched = true;
   if (!hasLayers(image)) return;
@@ -124,7 +124,11 @@ function resolveContext(plan: PlatformPlan, stage: Stage, platform: Platform): v
   stage.platform = platform;
   stage.image = loaded.image ? ImageDraft.of(loaded.image.config) : ImageDraft.empty(platform);
   if (loaded.image && loaded.reference !== undefined)
-    stage.baseImage = { reference: loaded.reference, image: loaded.image.image };
+    stage.baseImage = {
+      reference: loaded.reference,
+      image: loaded.image.image,
+      layers: loaded.image.config.rootfs.diff_ids,
+    };
 }
 
 /** True when triggers of the base made the stage need others. */

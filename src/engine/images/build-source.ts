@@ -1,5 +1,6 @@
-import { isCode, TugError } from "../../base/lib/errors.ts";
+import { invalid, isCode, TugError } from "../../base/lib/errors.ts";
 import type { ChainId, Digest, ImageId } from "../../base/lib/ids.ts";
+import type { BuildSession } from "../../base/spec/builder/session.ts";
 import {
   familiarName,
   familiarString,
@@ -12,17 +13,16 @@ import type { ImageConfig } from "../../base/spec/oci/image.ts";
 import { formatPlatform } from "../../base/spec/oci/platform.ts";
 import type { RegistryAuth } from "../../core/distribution/distribution.ts";
 import type { Image } from "../../core/image/image.ts";
+import { LayoutImages } from "./build-layouts.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { pullImage } from "./pull.ts";
 
 /** Whoever ordered the build, as far as registries go. */
-export interface BuildCredentials {
-  credentials(host: string): Promise<{ readonly username: string; readonly secret: string } | undefined>;
-}
+export type BuildCredentials = Pick<BuildSession, "credentials">;
 
 interface Asked {
   readonly signal: AbortSignal;
-  readonly session: BuildCredentials;
+  readonly session: Pick<BuildSession, "credentials" | "blob" | "signal">;
 }
 
 /** What is known of a base image: `digest` of what its name means (index or manifest), `image` of its config. */
@@ -60,16 +60,24 @@ const remembered = 256;
 export class BuildImageSource {
   readonly #deps: ImageServiceDeps;
   readonly #resolved = new Map<Digest, BuildBase>();
+  readonly #layouts: LayoutImages;
 
   constructor(deps: ImageServiceDeps) {
     this.#deps = deps;
+    this.#layouts = new LayoutImages(deps);
   }
 
   async resolve(
     reference: string,
     platform: Platform,
-    { pull, session, signal }: Asked & { readonly pull: boolean },
+    { pull, session, signal, store }: Asked & { readonly pull: boolean; readonly store?: string },
   ): Promise<BuildBase> {
+    if (store !== undefined) {
+      const { digest } = parseReference(reference);
+      if (digest === undefined) throw invalid(`${reference} has no digest`);
+      const found = await this.#layouts.read(digest, platform, { name: store, session, signal });
+      return { digest: found.manifest, image: found.configDigest, config: found.config };
+    }
     const here = pull ? undefined : this.#find(reference, platform);
     if (here) return here;
     const { registry, fetcher, content } = this.#deps;
@@ -88,8 +96,15 @@ export class BuildImageSource {
     return base;
   }
 
-  async chain(image: PinnedImage): Promise<ChainId | undefined> {
-    if (image.kind === "oci-layout") throw noLayouts(image);
+  async chain(
+    image: PinnedImage,
+    session: Asked["session"],
+    signal: AbortSignal,
+  ): Promise<ChainId | undefined> {
+    if (image.kind === "oci-layout") {
+      const { config } = await this.#layout(image, { session, signal });
+      return chainIds(config.rootfs.diff_ids).at(-1);
+    }
     const config = this.#deps.images.get(image.image as string as ImageId)?.config;
     const known = config ?? this.#resolved.get(image.image)?.config;
     if (!known) throw gone(image);
@@ -107,8 +122,20 @@ export class BuildImageSource {
       };
     },
   ): Promise<ChainId | undefined> {
-    if (pinned.kind === "oci-layout") throw noLayouts(pinned);
+    if (pinned.kind === "oci-layout") {
+      const { session, signal, progress } = options;
+      const store = { name: pinned.store, session, signal };
+      return await this.#layouts.unpack(
+        await this.#layout(pinned, options),
+        store,
+        (name, current, total, done) => progress.part(name, { current, total, done }),
+      );
+    }
     return ((await this.#here(pinned)) ?? (await this.#pull(pinned, options))).chainId;
+  }
+
+  async #layout({ manifest, platform, store }: LayoutImage, { session, signal }: Asked) {
+    return await this.#layouts.read(manifest, platform, { name: store, session, signal });
   }
 
   /** The image while its layers are here. */
@@ -160,7 +187,8 @@ export class BuildImageSource {
   }
 }
 
-async function authOf(session: BuildCredentials, host: string): Promise<RegistryAuth | undefined> {
+/** Credentials as registries take them. */
+export async function authOf(session: BuildCredentials, host: string): Promise<RegistryAuth | undefined> {
   const found = await session.credentials(host);
   if (!found) return undefined;
   // What Docker's credential helpers say of an identity token.
@@ -173,8 +201,4 @@ function gone({ reference }: NamedImage): TugError {
     "conflict",
     `the image ${familiarName(parseReference(reference))} was removed while it was built on`,
   );
-}
-
-function noLayouts({ store }: LayoutImage): TugError {
-  return new TugError("not-implemented", `the client's content store ${store} cannot be read`);
 }

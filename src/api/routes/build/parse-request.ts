@@ -240,7 +240,11 @@ function attestations(attrs: Readonly<Record<string, string>>): Attestations {
   const provenance = attestation(attrs["attest:provenance"]);
   const sbom = attestation(attrs["attest:sbom"]);
   return {
-    provenance: provenance && { mode: provenance["mode"] === "max" ? "max" : "min" },
+    provenance: provenance && {
+      mode: provenance["mode"] === "max" ? "max" : "min",
+      ...(provenance["version"] === "v1" && { version: "v1" }),
+      ...(provenance["inline-only"] === "true" && { inlineOnly: true }),
+    },
     sbom: sbom && { generator: sbom["generator"] ?? "" },
   };
 }

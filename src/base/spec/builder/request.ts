@@ -70,6 +70,14 @@ export interface Output {
 }
 
 export interface Attestations {
-  readonly provenance: false | { readonly mode: "min" | "max" };
+  readonly provenance:
+    | false
+    | {
+        readonly mode: "min" | "max";
+        /** Of SLSA's predicate; v0.2 unless told. */
+        readonly version?: "v0.2" | "v1";
+        /** Only into images, not beside trees. */
+        readonly inlineOnly?: boolean;
+      };
   readonly sbom: false | { readonly generator: string };
 }

@@ -1,6 +1,6 @@
 import { isCode, notFound, TugError } from "../../../base/lib/errors.ts";
 import type { Digest } from "../../../base/lib/ids.ts";
-import { tarHeader, tarPadding, tarTrailer } from "../../../base/lib/tar/writer.ts";
+import { tarTrailer } from "../../../base/lib/tar/writer.ts";
 import type { ImageInventory } from "../../../base/spec/docker/extensions.ts";
 import { leftOutFile } from "../../../base/spec/docker/inventory.ts";
 import { familiarName, familiarString, parseReference } from "../../../base/spec/docker/reference.ts";
@@ -11,6 +11,7 @@ import { manifestLimit, parseManifest } from "../../../base/spec/oci/parse.ts";
 import type { ContentStore } from "../../content/content.ts";
 import type { Image, ImageIndex, ImageStore } from "../image.ts";
 import { attestationSubject, completeManifest, readIndexTree } from "../index-tree.ts";
+import { blobFile, blobPath, directory, jsonFile } from "./archive-members.ts";
 import { layersLeftOut, leftOutDocument } from "./left-out.ts";
 
 export interface SaveDeps {
@@ -220,35 +221,4 @@ function named(descriptor: Descriptor, names: readonly string[]): Descriptor[] {
 
 function plain({ mediaType, digest, size }: Descriptor) {
   return { mediaType, size, digest };
-}
-
-function blobPath(digest: Digest): string {
-  return `blobs/${digest.replace(":", "/")}`;
-}
-
-function* directory(path: string): Generator<Uint8Array, void, undefined> {
-  yield tarHeader({ path, kind: "directory", mode: 0o755 });
-}
-
-function* jsonFile(path: string, value: unknown): Generator<Uint8Array, void, undefined> {
-  const bytes = Buffer.from(JSON.stringify(value));
-  yield tarHeader({ path, kind: "file", mode: 0o644, size: bytes.length });
-  yield bytes;
-  yield tarPadding(bytes.length);
-}
-
-async function* blobFile(
-  content: ContentStore,
-  blob: Descriptor,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const info = content.stat(blob.digest);
-  if (!info) throw new TugError("data-loss", `blob ${blob.digest} is lost`);
-  yield tarHeader({ path: blobPath(blob.digest), kind: "file", mode: 0o644, size: info.size });
-  let length = 0;
-  for await (const chunk of content.stream(blob.digest)) {
-    length += chunk.length;
-    yield chunk;
-  }
-  if (length !== info.size) throw new TugError("data-loss", `blob ${blob.digest} changed while it was read`);
-  yield tarPadding(info.size);
 }

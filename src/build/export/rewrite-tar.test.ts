@@ -1,0 +1,51 @@
+import { expect, test } from "bun:test";
+import { TarParser } from "../../base/lib/tar/parser.ts";
+import { tarHeader, tarPadding, tarTrailer } from "../../base/lib/tar/writer.ts";
+import { clamped, rewriteTar } from "./rewrite-tar.ts";
+
+const second = 1_000_000_000n;
+const content = Buffer.alloc(1300, "x");
+const archive = Buffer.concat([
+  tarHeader({ path: "d", kind: "directory", mtime: 5n * second }),
+  tarHeader({ path: "d/f", kind: "file", size: content.length, mtime: 50n * second }),
+  content,
+  tarPadding(content.length),
+  tarHeader({ path: "d/l", kind: "link", linkPath: "d/f", mtime: 50n * second }),
+  tarTrailer,
+]);
+
+async function rewritten(piece: number) {
+  const pieces = async function* () {
+    for (let at = 0; at < archive.length; at += piece) yield archive.subarray(at, at + piece);
+  };
+  const found: string[] = [];
+  let bytes = 0;
+  const parser = new TarParser({
+    entry: ({ path, mtime, linkPath }) => void found.push(`${path} ${mtime / second} ${linkPath}`),
+    data: (chunk) => {
+      bytes += chunk.length;
+    },
+    end: () => undefined,
+  });
+  for await (const chunk of rewriteTar(pieces(), (entry) => clamped(entry, 10))) parser.push(chunk);
+  parser.finish();
+  return { found, bytes };
+}
+
+test("members keep their content and get no time after the epoch, however the bytes come", async () => {
+  for (const piece of [1, 512, 1000, archive.length])
+    expect(await rewritten(piece)).toEqual({
+      found: ["d/ 5 ", "d/f 10 ", "d/l 10 d/f"],
+      bytes: content.length,
+    });
+});
+
+test("an archive that is cut short is no archive", async () => {
+  const half = async function* () {
+    yield archive.subarray(0, 1200);
+  };
+  const all = async () => {
+    for await (const _ of rewriteTar(half(), (entry) => entry));
+  };
+  expect(all()).rejects.toThrow("unexpected EOF");
+});

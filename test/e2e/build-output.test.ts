@@ -1,0 +1,253 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { run, TestDaemon } from "../harness/daemon.ts";
+import { TestRegistry } from "../harness/registry.ts";
+
+/** Where a build's result goes, by `tug build`. */
+
+let daemon: TestDaemon;
+let folder: string;
+let context: string;
+
+beforeAll(async () => {
+  daemon = await TestDaemon.start();
+}, 60_000);
+afterAll(() => daemon.close(), 60_000);
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "tug-build-output-"));
+  context = join(folder, "context");
+  mkdirSync(context);
+  writeFileSync(join(context, "file"), "content");
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const build = (dockerfile: string, ...flags: string[]) => {
+  writeFileSync(join(context, "Dockerfile"), dockerfile);
+  return daemon.ok(["build", "-q", ...flags, context], { timeout: 60_000 });
+};
+const scratch = "FROM scratch\nCOPY file /f\n";
+const onBusybox = "FROM busybox\nRUN mkdir /d && echo x >/d/x && rm /bin/vi\nRUN rm -r /d\nCOPY file /f\n";
+
+interface Document {
+  readonly mediaType: string;
+  readonly manifests: readonly Entry[];
+  readonly layers: readonly Entry[];
+  readonly config: Entry;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+interface Entry {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly platform?: { readonly architecture: string };
+}
+/** Documents of an OCI layout. */
+const layout = (root: string) => {
+  const read = <T = Document>(path: string) => JSON.parse(readFileSync(join(root, path), "utf8")) as T;
+  const blob = <T = Document>(digest: string | undefined) =>
+    read<T>(`blobs/${(digest ?? "").replace(":", "/")}`);
+  return { blob, top: read("index.json").manifests[0] };
+};
+const metadata = () =>
+  JSON.parse(readFileSync(join(folder, "meta"), "utf8")) as Readonly<Record<string, string>>;
+
+describe("trees", () => {
+  test("a directory of the client's gets the tree, and what was there stays", async () => {
+    const out = join(folder, "out");
+    mkdirSync(out);
+    writeFileSync(join(out, "mine"), "");
+    await build(onBusybox, "-o", out);
+    expect(readFileSync(join(out, "f"), "utf8")).toBe("content");
+    expect(existsSync(join(out, "bin/sh"))).toBe(true);
+    expect([existsSync(join(out, "bin/vi")), existsSync(join(out, "d"))]).toEqual([false, false]);
+    expect(existsSync(join(out, "mine"))).toBe(true);
+  });
+
+  test("several platforms get a directory each, in a tar as well", async () => {
+    const platforms = ["--platform", "linux/amd64,linux/arm64"];
+    await build(scratch, ...platforms, "-o", join(folder, "out"));
+    for (const name of ["linux_amd64", "linux_arm64"])
+      expect(readFileSync(join(folder, "out", name, "f"), "utf8")).toBe("content");
+    await build(scratch, ...platforms, "-o", `type=tar,dest=${join(folder, "out.tar")}`);
+    const listed = await run(["tar", "-tf", join(folder, "out.tar")]);
+    expect(listed.stdout.split("\n").filter(Boolean).sort()).toEqual([
+      "linux_amd64/",
+      "linux_amd64/f",
+      "linux_arm64/",
+      "linux_arm64/f",
+    ]);
+  });
+
+  test("statements about the build lie beside the files when they are asked for", async () => {
+    await build(onBusybox, "--provenance", "mode=max", "--sbom", "true", "-o", join(folder, "out"));
+    const read = (name: string) => JSON.parse(readFileSync(join(folder, "out", name), "utf8"));
+    expect(read("provenance.json").predicateType).toBe("https://slsa.dev/provenance/v0.2");
+    expect(read("sbom.spdx.json").predicate.spdxVersion).toBe("SPDX-2.3");
+  });
+});
+
+describe("archives", () => {
+  test("an OCI layout comes as a directory, with the layers compressed as asked and the annotations", async () => {
+    const root = join(folder, "oci");
+    const output = `type=oci,tar=false,dest=${root},compression=zstd,annotation.a=b`;
+    await build(onBusybox, "-t", "x:1", "-o", output);
+    const { blob, top } = layout(root);
+    expect(top?.annotations?.["org.opencontainers.image.ref.name"]).toBe("1");
+    const manifest = blob(top?.digest);
+    expect(manifest.annotations).toEqual({ a: "b" });
+    const zstd = manifest.layers.map(({ mediaType }) => mediaType.endsWith("+zstd"));
+    // The base's stays as it came.
+    expect(zstd).toEqual([false, true, true, true]);
+    const inspected = await run(["skopeo", "inspect", `oci:${root}:1`]);
+    expect(inspected).toMatchObject({ code: 0 });
+  });
+
+  test("a docker archive is loaded again as the image that it is", async () => {
+    const tar = join(folder, "image.tar");
+    const iid = join(folder, "iid");
+    await build(onBusybox, "-t", "loaded:1", "--iidfile", iid, "-o", `type=docker,dest=${tar}`);
+    expect(await daemon.ok(["images", "-q", "loaded:1"])).toBe("");
+    await daemon.ok(["load", "-i", tar]);
+    expect(await daemon.ok(["image", "inspect", "-f", "{{.Id}}", "loaded:1"])).toBe(
+      readFileSync(iid, "utf8"),
+    );
+    expect(await daemon.ok(["run", "--rm", "loaded:1", "cat", "/f"])).toBe("content");
+    await daemon.ok(["rmi", "loaded:1"]);
+  });
+
+  test("estargz is refused by name", async () => {
+    writeFileSync(join(context, "Dockerfile"), scratch);
+    const result = await daemon.tug(["build", "-o", "type=image,compression=estargz", context]);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain("compression estargz is not written by this builder");
+  });
+});
+
+describe("the image store", () => {
+  test("several platforms are one image with an index", async () => {
+    await build(
+      scratch,
+      "--platform",
+      "linux/amd64,linux/arm64",
+      "-t",
+      "multi:1",
+      "--metadata-file",
+      join(folder, "meta"),
+    );
+    expect(metadata()["containerimage.digest"]).toMatch(/^sha256:/);
+    const platforms = await daemon.ok(["save", "multi:1", "-o", join(folder, "multi.tar")]);
+    expect(platforms).toBe("");
+    mkdirSync(join(folder, "multi"));
+    await run(["tar", "-xf", join(folder, "multi.tar"), "-C", join(folder, "multi")]);
+    const { blob, top } = layout(join(folder, "multi"));
+    expect(top?.digest).toBe(metadata()["containerimage.digest"] ?? "");
+    const index = blob(top?.digest);
+    expect(index.manifests.map(({ platform }) => platform?.architecture)).toEqual(["amd64", "arm64"]);
+    await daemon.ok(["rmi", "multi:1"]);
+  });
+
+  test("statements about the build are in the index beside the image", async () => {
+    const flags = ["--provenance", "version=v1", "--sbom", "true", "-t", "told:1"];
+    await build(onBusybox, ...flags);
+    await daemon.ok(["save", "told:1", "-o", join(folder, "told.tar")]);
+    mkdirSync(join(folder, "told"));
+    await run(["tar", "-xf", join(folder, "told.tar"), "-C", join(folder, "told")]);
+    const { blob, top } = layout(join(folder, "told"));
+    const [image, attestation] = blob(top?.digest).manifests;
+    expect(attestation?.annotations).toEqual({
+      "vnd.docker.reference.digest": image?.digest ?? "",
+      "vnd.docker.reference.type": "attestation-manifest",
+    });
+    const types = blob(attestation?.digest).layers.map(
+      (one) => one.annotations?.["in-toto.io/predicate-type"],
+    );
+    expect(types).toEqual(["https://spdx.dev/Document", "https://slsa.dev/provenance/v1"]);
+    expect(await daemon.ok(["run", "--rm", "told:1", "cat", "/f"])).toBe("content");
+    await daemon.ok(["rmi", "told:1"]);
+  });
+
+  test("squashed layers are one on top of the base's, without what a later one removed", async () => {
+    await build(onBusybox, "--squash", "-t", "squashed:1");
+    const layers = (name: string) =>
+      daemon.ok(["image", "inspect", "-f", "{{len .RootFS.Layers}} {{index .RootFS.Layers 0}}", name]);
+    const [count, bottom] = (await layers("squashed:1")).split(" ");
+    expect(count).toBe("2");
+    expect(bottom).toBe((await layers("busybox")).split(" ")[1]);
+    const seen = await daemon.ok([
+      "run",
+      "--rm",
+      "squashed:1",
+      "sh",
+      "-c",
+      "cat /f; ls -d /d /bin/vi 2>/dev/null; true",
+    ]);
+    expect(seen).toBe("content");
+    expect(await daemon.ok(["history", "--format", "{{.Comment}}", "squashed:1"])).toContain(
+      "merge 3 layers onto sha256:",
+    );
+    await daemon.ok(["rmi", "squashed:1"]);
+  });
+
+  test("two daemons make the same image of the same SOURCE_DATE_EPOCH, steps run anew", async () => {
+    const other = await TestDaemon.start({ busybox: false });
+    try {
+      writeFileSync(join(context, "Dockerfile"), onBusybox);
+      // The base is the same for both, not only alike.
+      await daemon.ok(["save", "busybox", "-o", join(folder, "base.tar")]);
+      await other.ok(["load", "-i", join(folder, "base.tar")]);
+      const flags = ["-q", "--no-cache", "--build-arg", "SOURCE_DATE_EPOCH=86400", "-t", "same:1"];
+      const ids: string[] = [];
+      for (const each of [daemon, other]) ids.push(await each.ok(["build", ...flags, context]));
+      const [first, second] = ids;
+      expect(first).toMatch(/^sha256:/);
+      expect(second).toBe(first ?? "");
+      expect(await daemon.ok(["run", "--rm", "same:1", "stat", "-c", "%Y", "/f"])).toBe("86400");
+      await daemon.ok(["rmi", "same:1"]);
+    } finally {
+      await other.close();
+    }
+  }, 60_000);
+});
+
+describe("a registry", () => {
+  const missing = TestRegistry.missing();
+  if (missing !== undefined) console.log(`skipped: ${missing}`);
+  let registry: TestRegistry | undefined;
+  beforeAll(async () => {
+    if (missing === undefined) registry = await TestRegistry.start({ users: { ann: "secret" } });
+  }, 30_000);
+  afterAll(async () => await registry?.close());
+
+  test.skipIf(missing !== undefined)("gets an index by its name, with the client's credentials", async () => {
+    const address = registry?.address ?? "";
+    const config = join(folder, "config");
+    mkdirSync(config);
+    const auth = Buffer.from("ann:secret").toString("base64");
+    writeFileSync(join(config, "config.json"), JSON.stringify({ auths: { [address]: { auth } } }));
+    writeFileSync(join(context, "Dockerfile"), scratch);
+    const name = `${address}/pushed/x:1`;
+    const flags = ["--platform", "linux/amd64,linux/arm64", "--metadata-file", join(folder, "meta")];
+    const args = ["build", "--progress", "plain", ...flags, "-t", name, "--push", context];
+    const built = await daemon.tug(args, { env: { DOCKER_CONFIG: config } });
+    expect(built).toMatchObject({ code: 0 });
+    const digest = metadata()["containerimage.digest"] ?? "";
+    expect(built.stderr).toContain("pushing layers");
+    expect(built.stderr).toContain(`pushing manifest for ${name}@${digest}`);
+    const there = await run([
+      "skopeo",
+      "inspect",
+      "--raw",
+      "--creds",
+      "ann:secret",
+      "--tls-verify=false",
+      `docker://${name}`,
+    ]);
+    const index = JSON.parse(there.stdout) as Document;
+    expect(index.manifests.map(({ platform }) => platform?.architecture)).toEqual(["amd64", "arm64"]);
+    const anonymous = await daemon.tug(args, { env: { DOCKER_CONFIG: join(folder, "none") } });
+    expect(anonymous.code).toBe(1);
+    await daemon.ok(["rmi", name]);
+  });
+});
