@@ -92,6 +92,8 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
   };
   await using stack = new AsyncDisposableStack();
   const diskBytes = () => statFileSystem(config.dataRoot).totalBytes;
+  // What is wrong in it keeps the daemon from starting, as with every other option.
+  readGcPolicy(config.builder, diskBytes());
   const caches = cacheMounts({ dataRoot: config.dataRoot, clock, log });
   const objects: CacheObjects[] = [cacheMountObjects(caches)];
   const store = openBuildStore({
