@@ -267,7 +267,7 @@ describe("on a terminal", () => {
   test(
     "a picture of the build goes over itself; Ctrl-C ends it at once and leaves nothing",
     async () => {
-      write({ Dockerfile: "FROM busybox\nRUN echo 日本語; sleep 1000\n" });
+      write({ Dockerfile: "FROM busybox\nRUN --network=none echo 日本語; sleep 1000\n" });
       const env = { DOCKER_HOST: daemon.host, NO_COLOR: "1" };
       const terminal = await Terminal.open([tugBinary, "build", folder], env, { rows: 10, columns: 50 });
       try {

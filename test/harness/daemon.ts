@@ -277,8 +277,9 @@ export class TestDaemon {
     const volumes = (await this.ok(["volume", "ls", "-q"])).split("\n").filter(Boolean);
     if (volumes.length > 0) await this.ok(["volume", "rm", ...volumes]);
     let left = this.#left();
-    // The kernel drops cgroups and veth ends asynchronously after the last process of a container is gone.
-    for (const end = performance.now() + 5000; left.length > 0 && performance.now() < end; ) {
+    // The kernel drops cgroups and veth ends asynchronously after the last process of a container is gone, and the builder keeps the network of a
+    // step for 5 s, for the next step.
+    for (const end = performance.now() + 15_000; left.length > 0 && performance.now() < end; ) {
       await Bun.sleep(20);
       left = this.#left();
     }

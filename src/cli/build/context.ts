@@ -11,16 +11,22 @@ import type { LentDirectory } from "../../client/build/lend.ts";
 import { newBuildId } from "../../client/build/session.ts";
 import type { Input } from "../io/input.ts";
 import { systemText } from "../run/environment.ts";
+import { layoutPrefix, readLayout } from "./layout.ts";
 
 /** Where the build's files come from: what is lent over the session, and what the frontend is told of it. */
 export interface BuildContext {
   readonly attrs: Readonly<Record<string, string>>;
   readonly directories: Readonly<Record<string, LentDirectory>>;
   readonly uploads: ReadonlyMap<string, AsyncIterable<Uint8Array>>;
+  /** Directories of OCI layouts, by the names that the attributes have for them. */
+  readonly layouts: ReadonlyMap<string, string>;
   /** The directory's name; "" for contexts that are none. */
   readonly name: string;
   readonly sharedKey: string | undefined;
 }
+
+/** Without what --build-context names. */
+type MainContext = Omit<BuildContext, "layouts">;
 
 interface ContextOptions {
   /** PATH, URL or "-". */
@@ -43,6 +49,7 @@ export async function prepareContext(options: ContextOptions, undo: DisposableSt
   const fetched = isHttp(file) ? await fetchedDockerfile(file, undo) : undefined;
   return {
     ...main,
+    layouts: named.layouts,
     attrs: {
       ...main.attrs,
       ...named.attrs,
@@ -60,7 +67,7 @@ const isHttp = (text: string) => /^https?:\/\//.test(text);
 const isRemote = (text: string) => isHttp(text) || parseGitRef(text) !== undefined;
 const isDirectory = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
-async function fromPath({ path, file, input }: ContextOptions, undo: DisposableStack): Promise<BuildContext> {
+async function fromPath({ path, file, input }: ContextOptions, undo: DisposableStack): Promise<MainContext> {
   if (path === "") throw invalid('please specify build context (e.g. "." for the current directory)');
   const typed = file === "-" ? storedDockerfile(await readAll(input), undo) : undefined;
   const apart = typed === undefined ? {} : { dockerfilekey: "dockerfile" };
@@ -101,7 +108,7 @@ async function fromPath({ path, file, input }: ContextOptions, undo: DisposableS
 }
 
 /** A tar on standard input is the context; anything else is a Dockerfile without one. */
-async function fromInput({ file, input }: ContextOptions, undo: DisposableStack): Promise<BuildContext> {
+async function fromInput({ file, input }: ContextOptions, undo: DisposableStack): Promise<MainContext> {
   if (file === "-") throw invalid("invalid argument: can't use stdin for both build context and dockerfile");
   if (isArchive(await peek(input, 512))) {
     const key = newBuildId();
@@ -133,12 +140,22 @@ async function fromInput({ file, input }: ContextOptions, undo: DisposableStack)
   };
 }
 
-function namedContexts(named: Readonly<Record<string, string>>): Pick<BuildContext, "attrs" | "directories"> {
+function namedContexts(
+  named: Readonly<Record<string, string>>,
+): Pick<BuildContext, "attrs" | "directories" | "layouts"> {
   const attrs: Record<string, string> = {};
   const directories: Record<string, LentDirectory> = {};
+  const layouts = new Map<string, string>();
   for (const [name, value] of Object.entries(named)) {
     if (isRemote(value) || value.startsWith("docker-image://") || value.startsWith("target:")) {
       attrs[`context:${name}`] = value;
+      continue;
+    }
+    if (value.startsWith(layoutPrefix)) {
+      const { path, tag, digest } = readLayout(value.slice(layoutPrefix.length));
+      const store = newBuildId();
+      layouts.set(store, path);
+      attrs[`context:${name}`] = `${layoutPrefix}${store}:${tag}@${digest}`;
       continue;
     }
     const stat = statSync(value, { throwIfNoEntry: false });
@@ -149,7 +166,7 @@ function namedContexts(named: Readonly<Record<string, string>>): Pick<BuildConte
     attrs[`context:${name}`] = `local:${local}`;
     attrs[`sharedkey:localdir:${name}`] = sharedKeyOf(resolve(value));
   }
-  return { attrs, directories };
+  return { attrs, directories, layouts };
 }
 
 /** "Dockerfile", or "dockerfile" where only that one is there. */

@@ -1,4 +1,5 @@
 import { lendCredentials, lendFiles, lendSecrets, lendUploads } from "../../client/build/lend.ts";
+import { lendLayouts } from "../../client/build/lend-layouts.ts";
 import { type OutputTarget, takeOutputs } from "../../client/build/outputs.ts";
 import { lendSsh } from "../../client/build/ssh.ts";
 import { authFor, registryKey } from "../config/credentials.ts";
@@ -33,6 +34,7 @@ export function lentServices(
     }),
     ...lendSsh(agents),
     lendUploads(files.uploads),
+    ...lendLayouts(files.layouts),
     takeOutputs(targetsOf(outputs, context)),
   ];
 }

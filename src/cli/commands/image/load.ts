@@ -19,7 +19,9 @@ export const command = defineCommand({
   args: noArgs,
   flags: {
     input: text("i", "Read from a tar archive file, or the directory of one, instead of standard input"),
-    platform: strings("", "Load only the images of these platforms (os[/arch[/variant]],...)"),
+    platform: strings("", "Load only the images of these platforms (os[/arch[/variant]],...)", {
+      kind: "string",
+    }),
     quiet: bool("q", "Print only what was loaded"),
   },
   async run(context, { values }) {

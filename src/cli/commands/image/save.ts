@@ -32,7 +32,9 @@ export const command = defineCommand({
     format: text("", "What to write: docker-archive, oci-archive or oci-dir", { initial: "docker-archive" }),
     "missing-on": text("", "Leave out the layers that this inventory tells of (see tug image inventory)"),
     output: text("o", "Write to a file instead of standard output"),
-    platform: strings("", "Save only the images of these platforms (os[/arch[/variant]],...)"),
+    platform: strings("", "Save only the images of these platforms (os[/arch[/variant]],...)", {
+      kind: "string",
+    }),
   },
   async run(context, { values, args }) {
     const { format, output } = values;
