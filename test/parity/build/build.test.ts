@@ -34,13 +34,7 @@ builds.forEach((one, index) => {
     async () => {
       const context = writeContext(join(root, `context-${index}`), one);
       const [ours, theirs] = await Promise.all([
-        outcome(index, "tug", one, context, (args) =>
-          args[0] === "build"
-            ? run(["/usr/bin/docker", ...args], {
-                env: { DOCKER_HOST: tug.host, DOCKER_BUILDKIT: "1", DOCKER_CONFIG: join(root, "config") },
-              })
-            : tug.tug(args),
-        ),
+        outcome(index, "tug", one, context, (args) => tug.tug(args)),
         outcome(index, "docker", one, context, (args) =>
           docker.docker(args, { env: { DOCKER_BUILDKIT: "1", DOCKER_CONFIG: join(root, "config") } }),
         ),
