@@ -1,4 +1,5 @@
 import type { Clock } from "../base/lib/clock.ts";
+import type { BuildCaches } from "./cache/remote/caches.ts";
 import type { ExportContext, Exporters, SolvedTarget } from "./export/exporter.ts";
 import { baseChain } from "./export/image.ts";
 import type { LayerExport, ReadLayer } from "./export/layers.ts";
@@ -9,24 +10,14 @@ import { readDefinition } from "./read-definition.ts";
 import type { BuildRequest } from "./request.ts";
 import type { Result } from "./result.ts";
 import type { BuildSession } from "./session.ts";
-import type { Builder, BuildOutcome, SolveOptions } from "./solve.ts";
+import type { Builder, BuildOutcome, SolvedStep, SolveOptions } from "./solve.ts";
 
 export interface BuilderDeps {
   readonly planning: PlanDeps;
   readonly clock: Clock;
   readonly layers: LayerExport;
   readonly exporters: Exporters;
-  /** `--cache-from` as the solver asks it. */
-  readonly importers: (
-    request: BuildRequest,
-    options: SolveOptions,
-  ) => Promise<NonNullable<SolveOptions["importers"]>>;
-  /** `--cache-to`, after the outputs. */
-  readonly exportCache: (
-    request: BuildRequest,
-    targets: readonly SolvedTarget[],
-    options: SolveOptions,
-  ) => Promise<Readonly<Record<string, string>>>;
+  readonly caches: Pick<BuildCaches, "open">;
   readonly call: Builder["call"];
 }
 
@@ -53,11 +44,17 @@ export class BuildService implements Builder {
     const plan = await planBuild(planning, request, definition, solving);
     options.onPlan?.(plan);
     for (const warning of plan.warnings) progress.warning({ ...warning, vertex: undefined });
-    const importers = await this.#deps.importers(request, solving);
+    using cache = await this.#deps.caches.open(request, solving);
+    const { importers } = cache;
+    const onSolved = (steps: readonly SolvedStep[]) => cache.solved(steps);
     using held = new DisposableStack();
     const scan = request.attestations.sbom !== false;
-    const targets = await this.#solve(plan, { ...solving, importers }, { held, scan });
-    return await this.#export({ request, plan, targets, started }, solving);
+    const targets = await this.#solve(plan, { ...solving, importers, onSolved }, { held, scan });
+    const outcome = await this.#export(
+      { request, plan, targets, started, ...(cache.inline && { inlineCache: cache.inline }) },
+      solving,
+    );
+    return { ...outcome, response: { ...outcome.response, ...(await cache.export(plan.targets)) } };
   }
 
   /** Every target's steps; what becomes a layer is read while later steps still run. */
@@ -104,10 +101,10 @@ export class BuildService implements Builder {
   }
 
   async #export(
-    build: Pick<ExportContext, "request" | "plan" | "targets" | "started">,
+    build: Pick<ExportContext, "request" | "plan" | "targets" | "started" | "inlineCache">,
     options: SolveOptions,
   ): Promise<BuildOutcome> {
-    const { request, plan, targets } = build;
+    const { request, plan } = build;
     const response: Record<string, string> = {};
     let imageId: string | undefined;
     for (const output of request.outputs) {
@@ -117,7 +114,6 @@ export class BuildService implements Builder {
       Object.assign(response, reply.response);
       imageId ??= reply.imageId;
     }
-    Object.assign(response, await this.#deps.exportCache(request, targets, options));
     return { plan, response, imageId };
   }
 }

@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import type { Clock } from "../base/lib/clock.ts";
+import type { Reference } from "../base/spec/docker/reference.ts";
 import { manifestLimit } from "../base/spec/oci/parse.ts";
 import { hostPlatform } from "../base/spec/oci/platform.ts";
+import type { CacheRegistry, RemoteBlobs } from "../build/cache/remote/sources.ts";
 import type { ArchiveExportDeps } from "../build/export/archive-exporter.ts";
 import type { ImagePusher, PushTarget } from "../build/export/deps.ts";
 import { TreeMounts } from "../build/export/tree-mounts.ts";
@@ -45,6 +47,22 @@ export function buildExports(parts: {
         id: image.id,
         attributes: { ...image.config.config?.Labels, name },
       }),
+  };
+}
+
+/** Registries as caches need them. */
+export function cacheRegistry(imageDeps: ImageServiceDeps): CacheRegistry {
+  const remote = async (ref: Reference, { session, ...options }: RemoteBlobs) => ({
+    ...options,
+    auth: await authOf(session, ref.domain),
+  });
+  const via = ({ insecure }: RemoteBlobs) => (insecure ? imageDeps.anyRegistry : imageDeps.registry);
+  return {
+    document: async (ref, options) => await via(options).document(ref, await remote(ref, options)),
+    fetch: async (ref, blob, options) => {
+      const { onProgress } = options;
+      await via(options).fetch(ref, blob, { ...(await remote(ref, options)), onProgress });
+    },
   };
 }
 

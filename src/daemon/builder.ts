@@ -11,6 +11,7 @@ import type { CgroupHierarchy } from "../base/sys/cgroup.ts";
 import { statFileSystem } from "../base/sys/statfs.ts";
 import { BuildService } from "../build/builder.ts";
 import { cacheMountObjects } from "../build/cache/mounts/objects.ts";
+import { BuildCaches } from "../build/cache/remote/caches.ts";
 import { callBuild } from "../build/call-build.ts";
 import { exporters } from "../build/export/exporters.ts";
 import { LayerExport } from "../build/export/layers.ts";
@@ -43,7 +44,7 @@ import type { EventPublisher } from "../engine/events/event.ts";
 import { BuildImageSource } from "../engine/images/build-source.ts";
 import type { ImageServiceDeps } from "../engine/images/deps.ts";
 import { cacheMounts, execRunner } from "./build-exec.ts";
-import { buildExports } from "./build-exports.ts";
+import { buildExports, cacheRegistry } from "./build-exports.ts";
 import { classicBackend } from "./classic-builder.ts";
 import type { DaemonConfig } from "./config/config.ts";
 import { helperCommand } from "./executable.ts";
@@ -176,8 +177,15 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
     clock,
     layers,
     exporters: exporters(exporting),
-    importers: async () => [],
-    exportCache: async () => ({}),
+    caches: new BuildCaches({
+      ...exporting,
+      snapshots,
+      records: store.records,
+      currentName: (name) => store.steps.current(name),
+      layers,
+      registry: cacheRegistry(imageDeps),
+      mounts: caches,
+    }),
     call: callBuild(planning),
   });
   const owned = stack.move();

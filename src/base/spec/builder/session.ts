@@ -26,6 +26,8 @@ export interface BuildSession {
    * not-found when there is none of that address, or no more.
    */
   upload?(url: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
+  /** A blob of a content store that the client lends (an OCI layout); undefined: it lends none. Throws not-found for what is not in it. */
+  blob?(store: string, digest: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array> | undefined>;
   /** Where `--output` of the client's goes; undefined: it takes none. */
   readonly exports: SessionExports | undefined;
 }
