@@ -13,12 +13,15 @@ import type { ComposedBuilder } from "./builder.ts";
 const served = { version: "v0.23.0", revision: "" } as const;
 
 /** The builder behind Docker's API. */
-export function buildRoutes({ backend, classic, collector }: ComposedBuilder, log: Log): readonly Route[] {
+export function buildRoutes(
+  { backend, classic, collector, pruning }: ComposedBuilder,
+  log: Log,
+): readonly Route[] {
   return builderRoutes({
     builder: backend,
     classic,
-    pruning: { prune: (request) => collector.prune(request) },
-    cache: cacheBackend(collector),
+    pruning,
+    cache: cacheBackend(collector, pruning),
     worker: {
       id: "tug",
       platforms: [hostPlatform()],
@@ -31,7 +34,7 @@ export function buildRoutes({ backend, classic, collector }: ComposedBuilder, lo
   });
 }
 
-function cacheBackend(collector: CacheCollector): BuildCacheBackend {
+function cacheBackend(collector: CacheCollector, pruning: ComposedBuilder["pruning"]): BuildCacheBackend {
   return {
     usage: async (filters) => {
       const wanted = parseEntryFilters(filters);
@@ -39,7 +42,7 @@ function cacheBackend(collector: CacheCollector): BuildCacheBackend {
     },
     async *prune({ all, filters, keepDuration, reservedSpace, maxUsedSpace, minFreeSpace }, signal) {
       const removed: CacheEntry[] = [];
-      await collector.prune(
+      await pruning.prune(
         {
           all,
           texts: filters,

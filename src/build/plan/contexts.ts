@@ -82,7 +82,7 @@ export function loadContext(
     }
     case "http": {
       const git = gitSource(ref.url, undefined);
-      const http = { kind: "http", url: ref.url, filename: "context", checksum: undefined } as const;
+      const http = { kind: "http", url: ref.url, filename: "", checksum: undefined } as const;
       return plain(plan.vertices.add(git ?? http, [], { name: name(ref.url) }));
     }
     case "image":

@@ -42,6 +42,14 @@ export class SharedSession implements BuildSession {
     return found;
   }
 
+  async blob(
+    store: string,
+    digest: string,
+    signal: AbortSignal,
+  ): Promise<ReadableStream<Uint8Array> | undefined> {
+    return await this.#first(async (session) => await session.blob?.(store, digest, signal));
+  }
+
   async credentials(
     host: string,
   ): Promise<{ readonly username: string; readonly secret: string } | undefined> {

@@ -13,7 +13,7 @@ import type { ImageConfig } from "../../base/spec/oci/image.ts";
 import { formatPlatform } from "../../base/spec/oci/platform.ts";
 import type { RegistryAuth } from "../../core/distribution/distribution.ts";
 import type { Image } from "../../core/image/image.ts";
-import { LayoutImages } from "./build-layouts.ts";
+import { LayoutImages, SessionLeases } from "./build-layouts.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { pullImage } from "./pull.ts";
 
@@ -60,11 +60,13 @@ const remembered = 256;
 export class BuildImageSource {
   readonly #deps: ImageServiceDeps;
   readonly #resolved = new Map<Digest, BuildBase>();
+  readonly #leases: SessionLeases;
   readonly #layouts: LayoutImages;
 
   constructor(deps: ImageServiceDeps) {
     this.#deps = deps;
-    this.#layouts = new LayoutImages(deps);
+    this.#leases = new SessionLeases(deps);
+    this.#layouts = new LayoutImages(deps, this.#leases);
   }
 
   async resolve(
@@ -80,9 +82,9 @@ export class BuildImageSource {
     }
     const here = pull ? undefined : this.#find(reference, platform);
     if (here) return here;
-    const { registry, fetcher, content } = this.#deps;
+    const { registry, fetcher } = this.#deps;
     const ref = withDefaultTag(parseReference(reference));
-    using lease = content.lease();
+    const lease = this.#leases.of(session);
     const remote = { auth: await authOf(session, ref.domain), platform, signal, lease };
     const resolved = await registry.resolve(ref, remote);
     const base: BuildBase = {

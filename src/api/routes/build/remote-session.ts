@@ -11,11 +11,13 @@ import type {
 } from "../../../base/spec/builder/session.ts";
 import {
   Auth,
+  Content,
   FileSend,
   FileSync,
   fileKeys,
   Secrets,
   Ssh,
+  storeKey,
   Upload,
 } from "../../../base/spec/buildkit/methods.ts";
 import type { BytesMessage } from "../../../base/spec/buildkit/session.gen.ts";
@@ -97,6 +99,27 @@ export class RemoteSession implements BuildSession {
     const call = this.#rpc.open(Upload.pull, { metadata, signal: AbortSignal.any([signal, this.signal]) });
     // The client answers by sending until it has sent everything; ending our direction first would be taken for giving up.
     return readableOf(call);
+  }
+
+  async blob(
+    store: string,
+    digest: string,
+    signal: AbortSignal,
+  ): Promise<ReadableStream<Uint8Array> | undefined> {
+    if (!this.#has(Content.read)) return undefined;
+    const replies = this.#rpc.replies(
+      Content.read,
+      { digest, offset: 0n, size: 0n },
+      { metadata: { [storeKey]: [store] }, signal: AbortSignal.any([signal, this.signal]) },
+    );
+    return new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        const { value, done } = await replies.next();
+        if (done) controller.close();
+        else controller.enqueue(value.data);
+      },
+      cancel: async () => void (await replies.return()),
+    });
   }
 
   #has(method: { readonly path: string }): boolean {

@@ -42,6 +42,7 @@ type State = "header" | "special" | "oldSparse" | "paxSparse" | "body" | "paddin
  */
 export class TarParser {
   readonly #handler: TarHandler;
+  readonly #unpadded: boolean;
   #state: State = "header";
   /** Incomplete block or special header. */
   #held: Buffer[] = [];
@@ -72,8 +73,10 @@ export class TarParser {
   #open = false;
   #begun = false;
 
-  constructor(handler: TarHandler) {
+  /** `unpadded`: the last member may end without its padding, being whole, as Go's reader takes it. */
+  constructor(handler: TarHandler, options: { readonly unpadded?: boolean } = {}) {
     this.#handler = handler;
+    this.#unpadded = options.unpadded === true;
   }
 
   /** True after the end-of-archive blocks; further bytes are ignored. */
@@ -116,6 +119,7 @@ export class TarParser {
   /** Says that no more bytes come; throws when the archive stops in the middle. */
   finish(): void {
     if (this.#state === "done") return;
+    if (this.#state === "padding" && this.#unpadded) return;
     const between = this.#state === "header" && this.#heldLength === 0 && !this.#hasExtensions();
     if (!between || !this.#begun) throw unexpectedEnd();
   }

@@ -20,19 +20,22 @@ type Token = { readonly entry: TarEntry } | TarPiece | "end";
 /**
  * Reads an archive member by member, for consumers that must await between them (cp, build contexts, image archives).
  * Chunks are pulled from the source only as members are read, so backpressure holds. Ends after the end-of-archive blocks
- * when `drain` is false; otherwise reads the source to its end, as a hash or a connection needs.
+ * when `drain` is false; otherwise reads the source to its end, as a hash or a connection needs. `unpadded` is the parser's.
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array>,
-  options: { readonly drain?: boolean } = {},
+  options: { readonly drain?: boolean; readonly unpadded?: boolean } = {},
 ): AsyncGenerator<TarMember, void, undefined> {
   let tokens: Token[] = [];
   let at = 0;
-  const parser = new TarParser({
-    entry: (entry) => void tokens.push({ entry }),
-    data: (chunk, offset) => void tokens.push({ chunk, offset }),
-    end: () => void tokens.push("end"),
-  });
+  const parser = new TarParser(
+    {
+      entry: (entry) => void tokens.push({ entry }),
+      data: (chunk, offset) => void tokens.push({ chunk, offset }),
+      end: () => void tokens.push("end"),
+    },
+    options,
+  );
   const chunks = source[Symbol.asyncIterator]();
   let ended = false;
   const next = async (): Promise<Token | undefined> => {

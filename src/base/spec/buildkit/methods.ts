@@ -1,3 +1,4 @@
+import * as content from "./content.gen.ts";
 import * as control from "./control.gen.ts";
 import { Packet } from "./fsutil.gen.ts";
 import * as gateway from "./gateway.gen.ts";
@@ -84,6 +85,17 @@ export const Ssh = {
 export const Upload = {
   pull: method("/moby.upload.v1.Upload/Pull", session.BytesMessage, session.BytesMessage),
 } as const;
+
+const contentPath = (name: string) => `/containerd.services.content.v1.Content/${name}`;
+
+/** Content stores that a client lends (session/content of BuildKit): its OCI layouts. */
+export const Content = {
+  info: method(contentPath("Info"), content.InfoRequest, content.InfoResponse),
+  read: method(contentPath("Read"), content.ReadContentRequest, content.ReadContentResponse),
+} as const;
+
+/** Metadata key that says which of a client's stores is meant. */
+export const storeKey = "buildkit-attachable-store-id";
 
 export const Health = {
   check: method("/grpc.health.v1.Health/Check", status.HealthCheckRequest, status.HealthCheckResponse),

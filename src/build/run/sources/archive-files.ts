@@ -107,7 +107,8 @@ async function unpack(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    for await (const member of readTar(decompress(body))) {
+    // docker build -f - ends so over the classic protocol (ReplaceFileTarWrapper in its pkg/archive).
+    for await (const member of readTar(decompress(body), { unpadded: true })) {
       signal.throwIfAborted();
       await unpackMember(member, into);
     }

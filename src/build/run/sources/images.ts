@@ -14,7 +14,13 @@ export interface BuildImages {
   resolve(
     reference: string,
     platform: Platform,
-    options: { readonly pull: boolean; readonly session: BuildSession; readonly signal: AbortSignal },
+    options: {
+      readonly pull: boolean;
+      readonly session: BuildSession;
+      readonly signal: AbortSignal;
+      /** It is in a content store of the client's, and the reference has its digest. */
+      readonly store?: string;
+    },
   ): Promise<ResolvedImage>;
   /** Of layers, without bringing any in: "" has no layers. */
   chain(image: ImageRef, session: BuildSession, signal: AbortSignal): Promise<ChainId | undefined>;
