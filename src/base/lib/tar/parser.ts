@@ -66,6 +66,7 @@ export class TarParser {
   /** Data bytes of the current entry still to come, and the padding after them. */
   #left = 0;
   #padding = 0;
+  #wholePadding = 0;
   #active: readonly SparseExtent[] | undefined;
   #extent = 0;
   #position = 0;
@@ -73,7 +74,7 @@ export class TarParser {
   #open = false;
   #begun = false;
 
-  /** `unpadded`: the last member may end without its padding, being whole, as Go's reader takes it. */
+  /** `unpadded`: the last member, being whole, may have no padding at all, as Go's reader takes it. */
   constructor(handler: TarHandler, options: { readonly unpadded?: boolean } = {}) {
     this.#handler = handler;
     this.#unpadded = options.unpadded === true;
@@ -119,7 +120,7 @@ export class TarParser {
   /** Says that no more bytes come; throws when the archive stops in the middle. */
   finish(): void {
     if (this.#state === "done") return;
-    if (this.#state === "padding" && this.#unpadded) return;
+    if (this.#state === "padding" && this.#unpadded && this.#padding === this.#wholePadding) return;
     const between = this.#state === "header" && this.#heldLength === 0 && !this.#hasExtensions();
     if (!between || !this.#begun) throw unexpectedEnd();
   }
@@ -280,6 +281,7 @@ export class TarParser {
     this.#longLink = undefined;
     this.#raw = undefined;
     this.#padding = paddingOf(this.#left);
+    this.#wholePadding = this.#padding;
     this.#active = sparse;
     this.#extent = 0;
     this.#position = sparse?.[0]?.offset ?? 0;
