@@ -125,6 +125,7 @@ async function story(): Promise<void> {
   await daemon.ok(["rmi", "one"]);
   await daemon.ok(["load", "-q", "-i", archive]);
   await promiseImage("one");
+  await build();
   await inVolume("late");
   await daemon.ok([
     "run",
@@ -159,10 +160,34 @@ async function story(): Promise<void> {
     promise(`${kind} made`, () => answers(kind, "inspect", kind === "container" ? "made" : "joins"));
 }
 
+/** Two stages, a context, what a step keeps for the next build, and the same once more from the cache. */
+async function build(): Promise<void> {
+  const context = join(root, "context");
+  mkdirSync(join(context, "many"), { recursive: true });
+  for (let i = 0; i < 40; i++) writeFileSync(join(context, "many", `${i}`), `${i}\n`.repeat(i));
+  const dockerfile = (last: string) => `FROM base AS first
+RUN --mount=type=cache,target=/cache head -c 2000000 /dev/urandom >/noise; echo kept >/cache/x
+FROM base
+COPY many /many
+COPY --from=first /noise /noise
+RUN rm /many/1; mkdir /more; for i in $(seq 50); do echo $i >/more/$i; done
+RUN echo ${last} >/last
+`;
+  for (const name of ["built", "rebuilt"]) {
+    writeFileSync(join(context, "Dockerfile"), dockerfile(name));
+    await daemon.ok(["build", "-q", "-t", name, context], { timeout: 60_000 });
+    await promiseImage(name);
+  }
+  const built = promises.find(({ what }) => what === "image built");
+  if (built) built.until = disk.now;
+  await daemon.ok(["rmi", "built"]);
+  await daemon.ok(["builder", "prune", "-f"]);
+}
+
 const survivors: readonly Survivors[] = ["none", "all", "writes", "blocks", "blocks"];
 
 test.skipIf(missing !== undefined)(
-  `${cuts} power cuts during import, commit, pull, load and removal: a sound store every time, and what was told is true (seed ${seed})`,
+  `${cuts} power cuts during import, commit, pull, load, build and removal: a sound store every time, and what was told is true (seed ${seed})`,
   async () => {
     const begin = disk.now;
     await story();

@@ -71,6 +71,8 @@ export class Builds implements Disposable {
     const response = await fetch(`http://tug/build?${new URLSearchParams(query)}`, {
       unix: this.#daemon.socket,
       method: "POST",
+      // A connection that waits for the next call is a descriptor of the daemon's.
+      keepalive: false,
       body: body as Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
       headers: { "content-type": "application/x-tar", ...init.headers },
       ...(init.signal ? { signal: init.signal } : {}),
