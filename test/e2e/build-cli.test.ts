@@ -8,7 +8,6 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type RunOptions, TestDaemon, tugBinary } from "../harness/daemon.ts";
 import { RealDocker } from "../harness/real-docker.ts";
@@ -141,19 +140,23 @@ describe("tug build", () => {
     "takes a Dockerfile and a context from standard input, and leaves nothing of it",
     async () => {
       write({ Dockerfile: "FROM busybox\nCOPY file /\nRUN cat /file\n", file: "inside the tar" });
-      const before = readdirSync(tmpdir()).filter((name) => name.startsWith("tug-build-"));
+      const scratch = mkdtempSync("/tmp/tug-build-cli-tmp-");
+      const env = { TMPDIR: scratch };
       const tar = Bun.spawnSync(["tar", "-C", folder, "-czf", "-", "."]).stdout;
-      const fromTar = await build(["--progress", "plain", "-"], { input: tar });
+      const fromTar = await build(["--progress", "plain", "-"], { input: tar, env });
       expect(said(fromTar.stderr)).toEqual(["inside the tar"]);
       const alone = await build(["--progress", "plain", "-"], {
         input: "FROM busybox\nRUN echo alone; ls /\n",
+        env,
       });
       expect(said(alone.stderr)[0]).toBe("alone");
       const both = await build(["--progress", "plain", "-f", "-", "."], {
         input: "FROM busybox\nCOPY file /f\nRUN echo and; cat /f\n",
+        env,
       });
       expect(said(both.stderr)).toEqual(["and", "inside the tar"]);
-      expect(readdirSync(tmpdir()).filter((name) => name.startsWith("tug-build-"))).toEqual(before);
+      expect(readdirSync(scratch)).toEqual([]);
+      rmSync(scratch, { recursive: true });
     },
     slow,
   );
