@@ -21,18 +21,22 @@ export async function pruneImages(
   const until = filters.timestamp("until", deps.clock.now());
   const deleted: ImageDeleteResponseItem[] = [];
   let reclaimed = 0;
-  for (const image of deps.images.list()) {
-    if (!wanted(image, filters, until) || usersOf(deps, image) > 0) continue;
-    if (danglingOnly && referencesOf(image).length > 0) continue;
-    if (deps.images.list().some((other) => other.parent === image.id)) continue;
-    const sizes = new Map<string, number>(
-      [image, ...image.siblings.flatMap((id) => deps.images.get(id) ?? [])]
-        .flatMap((one) => chainIds(one.layers))
-        .map((chain) => [chain, deps.layerSize(chain)]),
-    );
-    const records = await removeAll(deps, image);
-    for (const record of records) reclaimed += sizes.get(record.Deleted ?? "") ?? 0;
-    deleted.push(...records);
+  // What others are made from goes after them, in whichever order they are listed.
+  for (let before = -1; before !== deleted.length; ) {
+    before = deleted.length;
+    for (const image of deps.images.list()) {
+      if (!wanted(image, filters, until) || usersOf(deps, image) > 0) continue;
+      if (danglingOnly && referencesOf(image).length > 0) continue;
+      if (deps.images.list().some((other) => other.parent === image.id)) continue;
+      const sizes = new Map<string, number>(
+        [image, ...image.siblings.flatMap((id) => deps.images.get(id) ?? [])]
+          .flatMap((one) => chainIds(one.layers))
+          .map((chain) => [chain, deps.layerSize(chain)]),
+      );
+      const records = await removeAll(deps, image);
+      for (const record of records) reclaimed += sizes.get(record.Deleted ?? "") ?? 0;
+      deleted.push(...records);
+    }
   }
   // Without conditions, what has come of downloads that failed or were given up goes, too.
   if (Object.keys(wire).every((name) => name === "dangling")) {
