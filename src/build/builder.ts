@@ -3,6 +3,7 @@ import type { BuildCaches } from "./cache/remote/caches.ts";
 import type { ExportContext, Exporters, SolvedTarget } from "./export/exporter.ts";
 import { baseChain } from "./export/image.ts";
 import type { LayerExport, ReadLayer } from "./export/layers.ts";
+import { refuseSecrets } from "./export/secrets.ts";
 import type { Vertex } from "./graph.ts";
 import type { BuildPlan, PlannedTarget } from "./plan.ts";
 import { type PlanDeps, planBuild } from "./plan-build.ts";
@@ -82,6 +83,7 @@ export class BuildService implements Builder {
     const results = await planning.solver.solve(wanted, { ...options, onResult });
     const byVertex = new Map(wanted.map((vertex, index) => [vertex, results[index]]));
     for (const result of results) held.use(result);
+    await refuseSecrets(planning.snapshots, plan, (vertex) => byVertex.get(vertex), options);
     return plan.targets.map((target) => {
       const own = target.layers.flatMap((vertex) => {
         const [result, read] = [byVertex.get(vertex), reads.get(vertex)];

@@ -27,7 +27,12 @@ describe.skipIf(missing !== undefined)("caches of builds elsewhere", () => {
     rmSync(tar, { recursive: true });
   }, 60_000);
   afterAll(async () => {
-    await Promise.all([first.close(), second.close(), registry.close()]);
+    // A daemon keeps networks of steps for a while; its end does not wait for that.
+    for (const daemon of [first, second]) {
+      expect(await daemon.stop()).toBe(0);
+      await daemon.close();
+    }
+    await registry.close();
   }, 60_000);
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "tug-build-cache-"));
@@ -92,6 +97,17 @@ describe.skipIf(missing !== undefined)("caches of builds elsewhere", () => {
     await build(second, dockerfile("hop"), ...flags);
     await second.ok(["builder", "prune", "-af"]);
     await build(second, dockerfile("hop"), "--cache-from", two ?? "");
+    expect(await content(second, "cat", "/when")).toBe(await content(first, "cat", "/when"));
+  }, 60_000);
+
+  test("a directory of the client's keeps a cache, under tags, for whoever has it", async () => {
+    const directory = join(folder, "cache");
+    const nothing = await build(first, dockerfile("none yet"), "--cache-from", `type=local,src=${directory}`);
+    expect(nothing).toContain(`importing cache manifest from ${directory}`);
+    for (const tag of ["one", "two"])
+      await build(first, dockerfile(tag), "--cache-to", `type=local,dest=${directory},tag=${tag},mode=max`);
+    const log = await build(second, dockerfile("two"), "--cache-from", `type=local,src=${directory},tag=two`);
+    expect(cached(log)).toBeGreaterThanOrEqual(4);
     expect(await content(second, "cat", "/when")).toBe(await content(first, "cat", "/when"));
   }, 60_000);
 

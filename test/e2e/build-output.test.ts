@@ -14,7 +14,7 @@ let context: string;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
 }, 60_000);
-afterAll(() => daemon.close(), 60_000);
+afterAll(() => closeStopped(daemon), 60_000);
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "tug-build-output-"));
   context = join(folder, "context");
@@ -22,6 +22,12 @@ beforeEach(() => {
   writeFileSync(join(context, "file"), "content");
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A daemon keeps networks of steps for a while; its end does not wait for that. */
+async function closeStopped(one: TestDaemon): Promise<void> {
+  expect(await one.stop()).toBe(0);
+  await one.close();
+}
 
 const build = (dockerfile: string, ...flags: string[]) => {
   writeFileSync(join(context, "Dockerfile"), dockerfile);
@@ -206,9 +212,40 @@ describe("the image store", () => {
       expect(await daemon.ok(["run", "--rm", "same:1", "stat", "-c", "%Y", "/f"])).toBe("86400");
       await daemon.ok(["rmi", "same:1"]);
     } finally {
-      await other.close();
+      await closeStopped(other);
     }
   }, 60_000);
+});
+
+describe("secrets", () => {
+  const value = "correct-horse-battery";
+  const mounted = "RUN --mount=type=secret,id=token test -s /run/secrets/token\n";
+  const cases: readonly (readonly [string, string, string])[] = [
+    [
+      "written by the step that has it",
+      `FROM busybox\n${mounted.replace("test -s /run/secrets/token", "cp /run/secrets/token /leak")}`,
+      "/leak",
+    ],
+    ["copied from the context", `FROM busybox\n${mounted}COPY leak /copied\n`, "/copied"],
+    ["in the environment", `FROM busybox\nARG V\n${mounted}ENV TOKEN=$V\n`, "config.Env"],
+    ["in a label", `FROM busybox\nARG V\n${mounted}LABEL a.b=x$V\n`, "config.Labels"],
+    ["in the history", `FROM busybox\nARG V\n${mounted}RUN true\n`, "history"],
+  ];
+  for (const [where, dockerfile, place] of cases)
+    test(`a build fails when a secret's value is ${where}`, async () => {
+      writeFileSync(join(folder, "token"), value);
+      writeFileSync(join(context, "leak"), `x=${value}\n`);
+      writeFileSync(join(context, "Dockerfile"), dockerfile);
+      const flags = ["--secret", `id=token,src=${join(folder, "token")}`, "--build-arg", `V=${value}`];
+      // The second time the steps are known.
+      for (const _ of ["new", "cached"]) {
+        const result = await daemon.tug(["build", ...flags, "-t", "leaked:1", context]);
+        expect(result.code).toBe(1);
+        expect(result.stderr).toContain("secret token: its value is in");
+        expect(result.stderr).toContain(place);
+      }
+      expect(await daemon.ok(["images", "-q", "leaked:1"])).toBe("");
+    });
 });
 
 describe("a registry", () => {

@@ -2,7 +2,8 @@ import { linkSync, mkdirSync, writeFileSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { invalid, type TugError } from "../../base/lib/errors.ts";
-import { randomId } from "../../base/lib/ids.ts";
+import { type Digest, randomId } from "../../base/lib/ids.ts";
+import type { Index } from "../../base/spec/oci/image.ts";
 import { removeDirectory } from "../../base/sys/remove-tree.ts";
 import { blobPath } from "../../core/image/archive/archive-members.ts";
 import { Step } from "../plan-build.ts";
@@ -85,17 +86,28 @@ async function sendLayout(
   { session, output, signal }: ExportContext,
   made: Assembled,
 ): Promise<void> {
+  const index = layoutIndex(made, namesOf(output.attributes));
+  await withLayout({ content, scratch }, { digests: layoutBlobs(made), index }, async (root) => {
+    await session.exports?.tree(output.id, root, signal);
+  });
+}
+
+/** An OCI layout as files, for as long as they are `used`. */
+export async function withLayout(
+  { content, scratch }: Pick<ArchiveExportDeps, "content" | "scratch">,
+  layout: { readonly digests: readonly Digest[]; readonly index: Index },
+  used: (root: string) => Promise<void>,
+): Promise<void> {
   const root = join(scratch, `layout-${randomId().slice(0, 16)}`);
   try {
-    for (const digest of new Set(layoutBlobs(made))) {
+    for (const digest of new Set(layout.digests)) {
       const path = join(root, blobPath(digest));
       mkdirSync(dirname(path), { recursive: true });
       await linkOrCopy(content.path(digest), path);
     }
-    const names = namesOf(output.attributes);
-    writeFileSync(join(root, "index.json"), JSON.stringify(layoutIndex(made, names)), { mode: 0o644 });
+    writeFileSync(join(root, "index.json"), JSON.stringify(layout.index), { mode: 0o644 });
     writeFileSync(join(root, "oci-layout"), JSON.stringify(layoutMark), { mode: 0o644 });
-    await session.exports?.tree(output.id, root, signal);
+    await used(root);
   } finally {
     await removeDirectory(root);
   }

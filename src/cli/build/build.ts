@@ -11,6 +11,7 @@ import { prepareContext } from "./context.ts";
 import type { buildFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { type Lent, lentServices } from "./lend.ts";
+import { withDigest } from "./local-cache.ts";
 import { forDockerd, isTug, pushFromHere } from "./other-daemon.ts";
 import { buildError } from "./report.ts";
 import { type BuildOrder, readOrder } from "./request.ts";
@@ -85,7 +86,7 @@ async function solve(context: Context, client: Client, work: Work): Promise<Done
   const opening = openSession(client, {
     name: files.name,
     ...(files.sharedKey === undefined ? {} : { sharedKey: files.sharedKey }),
-    services: lentServices(context, work, order.outputs),
+    services: lentServices(context, work, order),
     signal,
   });
   opening.catch(() => undefined); // thrown below, unless the builder's connection fails first
@@ -109,7 +110,9 @@ async function solve(context: Context, client: Client, work: Work): Promise<Done
           frontendAttrs: asked.attrs,
           exporters: asked.outputs.map(({ type, attrs }) => ({ type, attrs: { ...attrs } })),
           cache: {
-            imports: order.cacheFrom.map(({ type, attrs }) => ({ type, attrs: { ...attrs } })),
+            imports: order.cacheFrom
+              .map(withDigest)
+              .map(({ type, attrs }) => ({ type, attrs: { ...attrs } })),
             exports: order.cacheTo.map(({ type, attrs }) => ({ type, attrs: { ...attrs } })),
             exportRef: "",
             importRefs: [],

@@ -7,6 +7,7 @@ import type { Context } from "../context.ts";
 import { WholeFile } from "../io/archive.ts";
 import type { BuildContext } from "./context.ts";
 import type { BuildOutput } from "./outputs.ts";
+import type { BuildOrder } from "./request.ts";
 
 /** What the build may have of this machine's, beside what its flags say. */
 export interface Lent {
@@ -20,8 +21,12 @@ export interface Lent {
 export function lentServices(
   context: Context,
   { files, secret, agents }: Lent,
-  outputs: readonly BuildOutput[],
+  { outputs, cacheFrom, cacheTo }: Pick<BuildOrder, "outputs" | "cacheFrom" | "cacheTo">,
 ) {
+  // As BuildKit's own clients name such a directory.
+  const caches = cacheFrom.flatMap(({ type, attrs: { src } }) =>
+    type === "local" && src ? [[`local:${src}`, src] as const] : [],
+  );
   return [
     lendFiles({ directories: files.directories }),
     lendSecrets(secret),
@@ -34,9 +39,18 @@ export function lentServices(
     }),
     ...lendSsh(agents),
     lendUploads(files.uploads),
-    ...lendLayouts(files.layouts),
-    takeOutputs(targetsOf(outputs, context)),
+    ...lendLayouts(new Map([...files.layouts, ...caches])),
+    takeOutputs({ ...targetsOf(outputs, context), ...cacheTargets(cacheTo) }),
   ];
+}
+
+/** A cache is taken as the tree of an OCI layout, by the name of its directory. */
+function cacheTargets(caches: BuildOrder["cacheTo"]): Record<string, OutputTarget> {
+  const targets: Record<string, OutputTarget> = {};
+  for (const { type, attrs } of caches)
+    if (type === "local" && attrs["dest"])
+      targets[`cache:${attrs["dest"]}`] = { kind: "directory", path: attrs["dest"] };
+  return targets;
 }
 
 /** Exporters are known by their place. */

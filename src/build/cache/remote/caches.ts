@@ -2,6 +2,7 @@ import type { Clock } from "../../../base/lib/clock.ts";
 import { decompress } from "../../../base/lib/compression/compression.ts";
 import { messageOf, TugError } from "../../../base/lib/errors.ts";
 import type { ContentStore, Lease } from "../../../core/content/content.ts";
+import { canonicalJson } from "../../canonical.ts";
 import type { InlineCache } from "../../export/exporter.ts";
 import { flag } from "../../export/format.ts";
 import type { PlannedTarget } from "../../plan.ts";
@@ -48,7 +49,9 @@ export class BuildCaches {
     for (const ref of request.cacheTo) check(ref);
     const lease = stack.use(this.#deps.content.lease());
     const importers: ImportedCache[] = [];
-    for (const ref of request.cacheFrom) importers.push(...(await this.#import(ref, lease, options)));
+    // Clients name a cache to the builder and to its frontend.
+    const wanted = new Map(request.cacheFrom.map((ref) => [canonicalJson(ref), ref]));
+    for (const ref of wanted.values()) importers.push(...(await this.#import(ref, lease, options)));
     let steps: readonly SolvedStep[] = [];
     const inline = request.cacheTo.some(({ type }) => type === "inline")
       ? inlineCache(() => steps, request.squash)
@@ -149,6 +152,8 @@ const verticesOf = (targets: readonly PlannedTarget[]) =>
 /** Before anything is built. */
 function check({ type, attributes }: CacheRef): void {
   if (type === "registry") cacheReference(attributes);
+  if (type === "local" && !attributes["dest"])
+    throw new TugError("invalid-argument", "a cache of type local needs a directory: type=local,dest=DIR");
   const mode = attributes["mode"];
   if (mode !== undefined && mode !== "min" && mode !== "max")
     throw new TugError("invalid-argument", `invalid cache mode ${JSON.stringify(mode)}: min or max`);

@@ -16,5 +16,10 @@ export function stepFailure(args: readonly string[], end: StepEnd): TugError | u
 /** What the log of a step says when its program could not be started. */
 export function startComplaint(runtime: string, args: readonly string[], complaint: string): string {
   const text = startFailure(complaint, args[0] ?? "")?.text ?? complaint;
-  return `${runtime} run failed: unable to start container process: ${text}\n`;
+  const foreign = /exec format error/i.test(complaint);
+  return `${runtime} run failed: unable to start container process: ${text}\n${foreign ? foreignHint : ""}`;
 }
+
+const foreignHint =
+  "The program is of another architecture than this machine, which has no emulation for it. Register one (Debian's packages " +
+  "qemu-user-static and binfmt-support), or run the step on this machine's platform: FROM --platform=$BUILDPLATFORM\n";

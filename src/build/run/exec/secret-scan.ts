@@ -56,6 +56,11 @@ export async function refuseLeakedSecrets(
   }
 }
 
+/** The secret whose value, plain or as base64, is in the bytes. */
+export function secretIn(bytes: Buffer, secrets: readonly SecretValue[]): string | undefined {
+  return search(bytes, secrets.flatMap(patternsOf))?.id;
+}
+
 function leaked(id: string, path: string, what: string): TugError {
   const where = what === "" ? path : `${what} ${path}`;
   return new TugError(
