@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Builds } from "../harness/builds.ts";
 import { run, TestDaemon } from "../harness/daemon.ts";
 
 /** A daemon whose data root is a file system of 48 MB. */
@@ -17,7 +18,7 @@ beforeAll(async () => {
 afterEach(async () => {
   rmSync(filler, { force: true });
   await daemon.assertClean();
-});
+}, 30_000);
 afterAll(async () => {
   await daemon.close();
   await run(["umount", disk]);
@@ -46,6 +47,27 @@ test("loading an image that does not fit says so and gives the space back", asyn
     rmSync(outside, { recursive: true, force: true });
   }
 });
+
+test("a build that does not fit says so, keeps nothing that nobody can remove, and works when there is room", async () => {
+  using builds = new Builds(daemon);
+  await daemon.ok(["builder", "prune", "-af"]);
+  const before = layers();
+  const step = "FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=80\n";
+  const written = await builds.classic({ Dockerfile: step });
+  expect(`${written.text}${written.error}`).toMatch(/No space left on device/i);
+  const copied = await builds.classic({
+    Dockerfile: "FROM busybox\nCOPY big /a\nCOPY big /b\nCOPY big /c\n",
+    big: crypto.getRandomValues(Buffer.alloc(65_536)).toString("latin1").repeat(200),
+  });
+  expect(copied.error).toMatch(/no space left on device|disk is full/i);
+  await daemon.ok(["builder", "prune", "-af"]);
+  expect(layers()).toBe(before);
+  const after = await builds.classic({ Dockerfile: "FROM busybox\nRUN echo room >/x\n" }, { t: "fits" });
+  expect(after.error).toBeUndefined();
+  expect(await daemon.ok(["run", "--rm", "fits", "cat", "/x"])).toBe("room");
+  await daemon.ok(["rmi", "fits"]);
+  await daemon.ok(["builder", "prune", "-af"]);
+}, 60_000);
 
 test("a container that fills the disk gets ENOSPC; daemon and its other containers go on", async () => {
   await daemon.ok(["run", "-d", "--name", "bystander", "busybox", "sleep", "1000"]);

@@ -16,6 +16,8 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   builds[Symbol.dispose]();
+  // It keeps networks of steps for a while; its end does not wait for that.
+  expect(await daemon.stop()).toBe(0);
   await daemon.close();
 });
 

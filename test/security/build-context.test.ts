@@ -46,6 +46,8 @@ afterAll(async () => {
   if (missing) return;
   builds[Symbol.dispose]();
   await server[Symbol.asyncDispose]();
+  // It keeps networks of steps for a while; its end does not wait for that.
+  expect(await daemon.stop()).toBe(0);
   await daemon.close();
   rmSync(canary, { recursive: true });
 });

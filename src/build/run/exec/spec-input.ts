@@ -32,6 +32,14 @@ export function stepCgroup(deps: ExecDeps, op: Pick<ExecOp, "cgroupParent">, id:
   return { own, container: posix.join(own, PAYLOAD), counted: own };
 }
 
+/** execve(2) ends a string there: runtimes refuse it, or run what stands before it and say nothing. */
+function refuseNul(what: string, texts: readonly string[]): void {
+  const found = texts.find((text) => text.includes("\0"));
+  if (found === undefined) return;
+  const near = JSON.stringify(found.slice(0, 40));
+  throw invalid(`the ${what} of a step has a NUL byte: ${near}: no program can be given one, take it out`);
+}
+
 /** What a step's container is made from: the same generator as for containers, with what BuildKit does otherwise. */
 export function stepSpecInput(
   deps: ExecDeps,
@@ -48,12 +56,15 @@ export function stepSpecInput(
 ): SpecInput {
   const { remap, defaults, facts } = deps;
   const user = lookupUser(parts.root, op.user, []);
+  const env = stepEnvironment(op, parts.prepared, user.home);
+  refuseNul("command", op.args);
+  refuseNul("environment", env);
   return {
     id: parts.id,
     hostname: op.hostname || HOSTNAME,
     domainname: "",
     args: op.args,
-    env: stepEnvironment(op, parts.prepared, user.home),
+    env,
     cwd: checkedCwd(op.cwd),
     tty: false,
     user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
