@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import Docker from "dockerode";
+import { Builds } from "../harness/builds.ts";
+import { run, TestDaemon } from "../harness/daemon.ts";
+
+/** Builds ordered by programs that we did not write, over the protocol that each of them speaks. */
+let daemon: TestDaemon;
+let builds: Builds;
+beforeAll(async () => {
+  daemon = await TestDaemon.start();
+  builds = new Builds(daemon);
+}, 30_000);
+afterAll(async () => {
+  builds[Symbol.dispose]();
+  await daemon.close();
+});
+
+const files = {
+  Dockerfile: [
+    "FROM busybox AS maker",
+    "ARG WHO=nobody",
+    'RUN echo "made for $WHO" >/made',
+    "FROM busybox AS other",
+    "RUN exit 3",
+    "FROM busybox",
+    "COPY --from=maker /made /made",
+    "COPY --chmod=600 kept /kept",
+    'LABEL from="dockerfile"',
+    'CMD ["cat", "/made"]',
+  ].join("\n"),
+  kept: "kept\n",
+  left: "left\n",
+  ".dockerignore": "left\n",
+};
+
+const clients = [
+  { client: "/usr/bin/docker", kit: "1" },
+  { client: "/usr/bin/docker", kit: "0" },
+  // Newer ones have BuildKit's client in a plugin of their own.
+  { client: "/usr/local/bin/docker", kit: "0" },
+];
+for (const { client, kit } of clients) {
+  const absent = !existsSync(client);
+  if (absent) console.log(`skipped: builds of the docker CLI at ${client}: it is not installed`);
+  describe.skipIf(absent)(`${client} with DOCKER_BUILDKIT=${kit}`, () => {
+    const docker = (args: readonly string[]) =>
+      run([client, ...args], { env: { DOCKER_HOST: daemon.host, DOCKER_BUILDKIT: kit }, timeout: 60_000 });
+
+    test("builds the stages that are needed, and again from the cache", async () => {
+      const context = builds.context(files);
+      const flags = [
+        "--build-arg",
+        `WHO=${kit}`,
+        "--label",
+        "more=flag",
+        "-t",
+        "client:one",
+        "-t",
+        "client:two",
+      ];
+      const first = await docker(["build", ...flags, context]);
+      expect({ code: first.code, said: first.code === 0 ? "" : first.stderr + first.stdout }).toEqual({
+        code: 0,
+        said: "",
+      });
+      expect(await daemon.ok(["run", "--rm", "client:two"])).toBe(`made for ${kit}`);
+      const labels = await docker(["image", "inspect", "-f", "{{json .Config.Labels}}", "client:one"]);
+      expect(JSON.parse(labels.stdout)).toEqual({ from: "dockerfile", more: "flag" });
+      const again = await docker(["build", ...flags, context]);
+      expect(again.stdout + again.stderr).toMatch(kit === "1" ? /CACHED/ : /Using cache/);
+    }, 60_000);
+
+    test("tells a failing step with its exit code, and removes the cache", async () => {
+      const failed = await docker(["build", "--target", "other", builds.context(files)]);
+      expect(failed.code).toBe(kit === "1" ? 1 : 3);
+      expect(failed.stdout + failed.stderr).toMatch(
+        kit === "1" ? /exit code: 3/ : /returned a non-zero code: 3/,
+      );
+      await docker(["rmi", "-f", "client:one", "client:two"]);
+      const pruned = await docker(["builder", "prune", "-a", "-f"]);
+      expect(pruned.stdout).toMatch(/Total(?: reclaimed space)?:\s+[1-9]/);
+      expect((await docker(["system", "df"])).stdout).toMatch(/Build Cache\s+0\s+0\s+0B/);
+    }, 60_000);
+  });
+}
+
+test("dockerode sends a directory's files and follows the build", async () => {
+  const docker = new Docker({ socketPath: daemon.socket });
+  const context = builds.context(files);
+  const src = Object.keys(files);
+  const stream = await docker.buildImage({ context, src }, { t: "ode", buildargs: { WHO: "ode" } });
+  const events = await new Promise<readonly { stream?: string; error?: string; aux?: { ID?: string } }[]>(
+    (done, failed) =>
+      docker.modem.followProgress(stream, (error, output) => (error ? failed(error) : done(output))),
+  );
+  const said = events.map((event) => event.stream ?? event.error ?? "").join("");
+  expect(said).toContain("Successfully tagged ode:latest");
+  const id = events.map((event) => event.aux?.ID).find((found) => found !== undefined);
+  expect((await docker.getImage("ode").inspect()).Id).toBe(id ?? "");
+  expect(await daemon.ok(["run", "--rm", "ode"])).toBe("made for ode");
+});
