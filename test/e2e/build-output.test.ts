@@ -154,6 +154,20 @@ describe("the image store", () => {
     await daemon.ok(["rmi", "multi:1"]);
   });
 
+  const emulates = existsSync("/proc/sys/fs/binfmt_misc/qemu-aarch64");
+  if (emulates) console.log("skipped: this machine runs programs of arm64");
+  test.skipIf(emulates)("a step of a platform that the host cannot run says so, and what to do", async () => {
+    // The head of an ELF program for aarch64 (elf(5)): the kernel looks at no more.
+    const elf = Buffer.alloc(256);
+    Buffer.from("7f454c460201010000000000000000000200b70001000000", "hex").copy(elf);
+    writeFileSync(join(context, "sh"), elf, { mode: 0o755 });
+    writeFileSync(join(context, "Dockerfile"), "FROM scratch\nCOPY sh /bin/sh\nRUN true\n");
+    const result = await daemon.tug(["build", "--platform", "linux/arm64", context]);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain("xec format error");
+    expect(result.stderr).toContain("This step is for linux/arm64");
+  });
+
   test("statements about the build are in the index beside the image", async () => {
     const flags = ["--provenance", "version=v1", "--sbom", "true", "-t", "told:1"];
     await build(onBusybox, ...flags);

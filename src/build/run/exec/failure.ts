@@ -1,4 +1,7 @@
+import { readdirSync } from "node:fs";
 import { TugError } from "../../../base/lib/errors.ts";
+import type { Platform } from "../../../base/spec/oci/descriptor.ts";
+import { formatPlatform, platformDistance } from "../../../base/spec/oci/platform.ts";
 import { startFailure } from "../../../core/runtime/start-failure.ts";
 import type { StepEnd } from "./process.ts";
 
@@ -16,10 +19,33 @@ export function stepFailure(args: readonly string[], end: StepEnd): TugError | u
 /** What the log of a step says when its program could not be started. */
 export function startComplaint(runtime: string, args: readonly string[], complaint: string): string {
   const text = startFailure(complaint, args[0] ?? "")?.text ?? complaint;
-  const foreign = /exec format error/i.test(complaint);
-  return `${runtime} run failed: unable to start container process: ${text}\n${foreign ? foreignHint : ""}`;
+  return `${runtime} run failed: unable to start container process: ${text}\n`;
 }
 
-const foreignHint =
-  "The program is of another architecture than this machine, which has no emulation for it. Register one (Debian's packages " +
-  "qemu-user-static and binfmt-support), or run the step on this machine's platform: FROM --platform=$BUILDPLATFORM\n";
+/**
+ * For the log of a failed step of another platform, on a host that emulates none: there the kernel refuses its programs with "exec format
+ * error", and this is the way out. `emulators`: what the kernel starts foreign programs with (proc(5), binfmt_misc).
+ */
+export function foreignHint(
+  platform: Platform,
+  host: Platform,
+  emulators: readonly string[],
+): string | undefined {
+  if (platformDistance(host, platform) !== undefined) return undefined;
+  if (emulators.some((name) => name.startsWith("qemu-"))) return undefined;
+  return (
+    `This step is for ${formatPlatform(platform)}; this machine is ${formatPlatform(host)} and emulates no other ("exec format error"). ` +
+    "Register emulators (Debian's packages qemu-user-static and binfmt-support), or run the step here and copy what it makes: " +
+    "FROM --platform=$BUILDPLATFORM\n"
+  );
+}
+
+/** None where the file system is not mounted. */
+export function emulators(directory = "/proc/sys/fs/binfmt_misc"): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}

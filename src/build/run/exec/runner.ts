@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { causeOf, messageOf } from "../../../base/lib/errors.ts";
 import { type ChainId, type ContainerId, randomId } from "../../../base/lib/ids.ts";
+import { hostPlatform } from "../../../base/spec/oci/platform.ts";
 import { type CgroupPaths, cgroupPathsFor, killCgroup, removeCgroup } from "../../../base/sys/cgroup.ts";
 import { CgroupMoves } from "../../../base/sys/cgroup-moves.ts";
 import { unmountIfMounted } from "../../../base/sys/mount.ts";
@@ -16,7 +17,7 @@ import type { ExecOp } from "../../graph.ts";
 import type { ActiveStep, StepContext, StepRunner } from "../runner.ts";
 import type { ExecDeps } from "./deps.ts";
 import { refuseUnentitled } from "./entitlements.ts";
-import { startComplaint, stepFailure } from "./failure.ts";
+import { emulators, foreignHint, startComplaint, stepFailure } from "./failure.ts";
 import { Keeper } from "./keeper.ts";
 import { type MountContext, mountActive, snapshotOf } from "./mount-context.ts";
 import { prepareMounts } from "./mounts.ts";
@@ -121,6 +122,8 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
       const counted = cgroupPathsFor(deps.hierarchy, cgroup.counted);
       const end = await this.#runContainer(step, { work, runtime, cgroups, counted, spec });
       const failure = stepFailure(op.args, end);
+      const hint = failure && foreignHint(op.platform, hostPlatform(), emulators());
+      if (hint !== undefined) await step.progress.log("stderr", Buffer.from(hint));
       if (failure) throw failure;
     } finally {
       targets.remove();
