@@ -170,6 +170,21 @@ test("prune takes what nobody names and uses; with dangling=false all that nobod
   expect(world.images.list().map((image) => image.id)).toEqual([used.id]);
 });
 
+test("prune takes an image and what was made from it, whichever is listed first", async () => {
+  for (const childFirst of [true, false]) {
+    const world = new ImageWorld();
+    const service = new ImageService(world.deps);
+    const base = world.images.make("base");
+    world.images.make("child", { parent: base.id });
+    const listed = world.images.list.bind(world.images);
+    const order = (images: ReturnType<typeof listed>) =>
+      images.toSorted((one, other) => Number(one.id === base.id) - Number(other.id === base.id));
+    world.images.list = () => (childFirst ? order(listed()) : order(listed()).reverse());
+    await service.prune({ dangling: ["false"] });
+    expect(listed()).toEqual([]);
+  }
+});
+
 test("progress of a slow reader keeps the newest byte count and every change of state", async () => {
   const { ProgressQueue } = await import("./progress.ts");
   const queue = new ProgressQueue();
