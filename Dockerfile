@@ -9,7 +9,9 @@ RUN apt-get update \
 WORKDIR /src
 COPY package.json package-lock.json ./
 # A registry may lack optional packages for other platforms, which `npm ci` insists on.
-RUN --mount=type=cache,target=/root/.npm \
+# Where TLS goes through a certificate authority of one's own: --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt
+RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=ca,target=/run/ca.pem \
+    [ ! -s /run/ca.pem ] || export NODE_EXTRA_CA_CERTS=/run/ca.pem; \
     npm ci --no-audit --no-fund --loglevel=silent || npm install --no-save --no-audit --no-fund --loglevel=error; \
     node_modules/.bin/bun --version >/dev/null 2>&1 || node node_modules/bun/install.js; \
     node_modules/.bin/bun --version
