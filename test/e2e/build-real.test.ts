@@ -39,7 +39,7 @@ afterAll(async () => {
   if (reason) return;
   rmSync(here, { recursive: true, force: true });
   await daemon?.close();
-}, 60_000);
+}, 300_000);
 
 /** Builds a context of these files and says what it said. */
 async function build(tag: string, files: Readonly<Record<string, string>>): Promise<string> {
