@@ -110,6 +110,14 @@ describe("archives", () => {
     expect(inspected).toMatchObject({ code: 0 });
   });
 
+  test("what was made only to be sent away does not stay", async () => {
+    await build(onBusybox, "-q");
+    const blobs = () => new Set(new Bun.Glob("**/*").scanSync(join(daemon.dataRoot, "content")));
+    const before = blobs();
+    await build(onBusybox, "-o", `type=oci,dest=${join(folder, "x.tar")},compression=zstd`);
+    expect([...blobs()].filter((path) => !before.has(path))).toEqual([]);
+  });
+
   test("a docker archive is loaded again as the image that it is", async () => {
     const tar = join(folder, "image.tar");
     const iid = join(folder, "iid");

@@ -48,7 +48,6 @@ export function archiveExporter(
         await step.part("sending tarball", () => sendFile(context, response, tar));
       } else await step.part("copying files", () => sendLayout(deps, context, made));
       step.done();
-      await deps.collect();
       return { response };
     } catch (error) {
       step.done(error);

@@ -131,7 +131,6 @@ async function write(
     shown.length === 0 && wanted.danglingPrefix !== "" ? [`${wanted.danglingPrefix}@${digest}`] : [];
   const canonical = wanted.canonical ? wanted.names.map((ref) => `${repositoryName(ref)}@${digest}`) : [];
   const response = imageResponse(made, [...shown, ...dangling, ...canonical]);
-  if (!wanted.store) await deps.collect();
   return { response, ...(imageId !== undefined && { imageId }) };
 }
 

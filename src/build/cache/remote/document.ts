@@ -53,6 +53,9 @@ export interface CacheMount {
   readonly blob: Descriptor;
 }
 
+/** overlayfs stacks no more (fs/overlayfs, OVL_MAX_STACK). */
+const maxDepth = 500;
+
 /** Bytes of such a document. */
 export const documentLimit = 32 << 20;
 
@@ -66,6 +69,12 @@ export function parseCacheDocument(bytes: Uint8Array): CacheDocument {
       parent: indexAt(entry, "parent", index) ?? -1,
     }),
   );
+  const depths: number[] = [];
+  for (const { parent } of layers) {
+    const depth = (depths[parent] ?? 0) + 1;
+    if (depth > maxDepth) throw malformed(`invalid build cache: more than ${maxDepth} layers on each other`);
+    depths.push(depth);
+  }
   return {
     layers,
     steps: entries(from, "steps").map((entry) => parseStep(entry, layers.length)),

@@ -68,8 +68,8 @@ export class ImportedCache implements CacheImporter {
   #chain(top: number): readonly CacheLayer[] {
     const chain: CacheLayer[] = [];
     const { layers } = this.document;
-    for (let layer = layers[top]; layer; layer = layers[layer.parent]) chain.unshift(layer);
-    return chain;
+    for (let layer = layers[top]; layer; layer = layers[layer.parent]) chain.push(layer);
+    return chain.reverse();
   }
 
   async #bring(
