@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { conflict } from "../../base/lib/errors.ts";
+import { conflict, invalid } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import { DirectorySnapshots, type DriverFacts, type SnapshotterDeps } from "./directory-snapshots.ts";
 import type { LayerStacks, StackedSnapshot } from "./layer-stacks.ts";
@@ -153,7 +153,14 @@ function escaped(path: string): string {
   return path.replace(/[\\:,]/g, "\\$&");
 }
 
+/** Directories that one mount of the kernel's overlay can have below (OVL_MAX_STACK, fs/overlayfs/params.h). */
+const maxStack = 500;
+
 function lowerdir(paths: readonly string[]): string {
+  if (paths.length > maxStack)
+    throw invalid(
+      `max depth exceeded: ${paths.length} layers, of which overlay takes ${maxStack}: make fewer, larger steps`,
+    );
   return `lowerdir=${paths.map(escaped).join(":")}`;
 }
 
