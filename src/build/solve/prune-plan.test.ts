@@ -88,6 +88,9 @@ test("filters of the API and of BuildKit's own syntax mean what they say", () =>
   expect(wire({ inuse: ["false"], type: ["regular"] })).toEqual(["abd2"]);
   expect(wire({ private: ["true"] })).toEqual(["abc1", "abd2"]);
   expect(wire({ shared: [""] })).toEqual(["xyz3"]);
+  // What `system prune` hands on.
+  expect(wire({ "label!": ["keep"] })).toEqual(["abc1", "abd2", "xyz3"]);
+  expect(wire({ label: ["a=b", "c"] })).toEqual([]);
   const until = pruneRule({ all: true, filters: { until: ["24h"] } }, now);
   expect(planPrune(entries.slice(0, 1), until, disk)).toEqual(["abc1"]);
   expect(planPrune(entries.slice(1, 2), until, disk)).toEqual([]);

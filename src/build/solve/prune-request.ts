@@ -24,9 +24,16 @@ const fields: readonly string[] = ["id", "parent", "type", "description", ...fla
 export function pruneRule(request: PruneRequest, nowMs: number): PruneRule {
   const { all, unusedFor, reservedSpace, maxUsedSpace, minFreeSpace, filters = {} } = request;
   const parts: string[] = [];
+  // `system prune` hands its filters on: nothing here has labels, so one that asks for a label spares all of it.
+  let unlabelled = false;
   let usedBefore = unusedFor ? nowMs - unusedFor : undefined;
   for (const [name, values] of Object.entries(filters)) {
     const [value] = values;
+    if (name === "label!") continue;
+    if (name === "label") {
+      unlabelled = true;
+      continue;
+    }
     if (values.length > 1) throw invalid(`filters expect only one value: ${name}`);
     if (name === "until" || name === "unused-for") {
       const at = parseTimestamp(value ?? "", nowMs);
@@ -40,7 +47,7 @@ export function pruneRule(request: PruneRequest, nowMs: number): PruneRule {
   const also = parseEntryFilters(request.texts ?? []);
   return {
     all,
-    filter: (entry) => wanted(entry) && also(entry),
+    filter: (entry) => !unlabelled && wanted(entry) && also(entry),
     usedBefore,
     reservedSpace,
     maxUsedSpace,
