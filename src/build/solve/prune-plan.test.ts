@@ -99,8 +99,8 @@ test("filters of the API and of BuildKit's own syntax mean what they say", () =>
   expect(text("id~=^ab[cd]")).toEqual(["abc1", "abd2"]);
   expect(text("type!=regular", "mutable,inuse")).toEqual(["abc1"]);
   expect(text('description=="RUN \\"a, b\\""')).toEqual(["abd2"]);
-  expect(told(() => pruneRule({ all: true, filters: { label: ["x"] } }, now))).toBe(
-    "invalid-argument: invalid filter 'label'",
+  expect(told(() => pruneRule({ all: true, filters: { size: ["x"] } }, now))).toBe(
+    "invalid-argument: invalid filter 'size'",
   );
   expect(told(() => pruneRule({ all: true, filters: { id: ["a", "b"] } }, now))).toContain("only one value");
   expect(told(() => pruneRule({ all: true, filters: { until: ["soon"] } }, now))).toContain(
