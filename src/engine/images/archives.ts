@@ -1,4 +1,4 @@
-import { invalid } from "../../base/lib/errors.ts";
+import { invalid, isCode } from "../../base/lib/errors.ts";
 import { shortId } from "../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import { applyConfigChanges } from "../../base/spec/docker/config-changes.ts";
@@ -54,7 +54,7 @@ export async function saveImages(
   references: readonly string[],
   options: { readonly platforms: readonly string[]; readonly missingOn?: ImageInventory | undefined },
 ): Promise<ReadableStream<Uint8Array>> {
-  for (const image of references.flatMap((reference) => saved(deps, reference))) {
+  for (const image of references.flatMap((reference) => ifThere(() => saved(deps, reference)))) {
     if (!image.manifest) await deps.complete(image.id);
   }
   const tar = deps.archives.save(references, {
@@ -65,6 +65,16 @@ export async function saveImages(
     for (const image of saved(deps, reference)) publishImage(deps, "save", image, image.id);
   }
   return tar;
+}
+
+/** What is missing is the archive's to tell, in the words of `save`. */
+function ifThere(find: () => readonly Image[]): readonly Image[] {
+  try {
+    return find();
+  } catch (error) {
+    if (isCode(error, "not-found")) return [];
+    throw error;
+  }
 }
 
 /** What a word stands for in `save`: an image, or for a name alone all that have a tag of it. */
