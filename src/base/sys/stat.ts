@@ -83,7 +83,8 @@ function parseStatx(b: Buffer): FileStat {
   };
 }
 
-function kindOfMode(mode: number): FileKind {
+/** Of an st_mode's type bits. */
+export function kindOfMode(mode: number): FileKind {
   switch (mode & S_IFMT) {
     case S_IFREG:
       return "file";

@@ -1,15 +1,6 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import {
-  S_IFBLK,
-  S_IFCHR,
-  S_IFDIR,
-  S_IFIFO,
-  S_IFLNK,
-  S_IFMT,
-  S_IFREG,
-  S_IFSOCK,
-} from "../../../base/sys/at.ts";
-import type { FileKind } from "../../../base/sys/stat.ts";
+import { S_IFMT } from "../../../base/sys/at.ts";
+import { type FileKind, kindOfMode } from "../../../base/sys/stat.ts";
 import type { ContextEntry } from "../../session.ts";
 import type { DigestibleTree, NodeFacts } from "../file/content-digest.ts";
 
@@ -76,26 +67,8 @@ function checkedPath(path: string): string {
 }
 
 function kindOf(mode: number): FileKind {
-  switch (mode & S_IFMT) {
-    // A sender that says nothing of the type means a regular file.
-    case 0:
-    case S_IFREG:
-      return "file";
-    case S_IFDIR:
-      return "directory";
-    case S_IFLNK:
-      return "symlink";
-    case S_IFIFO:
-      return "fifo";
-    case S_IFCHR:
-      return "char";
-    case S_IFBLK:
-      return "block";
-    case S_IFSOCK:
-      return "socket";
-    default:
-      return "unknown";
-  }
+  // A sender that says nothing of the type means a regular file.
+  return (mode & S_IFMT) === 0 ? "file" : kindOfMode(mode);
 }
 
 function attributesOf(path: string, xattrs: Readonly<Record<string, Uint8Array>>): string {
