@@ -87,7 +87,7 @@ export class CacheCollector implements AsyncDisposable {
     return kept;
   }
 
-  /** Removes by a request as the API has it; what is removed is told one by one. */
+  /** Removes by a request as the API has it; what is removed is told one by one, with the bytes that it gave back as its size. */
   async prune(
     request: PruneRequest,
     options: { readonly signal?: AbortSignal; readonly onRemoved?: (entry: CacheEntry) => void } = {},
@@ -150,7 +150,7 @@ export class CacheCollector implements AsyncDisposable {
       if (!entry || freed === undefined) continue;
       ids.push(id);
       bytes += freed;
-      options.onRemoved?.(entry);
+      options.onRemoved?.({ ...entry, size: freed });
     }
     if (ids.length > 0) this.#deps.pruned?.();
     return { ids, bytes };
