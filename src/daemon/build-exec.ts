@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Clock } from "../base/lib/clock.ts";
 import { internal } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
+import { hostPlatform } from "../base/spec/oci/platform.ts";
 import type { CgroupHierarchy } from "../base/sys/cgroup.ts";
 import { mountSpec } from "../base/sys/mount.ts";
 import { CacheMounts } from "../build/cache/mounts/cache-mounts.ts";
@@ -11,6 +12,7 @@ import type { StepSnapshots } from "../build/run/runner.ts";
 
 import type { NetworkService } from "../core/network/network.ts";
 import type { CgroupLayout } from "../core/runtime/cgroup-driver.ts";
+import { emulationOf } from "../core/runtime/emulation.ts";
 import type { HostFacts } from "../core/runtime/spec.ts";
 import type { Snapshotter } from "../core/snapshot/snapshotter.ts";
 import type { ContainerDefaults } from "../engine/containers/context.ts";
@@ -46,6 +48,7 @@ export function cacheMounts(parts: Pick<BuildExecParts, "dataRoot" | "clock" | "
  */
 export function execRunner(parts: BuildExecParts, caches: CacheMounts): ExecRunner {
   const { runtimes, defaults, remap } = parts;
+  const host = hostPlatform();
   return new ExecRunner({
     root: join(parts.execRoot, "build"),
     runtime: (name = runtimes.default) => {
@@ -56,6 +59,8 @@ export function execRunner(parts: BuildExecParts, caches: CacheMounts): ExecRunn
     hierarchy: parts.hierarchy,
     cgroups: parts.layout,
     facts: parts.facts,
+    hostPlatform: host,
+    emulation: (platform) => emulationOf(platform, host),
     networks: parts.networks,
     snapshots: parts.steps,
     caches,

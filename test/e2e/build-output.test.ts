@@ -172,8 +172,9 @@ describe("the image store", () => {
     writeFileSync(join(context, "Dockerfile"), "FROM scratch\nCOPY sh /bin/sh\nRUN true\n");
     const result = await daemon.tug(["build", "--platform", "linux/arm64", context]);
     expect(result.code).toBe(1);
-    expect(result.stderr).toContain("xec format error");
-    expect(result.stderr).toContain("This step is for linux/arm64");
+    expect(result.stderr).toMatch(
+      /"\/bin\/sh -c true" did not complete successfully: exit code: \d+: its programs are linux\/arm64, this machine is .*tonistiigi\/binfmt --install arm64/,
+    );
   });
 
   test("statements about the build are in the index beside the image", async () => {

@@ -209,6 +209,23 @@ function mountOverlayByLayer(
   }
 }
 
+/**
+ * A file system of the kernel's own, mounted nowhere, as a directory's descriptor: the mount ends with it (fsmount(2)). For what a host may
+ * not have mounted, or not where we look. `undefined` where the kernel lacks the calls, or we the right.
+ */
+export function openUnmounted(type: string): number | undefined {
+  const context = Number(fsopen.syscall(SYS.fsopen, cpath(type), CLOEXEC));
+  if (context < 0) return undefined;
+  try {
+    if (Number(fsconfig.syscall(SYS.fsconfig, context, FSCONFIG_CMD_CREATE, null, null, 0)) < 0)
+      return undefined;
+    const mounted = Number(fsmount.syscall(SYS.fsmount, context, CLOEXEC, 0));
+    return mounted < 0 ? undefined : mounted;
+  } finally {
+    closeFd(context);
+  }
+}
+
 const flagNames: Readonly<Record<string, readonly [set: number, clear: number]>> = {
   defaults: [0, 0],
   ro: [MS.RDONLY, 0],

@@ -1,7 +1,9 @@
 import type { Log } from "../../../base/lib/log.ts";
+import type { Platform } from "../../../base/spec/oci/descriptor.ts";
 import type { CgroupHierarchy } from "../../../base/sys/cgroup.ts";
 import type { NetworkService } from "../../../core/network/network.ts";
 import type { CgroupLayout } from "../../../core/runtime/cgroup-driver.ts";
+import type { Emulation } from "../../../core/runtime/emulation.ts";
 import type { OciRuntime } from "../../../core/runtime/oci.ts";
 import type { HostFacts, IdMap } from "../../../core/runtime/spec.ts";
 import type { Mount } from "../../../core/snapshot/snapshotter.ts";
@@ -17,6 +19,9 @@ export interface ExecDeps {
   readonly hierarchy: CgroupHierarchy;
   readonly cgroups: CgroupLayout;
   readonly facts: HostFacts;
+  /** This machine, and how it runs programs of others at the moment. */
+  readonly hostPlatform: Platform;
+  readonly emulation: (platform: Platform) => Emulation;
   readonly networks: StepNetworks;
   readonly snapshots: StepSnapshots;
   readonly caches: CacheMounts;

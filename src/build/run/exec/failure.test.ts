@@ -1,15 +1,26 @@
 import { expect, test } from "bun:test";
-import { emulators, foreignHint } from "./failure.ts";
+import { foreignHint, stepFailure } from "./failure.ts";
 
-const host = { os: "linux", architecture: "amd64" };
-const arm = { os: "linux", architecture: "arm64" };
+const args = ["/bin/sh", "-c", "make"];
+const end = { exitCode: 1, complaint: undefined, oomKilled: false };
+const refused = { ...end, complaint: "executable file `/bin/sh`: Exec format error" };
 
-test("a failed step of another platform is told how it could run, where nothing emulates that", () => {
-  expect(foreignHint(arm, host, [])).toContain("This step is for linux/arm64; this machine is linux/amd64");
-  expect(foreignHint(arm, host, ["register", "qemu-aarch64"])).toBeUndefined();
-  expect(foreignHint(host, host, [])).toBeUndefined();
+test("a program that the kernel refuses is told with the platform and the way out, where an emulator is missing", () => {
+  const foreign = "its programs are linux/arm64, and so on";
+  const failed = 'process "/bin/sh -c make" did not complete successfully: exit code: 1';
+  expect(stepFailure(args, refused, foreign)?.message).toBe(`${failed}: ${foreign}`);
+  expect(foreignHint(refused, foreign)).toBeUndefined();
+  // The shell ran: what it called may be what could not.
+  expect(stepFailure(args, end, foreign)?.message).toBe(failed);
+  expect(foreignHint(end, foreign)).toContain(foreign);
+  expect(stepFailure(args, refused)?.message).toBe(failed);
+  expect(foreignHint(end, undefined)).toBeUndefined();
 });
 
-test("a kernel without binfmt_misc emulates nothing", () => {
-  expect(emulators("/nonexistent/binfmt_misc")).toEqual([]);
+test("a step that lacked memory says so in BuildKit's words", () => {
+  const killed = { ...end, exitCode: 137, oomKilled: true };
+  expect(stepFailure(args, killed)?.message).toEndWith(
+    "did not complete successfully: cannot allocate memory",
+  );
+  expect(stepFailure(args, { ...killed, exitCode: 0 })).toBeUndefined();
 });

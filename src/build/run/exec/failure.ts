@@ -1,19 +1,23 @@
-import { readdirSync } from "node:fs";
 import { TugError } from "../../../base/lib/errors.ts";
-import type { Platform } from "../../../base/spec/oci/descriptor.ts";
-import { formatPlatform, platformDistance } from "../../../base/spec/oci/platform.ts";
 import { startFailure } from "../../../core/runtime/start-failure.ts";
 import type { StepEnd } from "./process.ts";
 
 /**
  * Why a step failed, in BuildKit's words (solver/llbsolver/ops/exec.go, gateway's ExitError), which clients show and look for the exit
- * code in. Undefined for one that did not. Where the kernel killed something of it for want of memory, that is the reason.
+ * code in. Undefined for one that did not. Where the kernel killed something of it for want of memory, that is the reason. `foreign` says
+ * what is to be done about an emulator that this host lacks: it is the reason where the kernel refused the step's program.
  */
-export function stepFailure(args: readonly string[], end: StepEnd): TugError | undefined {
+export function stepFailure(args: readonly string[], end: StepEnd, foreign?: string): TugError | undefined {
   if (end.exitCode === 0) return undefined;
   const reason = end.oomKilled ? "cannot allocate memory" : `exit code: ${end.exitCode}`;
-  const message = `process ${JSON.stringify(args.join(" "))} did not complete successfully: ${reason}`;
+  const refused = foreign !== undefined && isForeign(end) ? `: ${foreign}` : "";
+  const message = `process ${JSON.stringify(args.join(" "))} did not complete successfully: ${reason}${refused}`;
   return new TugError("runtime-command", message, { detail: { exitCode: end.exitCode } });
+}
+
+/** execve(2)'s ENOEXEC: a program for another machine, or none. */
+function isForeign({ complaint }: StepEnd): boolean {
+  return complaint !== undefined && /exec format error/i.test(complaint);
 }
 
 /** What the log of a step says when its program could not be started. */
@@ -23,29 +27,13 @@ export function startComplaint(runtime: string, args: readonly string[], complai
 }
 
 /**
- * For the log of a failed step of another platform, on a host that emulates none: there the kernel refuses its programs with "exec format
- * error", and this is the way out. `emulators`: what the kernel starts foreign programs with (proc(5), binfmt_misc).
+ * For the log of a failed step of a platform that this host has no emulator for, where the step's shell could be started and something that
+ * it called may be what could not.
  */
-export function foreignHint(
-  platform: Platform,
-  host: Platform,
-  emulators: readonly string[],
-): string | undefined {
-  if (platformDistance(host, platform) !== undefined) return undefined;
-  if (emulators.some((name) => name.startsWith("qemu-"))) return undefined;
+export function foreignHint(end: StepEnd, foreign: string | undefined): string | undefined {
+  if (foreign === undefined || isForeign(end)) return undefined;
   return (
-    `This step is for ${formatPlatform(platform)}; this machine is ${formatPlatform(host)} and emulates no other ("exec format error"). ` +
-    "Register emulators (Debian's packages qemu-user-static and binfmt-support), or run the step here and copy what it makes: " +
+    `If this step failed with "exec format error": ${foreign}; or run the step here and copy what it makes: ` +
     "FROM --platform=$BUILDPLATFORM\n"
   );
-}
-
-/** None where the file system is not mounted. */
-export function emulators(directory = "/proc/sys/fs/binfmt_misc"): readonly string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
 }

@@ -2,12 +2,12 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { causeOf, messageOf } from "../../../base/lib/errors.ts";
 import { type ChainId, type ContainerId, randomId } from "../../../base/lib/ids.ts";
-import { hostPlatform } from "../../../base/spec/oci/platform.ts";
 import { type CgroupPaths, cgroupPathsFor, killCgroup, removeCgroup } from "../../../base/sys/cgroup.ts";
 import { CgroupMoves } from "../../../base/sys/cgroup-moves.ts";
 import { unmountIfMounted } from "../../../base/sys/mount.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { APPARMOR_PROFILE, keepApparmorProfile } from "../../../core/runtime/apparmor.ts";
+import { missingEmulator } from "../../../core/runtime/emulation.ts";
 import type { OciRuntime } from "../../../core/runtime/oci.ts";
 import type { OciSpec } from "../../../core/runtime/runtime.ts";
 import { commandInScope, endScope, scopeOf } from "../../../core/runtime/scope.ts";
@@ -17,7 +17,7 @@ import type { ExecOp } from "../../graph.ts";
 import type { ActiveStep, StepContext, StepRunner } from "../runner.ts";
 import type { ExecDeps } from "./deps.ts";
 import { refuseUnentitled } from "./entitlements.ts";
-import { emulators, foreignHint, startComplaint, stepFailure } from "./failure.ts";
+import { foreignHint, startComplaint, stepFailure } from "./failure.ts";
 import { Keeper } from "./keeper.ts";
 import { type MountContext, mountActive, snapshotOf } from "./mount-context.ts";
 import { prepareMounts } from "./mounts.ts";
@@ -121,14 +121,21 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
       const { spec } = generateSpec(stepSpecInput(deps, op, parts));
       const counted = cgroupPathsFor(deps.hierarchy, cgroup.counted);
       const end = await this.#runContainer(step, { work, runtime, cgroups, counted, spec });
-      const failure = stepFailure(op.args, end);
-      const hint = failure && foreignHint(op.platform, hostPlatform(), emulators());
-      if (hint !== undefined) await step.progress.log("stderr", Buffer.from(hint));
-      if (failure) throw failure;
+      if (end.exitCode !== 0) await this.#fail(step, end);
     } finally {
       targets.remove();
     }
     await refuseLeakedSecrets(active.layout, prepared.secrets, step.signal);
+  }
+
+  /** Throws why a step failed, when its log says what there is to say. */
+  async #fail({ op, progress }: StepContext<ExecOp>, end: StepEnd): Promise<void> {
+    const { hostPlatform, emulation } = this.#deps;
+    const foreign = missingEmulator(op.platform, hostPlatform, emulation(op.platform));
+    const hint = foreignHint(end, foreign);
+    if (hint !== undefined) await progress.log("stderr", Buffer.from(hint));
+    const failure = stepFailure(op.args, end, foreign);
+    if (failure) throw failure;
   }
 
   /** The step's network is made while its root is. */

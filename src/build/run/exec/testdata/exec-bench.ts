@@ -5,11 +5,13 @@ import { systemClock } from "../../../../base/lib/clock.ts";
 import type { ChainId, Digest } from "../../../../base/lib/ids.ts";
 import { randomId } from "../../../../base/lib/ids.ts";
 import { silentLog } from "../../../../base/lib/log.ts";
+import { hostPlatform } from "../../../../base/spec/oci/platform.ts";
 import { openDatabase } from "../../../../base/store/database.ts";
 import { cgroupPathsFor, probeCgroups, removeCgroup } from "../../../../base/sys/cgroup.ts";
 import { type CgroupLayout, cgroupLayout } from "../../../../core/runtime/cgroup-driver.ts";
 import { Crun } from "../../../../core/runtime/drivers/crun/crun.ts";
 import { Runc } from "../../../../core/runtime/drivers/runc/runc.ts";
+import { emulationOf } from "../../../../core/runtime/emulation.ts";
 import { probeHost } from "../../../../core/runtime/host-facts.ts";
 import type { OciRuntime } from "../../../../core/runtime/oci.ts";
 import { SeccompCache } from "../../../../core/runtime/seccomp/cache.ts";
@@ -74,6 +76,8 @@ export class ExecBench implements AsyncDisposable {
       hierarchy,
       cgroups: this.layout,
       facts: probeHost({ hierarchy }),
+      hostPlatform: hostPlatform(),
+      emulation: (platform) => emulationOf(platform, hostPlatform(), []),
       networks: parts.networks ?? {
         resolve: missing,
         allocate: missing,
