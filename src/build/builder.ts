@@ -1,5 +1,6 @@
 import type { Clock } from "../base/lib/clock.ts";
 import type { BuildCaches } from "./cache/remote/caches.ts";
+import { withEpoch } from "./epoch.ts";
 import type { ExportContext, Exporters, SolvedTarget } from "./export/exporter.ts";
 import { baseChain } from "./export/image.ts";
 import type { LayerExport, ReadLayer } from "./export/layers.ts";
@@ -42,7 +43,8 @@ export class BuildService implements Builder {
     const solving: SolveOptions = { session, signal, progress, entitlements: request.entitlements };
     const { planning } = this.#deps;
     const definition = await readDefinition(planning, request, solving);
-    const plan = await planBuild(planning, request, definition, solving);
+    const timed = await withEpoch(planning, request, definition, solving);
+    const plan = await planBuild(planning, timed, definition, solving);
     options.onPlan?.(plan);
     for (const warning of plan.warnings) progress.warning({ ...warning, vertex: undefined });
     using cache = await this.#deps.caches.open(request, solving);
@@ -52,7 +54,7 @@ export class BuildService implements Builder {
     const scan = request.attestations.sbom !== false;
     const targets = await this.#solve(plan, { ...solving, importers, onSolved }, { held, scan });
     const outcome = await this.#export(
-      { request, plan, targets, started, ...(cache.inline && { inlineCache: cache.inline }) },
+      { request: timed, plan, targets, started, ...(cache.inline && { inlineCache: cache.inline }) },
       solving,
     );
     return { ...outcome, response: { ...outcome.response, ...(await cache.export(plan.targets)) } };

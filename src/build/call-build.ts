@@ -1,3 +1,4 @@
+import { withEpoch } from "./epoch.ts";
 import { checkBuild, listTargets, outlineBuild } from "./plan/calls.ts";
 import type { PlanInput } from "./plan/input.ts";
 import { type PlanDeps, untilPlanned } from "./plan-build.ts";
@@ -11,7 +12,8 @@ export function callBuild(deps: PlanDeps): Builder["call"] {
     const definition = await readDefinition(deps, request, options);
     if (method === "targets") return files(listTargets(definition.dockerfile));
     const ask = (input: PlanInput) => (method === "check" ? checkBuild(input) : outlineBuild(input));
-    return files(await untilPlanned(deps, ask, request, definition, options));
+    const timed = await withEpoch(deps, request, definition, options);
+    return files(await untilPlanned(deps, ask, timed, definition, options));
   };
 }
 

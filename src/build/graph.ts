@@ -63,6 +63,8 @@ export interface LocalSource {
   readonly exclude: readonly string[];
   /** Only these paths (and what their links lead to) are needed; empty: everything. Patterns as COPY has them. */
   readonly include: readonly string[];
+  /** Paths whose links are followed at the client, where that is not `include`. */
+  readonly follow?: readonly string[];
 }
 
 /** A file from the network: `ADD https://…`, or a remote Dockerfile or context. */
@@ -82,6 +84,9 @@ export interface GitSource {
   /** Below the root of the work tree; "" is the root. */
   readonly subdir: string;
   readonly keepGitDir: boolean;
+  readonly submodules: boolean;
+  /** Files are as old as the checkout, or as the commit. */
+  readonly mtime: "checkout" | "commit";
   /** Commit that it must be, whole or a prefix. */
   readonly checksum: string | undefined;
 }

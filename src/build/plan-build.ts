@@ -67,7 +67,7 @@ export async function untilPlanned<Answer extends { readonly kind: string }>(
 }
 
 /** What is wrong with a Dockerfile is shown with its lines. */
-function withSource<T>({ dockerfile }: Definition, work: () => T): T {
+export function withSource<T>({ dockerfile }: Definition, work: () => T): T {
   try {
     return work();
   } catch (error) {

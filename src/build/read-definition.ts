@@ -86,7 +86,10 @@ export function readTexts(
 }
 
 /** A source's tree has no layers below it. Links in it lead nowhere else. */
-function rootOf(deps: Pick<DefinitionDeps, "snapshots">, result: Result | undefined): RootedDir | undefined {
+export function rootOf(
+  deps: Pick<DefinitionDeps, "snapshots">,
+  result: Result | undefined,
+): RootedDir | undefined {
   if (result?.snapshot === undefined) return undefined;
   const layout = deps.snapshots.layout(result.snapshot);
   return RootedDir.open(layout.kind === "tree" ? layout.tree : layout.upper);

@@ -6,8 +6,8 @@ import { formatPlatform } from "../../base/spec/oci/platform.ts";
 
 export type Values = Readonly<Record<string, string>>;
 
-/** A build argument's value as it was asked for, whatever its name. */
-export function given(values: Values, name: string): string | undefined {
+/** What was asked for under a name, whatever the name: a build argument's value, a named context. */
+export function given<T>(values: Readonly<Record<string, T>>, name: string): T | undefined {
   return Object.hasOwn(values, name) ? values[name] : undefined;
 }
 

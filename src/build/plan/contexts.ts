@@ -1,4 +1,3 @@
-import { parseBoolean } from "../../base/lib/boolean.ts";
 import { invalid, notFound, TugError } from "../../base/lib/errors.ts";
 import {
   familiarString,
@@ -7,14 +6,15 @@ import {
   type Reference,
   withDefaultTag,
 } from "../../base/spec/docker/reference.ts";
-import { type GitRef, parseGitRef } from "../../base/spec/dockerfile/git-ref.ts";
 import type { Platform } from "../../base/spec/oci/descriptor.ts";
 import { formatPlatform, normalizePlatform } from "../../base/spec/oci/platform.ts";
-import type { FileOp, GitSource, Vertex } from "../graph.ts";
+import type { FileOp, Vertex } from "../graph.ts";
 import type { ResolvedImage } from "../plan.ts";
 import type { ContextRef } from "../request.ts";
+import { given } from "./arguments.ts";
+import { gitContext, gitSource } from "./git-source.ts";
 import { imageKey } from "./input.ts";
-import { builderArg, type PlatformPlan, readIgnore } from "./platform-plan.ts";
+import { type PlatformPlan, readIgnore } from "./platform-plan.ts";
 import type { NamedContext } from "./stage.ts";
 import { makeVertex } from "./vertices.ts";
 
@@ -30,7 +30,7 @@ export function findContext(
   const short = shortName(name);
   const precise = `${short}::${formatPlatform(normalizePlatform(platform ?? plan.target))}`;
   for (const key of [precise, short]) {
-    const ref = Object.hasOwn(contexts, key) ? contexts[key] : undefined;
+    const ref = given(contexts, key);
     if (ref) return { ref, name: short, key };
   }
   return undefined;
@@ -173,27 +173,6 @@ export function hasLayers(image: ResolvedImage): boolean {
   return image.config.rootfs.diff_ids.length > 0;
 }
 
-/** A repository as a source; undefined when the text names none. */
-export function gitSource(url: string, keepGitDir: boolean | undefined): GitSource | undefined {
-  const ref = parseGitRef(url);
-  return ref && sourceOfGit(ref, keepGitDir, ref.checksum);
-}
-
-export function sourceOfGit(
-  ref: GitRef,
-  keepGitDir: boolean | undefined,
-  checksum: string | undefined,
-): GitSource {
-  return {
-    kind: "git",
-    remote: ref.likePath ? `https://${ref.remote}` : ref.remote,
-    ref: ref.ref,
-    subdir: ref.subdir,
-    keepGitDir: ref.keepGitDir ?? keepGitDir ?? false,
-    checksum,
-  };
-}
-
 /** What COPY and ADD read when they name no other place. */
 export function mainContext(plan: PlatformPlan): Vertex | undefined {
   const { request, session } = plan.input;
@@ -218,8 +197,7 @@ export function mainContext(plan: PlatformPlan): Vertex | undefined {
 }
 
 function remoteContext(plan: PlatformPlan, url: string): Vertex | undefined {
-  const keep = builderArg(plan, "BUILDKIT_CONTEXT_KEEP_GIT_DIR");
-  const git = gitSource(url, keep === undefined ? undefined : parseBoolean(keep));
+  const git = gitContext(url, plan.input.request);
   if (git) return plan.vertices.add(git, [], { name: `[internal] load git source ${url}` });
   const op = { kind: "http", url, filename: "context", checksum: undefined } as const;
   const vertex = plan.vertices.add(op, [], { name: "[internal] load remote build context" });
@@ -227,17 +205,17 @@ function remoteContext(plan: PlatformPlan, url: string): Vertex | undefined {
 }
 
 function unpacked(plan: PlatformPlan, archive: Vertex): Vertex {
-  return plan.vertices.add(unpackOp(plan.input.host), [archive], unpackLabel);
+  return plan.vertices.add(unpackOp(plan.input.host, "context"), [archive], unpackLabel);
 }
 
-/** The tree in an archive that is its only input, by the name "context". */
-export function contextArchive(archive: Vertex, host: Platform): Vertex {
-  return makeVertex(unpackOp(host), [archive], unpackLabel);
+/** The tree in an archive that is its only input. */
+export function contextArchive(archive: Vertex, host: Platform, name = "context"): Vertex {
+  return makeVertex(unpackOp(host, name), [archive], unpackLabel);
 }
 
 const unpackLabel = { name: "[internal] unpack remote build context" };
 
-function unpackOp(host: Platform): FileOp {
+function unpackOp(host: Platform, name: string): FileOp {
   return {
     kind: "file",
     root: undefined,
@@ -245,7 +223,7 @@ function unpackOp(host: Platform): FileOp {
       {
         kind: "copy",
         from: 0,
-        sources: ["context"],
+        sources: [name],
         wildcard: false,
         dest: "/",
         owner: undefined,

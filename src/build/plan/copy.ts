@@ -6,8 +6,7 @@ import { rules } from "../../base/spec/dockerfile/rules.ts";
 import type { CopyInstruction, Heredoc } from "../../base/spec/dockerfile/syntax.ts";
 import type { CopyAction, FileOp, Vertex } from "../graph.ts";
 import { parseModeChange } from "../run/file/chmod.ts";
-import { sourceOfGit } from "./contexts.ts";
-
+import { sourceOfGit } from "./git-source.ts";
 import { ownerOf } from "./owner.ts";
 import type { Step } from "./step.ts";
 import { Inputs } from "./vertices.ts";
@@ -256,7 +255,7 @@ export function inlineDocument(at: Step, path: string, content: string, mode: nu
 }
 
 /** The last part of a URL's path, as the file will be called. */
-function fileOfUrl(url: string): string {
+export function fileOfUrl(url: string): string {
   const path = /^https?:\/\/[^/?#]*([^?#]*)/.exec(url)?.[1] ?? "";
   let name = path.replace(/\/+$/, "").split("/").at(-1) ?? "";
   try {

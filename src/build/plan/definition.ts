@@ -1,7 +1,7 @@
 import { notFound } from "../../base/lib/errors.ts";
 import type { Vertex } from "../graph.ts";
 import type { BuildRequest, ContextRef } from "../request.ts";
-import { gitSource } from "./contexts.ts";
+import { gitContext, gitSource } from "./git-source.ts";
 import { makeVertex } from "./vertices.ts";
 
 /** Where a build's Dockerfile and ignore file are to be read. */
@@ -26,7 +26,7 @@ export function definitionSource(request: BuildRequest, session: string): Defini
   const from = request.dockerfileContext ?? request.context;
   const { context } = request;
   return {
-    dockerfile: definitionVertex(from, session, name, [name, ignorePath, ...paths.slice(1)]),
+    dockerfile: definitionVertex(from, request, session, [name, ignorePath, ...paths.slice(1)]),
     paths: from.kind === "http" && !gitSource(from.url, undefined) ? [...paths, "context"] : paths,
     ignorePath,
     ignore:
@@ -38,16 +38,17 @@ export function definitionSource(request: BuildRequest, session: string): Defini
 
 function definitionVertex(
   from: ContextRef,
+  request: BuildRequest,
   session: string,
-  name: string,
   include: readonly string[],
 ): Vertex {
+  const name = include[0] ?? "";
   switch (from.kind) {
     case "local":
       return localVertex(from.name, session, include, `[internal] load build definition from ${name}`);
     case "git":
     case "http": {
-      const git = gitSource(from.url, undefined);
+      const git = from === request.context ? gitContext(from.url, request) : gitSource(from.url, undefined);
       if (git) return makeVertex(git, [], { name: `[internal] load git source ${from.url}` });
       const op = { kind: "http", url: from.url, filename: "context", checksum: undefined } as const;
       return makeVertex(op, [], { name: "[internal] load remote build context" });

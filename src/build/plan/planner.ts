@@ -1,6 +1,12 @@
 import { parseBoolean } from "../../base/lib/boolean.ts";
 import { invalid } from "../../base/lib/errors.ts";
-import { Linter, lintSyntax, noLintConfig, parseLintConfig } from "../../base/spec/dockerfile/lint.ts";
+import {
+  type LintConfig,
+  Linter,
+  lintSyntax,
+  noLintConfig,
+  parseLintConfig,
+} from "../../base/spec/dockerfile/lint.ts";
 import { parseDockerfile } from "../../base/spec/dockerfile/parse.ts";
 import { type Dockerfile, perLine } from "../../base/spec/dockerfile/syntax.ts";
 import type { Platform } from "../../base/spec/oci/descriptor.ts";
@@ -41,7 +47,8 @@ export function planBuild(input: PlanInput): PlanResult {
 
 /** One plan being made: twice, first to learn what is read of the contexts, then with just that in what clients send. */
 export class Planning {
-  readonly lint: Linter;
+  /** What was found so far, also where planning ended with an error. */
+  lint: Linter;
   readonly targets: PlannedTarget[] = [];
   readonly file: Dockerfile;
   /** Of the first platform. */
@@ -54,12 +61,11 @@ export class Planning {
     this.#input = input;
     this.#allStages = allStages;
     this.file = parseDockerfile(input.dockerfile.text);
-    this.lint = new Linter(lintConfig(input.request, this.file));
+    this.lint = this.#newLint();
   }
 
   /** undefined when nothing lacks. */
   run(): (PlanResult & { readonly kind: "needs" }) | undefined {
-    lintSyntax(this.file, this.lint);
     const needs = new Needs();
     this.#pass(needs, false);
     if (needs.some) {
@@ -70,13 +76,21 @@ export class Planning {
     return undefined;
   }
 
+  /** Each pass finds the same, so each begins anew. */
+  #newLint(): Linter {
+    const lint = new Linter(lintConfig(this.#input.request, this.file));
+    lintSyntax(this.file, lint);
+    return lint;
+  }
+
   #pass(needs: Needs, last: boolean): void {
     const { request, host } = this.#input;
     const vertices = new VertexTable();
     const budget = new Budget();
     const platforms = request.platforms.length > 0 ? request.platforms : [host];
+    this.lint = this.#newLint();
     for (const [index, platform] of platforms.entries()) {
-      const lint = last && index === 0 ? this.lint : silent;
+      const lint = index === 0 ? this.lint : silent;
       const target = normalizePlatform(platform);
       const plan = this.#platformPlan(target, { needs, vertices, budget, lint });
       const planned = this.#planPlatform(plan);
@@ -106,7 +120,7 @@ export class Planning {
       globals: variables,
       globalInfos: infos,
       paths: this.#paths,
-      epoch: epochOf(request, variables),
+      epoch: request.epoch,
       ignore: readIgnore(remote ? "" : ignore, ".dockerignore"),
       allStages: this.#allStages,
       ignoresCache: cacheIgnorer(request),
@@ -156,7 +170,8 @@ const silent: Pick<Linter, "warn"> = {
   warn: () => undefined,
 };
 
-function lintConfig(request: BuildRequest, file: Dockerfile) {
+/** Of the request, or else of the file's own `# check=`. */
+export function lintConfig(request: BuildRequest, file: Dockerfile): LintConfig {
   const argument = given(request.buildArgs, "BUILDKIT_DOCKERFILE_CHECK");
   const directive = file.directives.find(({ name }) => name === "check")?.value.split(" ", 1)[0];
   const text = argument ?? directive;
@@ -187,15 +202,6 @@ function isMultiPlatform(request: BuildRequest): boolean {
   if (!asked && several)
     throw invalid("conflicting config: returning multiple target platforms is not allowed");
   return asked;
-}
-
-/** SOURCE_DATE_EPOCH: of the request, of a build argument, or of an ARG before the first FROM. */
-function epochOf(request: BuildRequest, globals: ReadonlyMap<string, string>): number | undefined {
-  const text = given(request.buildArgs, "SOURCE_DATE_EPOCH") ?? globals.get("SOURCE_DATE_EPOCH") ?? "";
-  if (request.epoch !== undefined || text === "") return request.epoch;
-  const seconds = /^[+-]?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-  if (Number.isNaN(seconds)) throw invalid(`invalid SOURCE_DATE_EPOCH: ${text}`);
-  return seconds;
 }
 
 /** As clients show them. */

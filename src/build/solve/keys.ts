@@ -88,6 +88,9 @@ function isImage(vertex: Vertex | undefined): boolean {
 /** A source's key with what of its tree is not in the key that its runner gives. */
 export function sourceKey(op: SourceOp, key: Digest): Digest {
   if (op.kind === "http") return digestOfValue({ http: op.filename, key });
-  if (op.kind === "git") return digestOfValue({ git: op.subdir, keepGitDir: op.keepGitDir, key });
+  if (op.kind === "git") {
+    const { subdir, keepGitDir, submodules, mtime } = op;
+    return digestOfValue({ git: subdir, keepGitDir, submodules, mtime, key });
+  }
   return key;
 }

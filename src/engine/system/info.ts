@@ -1,3 +1,4 @@
+import { redactUrl } from "../../base/lib/redact-url.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import type { SystemInfo } from "../../base/spec/docker/api.gen.ts";
 import type { SystemServiceDeps } from "./deps.ts";
@@ -47,8 +48,8 @@ export async function systemInfo(deps: SystemServiceDeps): Promise<SystemInfo> {
     IndexServerAddress: "https://index.docker.io/v1/",
     RegistryConfig: registryConfig(deps),
     GenericResources: null as unknown as NonNullable<SystemInfo["GenericResources"]>,
-    HttpProxy: withoutPassword(facts.proxy.http),
-    HttpsProxy: withoutPassword(facts.proxy.https),
+    HttpProxy: redactUrl(facts.proxy.http),
+    HttpsProxy: redactUrl(facts.proxy.https),
     NoProxy: facts.proxy.no,
     Name: machine.name,
     Labels: [...facts.labels],
@@ -117,9 +118,4 @@ function warnings(deps: SystemServiceDeps, forwarding: boolean): readonly string
     [forwarding, "WARNING: IPv4 forwarding is disabled"],
   ];
   return lines.filter(([supported]) => !supported).map(([, line]) => line);
-}
-
-/** Proxies are shown to whoever may ask; their passwords are not. */
-function withoutPassword(url: string): string {
-  return url.replace(/^([a-z]+:\/\/)[^/@]*@/i, "$1xxxxx:xxxxx@");
 }

@@ -150,7 +150,7 @@ describe("an order of BuildKit's protocol", () => {
       { "shm-size": "-1" },
       { "force-network-mode": "bridge" },
       { "multi-platform": "maybe" },
-      { "build-arg:SOURCE_DATE_EPOCH": "today" },
+      { "build-arg:SOURCE_DATE_EPOCH": "2026-11-21" },
       { "build-arg:BUILDKIT_DOCKERFILE_CHECK": "nonsense=1" },
     ])
       expect(() => order(attrs)).toThrow();

@@ -200,8 +200,9 @@ function resources(attrs: Readonly<Record<string, string>>): BuildRequest["resou
   return out;
 }
 
+/** undefined also for the name of something that has a time: the builder looks there. */
 function epoch(text: string | undefined): number | undefined {
-  if (text === undefined || text === "") return undefined;
+  if (text === undefined || text === "" || /^[a-z]/i.test(text)) return undefined;
   if (!/^-?\d{1,12}$/.test(text)) throw invalid(`invalid SOURCE_DATE_EPOCH: ${text}`);
   return Number(text);
 }

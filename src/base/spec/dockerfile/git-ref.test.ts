@@ -1,7 +1,15 @@
 import { expect, test } from "bun:test";
 import { parseGitRef } from "./git-ref.ts";
 
-const plain = { ref: "", subdir: "", checksum: undefined, keepGitDir: undefined, submodules: undefined };
+const plain = {
+  ref: "",
+  subdir: "",
+  checksum: undefined,
+  keepGitDir: undefined,
+  submodules: undefined,
+  mtime: undefined,
+  fetchByCommit: false,
+};
 
 test("Repositories are told from paths and downloads", () => {
   for (const [text, remote] of [
@@ -38,6 +46,8 @@ test("Fragments and queries say which commit and which directory", () => {
     ["?tag=v1", { ref: "refs/tags/v1" }],
     ["?branch=refs/heads/x", { ref: "refs/heads/x" }],
     ["?ref=x&subdir=s#x:s", { ref: "x", subdir: "s" }],
+    ["?mtime=commit&fetch-by-commit", { mtime: "commit", fetchByCommit: true }],
+    ["?fetch-by-commit=0&mtime=checkout", { mtime: "checkout" }],
     ["?commit=abc&keep-git-dir&submodules=false", { checksum: "abc", keepGitDir: true, submodules: false }],
   ] as const)
     expect(parseGitRef(remote + text)).toEqual({ ...plain, remote, likePath: false, ...ref });

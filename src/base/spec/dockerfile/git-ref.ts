@@ -13,8 +13,17 @@ export interface GitRef {
   readonly checksum: string | undefined;
   readonly keepGitDir: boolean | undefined;
   readonly submodules: boolean | undefined;
+  /** Times of the files: of the checkout (the default), or of the commit. */
+  readonly mtime: "checkout" | "commit" | undefined;
+  /** The checksum is a whole commit and believed: the remote is not asked what the ref means now. */
+  readonly fetchByCommit: boolean;
   /** "github.com/a/b" could be a path as well: only contexts may be written so. */
   readonly likePath: boolean;
+}
+
+/** A whole commit id, of SHA-1 or of SHA-256. */
+export function isCommit(text: string): boolean {
+  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text);
 }
 
 /** undefined: it names no repository. Throws invalid-argument for a query that means nothing. */
@@ -34,6 +43,8 @@ export function parseGitRef(text: string): GitRef | undefined {
     checksum: undefined,
     keepGitDir: undefined,
     submodules: undefined,
+    mtime: undefined,
+    fetchByCommit: false,
     likePath,
   };
   return readQuery(plain, match?.[2] ?? "");
@@ -89,10 +100,9 @@ function withParameter(ref: GitRef, key: string, value: string): GitRef {
     case "submodules":
       return { ...ref, submodules: boolean(key, value) };
     case "fetch-by-commit":
-      boolean(key, value);
-      return ref;
+      return { ...ref, fetchByCommit: boolean(key, value) };
     case "mtime":
-      if (value === "checkout" || value === "commit") return ref;
+      if (value === "checkout" || value === "commit") return { ...ref, mtime: value };
       throw invalid(`invalid mtime value: ${JSON.stringify(value)} (must be "checkout" or "commit")`);
     default:
       throw invalid(`unexpected query ${JSON.stringify(key)}`);

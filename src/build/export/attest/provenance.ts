@@ -1,5 +1,6 @@
 import type { Digest } from "../../../base/lib/ids.ts";
 import { tugVersion } from "../../../base/lib/product.ts";
+import { redactUrl } from "../../../base/lib/redact-url.ts";
 import type { Platform } from "../../../base/spec/oci/descriptor.ts";
 import { splitDigest } from "../../../base/spec/oci/digest.ts";
 import { formatPlatform } from "../../../base/spec/oci/platform.ts";
@@ -134,11 +135,13 @@ function materials({ target }: ProvenanceInput): readonly Material[] {
   for (const { op } of reachable(target)) {
     if (op.kind === "image") add(imageMaterial(op.reference, op.image, op.platform));
     if (op.kind === "http")
-      add({ uri: op.url, ...(op.checksum !== undefined && { digest: digestSet(op.checksum) }) });
+      add({ uri: redactUrl(op.url), ...(op.checksum !== undefined && { digest: digestSet(op.checksum) }) });
     if (op.kind === "git")
       add({
-        uri: `${op.remote}${op.ref === "" ? "" : `#${op.ref}`}`,
-        ...(op.checksum !== undefined && { digest: { sha1: op.checksum } }),
+        uri: `${redactUrl(op.remote)}${op.ref === "" ? "" : `#${op.ref}`}`,
+        ...(op.checksum !== undefined && {
+          digest: { [op.checksum.length === 64 ? "sha256" : "sha1"]: op.checksum },
+        }),
       });
   }
   return [...found.values()];
@@ -167,7 +170,7 @@ function definition({ target }: ProvenanceInput): readonly object[] {
   const ids = new Map(steps.map((vertex, index) => [vertex, `step${index}`]));
   return steps.map((vertex) => ({
     id: ids.get(vertex),
-    name: vertex.name,
+    name: redactUrl(vertex.name),
     op: told(vertex.op),
     inputs: vertex.inputs.map((input) => `${ids.get(input)}:0`),
   }));
@@ -179,6 +182,8 @@ function told(op: Op): object {
     const { proxyEnv: _, ...rest } = op;
     return rest;
   }
+  if (op.kind === "http") return { ...op, url: redactUrl(op.url) };
+  if (op.kind === "git") return { ...op, remote: redactUrl(op.remote) };
   if (op.kind !== "local") return op;
   const { session: _, ...rest } = op;
   return rest;

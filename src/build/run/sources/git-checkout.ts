@@ -2,7 +2,17 @@ import { mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { invalid } from "../../../base/lib/errors.ts";
 import { randomId } from "../../../base/lib/ids.ts";
-import { AT_FDCWD, closeFd, fdPath, O, openat, openat2, RESOLVE } from "../../../base/sys/at.ts";
+import {
+  AT_FDCWD,
+  closeFd,
+  fdPath,
+  futimes,
+  lutimesat,
+  O,
+  openat,
+  openat2,
+  RESOLVE,
+} from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { removeDirectory, removeTree } from "../../../base/sys/remove-tree.ts";
 import { tryLstatat } from "../../../base/sys/stat.ts";
@@ -20,11 +30,24 @@ export interface Checkout {
   /** Clean; "" is the whole work tree. */
   readonly subdir: string;
   readonly keepGitDir: boolean;
+  readonly submodules: boolean;
+  /** Of every file, nanoseconds since 1970; undefined: as old as they are. */
+  readonly time: bigint | undefined;
   readonly run: GitRun;
 }
 
 /** Makes the work tree of a commit, with its submodules; what a checkout leaves behind of git's own goes unless it is asked for. */
 export async function checkoutCommit(git: GitCommand, checkout: Checkout): Promise<void> {
+  await checkedOut(git, checkout);
+  if (checkout.time !== undefined) setTimes(checkout.into, checkout.time);
+}
+
+/** Repositories whose ids are of SHA-256 take no others. */
+export function objectFormat(commit: string): readonly string[] {
+  return commit.length === 64 ? ["--object-format=sha256"] : [];
+}
+
+async function checkedOut(git: GitCommand, checkout: Checkout): Promise<void> {
   const { into, subdir, keepGitDir } = checkout;
   if (subdir === "") {
     await workTree(git, checkout, into);
@@ -45,10 +68,10 @@ export async function checkoutCommit(git: GitCommand, checkout: Checkout): Promi
 }
 
 async function workTree(git: GitCommand, checkout: Checkout, into: string): Promise<void> {
-  const { repository, commit, remote, run } = checkout;
+  const { repository, commit, remote, submodules, run } = checkout;
   const { signal } = run;
   const at = ["-C", into];
-  await git.run(["init", "--quiet", into], { signal });
+  await git.run(["init", "--quiet", ...objectFormat(commit), into], { signal });
   // Through the transport, not by linking objects, which has been a way to foreign files (CVE-2022-39253).
   await git.run([...at, "fetch", "--quiet", "--depth=1", "--no-tags", `file://${repository}`, commit], {
     signal,
@@ -56,6 +79,7 @@ async function workTree(git: GitCommand, checkout: Checkout, into: string): Prom
   });
   await git.run([...at, "checkout", "--quiet", "--force", "--detach", commit], run);
   await git.run([...at, "remote", "add", "origin", remote], { signal });
+  if (!submodules) return;
   const fd = openat(AT_FDCWD, into, O.RDONLY | O.DIRECTORY);
   try {
     // A link here would have git read what it leads to.
@@ -96,6 +120,17 @@ async function dropGitDirectories(into: string): Promise<void> {
       skip();
       await removeTree(dir, name);
     }
+  } finally {
+    closeFd(fd);
+  }
+}
+
+function setTimes(into: string, time: bigint): void {
+  const times = { atime: time, mtime: time };
+  const fd = openat(AT_FDCWD, into, O.RDONLY | O.DIRECTORY);
+  try {
+    for (const { dir, name } of walkTree(fd)) lutimesat(dir, name, times);
+    futimes(fd, times);
   } finally {
     closeFd(fd);
   }

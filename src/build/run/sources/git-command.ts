@@ -59,16 +59,30 @@ export interface GitRun {
 export class GitCommand {
   readonly #config: string;
   readonly #home: string;
+  readonly #knownHosts: string;
 
   constructor(deps: GitCommandDeps) {
     this.#home = join(deps.root, "home");
     mkdirSync(this.#home, { recursive: true, mode: 0o700 });
+    this.#knownHosts = join(this.#home, "known_hosts");
     this.#config = join(deps.root, "config");
     writeFileSync(this.#config, configuration, { mode: 0o600 });
   }
 
   /** Standard output; throws with what git complained about. */
   async run(args: readonly string[], options: GitRun): Promise<string> {
+    const { access } = options;
+    if (!access?.authorization) return await this.#run(args, options, "none");
+    try {
+      return await this.#run(args, options, "header");
+    } catch (error) {
+      options.signal.throwIfAborted();
+      if (!redirected.test(messageOf(error))) throw error;
+      return await this.#run(args, options, "challenge");
+    }
+  }
+
+  async #run(args: readonly string[], options: GitRun, shows: ShowsSecret): Promise<string> {
     const program = Bun.which("git");
     if (!program) {
       throw new TugError(
@@ -83,7 +97,7 @@ export class GitCommand {
       stdout: "pipe",
       stderr: "pipe",
       cwd: this.#home,
-      env: this.#environment(options),
+      env: this.#environment(options, shows),
       // Its transports are processes of their own.
       detached: true,
     });
@@ -96,14 +110,15 @@ export class GitCommand {
         child.exited,
       ]);
       options.signal.throwIfAborted();
-      if (child.exitCode !== 0) throw invalid(`git ${args[0] === "-C" ? args[2] : args[0]}: ${complaint}`);
+      if (child.exitCode !== 0)
+        throw invalid(`git ${commandOf(args)}: ${complaint}${wayOut(complaint, options)}`);
       return out;
     } finally {
       options.signal.removeEventListener("abort", kill);
     }
   }
 
-  #environment({ access, ownFiles }: GitRun): Record<string, string> {
+  #environment({ access, ownFiles }: GitRun, shows: ShowsSecret): Record<string, string> {
     const pass = [
       "PATH",
       "http_proxy",
@@ -121,7 +136,6 @@ export class GitCommand {
       const value = process.env[name];
       return value === undefined ? [] : [[name, value] as const];
     });
-    const knownHosts = join(this.#home, "known_hosts");
     return {
       ...Object.fromEntries(inherited),
       HOME: this.#home,
@@ -134,17 +148,65 @@ export class GitCommand {
       SSH_ASKPASS: "/bin/false",
       // Stronger than any configuration, and handed on to submodules.
       GIT_ALLOW_PROTOCOL: ownFiles ? "file" : "https:http:ssh:git",
-      GIT_SSH_COMMAND: `ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="${knownHosts}" -o IdentityFile=none`,
+      GIT_SSH_COMMAND: `ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="${this.#knownHosts}" -o IdentityFile=none`,
       ...(access?.agent === undefined ? {} : { SSH_AUTH_SOCK: access.agent }),
-      ...(access?.authorization === undefined
-        ? {}
-        : {
-            GIT_CONFIG_COUNT: "1",
-            GIT_CONFIG_KEY_0: `http.${access.authorization.scope}.extraheader`,
-            GIT_CONFIG_VALUE_0: `Authorization: ${access.authorization.value}`,
-          }),
+      ...(access?.authorization === undefined ? {} : showing(access.authorization, shows)),
     };
   }
+}
+
+/**
+ * How a server gets to see a secret. With every request, as BuildKit does it; but a header that git was told to send follows a redirect to
+ * whichever host it names, so then none is followed. Where there are some, the secret is a password that only its own host may ask for.
+ */
+type ShowsSecret = "none" | "header" | "challenge";
+
+const redirected = /requested URL returned error: 30[12378]\b/;
+
+function showing(
+  { scope, value }: NonNullable<GitAccess["authorization"]>,
+  shows: ShowsSecret,
+): Record<string, string> {
+  const basic = /^basic ([A-Za-z0-9+/=]+)$/i.exec(value)?.[1];
+  if (shows === "header" || basic === undefined)
+    return configured([
+      [`http.${scope}.extraheader`, `Authorization: ${value}`],
+      ["http.followRedirects", "false"],
+    ]);
+  const [, user = "", password = ""] = /^([^:]*):(.*)$/s.exec(Buffer.from(basic, "base64").toString()) ?? [];
+  const helper = `!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$TUG_USER" "$TUG_PASSWORD"; }; f`;
+  return {
+    ...configured([[`credential.${scope.replace(/\/$/, "")}.helper`, helper]]),
+    TUG_USER: user,
+    TUG_PASSWORD: password,
+  };
+}
+
+/** Configuration that counts more than any file's (git-config(1), GIT_CONFIG_COUNT). */
+function configured(pairs: readonly (readonly [string, string])[]): Record<string, string> {
+  return Object.fromEntries([
+    ["GIT_CONFIG_COUNT", String(pairs.length)],
+    ...pairs.flatMap(([key, value], index) => [
+      [`GIT_CONFIG_KEY_${index}`, key],
+      [`GIT_CONFIG_VALUE_${index}`, value],
+    ]),
+  ]);
+}
+
+/** "fetch" of `-C directory fetch …` and `--git-dir directory fetch …`. */
+function commandOf([first, , third]: readonly string[]): string {
+  return (first === "-C" || first === "--git-dir" ? third : first) ?? "";
+}
+
+/** What whoever builds can do about it. */
+function wayOut(complaint: string, { access }: GitRun): string {
+  if (redirected.test(complaint))
+    return "\nthe server redirects, which the secret GIT_AUTH_HEADER does not follow: name the address that it redirects to";
+  if (/REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed/.test(complaint))
+    return "\nif the server has a new key, whoever runs the daemon takes the old one out of that file, or pins keys in /etc/ssh/ssh_known_hosts";
+  if (/Permission denied \(publickey/.test(complaint) && access?.agent === undefined)
+    return "\nthe build was given no SSH agent: tug build --ssh default";
+  return "";
 }
 
 /** The last lines of what a program says on standard error. */

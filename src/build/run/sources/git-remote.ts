@@ -1,11 +1,7 @@
 import { invalid } from "../../../base/lib/errors.ts";
+import { redactUrl } from "../../../base/lib/redact-url.ts";
+import { isCommit } from "../../../base/spec/dockerfile/git-ref.ts";
 import type { BuildSession } from "../../session.ts";
-
-const commit = /^[0-9a-f]{40}$/;
-
-export function isCommit(ref: string): boolean {
-  return commit.test(ref);
-}
 
 /** Throws invalid-argument for what git could take for an option, for another transport than https, http, ssh and git, or for no ref at all. */
 export function checkRemote(remote: string, ref: string): void {
@@ -15,7 +11,7 @@ export function checkRemote(remote: string, ref: string): void {
   const url = /^(?:https?|ssh|git):\/\/(?!-)[^/]/.test(remote);
   // ssh takes a host that begins with "-" for an option (CVE-2017-1000117).
   if ((!scp && !url) || /@-/.test(remote))
-    throw bad(`URL ${JSON.stringify(redact(remote))}: it is no https, http, ssh or git remote`);
+    throw bad(`URL ${JSON.stringify(redactUrl(remote))}: it is no https, http, ssh or git remote`);
   if (ref.startsWith("-") || ref.includes("..") || /[ ~^:?*[\\]/.test(ref) || ref.endsWith(".lock"))
     throw bad(`ref ${JSON.stringify(ref)}`);
 }
@@ -24,25 +20,27 @@ function hasControls(text: string): boolean {
   return [...text].some((char) => char < " " || char === "\x7f");
 }
 
-export function redact(remote: string): string {
-  return remote.replace(/\/\/[^/@]*@/, "//xxxxx:xxxxx@");
+export interface FoundRef {
+  readonly sha: string;
+  /** As the remote names it. */
+  readonly name: string;
+  /** Of an annotated tag: the tag's own object. */
+  readonly tag: string | undefined;
 }
 
 /** What a ref means among the lines of `git ls-remote`: itself, else a branch, else a tag's commit. */
-export function findRef(
-  listing: string,
-  ref: string,
-): { readonly sha: string; readonly name: string } | undefined {
+export function findRef(listing: string, ref: string): FoundRef | undefined {
   const lines = new Map<string, string>();
   for (const line of listing.split("\n")) {
     const [sha = "", name = ""] = line.split("\t");
-    if (commit.test(sha)) lines.set(name, sha);
+    if (isCommit(sha)) lines.set(name, sha);
   }
   const wanted = ref === "" ? "HEAD" : ref;
   for (const name of [wanted, `refs/heads/${wanted}`, `refs/tags/${wanted}`, `refs/${wanted}`]) {
     // An annotated tag is listed with the commit that it stands for.
-    const sha = lines.get(`${name}^{}`) ?? lines.get(name);
-    if (sha !== undefined) return { sha, name };
+    const [own, peeled] = [lines.get(name), lines.get(`${name}^{}`)];
+    const sha = peeled ?? own;
+    if (sha !== undefined) return { sha, name, tag: peeled === undefined ? undefined : own };
   }
   return undefined;
 }

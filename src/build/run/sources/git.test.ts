@@ -76,6 +76,8 @@ describe.skipIf(missing !== undefined)("git sources", () => {
       ref: "",
       subdir: "",
       keepGitDir: false,
+      submodules: true,
+      mtime: "checkout",
       checksum: undefined,
       ...more,
     };
@@ -125,6 +127,52 @@ describe.skipIf(missing !== undefined)("git sources", () => {
       checksum: second.slice(0, 12),
     });
     expect(await refusal({ checksum: "abcdef0" })).toBe(`expected checksum to match abcdef0, got ${second}`);
+    expect(await refusal({ checksum: "HEAD" })).toContain("expected hex commit hash");
+    // Of an annotated tag it may be the tag's own.
+    const tag = app.git("rev-parse", "v1");
+    for (const checksum of [tag, first.slice(0, 9)]) await tree(() => undefined, { ref: "v1", checksum });
+    expect(await refusal({ ref: "v1", checksum: "abcdef0" })).toContain(`got ${first} or ${tag}`);
+  });
+
+  test("submodules are left out when they are not wanted, which is another tree", async () => {
+    await tree((root) => expect(readdirSync(join(root, "lib"))).toEqual([]), { submodules: false });
+    expect(await runner.key(step({ submodules: false }))).not.toBe(await runner.key(step()));
+  });
+
+  test("files may be as old as their commit, links and directories too", async () => {
+    const time = Number(app.git("log", "-1", "--format=%ct", second));
+    for (const more of [{}, { subdir: "dir" }, { keepGitDir: true }])
+      await tree(
+        (root) => {
+          const found = Bun.spawnSync(["find", root, "-printf", "%Ts\n"]).stdout.toString();
+          expect(new Set(found.trim().split("\n"))).toEqual(new Set([String(time)]));
+        },
+        { mtime: "commit", ...more },
+      );
+    expect(await runner.key(step({ mtime: "commit" }))).not.toBe(await runner.key(step()));
+  });
+
+  test("files of git-lfs stay the pointers that they are, whatever the host has configured", async () => {
+    const large = server.repository("large");
+    const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    writeFileSync(join(large.path, ".gitattributes"), "*.bin filter=lfs diff=lfs merge=lfs -text\n");
+    writeFileSync(join(large.path, "x.bin"), pointer);
+    large.commit();
+    await tree((root) => expect(readFileSync(join(root, "x.bin"), "utf8")).toBe(pointer), {
+      remote: large.url,
+    });
+  });
+
+  test("a repository whose ids are of SHA-256 is one like others", async () => {
+    const wide = server.repository("wide", "--object-format=sha256");
+    writeFileSync(join(wide.path, "f"), "wide");
+    const commit = wide.commit();
+    expect(commit).toHaveLength(64);
+    for (const ref of ["", commit])
+      await tree((root) => expect(readFileSync(join(root, "f"), "utf8")).toBe("wide"), {
+        remote: wide.url,
+        ref,
+      });
   });
 
   test("the repository is kept when it is asked for, and names the remote without credentials", async () => {
@@ -189,6 +237,44 @@ describe.skipIf(missing !== undefined)("git sources", () => {
       expect(await refusal({})).toContain("could not read Username");
     } finally {
       server.secret = undefined;
+    }
+  });
+
+  test("a secret goes to no other host, wherever the remote redirects to", async () => {
+    const other = server.url.replace("127.0.0.1", "localhost");
+    const seen: (string | null)[] = [];
+    const front = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: (request) => {
+        const { pathname, search } = new URL(request.url);
+        seen.push(request.headers.get("authorization"));
+        return Response.redirect(`${other}${pathname}${search}`, 302);
+      },
+    });
+    try {
+      const remote = `${front.url.origin}/app/.git`;
+      const value = `basic ${btoa("x-access-token:t0ken")}`;
+      const session = {
+        secret: async (id: string) => (id === "GIT_AUTH_TOKEN" ? Buffer.from("t0ken") : undefined),
+      };
+      const before = server.authorizations.length;
+      await runner.snapshot(step({ remote }, session));
+      expect(seen).toContain(value);
+      expect(new Set(server.authorizations.slice(before))).toEqual(new Set([null]));
+      const header = {
+        secret: async (id: string) => (id === "GIT_AUTH_HEADER" ? Buffer.from("bearer t0ken") : undefined),
+      };
+      const refused = await runner.key(step({ remote }, header)).catch(messageOf);
+      expect(refused).toContain("the server redirects, which the secret GIT_AUTH_HEADER does not follow");
+      expect(new Set(server.authorizations.slice(before))).toEqual(new Set([null]));
+      // The same host under another path may ask for it.
+      server.secret = value.replace("basic", "Basic");
+      await runner.snapshot(step({ remote: `${server.url}/moved/app/.git` }, session));
+      expect(server.authorizations.at(-1)).toBe(server.secret);
+    } finally {
+      server.secret = undefined;
+      await front.stop(true);
     }
   });
 

@@ -5,6 +5,8 @@ import { invalid } from "../../../base/lib/errors.ts";
 import { type ChainId, type Digest, randomId } from "../../../base/lib/ids.ts";
 import type { Log } from "../../../base/lib/log.ts";
 import { KeyedMutex } from "../../../base/lib/mutex.ts";
+import { redactUrl } from "../../../base/lib/redact-url.ts";
+import { isCommit } from "../../../base/spec/dockerfile/git-ref.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import { measureTree } from "../../../core/snapshot/directories.ts";
@@ -12,9 +14,9 @@ import type { GitSource } from "../../graph.ts";
 import { forwardAgent } from "../agent-socket.ts";
 import { inTurn } from "../in-turn.ts";
 import type { SourceRunner, StepContext, StepSnapshots } from "../runner.ts";
-import { checkoutCommit } from "./git-checkout.ts";
+import { checkoutCommit, objectFormat } from "./git-checkout.ts";
 import { type GitAccess, GitCommand, type GitRun } from "./git-command.ts";
-import { authorizationFor, checkRemote, findRef, isCommit, redact } from "./git-remote.ts";
+import { authorizationFor, checkRemote, findRef } from "./git-remote.ts";
 
 export interface GitRunnerDeps {
   /** A directory of its own below the data root. */
@@ -36,6 +38,8 @@ interface Wanted {
   readonly commit: string;
   /** As the remote names it; "" when only the commit is known. */
   readonly name: string;
+  /** The object of an annotated tag: a checksum may be of that as well. */
+  readonly tag?: string;
 }
 
 /** Repositories of the network: bare ones are kept and shared by all builds of a remote, a tree is made of one commit. */
@@ -57,27 +61,31 @@ export class GitRunner implements SourceRunner<GitSource> {
 
   async key(step: StepContext<GitSource>): Promise<Digest> {
     const { commit } = await this.#resolve(step);
-    const { subdir, keepGitDir, remote } = step.op;
-    const with_ = keepGitDir ? redact(remote) : "";
-    return digestOf(JSON.stringify(["git", commit, cleanSubdir(subdir), with_]));
+    const { subdir, keepGitDir, remote, submodules, mtime } = step.op;
+    const with_ = keepGitDir ? redactUrl(remote) : "";
+    return digestOf(JSON.stringify(["git", commit, cleanSubdir(subdir), with_, submodules, mtime]));
   }
 
   async snapshot(step: StepContext<GitSource>): Promise<ChainId> {
     const wanted = await this.#resolve(step);
     const { op, signal, progress } = step;
     const onText = (bytes: Uint8Array) => progress.log("stderr", bytes);
-    using _reading = this.#read(repositoryId(op.remote));
-    return await inTurn(this.#locks, repositoryId(op.remote), signal, () =>
+    const id = repositoryId(op.remote, wanted.commit);
+    using _reading = this.#read(id);
+    return await inTurn(this.#locks, id, signal, () =>
       this.#withAccess(step, async (access) => {
         const repository = await this.#fetch(op.remote, wanted, { signal, access, onText });
+        const time = op.mtime === "commit" ? await this.#commitTime(repository, wanted, signal) : undefined;
         return await this.#deps.snapshots.make(undefined, async ({ layout }) => {
           await checkoutCommit(this.#git, {
             repository,
             commit: wanted.commit,
-            remote: redact(op.remote),
+            remote: redactUrl(op.remote),
             into: layout.kind === "overlay" ? layout.upper : layout.tree,
             subdir: cleanSubdir(op.subdir),
             keepGitDir: op.keepGitDir,
+            submodules: op.submodules,
+            time,
             run: { signal, access, onText },
           });
         });
@@ -125,9 +133,7 @@ export class GitRunner implements SourceRunner<GitSource> {
     const known = this.#told.get(session)?.get(step.vertex.digest);
     if (known) return known;
     const wanted = await this.#ask(step);
-    const { checksum } = step.op;
-    if (checksum !== undefined && !wanted.commit.startsWith(checksum.toLowerCase()))
-      throw invalid(`expected checksum to match ${checksum}, got ${wanted.commit}`);
+    checkSum(step.op.checksum, wanted);
     const told = this.#told.get(session) ?? new Map<string, Wanted>();
     this.#told.set(session, told.set(step.vertex.digest, wanted));
     return wanted;
@@ -143,16 +149,19 @@ export class GitRunner implements SourceRunner<GitSource> {
     );
     const found = findRef(listing, ref);
     if (!found) throw invalid(`repository does not contain ref ${ref === "" ? "HEAD" : ref}`);
-    return { commit: found.sha, name: found.name };
+    const { sha, name, tag } = found;
+    return { commit: sha, name, ...(tag !== undefined && { tag }) };
   }
 
   /** The bare repository of a remote with that commit in it; as little of its history as the server lets us have. */
   async #fetch(remote: string, wanted: Wanted, run: GitRun): Promise<string> {
-    const repository = join(this.#deps.root, "repositories", repositoryId(remote));
+    const repository = join(this.#deps.root, "repositories", repositoryId(remote, wanted.commit));
     const at = ["--git-dir", repository];
     if (!existsSync(join(repository, "HEAD"))) {
       await removeDirectory(repository);
-      await this.#git.run(["init", "--quiet", "--bare", repository], { signal: run.signal });
+      await this.#git.run(["init", "--quiet", "--bare", ...objectFormat(wanted.commit), repository], {
+        signal: run.signal,
+      });
       await this.#git.run([...at, "config", "uploadpack.allowAnySHA1InWant", "true"], { signal: run.signal });
     }
     const now = this.#deps.clock.now() / 1000;
@@ -187,7 +196,13 @@ export class GitRunner implements SourceRunner<GitSource> {
       }
     }
     const why = refusal instanceof Error ? refusal.message : `it does not have the commit ${wanted.commit}`;
-    throw invalid(`failed to fetch remote ${redact(remote)}: ${why}`, refusal);
+    throw invalid(`failed to fetch remote ${redactUrl(remote)}: ${why}`, refusal);
+  }
+
+  /** When it was committed, nanoseconds. */
+  async #commitTime(repository: string, { commit }: Wanted, signal: AbortSignal): Promise<bigint> {
+    const args = ["--git-dir", repository, "log", "-1", "--format=%ct", `${commit}^{commit}`];
+    return BigInt((await this.#git.run(args, { signal })).trim()) * 1_000_000_000n;
   }
 
   async #has(at: readonly string[], commit: string, run: GitRun): Promise<boolean> {
@@ -223,8 +238,18 @@ export class GitRunner implements SourceRunner<GitSource> {
   }
 }
 
-function repositoryId(remote: string): string {
-  return digestOf(remote).slice("sha256:".length);
+/** A repository has one kind of ids. */
+function repositoryId(remote: string, commit: string): string {
+  return digestOf(commit.length === 64 ? `sha256 ${remote}` : remote).slice("sha256:".length);
+}
+
+function checkSum(checksum: string | undefined, { commit, tag }: Wanted): void {
+  if (checksum === undefined) return;
+  if (!/^[0-9a-fA-F]+$/.test(checksum))
+    throw invalid(`invalid checksum ${checksum} for Git URL, expected hex commit hash`);
+  const known = [commit, ...(tag === undefined ? [] : [tag])];
+  if (!known.some((id) => id.startsWith(checksum.toLowerCase())))
+    throw invalid(`expected checksum to match ${checksum}, got ${known.join(" or ")}`);
 }
 
 /** Components below the root of the work tree. Throws invalid-argument for one that leads out of it (CVE-2026-33748). */

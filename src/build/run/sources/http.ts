@@ -2,6 +2,7 @@ import { chmodSync, constants, copyFileSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { notFound, TugError } from "../../../base/lib/errors.ts";
 import type { ChainId, Digest } from "../../../base/lib/ids.ts";
+import { redactUrl } from "../../../base/lib/redact-url.ts";
 import { type BuildSession, uploadPrefix } from "../../../base/spec/builder/session.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import type { HttpSource } from "../../graph.ts";
@@ -68,7 +69,7 @@ export class HttpRunner implements SourceRunner<HttpSource> {
     if (op.checksum !== undefined && fetched.digest !== op.checksum) {
       throw new TugError(
         "data-loss",
-        `digest mismatch for ${withoutCredentials(op.url)}: ${fetched.digest} (expected: ${op.checksum})`,
+        `digest mismatch for ${redactUrl(op.url)}: ${fetched.digest} (expected: ${op.checksum})`,
       );
     }
     const known = knownOf(op, fetched);
@@ -107,8 +108,4 @@ async function uploadOf(
 function knownOf(op: HttpSource, fetched: FetchedFile): Known {
   const { digest, lastModified, disposition } = fetched;
   return { digest, lastModified, filename: op.filename || httpFileName(op.url, disposition) };
-}
-
-function withoutCredentials(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, "//xxxxx:xxxxx@");
 }

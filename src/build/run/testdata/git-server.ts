@@ -23,12 +23,12 @@ export class GitServer implements AsyncDisposable {
     return Bun.which("git") ? undefined : "git is not installed (Debian package git)";
   }
 
-  /** A work tree whose repository is served as `<url>/<name>/.git`. */
-  repository(name: string): Repository {
+  /** A work tree whose repository is served as `<url>/<name>/.git`; `<url>/moved/…` redirects there. */
+  repository(name: string, ...format: readonly string[]): Repository {
     const path = join(this.root, name);
     mkdirSync(path);
     const repository = new Repository(path, `${this.url}/${name}/.git`);
-    repository.git("init", "--quiet", "--initial-branch=main");
+    repository.git("init", "--quiet", "--initial-branch=main", ...format);
     repository.git("config", "uploadpack.allowReachableSHA1InWant", "true");
     return repository;
   }
@@ -39,6 +39,8 @@ export class GitServer implements AsyncDisposable {
   }
 
   async #serve(request: Request): Promise<Response> {
+    const moved = /^\/moved(\/.*)$/.exec(request.url.slice(this.url.length))?.[1];
+    if (moved !== undefined) return Response.redirect(`${this.url}${moved}`, 301);
     const authorization = request.headers.get("authorization");
     this.authorizations.push(authorization);
     if (this.secret !== undefined && authorization !== this.secret)

@@ -84,7 +84,7 @@ export const local = (session = "s1"): Vertex =>
   vertex({ kind: "local", name: "context", session, exclude: [], include: [] });
 
 export const git = (remote: string): Vertex =>
-  vertex({ kind: "git", remote, ref: "", subdir: "", keepGitDir: false, checksum: undefined });
+  vertex({ kind: "git", remote, ref: "", subdir: "", keepGitDir: false, submodules: true, mtime: "checkout", checksum: undefined });
 
 /** Everything that a sink was told. */
 export class Heard implements ProgressSink {
