@@ -131,3 +131,23 @@ test("a circle of dependencies is refused where it is closed, by create and by r
     "dependency cycle detected: one -> two -> one",
   );
 });
+
+test("a circle that a rename made holds up nothing at boot, stop or restart, wherever it is entered", async () => {
+  const base = ["run", "-d", "--restart", "always"];
+  const sleep = ["busybox", "sleep", "1000"];
+  // Each of left and right waits for one of its own first, and only then for the other.
+  for (const name of ["one", "two"]) await daemon.ok([...base, "--name", name, ...sleep]);
+  const needs = (...names: string[]) => names.flatMap((name) => ["--depends-on", name]);
+  await daemon.ok([...base, "--name", "left", ...needs("one", "right"), ...sleep]);
+  await daemon.ok([...base, "--name", "straight", ...needs("two", "left"), ...sleep]);
+  await daemon.ok([...base, "--name", "above", ...needs("left"), ...sleep]);
+  await daemon.ok(["rename", "straight", "right"]);
+  await powerCut(["one", "two", "left", "right", "above"]);
+  const running = async () =>
+    (await daemon.ok(["ps", "--filter", "status=running", "--format", "{{.Names}}"])).split("\n").sort();
+  await eventually("all run again", async () => (await running()).length === 5, 30_000);
+  await daemon.ok(["restart", "-t", "0", "left", "right", "above", "one", "two"]);
+  expect((await running()).length).toBe(5);
+  await daemon.ok(["stop", "-t", "0", "left", "right", "above", "one", "two"]);
+  expect(await running()).toEqual([""]);
+}, 60_000);

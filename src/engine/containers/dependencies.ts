@@ -34,6 +34,25 @@ export function needsOf(lookup: Lookup, host: TugHostConfig, self?: ContainerId)
   return [...needs.values()];
 }
 
+/**
+ * What a container waits for: what it needs, save what needs it in turn. Names may come to mean other containers after a create, so that needs
+ * form a circle, which has no order; without the needs inside of circles nobody waits for ever, from wherever one is entered.
+ */
+export function orderedNeedsOf(lookup: Lookup, { id, definition }: ContainerRecord): readonly Needed[] {
+  return needsOf(lookup, definition.host, id).filter((need) => !reaches(lookup, need.id, id));
+}
+
+/** Whether `from` needs `to`, or needs something that does. */
+export function reaches(lookup: Lookup, from: ContainerId, to: ContainerId): boolean {
+  const seen = new Set<ContainerId>([from]);
+  for (const id of seen) {
+    if (id === to) return true;
+    const record = lookup.get(id);
+    for (const need of record ? needsOf(lookup, record.definition.host, id) : []) seen.add(need.id);
+  }
+  return false;
+}
+
 /** Names may be written as `inspect` shows them, and stay names: they may belong to another container tomorrow. */
 function find(lookup: Lookup, reference: string): ContainerRecord | undefined {
   const name = reference.replace(/^\//, "");

@@ -2,7 +2,7 @@ import { messageOf } from "../../base/lib/errors.ts";
 import type { ContainerId } from "../../base/lib/ids.ts";
 import { holds } from "./condition.ts";
 import type { ContainerContext } from "./context.ts";
-import { needsOf } from "./dependencies.ts";
+import { orderedNeedsOf } from "./dependencies.ts";
 import { scheduleRestart } from "./lifecycle/exit.ts";
 import { type ContainerRecord, isAlive } from "./record.ts";
 import { startContainer } from "./start/start.ts";
@@ -18,17 +18,13 @@ export async function startInOrder(
 ): Promise<void> {
   const wanted = new Map(records.map((record) => [record.id, record]));
   const started = new Map<ContainerId, Promise<void>>();
-  const start = (record: ContainerRecord, above: ReadonlySet<ContainerId>): Promise<void> => {
+  const start = (record: ContainerRecord): Promise<void> => {
     const under = started.get(record.id);
     if (under) return under;
-    const path = new Set([...above, record.id]);
-    const needs = needsOf(context.store, record.definition.host, record.id);
     const work = (async () => {
-      for (const need of needs) {
+      for (const need of orderedNeedsOf(context.store, record)) {
         const other = wanted.get(need.id);
-        // A circle has no order: whoever closes it does not wait.
-        if (path.has(need.id)) continue;
-        if (other) await start(other, path);
+        if (other) await start(other);
         await holds(context, need);
       }
       await startOne(context, record);
@@ -36,7 +32,7 @@ export async function startInOrder(
     started.set(record.id, work);
     return work;
   };
-  await Promise.all(records.map((record) => start(record, new Set())));
+  await Promise.all(records.map((record) => start(record)));
 }
 
 async function startOne(context: ContainerContext, { id }: ContainerRecord): Promise<void> {

@@ -6,7 +6,7 @@ import { policyAtExit } from "../../health/on-failure.ts";
 import { planRestart } from "../../restart/policy.ts";
 import { holds } from "../condition.ts";
 import type { ContainerContext } from "../context.ts";
-import { needsOf } from "../dependencies.ts";
+import { orderedNeedsOf } from "../dependencies.ts";
 import { emitContainer, emitVolume } from "../events.ts";
 import { type ContainerRecord, type ContainerStateRecord, isAlive } from "../record.ts";
 import { emitNetwork } from "../start/endpoints.ts";
@@ -150,7 +150,7 @@ async function neededAreUp(
   record: ContainerRecord,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const need of needsOf(context.store, record.definition.host, record.id)) {
+  for (const need of orderedNeedsOf(context.store, record)) {
     const state = context.store.get(need.id)?.state;
     const coming = state?.status === "restarting" || state?.health?.status === "starting";
     if (coming) await holds(context, need, signal);

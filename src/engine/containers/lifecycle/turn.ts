@@ -1,6 +1,6 @@
 import { holds } from "../condition.ts";
 import type { ContainerContext } from "../context.ts";
-import { type Needed, needsOf } from "../dependencies.ts";
+import { type Needed, orderedNeedsOf } from "../dependencies.ts";
 import { type ContainerRecord, isRunning } from "../record.ts";
 
 /** The requests of one command (`stop app db`) arrive together, in any order: so long the others are waited for. */
@@ -21,7 +21,7 @@ export async function inTurn(
       (other) =>
         isRunning(other) &&
         other.id !== record.id &&
-        needsOf(context.store, other.definition.host).some((need) => need.id === record.id),
+        orderedNeedsOf(context.store, other).some((need) => need.id === record.id),
     );
     if (dependants.length > 0) {
       await context.clock.sleep(togetherMs);
@@ -40,7 +40,7 @@ export async function inTurn(
 
 /** Waits for what a container needs, where that is being restarted too: until it is back and the condition holds. */
 export async function neededAreBack(context: ContainerContext, record: ContainerRecord): Promise<void> {
-  const needs = needsOf(context.store, record.definition.host, record.id);
+  const needs = orderedNeedsOf(context.store, record);
   if (needs.length === 0) return;
   await context.clock.sleep(togetherMs);
   await Promise.all(needs.map((need) => isBack(context, need)));
