@@ -71,7 +71,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     mkdirSync(join(config.dataRoot, name), { recursive: true, mode: 0o700 });
   mkdirSync(join(config.execRoot, "containers"), { recursive: true, mode: 0o700 });
   const remap = stack.use(await openRemap(config.usernsRemap, { ...config, log }));
-  const databases = stack.use(openDatabases(config.dataRoot));
+  const databases = stack.use(openDatabases(config.dataRoot, log));
   const hierarchy = probeCgroups();
   await loadApparmorProfile(log);
   const facts = probeHost({
@@ -125,11 +125,13 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       drivers: local.drivers,
       contents: volumeContents,
       clock,
+      unreadable: databases.unreadable,
     }),
     events,
   );
   const networks = createNetworkService({
     database: databases.state,
+    unreadable: databases.unreadable,
     clock,
     log,
     instance: config.instance,
@@ -145,11 +147,13 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     log,
     clock,
     database: databases.durable,
+    unreadable: databases.unreadable,
     snapshots,
     events,
   });
   const secrets: SecretService = new SecretService({
     database: databases.durable,
+    unreadable: databases.unreadable,
     sealing: fileKeySealing(join(config.dataRoot, "secrets")),
     events,
     clock,
@@ -158,6 +162,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
   const context: ContainerContext = containerContext({
     config,
     database: databases.state,
+    unreadable: databases.unreadable,
     clock,
     log,
     images: images.store,
@@ -175,7 +180,8 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     hooks: { running: (record) => watchHealth(context, record, exec) },
   });
   // With nothing running, nothing of ours needs to stay on the host.
-  const idle = () => [...context.store.list()].every((one) => !isAlive(one));
+  const idle = () =>
+    context.store.setAside.size === 0 && [...context.store.list()].every((one) => !isAlive(one));
   stack.defer(() => networks.shutdown({ everything: idle() }));
   stack.defer(() => {
     if (idle()) removeCgroup(ownCgroup);
@@ -246,6 +252,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
         name: path,
         problems: (quick) => databaseProblems(database, quick),
       })),
+      unreadable: databases.unreadable,
       content: images.content,
       images: images.store,
       snapshots,

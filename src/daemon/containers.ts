@@ -5,6 +5,7 @@ import { internal } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { KeyedMutex } from "../base/lib/mutex.ts";
 import type { Database } from "../base/store/database.ts";
+import type { UnreadableRecords } from "../base/store/unreadable.ts";
 import type { ImageStore } from "../core/image/image.ts";
 import type { LogDriver } from "../core/logging/logging.ts";
 import type { NetworkService } from "../core/network/network.ts";
@@ -30,6 +31,7 @@ import type { Runtimes } from "./runtimes.ts";
 export interface ContainerParts {
   readonly config: DaemonConfig;
   readonly database: Database;
+  readonly unreadable: UnreadableRecords;
   readonly clock: Clock;
   readonly log: Log;
   readonly images: ImageStore;
@@ -55,7 +57,7 @@ export function containerContext(parts: ContainerParts): ContainerContext {
   return {
     clock: parts.clock,
     log: parts.log,
-    store: new ContainerStore(parts.database),
+    store: new ContainerStore(parts.database, parts.unreadable),
     live: new LiveTable(),
     locks: new KeyedMutex(),
     images: parts.images,

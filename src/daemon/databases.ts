@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import type { Log } from "../base/lib/log.ts";
 import { type Database, openDatabase } from "../base/store/database.ts";
 import { reserveSpace } from "../base/store/reserve.ts";
+import { remedyOf, type UnreadableRecord, UnreadableRecords } from "../base/store/unreadable.ts";
 
 /** The daemon's SQLite files, by how much a power cut may take. */
 export interface Databases extends Disposable {
@@ -12,10 +14,12 @@ export interface Databases extends Disposable {
    */
   readonly state: Database;
   readonly events: Database;
+  /** What could not be read of them. */
+  readonly unreadable: UnreadableRecords;
   readonly all: readonly { readonly path: string; readonly database: Database }[];
 }
 
-export function openDatabases(dataRoot: string): Databases {
+export function openDatabases(dataRoot: string, log: Log): Databases {
   const durable = openDatabase(join(dataRoot, "store.db"));
   const state = openDatabase(join(dataRoot, "state.db"), { durable: false });
   const events = openDatabase(join(dataRoot, "events.db"), { durable: false });
@@ -25,6 +29,15 @@ export function openDatabases(dataRoot: string): Databases {
     durable,
     state,
     events,
+    unreadable: new UnreadableRecords({
+      noticed: (record) =>
+        log.error("a record cannot be read, going on without it", {
+          ...fieldsOf(record),
+          error: record.problem,
+          remedy: remedyOf(record),
+        }),
+      repaired: (record) => log.warn("a record that could not be read was written again", fieldsOf(record)),
+    }),
     all: [
       { path: join(dataRoot, "store.db"), database: durable },
       { path: join(dataRoot, "state.db"), database: state },
@@ -34,4 +47,8 @@ export function openDatabases(dataRoot: string): Databases {
       for (const database of [durable, state, events]) database.close();
     },
   };
+}
+
+function fieldsOf({ file, table, column, key: [, key] }: UnreadableRecord): Record<string, string> {
+  return { database: file, table, column, key };
 }

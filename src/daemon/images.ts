@@ -5,6 +5,7 @@ import { KeyedMutex } from "../base/lib/mutex.ts";
 import { tugVersion } from "../base/lib/product.ts";
 import { hostPlatform } from "../base/spec/oci/platform.ts";
 import type { Database } from "../base/store/database.ts";
+import type { UnreadableRecords } from "../base/store/unreadable.ts";
 import { FileContentStore } from "../core/content/file-store.ts";
 import { HttpRegistryClient } from "../core/distribution/client.ts";
 import { ParallelImageFetcher } from "../core/distribution/image-fetcher.ts";
@@ -43,6 +44,7 @@ const partialsKept = 7 * 24 * 3_600_000;
 export function composeImages(deps: {
   readonly config: DaemonConfig;
   readonly database: Database;
+  readonly unreadable: UnreadableRecords;
   readonly clock: Clock;
   readonly log: Log;
   readonly snapshots: Snapshotter;
@@ -53,8 +55,9 @@ export function composeImages(deps: {
   const { config, clock, log, snapshots, events } = deps;
   const content = new FileContentStore({ root: join(config.dataRoot, "content") });
   const layers = new LayerRecords({ db: deps.database, clock });
-  const { otherLayers } = deps;
-  const store = new SqliteImageStore({ db: deps.database, content, snapshots, layers, clock, otherLayers });
+  const { unreadable, otherLayers } = deps;
+  const db = deps.database;
+  const store = new SqliteImageStore({ db, content, snapshots, layers, clock, unreadable, otherLayers });
   const unpacker = new ProcessUnpacker({
     helperCommand: helperCommand(),
     content,

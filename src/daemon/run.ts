@@ -7,6 +7,7 @@ import { buildRoutes } from "./build-routes.ts";
 import { composeEngine, type Engine } from "./compose.ts";
 import { loadConfig } from "./config/config.ts";
 import type { OptionValues } from "./config/values.ts";
+import { tellingDamage } from "./damaged-databases.ts";
 import { lockDataRoot, writePidFile } from "./exclusive.ts";
 import { listenAll } from "./listen.ts";
 import { giveBackMemory } from "./memory.ts";
@@ -34,14 +35,15 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
   stack.use(writePidFile(config.pidFile));
   const { machineWentDown } = stack.use(new UncleanStop(config.dataRoot));
   adjustOomScore(config.oomScoreAdjust, log);
-  const engine = stack.use(await composeEngine(config, log));
+  const refused = (error: unknown) => Promise.reject(tellingDamage(error, config.dataRoot));
+  const engine = stack.use(await composeEngine(config, log).catch(refused));
   const api = createApi({
     backends: engine.backends,
     about: { version: tugVersion, builder: "2", experimental: config.experimental },
     log,
     routes: buildRoutes(engine.builder, log),
   });
-  const startWanted = await engine.recover({ machineWentDown });
+  const startWanted = await engine.recover({ machineWentDown }).catch(refused);
   const listeners = [...listenAll(api, config, log)];
   if (config.metricsAddress !== undefined) {
     const info = () => engine.backends.system.info();

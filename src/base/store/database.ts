@@ -55,4 +55,9 @@ export function databaseProblems(db: Database, quick: boolean): readonly string[
   }
 }
 
+/** What to do about a file that SQLite finds damaged (SQLite, "Recovering Data From A Corrupt SQLite Database"). */
+export function rebuildRemedy(path: string): string {
+  return `stop the daemon, keep a copy of the file, and rebuild it: sqlite3 ${path} .recover | sqlite3 new.db`;
+}
+
 export type { Database };

@@ -1,4 +1,3 @@
-import { TugError } from "../../base/lib/errors.ts";
 import type { ChainId, DiffId, Digest, ImageId } from "../../base/lib/ids.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
 import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
@@ -7,6 +6,7 @@ import { parseImageConfig } from "../../base/spec/oci/parse-config.ts";
 import { choosePlatform } from "../../base/spec/oci/platform.ts";
 import { type Database, migrate } from "../../base/store/database.ts";
 import { tellingFullDisk } from "../../base/store/full-disk.ts";
+import { type RecordAt, readObject, UnreadableRecords } from "../../base/store/unreadable.ts";
 import type { Image, ImageIndex, NewIndex } from "./image.ts";
 import { platformOf } from "./platform-of.ts";
 
@@ -113,19 +113,25 @@ export interface ImageTables {
   readonly indexes: ReadonlyMap<Digest, ImageIndex>;
   /** Manifests whose image is here. */
   readonly manifests: ReadonlyMap<Digest, { readonly descriptor: Descriptor; readonly image: ImageId }>;
+  /** Images that are left out, because their config cannot be read. */
+  readonly unreadable: readonly ImageId[];
+  /** Something cannot be read, so nothing is proved to be of no use. */
+  readonly incomplete: boolean;
 }
 
 /** The tables of images, read whole once and then kept in memory: one process writes them, and every list reads them all. */
 export class ImageRecords {
   readonly #db: Database;
   readonly #platform: Platform;
+  readonly #unreadable: UnreadableRecords;
   #cache: ImageTables | undefined;
   /** By id, which is the digest of what was parsed. */
   #configs: ReadonlyMap<string, ImageConfig> = new Map();
 
-  constructor(db: Database, platform: Platform) {
+  constructor(db: Database, platform: Platform, unreadable = new UnreadableRecords()) {
     this.#db = db;
     this.#platform = platform;
+    this.#unreadable = unreadable;
     migrate(db, "image", migrations);
   }
 
@@ -210,6 +216,13 @@ export class ImageRecords {
     this.#db.query("DELETE FROM image WHERE id = ?1").run(id);
   }
 
+  /** Puts an image's config into its record again. */
+  restoreConfig(id: ImageId, text: string): void {
+    this.#db.query("UPDATE image SET config = ?2 WHERE id = ?1").run(id, text);
+    this.#unreadable.repaired(this.#db, { table: "image", column: "config", key: ["id", id] });
+    this.#cache = undefined;
+  }
+
   configText(id: ImageId): string | undefined {
     const query = this.#db.query<{ config: string }, [string]>("SELECT config FROM image WHERE id = ?1");
     return query.get(id)?.config;
@@ -225,12 +238,15 @@ export class ImageRecords {
   }
 
   #settle(): void {
-    for (const { descriptor, chosen } of this.#load().indexes.values()) {
+    const { indexes, incomplete } = this.#load();
+    for (const { descriptor, chosen } of indexes.values()) {
       if (chosen === undefined) continue;
       this.#db
         .query("UPDATE image_reference SET image = ?2 WHERE target = ?1 AND image <> ?2")
         .run(descriptor.digest, chosen);
     }
+    // What cannot be read may name them.
+    if (incomplete) return;
     this.#db.run(
       `DELETE FROM image_index WHERE digest NOT IN (SELECT target FROM image_reference WHERE target IS NOT NULL)
          AND digest NOT IN (SELECT image_index FROM image WHERE image_index IS NOT NULL)`,
@@ -259,34 +275,55 @@ export class ImageRecords {
       else lists.set(image, [name]);
     }
     const rows = this.#db.query<ImageRow, []>("SELECT * FROM image ORDER BY id").all();
-    const configs = new Map(
-      rows.map(({ id, config }) => [id, this.#configs.get(id) ?? parseImageConfig(Buffer.from(config))]),
-    );
+    let incomplete = false;
+    const read = <T>(at: RecordAt, parse: () => T): T | undefined => {
+      const value = this.#unreadable.read(this.#db, at, parse);
+      incomplete ||= value === undefined;
+      return value;
+    };
+    const configs = new Map<string, ImageConfig>();
+    for (const { id, config: text } of rows) {
+      const at = { table: "image", column: "config", key: ["id", id] } as const;
+      const config = this.#configs.get(id) ?? read(at, () => parseImageConfig(Buffer.from(text)));
+      if (config) configs.set(id, config);
+    }
     this.#configs = configs;
     const manifests = new Map<Digest, { readonly descriptor: Descriptor; readonly image: ImageId }>();
     for (const row of this.#db
       .query<{ digest: string; descriptor: string; image: string }, []>("SELECT * FROM image_manifest")
       .all()) {
-      const image = row.image as ImageId;
-      manifests.set(row.digest as Digest, { descriptor: parseWritten(row.descriptor), image });
+      const at = { table: "image_manifest", column: "descriptor", key: ["digest", row.digest] } as const;
+      const descriptor = read(at, () => readObject<Descriptor>(row.descriptor, descriptorFields));
+      if (descriptor) manifests.set(row.digest as Digest, { descriptor, image: row.image as ImageId });
     }
     const indexes = new Map<Digest, ImageIndex>();
     for (const row of this.#db
       .query<{ digest: string; descriptor: string; manifests: string }, []>("SELECT * FROM image_index")
       .all()) {
-      const listed: readonly Descriptor[] = parseWritten(row.manifests);
-      const index = this.#index(parseWritten(row.descriptor), listed, manifests, configs);
-      indexes.set(index.descriptor.digest, index);
+      const at = (column: string) => ({ table: "image_index", column, key: ["digest", row.digest] }) as const;
+      const descriptor = read(at("descriptor"), () =>
+        readObject<Descriptor>(row.descriptor, descriptorFields),
+      );
+      const listed = read(at("manifests"), () =>
+        Array.from(readObject<readonly Descriptor[]>(row.manifests, ["length"])),
+      );
+      if (descriptor && listed)
+        indexes.set(descriptor.digest, this.#index(descriptor, listed, manifests, configs));
     }
     const images = new Map<ImageId, ImageRecord>();
     for (const row of rows) {
       const config = configs.get(row.id);
       if (!config) continue;
       const own = { tags: tags.get(row.id) ?? [], digests: digests.get(row.id) ?? [] };
-      const image = imageOf(row, config, own, { names, indexes });
+      const { manifest: text } = row;
+      const at = { table: "image", column: "manifest", key: ["id", row.id] } as const;
+      const manifest =
+        text === null ? undefined : read(at, () => readObject<Descriptor>(text, descriptorFields));
+      const image = imageOf({ ...row, config, manifest }, own, { names, indexes });
       images.set(image.id, image);
     }
-    return { images, names, indexes, manifests };
+    const unreadable = rows.flatMap(({ id }) => (configs.has(id) ? [] : [id as ImageId]));
+    return { images, names, indexes, manifests, unreadable, incomplete };
   }
 
   #index(
@@ -309,12 +346,14 @@ export class ImageRecords {
   }
 }
 
+const descriptorFields = ["digest", "mediaType", "size"] as const;
+
 function imageOf(
-  row: ImageRow,
-  config: ImageConfig,
+  row: Omit<ImageRow, "config" | "manifest"> & Pick<Image, "config" | "manifest">,
   { tags, digests }: Pick<Image, "tags" | "digests">,
   known: Pick<ImageTables, "names" | "indexes">,
 ): ImageRecord {
+  const { config } = row;
   const layers: readonly DiffId[] = config.rootfs.diff_ids;
   const chain = chainIds(layers);
   const targets = [...tags, ...digests].map((name) => known.names.get(name)?.target);
@@ -328,7 +367,7 @@ function imageOf(
   return {
     id,
     config,
-    manifest: row.manifest === null ? undefined : parseWritten(row.manifest),
+    manifest: row.manifest,
     index: cameBy[0]?.descriptor.digest,
     siblings: [...others],
     tags,
@@ -340,13 +379,4 @@ function imageOf(
     lastTagged: row.last_tagged,
     parent: (row.parent ?? undefined) as ImageId | undefined,
   };
-}
-
-/** Only what `put` wrote. */
-function parseWritten<T extends Descriptor | readonly Descriptor[]>(text: string): T {
-  try {
-    return JSON.parse(text) as T;
-  } catch (cause) {
-    throw new TugError("data-loss", "image record with a broken manifest descriptor", { cause });
-  }
 }

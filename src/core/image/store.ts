@@ -11,11 +11,13 @@ import {
 } from "../../base/spec/docker/reference.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
 import type { Platform } from "../../base/spec/oci/descriptor.ts";
+import { digestOf } from "../../base/spec/oci/digest.ts";
 import type { Manifest } from "../../base/spec/oci/image.ts";
 import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
 import { configLimit, parseImageConfig } from "../../base/spec/oci/parse-config.ts";
 import { choosePlatform, formatPlatform, hostPlatform } from "../../base/spec/oci/platform.ts";
 import type { Database } from "../../base/store/database.ts";
+import type { UnreadableRecords } from "../../base/store/unreadable.ts";
 import type { BlobInfo, ContentCollector, ContentStore } from "../content/content.ts";
 import type { Snapshotter } from "../snapshot/snapshotter.ts";
 import type { Found, Image, ImageRoots, ImageStore, NewImage } from "./image.ts";
@@ -29,6 +31,7 @@ export interface ImageStoreDeps {
   readonly snapshots: Snapshotter;
   readonly layers: LayerRecords;
   readonly clock: Clock;
+  readonly unreadable?: UnreadableRecords;
   /** What names of an index mean by default; this host's unless a test has another. */
   readonly platform?: Platform;
   /** What others (a build cache) keep in the same stores. */
@@ -43,7 +46,19 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
 
   constructor(deps: ImageStoreDeps) {
     this.#deps = deps;
-    this.#records = new ImageRecords(deps.db, deps.platform ?? hostPlatform());
+    this.#records = new ImageRecords(deps.db, deps.platform ?? hostPlatform(), deps.unreadable);
+    this.#restoreConfigs();
+  }
+
+  /** An image's config is a blob, too, whose digest its id is. */
+  #restoreConfigs(): void {
+    const { content } = this.#deps;
+    for (const id of this.#records.tables.unreadable) {
+      if (!content.stat(id as string as Digest)) continue;
+      const bytes = readBlob(content, id as string as Digest, configLimit);
+      if (digestOf(bytes) === (id as string))
+        this.#records.restoreConfig(id, Buffer.from(bytes).toString("utf8"));
+    }
   }
 
   list(): readonly Image[] {
@@ -183,7 +198,7 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
     const gone: ChainId[] = [];
     const wanted = this.#wantedLayers();
     for (const chainId of [...image.chain].reverse()) {
-      if (wanted.has(chainId) || !(await this.#removeLayer(chainId))) break;
+      if (this.#hidesLayers || wanted.has(chainId) || !(await this.#removeLayer(chainId))) break;
       gone.push(chainId);
     }
     await this.#collectLayers();
@@ -200,6 +215,7 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
   /** What `collect` would remove now. */
   unreached(): { readonly layers: readonly ChainId[]; readonly blobs: readonly BlobInfo[] } {
     const { snapshots, layers, content } = this.#deps;
+    if (this.#hidesLayers) return { layers: [], blobs: content.unreached(this.roots()) };
     const all = new Map([...snapshots.list()].map((info) => [info.name, info]));
     const wanted = this.#wantedLayers();
     for (const { kind, parent } of [...all.values()]) {
@@ -238,7 +254,7 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
 
   /** Removes a layer unless something needs it; says whether it went. For others who kept it (see `otherLayers`) and do so no more. */
   async release(layer: ChainId): Promise<boolean> {
-    return !this.#wantedLayers().has(layer) && (await this.#removeLayer(layer));
+    return !this.#hidesLayers && !this.#wantedLayers().has(layer) && (await this.#removeLayer(layer));
   }
 
   #wantedLayers(): Set<string> {
@@ -247,7 +263,13 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
     return wanted;
   }
 
+  /** Nobody knows what images without a readable config are made of. */
+  get #hidesLayers(): boolean {
+    return this.#records.tables.unreadable.length > 0;
+  }
+
   async #collectLayers(): Promise<void> {
+    if (this.#hidesLayers) return;
     const wanted = this.#wantedLayers();
     // A parent becomes removable when its last child went.
     for (let removed = true; removed; ) {

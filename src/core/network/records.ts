@@ -1,4 +1,5 @@
 import { type Database, migrate } from "../../base/store/database.ts";
+import { readObject, type UnreadableRecords } from "../../base/store/unreadable.ts";
 import type { Endpoint, Network, PortPublication } from "./network.ts";
 
 /** All that is known of an endpoint: what was asked, what it got, and where it is plugged in. */
@@ -30,22 +31,34 @@ const migrations = [
    ) STRICT`,
 ];
 
+interface Row {
+  readonly id: string;
+  readonly record: string;
+}
+
 /** Networks and endpoints in SQLite, mirrored in memory: reads cost nothing, writes are synchronous. */
 export class NetworkRecords {
   readonly networks = new Map<string, Network>();
   readonly endpoints = new Map<string, EndpointRecord>();
   readonly #db: Database;
 
-  constructor(db: Database) {
+  /** What cannot be read is left out, and with a network its endpoints. */
+  constructor(db: Database, unreadable: UnreadableRecords) {
     this.#db = db;
     migrate(db, "network", migrations);
-    for (const row of db.query<{ record: string }, []>("SELECT record FROM network ORDER BY rowid").all()) {
-      const network = JSON.parse(row.record) as Network;
-      this.networks.set(network.id, network);
+    const rows = (table: "network" | "endpoint") =>
+      db.query<Row, []>(`SELECT id, record FROM ${table} ORDER BY rowid`).all();
+    for (const { id, record } of rows("network")) {
+      const at = { table: "network", column: "record", key: ["id", id] } as const;
+      const fields = ["id", "name", "driver", "options", "ipam"] as const;
+      const network = unreadable.read(db, at, () => readObject<Network>(record, fields));
+      if (network) this.networks.set(network.id, network);
     }
-    for (const row of db.query<{ record: string }, []>("SELECT record FROM endpoint ORDER BY rowid").all()) {
-      const endpoint = JSON.parse(row.record) as EndpointRecord;
-      this.endpoints.set(endpoint.id, endpoint);
+    for (const { id, record } of rows("endpoint")) {
+      const at = { table: "endpoint", column: "record", key: ["id", id] } as const;
+      const fields = ["id", "network", "containerId", "ports"] as const;
+      const endpoint = unreadable.read(db, at, () => readObject<EndpointRecord>(record, fields));
+      if (endpoint && this.networks.has(endpoint.network)) this.endpoints.set(endpoint.id, endpoint);
     }
   }
 

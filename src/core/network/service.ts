@@ -3,6 +3,7 @@ import type { Clock } from "../../base/lib/clock.ts";
 import type { ContainerId } from "../../base/lib/ids.ts";
 import type { Log } from "../../base/lib/log.ts";
 import type { Database } from "../../base/store/database.ts";
+import type { UnreadableRecords } from "../../base/store/unreadable.ts";
 import { openNetfilterSocket } from "../../base/sys/netlink-conntrack.ts";
 import { openRouteSocket } from "../../base/sys/netlink-route.ts";
 import { NetworkCatalog } from "./catalog.ts";
@@ -26,6 +27,7 @@ import { NetworkRecords } from "./records.ts";
 
 export interface NetworkServiceDeps {
   readonly database: Database;
+  readonly unreadable: UnreadableRecords;
   readonly clock: Clock;
   readonly log: Log;
   /** Name of this daemon in the host's global spaces: `tug`, or `tug-<8 hex>`. */
@@ -43,7 +45,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
   const netlink = openRouteSocket();
   // Kept open: closing a netfilter socket waits for the kernel to finish earlier deletions.
   const netfilter = openNetfilterSocket();
-  const records = new NetworkRecords(deps.database);
+  const records = new NetworkRecords(deps.database, deps.unreadable);
   const timers = new Set<ReturnType<typeof setTimeout>>();
   const later = (milliseconds: number, work: () => void): void => {
     const timer = setTimeout(() => {

@@ -4,6 +4,7 @@ import { randomId } from "../../base/lib/ids.ts";
 import { KeyedMutex } from "../../base/lib/mutex.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import { type Database, migrate } from "../../base/store/database.ts";
+import { readObject, UnreadableRecords } from "../../base/store/unreadable.ts";
 import type { NewVolume, Volume, VolumeDriver, VolumeStore } from "./volume.ts";
 
 const migrations = [
@@ -44,6 +45,7 @@ export interface VolumeStoreDeps {
   readonly drivers: ReadonlyMap<string, VolumeDriver>;
   readonly contents: VolumeContents;
   readonly clock: Clock;
+  readonly unreadable?: UnreadableRecords;
 }
 
 type Row = {
@@ -59,10 +61,12 @@ type Row = {
 /** The volumes of one daemon in SQLite: records, durable references, and the one lock a volume's operations take. */
 export class SqliteVolumeStore implements VolumeStore {
   readonly #deps: VolumeStoreDeps;
+  readonly #unreadable: UnreadableRecords;
   readonly #locks = new KeyedMutex();
 
   constructor(deps: VolumeStoreDeps) {
     this.#deps = deps;
+    this.#unreadable = deps.unreadable ?? new UnreadableRecords();
     migrate(deps.database, "volumes", migrations);
   }
 
@@ -222,15 +226,22 @@ export class SqliteVolumeStore implements VolumeStore {
 
   #volume(row: Row): Volume {
     const driver = this.#deps.drivers.get(row.driver);
+    const [labels, options] = (["labels", "options"] as const).map((column) => {
+      const at = { table: "volume", column, key: ["name", row.name] } as const;
+      return this.#unreadable.read(this.#deps.database, at, () =>
+        readObject<Record<string, string>>(row[column]),
+      );
+    });
     return {
       name: row.name,
       driver: row.driver,
       mountpoint: driver?.path(row.name) ?? "",
-      labels: JSON.parse(row.labels) as Record<string, string>,
-      options: JSON.parse(row.options) as Record<string, string>,
+      labels: labels ?? {},
+      options: options ?? {},
       scope: driver?.scope ?? "local",
       createdAt: row.created_at,
       anonymous: row.anonymous === 1,
+      unreadable: labels === undefined || options === undefined,
     };
   }
 }

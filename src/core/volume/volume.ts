@@ -24,6 +24,8 @@ export interface Volume {
   /** RFC 3339. */
   readonly createdAt: string;
   readonly anonymous: boolean;
+  /** Its labels or options cannot be read and are shown as none: nothing that goes by them may remove it. */
+  readonly unreadable: boolean;
 }
 
 export interface NewVolume {

@@ -38,6 +38,10 @@ export class ContainerCensus {
     }));
   }
 
+  setAside(): ReadonlySet<string> {
+    return this.#context.store.setAside;
+  }
+
   /** What is wrong with a running container's process, root file system or interfaces. */
   async problemOf(id: string): Promise<string | undefined> {
     const before = this.#context.store.get(id as ContainerId);

@@ -68,6 +68,14 @@ export async function recoverContainers(
       log.error("could not recover a container", { id: record.id, error });
     }
   }
+  for (const id of store.setAside) {
+    try {
+      const observed = await context.runtime.observe(id, context.paths.task(id));
+      if (observed.status === "running") live.set(id, { containerId: id, pid: observed.pid });
+    } catch (error) {
+      log.error("could not look at a container whose record cannot be read", { id, error });
+    }
+  }
   await context.networks.restore(live);
   for (const work of ended) {
     await work().catch((error: unknown) => log.error("could not repair a container", { error }));
@@ -138,6 +146,7 @@ function startInTurn(context: ContainerContext, id: ContainerId, toStart: Contai
 async function releaseStaleEndpoints(context: ContainerContext): Promise<void> {
   for (const network of context.networks.list()) {
     for (const endpoint of context.networks.endpoints(network.id)) {
+      if (context.store.setAside.has(endpoint.containerId)) continue;
       const record = context.store.get(endpoint.containerId);
       const held = record && Object.values(record.state.endpoints).some((one) => one.id === endpoint.id);
       if (held) continue;
@@ -154,7 +163,8 @@ async function releaseStaleEndpoints(context: ContainerContext): Promise<void> {
 /** Directories, layers and volume claims whose container was never recorded, or is not any more. What cannot go now is tried again by the next start. */
 async function removeOrphans(context: ContainerContext): Promise<void> {
   const { store, paths, log } = context;
-  const isOrphan = (name: string) => /^[0-9a-f]{64}$/.test(name) && !store.get(name as ContainerId);
+  const isKnown = (id: ContainerId) => store.get(id) !== undefined || store.setAside.has(id);
+  const isOrphan = (name: string) => /^[0-9a-f]{64}$/.test(name) && !isKnown(name as ContainerId);
   const names = await Promise.all([paths.root, paths.states].map((path) => readdir(path).catch(() => [])));
   for (const name of new Set(names.flat())) {
     if (!isOrphan(name)) continue;
@@ -171,7 +181,7 @@ async function removeOrphans(context: ContainerContext): Promise<void> {
   }
   for (const volume of context.volumes.list()) {
     for (const holder of context.volumes.references(volume.name)) {
-      if (!store.get(holder as ContainerId)) context.volumes.release(volume.name, holder);
+      if (!isKnown(holder as ContainerId)) context.volumes.release(volume.name, holder);
     }
   }
 }

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { ContainerId } from "../../base/lib/ids.ts";
 import { openDatabase } from "../../base/store/database.ts";
+import { type UnreadableRecord, UnreadableRecords } from "../../base/store/unreadable.ts";
 import { parseContainerName, randomName } from "./names.ts";
 import { type ContainerRecord, freshState } from "./record.ts";
 import { ContainerStore } from "./store.ts";
@@ -9,7 +10,21 @@ const id = (letter: string) => letter.repeat(64) as ContainerId;
 const record = (letter: string, name: string): ContainerRecord => ({
   id: id(letter),
   name,
-  definition: { created: "2026-01-01T00:00:00Z" } as ContainerRecord["definition"],
+  definition: {
+    created: "2026-01-01T00:00:00Z",
+    imageId: "",
+    imageReference: "busybox",
+    imageManifest: undefined,
+    platform: { os: "linux", architecture: "amd64" },
+    path: "sh",
+    args: [],
+    config: {},
+    host: {},
+    mounts: [],
+    networks: {},
+    logPath: "",
+    driver: "overlay2",
+  },
   state: freshState,
 });
 
@@ -57,4 +72,29 @@ test("names follow Docker's rule, and random ones avoid those taken", () => {
   for (let n = 0; n < 500; n++) seen.add(randomName((name) => seen.has(name)));
   expect(seen.size).toBe(500);
   for (const name of seen) expect(name).toMatch(/^[a-z]+_[a-z]+\d*$/);
+});
+
+test("a record that cannot be read is set aside: its row and name stay, and the others are there", () => {
+  const db = openDatabase(":memory:");
+  const before = new ContainerStore(db);
+  for (const [letter, name] of [
+    ["a", "torn"],
+    ["b", "zeroed"],
+    ["c", "whole"],
+  ] as const)
+    before.insert(record(letter, name));
+  db.query("UPDATE container SET definition = substr(definition, 1, 40) WHERE name = 'torn'").run();
+  db.query("UPDATE container SET state = '{}' WHERE name = 'zeroed'").run();
+  const told: UnreadableRecord[] = [];
+  const unreadable = new UnreadableRecords({ noticed: (one) => told.push(one), repaired: () => undefined });
+  const store = new ContainerStore(db, unreadable);
+  expect([...store.list()].map(({ name }) => name)).toEqual(["whole"]);
+  expect([...store.setAside]).toEqual([id("a"), id("b")]);
+  expect(told.map(({ column, key }) => [column, ...key])).toEqual([
+    ["definition", "id", id("a")],
+    ["state", "id", id("b")],
+  ]);
+  expect(() => store.reserve("torn", id("d"))).toThrow(`already in use by container "${id("a")}"`);
+  expect(() => store.rename(id("c"), "zeroed")).toThrow("already in use");
+  expect(db.query<{ n: number }, []>("SELECT count(*) AS n FROM container").get()?.n).toBe(3);
 });

@@ -2,6 +2,7 @@ import { conflict, invalid, notFound } from "../../base/lib/errors.ts";
 import type { ContainerId } from "../../base/lib/ids.ts";
 import { Signal } from "../../base/lib/signal.ts";
 import { type Database, type Migration, migrate } from "../../base/store/database.ts";
+import { readObject, UnreadableRecords } from "../../base/store/unreadable.ts";
 import type { ContainerDefinition, ContainerRecord, ContainerStateRecord } from "./record.ts";
 
 const migrations: readonly Migration[] = [
@@ -23,11 +24,12 @@ export class ContainerStore {
   readonly #names = new Map<string, ContainerId>();
   /** Names of containers that are being made. */
   readonly #reserved = new Map<string, ContainerId>();
+  readonly #setAside = new Set<ContainerId>();
 
   /** Notified at every change of any record, for those who wait for a state. */
   readonly changed = new Signal();
 
-  constructor(db: Database) {
+  constructor(db: Database, unreadable = new UnreadableRecords()) {
     this.#db = db;
     migrate(db, "containers", migrations);
     const rows = db
@@ -35,14 +37,29 @@ export class ContainerStore {
         "SELECT id, name, definition, state FROM container ORDER BY rowid",
       )
       .all();
-    for (const row of rows) {
-      this.#see({
-        id: row.id,
-        name: row.name,
-        definition: JSON.parse(row.definition) as ContainerDefinition,
-        state: JSON.parse(row.state) as ContainerStateRecord,
-      });
+    for (const { id, name, ...row } of rows) {
+      const at = (column: string) => ({ table: "container", column, key: ["id", id] }) as const;
+      const definition = unreadable.read(db, at("definition"), () =>
+        readObject<ContainerDefinition>(row.definition, ["config", "host", "mounts", "networks", "driver"]),
+      );
+      const state = unreadable.read(db, at("state"), () =>
+        readObject<ContainerStateRecord>(row.state, ["status", "endpoints"]),
+      );
+      if (definition && state) {
+        this.#see({ id, name, definition, state });
+        continue;
+      }
+      this.#setAside.add(id);
+      this.#reserved.set(name, id);
     }
+  }
+
+  /**
+   * Containers whose record cannot be read. They are not listed, and what they have stays: name, directory, writable layer, volumes,
+   * endpoints, and their processes.
+   */
+  get setAside(): ReadonlySet<ContainerId> {
+    return this.#setAside;
   }
 
   get size(): number {

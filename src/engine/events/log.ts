@@ -1,8 +1,9 @@
 import type { Clock } from "../../base/lib/clock.ts";
-import { invalid, messageOf } from "../../base/lib/errors.ts";
+import { invalid, isCode, messageOf } from "../../base/lib/errors.ts";
 import type { Log } from "../../base/lib/log.ts";
 import type { EventMessage } from "../../base/spec/docker/api.gen.ts";
 import { type Database, migrate } from "../../base/store/database.ts";
+import { readObject } from "../../base/store/unreadable.ts";
 import type { Filters } from "../filters/filters.ts";
 import { type EventPublisher, type NewEvent, type StoredEvent, toMessage } from "./event.ts";
 import { eventMatches } from "./filter.ts";
@@ -171,7 +172,7 @@ export class EventLog implements EventPublisher {
       type: row.type as StoredEvent["type"],
       action: row.action,
       id: row.actor,
-      attributes: JSON.parse(row.attributes) as Record<string, string>,
+      attributes: attributesOf(row.attributes),
     }));
   }
 
@@ -230,4 +231,14 @@ export class EventLog implements EventPublisher {
 /** The value a double of this size prints as; a double holds steps of 256 ns in this century. */
 function asPrinted(time: bigint): bigint {
   return BigInt(String(Number(time)));
+}
+
+/** One that was damaged must not keep readers from those after it. */
+function attributesOf(text: string): Record<string, string> {
+  try {
+    return readObject<Record<string, string>>(text);
+  } catch (error) {
+    if (isCode(error, "data-loss")) return {};
+    throw error;
+  }
 }

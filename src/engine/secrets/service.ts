@@ -3,6 +3,7 @@ import { conflict, invalid, notFound, TugError } from "../../base/lib/errors.ts"
 import { randomId } from "../../base/lib/ids.ts";
 import type { Secret, SecretSpec } from "../../base/spec/docker/api.gen.ts";
 import { type Database, migrate } from "../../base/store/database.ts";
+import { readObject, UnreadableRecords } from "../../base/store/unreadable.ts";
 import type { EventPublisher } from "../events/event.ts";
 import { Filters, type WireFilters } from "../filters/filters.ts";
 import type { Sealing } from "./sealing.ts";
@@ -27,6 +28,7 @@ export interface SecretServiceDeps {
   readonly sealing: Sealing;
   readonly events: EventPublisher;
   readonly clock: Clock;
+  readonly unreadable?: UnreadableRecords;
   /** Names of the containers that were made with a secret. */
   readonly usersOf: (id: string) => readonly string[];
 }
@@ -44,9 +46,11 @@ type Row = {
 /** Secrets of this node: encrypted at rest, given to containers as files on a tmpfs, never told back. */
 export class SecretService {
   readonly #deps: SecretServiceDeps;
+  readonly #unreadable: UnreadableRecords;
 
   constructor(deps: SecretServiceDeps) {
     this.#deps = deps;
+    this.#unreadable = deps.unreadable ?? new UnreadableRecords();
     migrate(deps.database, "secrets", migrations);
   }
 
@@ -60,9 +64,9 @@ export class SecretService {
           filters.prefix("id", row.id) &&
           filters.match("name", row.name) &&
           filters.exact("names", row.name) &&
-          filters.matchLabels("label", labelsOf(row)),
+          filters.matchLabels("label", this.#labelsOf(row)),
       )
-      .map(toWire);
+      .map((row) => this.#toWire(row));
   }
 
   async create(spec: SecretSpec): Promise<{ readonly ID: string }> {
@@ -94,7 +98,7 @@ export class SecretService {
   }
 
   async inspect(reference: string): Promise<Secret> {
-    return toWire(this.#get(reference));
+    return this.#toWire(this.#get(reference));
   }
 
   async remove(reference: string): Promise<void> {
@@ -138,6 +142,25 @@ export class SecretService {
     this.#deps.events.publish({ type: "secret", action, id, attributes: { name } });
   }
 
+  /** A secret whose labels cannot be read is shown with none: containers need what is in it. */
+  #labelsOf(row: Row): Record<string, string> {
+    const at = { table: "secret", column: "labels", key: ["id", row.id] } as const;
+    const labels = this.#unreadable.read(this.#deps.database, at, () =>
+      readObject<Record<string, string>>(row.labels),
+    );
+    return labels ?? {};
+  }
+
+  #toWire(row: Row): Secret {
+    return {
+      ID: row.id,
+      Version: { Index: row.version },
+      CreatedAt: row.created,
+      UpdatedAt: row.updated,
+      Spec: { Name: row.name, Labels: this.#labelsOf(row) },
+    };
+  }
+
   #get(reference: string): Row {
     const row = this.#find(reference);
     if (!row) throw notFound(`secret ${reference} not found`);
@@ -172,18 +195,4 @@ function checkName(name: string): void {
 function decodeBase64(text: string): Buffer {
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text)) throw invalid("secret data is not valid base64");
   return Buffer.from(text, "base64");
-}
-
-function labelsOf(row: Row): Record<string, string> {
-  return JSON.parse(row.labels) as Record<string, string>;
-}
-
-function toWire(row: Row): Secret {
-  return {
-    ID: row.id,
-    Version: { Index: row.version },
-    CreatedAt: row.created,
-    UpdatedAt: row.updated,
-    Spec: { Name: row.name, Labels: labelsOf(row) },
-  };
 }

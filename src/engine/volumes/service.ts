@@ -75,7 +75,7 @@ export class VolumeService {
     const deleted: string[] = [];
     let reclaimed = 0;
     for (const volume of this.#deps.store.list()) {
-      if (!this.#unused(volume) || !(all || volume.anonymous)) continue;
+      if (volume.unreadable || !this.#unused(volume) || !(all || volume.anonymous)) continue;
       if (!filters.matchLabels("label", volume.labels) || !filters.excludesLabels("label!", volume.labels))
         continue;
       const size = await this.#deps.store.usage(volume.name);

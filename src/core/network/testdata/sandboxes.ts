@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { systemClock } from "../../../base/lib/clock.ts";
 import { type ContainerId, randomId } from "../../../base/lib/ids.ts";
 import { silentLog } from "../../../base/lib/log.ts";
+import { UnreadableRecords } from "../../../base/store/unreadable.ts";
 import { openDatabase } from "../../../base/store/database.ts";
 import { enterNetworkNamespace, openNetworkNamespace } from "../../../base/sys/netns.ts";
 import type { NetworkConfig } from "../config.ts";
@@ -126,6 +127,7 @@ export class NetworkBench implements AsyncDisposable {
   open(): NetworkService {
     return createNetworkService({
       database: openDatabase(join(this.root, "network.db"), { durable: false }),
+      unreadable: new UnreadableRecords(),
       clock: systemClock,
       log: silentLog,
       instance: this.instance,

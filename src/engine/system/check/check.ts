@@ -1,5 +1,7 @@
 import { messageOf } from "../../../base/lib/errors.ts";
 import type { SystemCheckFinding, SystemCheckReport } from "../../../base/spec/docker/extensions.ts";
+import { rebuildRemedy } from "../../../base/store/database.ts";
+import { remedyOf } from "../../../base/store/unreadable.ts";
 import { checkBlobs } from "./blobs.ts";
 import type { CheckDeps, CheckOptions, Finding } from "./finding.ts";
 import { checkLayers } from "./layers.ts";
@@ -21,6 +23,7 @@ export async function checkSystem(
   const told = new Map<string, SystemCheckFinding>();
   const kinds: readonly (() => Iterable<Finding> | AsyncIterable<Finding>)[] = [
     () => checkDatabases(deps, options.quick),
+    () => checkRecords(deps),
     () => checkBlobs(deps, options),
     () => checkLayers(deps, options),
     () => checkContainers(deps, options),
@@ -62,8 +65,20 @@ function* checkDatabases(deps: CheckDeps, quick: boolean): Generator<Finding> {
         Name: name,
         Problem: problem,
         Consequence: "records may be wrong or missing, and writes may fail",
-        Remedy: `stop the daemon, keep a copy of the file, and rebuild it: sqlite3 ${name} .recover | sqlite3 new.db`,
+        Remedy: rebuildRemedy(name),
       };
+}
+
+/** Rows that were left out; the image's config, which is a blob too, was put back by the start. */
+function* checkRecords({ unreadable }: CheckDeps): Generator<Finding> {
+  for (const record of unreadable.list())
+    yield {
+      Kind: "database",
+      Name: `${record.file}: ${record.table} ${record.key[1]}`,
+      Problem: `its ${record.column} cannot be read: ${record.problem}`,
+      Consequence: "it is left out, and what belongs to it is kept, until the row is repaired",
+      Remedy: remedyOf(record),
+    };
 }
 
 function counts(deps: CheckDeps): Record<string, number> {

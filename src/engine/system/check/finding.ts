@@ -1,5 +1,6 @@
 import type { Digest } from "../../../base/lib/ids.ts";
 import type { SystemCheckFinding } from "../../../base/spec/docker/extensions.ts";
+import type { UnreadableRecords } from "../../../base/store/unreadable.ts";
 import type { ContentStore } from "../../../core/content/content.ts";
 import type { RegistryClient } from "../../../core/distribution/distribution.ts";
 import type { SqliteImageStore } from "../../../core/image/store.ts";
@@ -23,6 +24,8 @@ export interface CheckOptions {
 /** What the check asks of containers; supplied by the containers service. */
 export interface CheckedContainers {
   list(): readonly CheckedContainer[];
+  /** Ids of those whose record cannot be read. */
+  setAside(): Iterable<string>;
   /** Of a running one: what is wrong with its process, mounts or interfaces. */
   problemOf(id: string): Promise<string | undefined>;
 }
@@ -37,6 +40,7 @@ export interface CheckedContainer {
 }
 
 export interface CheckDeps {
+  readonly unreadable: UnreadableRecords;
   readonly databases: readonly { readonly name: string; problems(quick: boolean): readonly string[] }[];
   readonly content: ContentStore;
   readonly images: SqliteImageStore;

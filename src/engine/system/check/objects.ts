@@ -78,7 +78,7 @@ export function* checkLeftovers(deps: CheckDeps, collect: () => Promise<void>): 
     yield { ...common, Name: name, Problem: "no image or container needs this layer", repair: removed };
   for (const { digest } of blobs)
     yield { ...common, Name: digest, Problem: "no image names this blob", repair: removed };
-  const containers = new Set(deps.containers.list().map(({ id }) => id));
+  const containers = new Set([...deps.containers.list().map(({ id }) => id), ...deps.containers.setAside()]);
   for (const { name, kind, created } of [...deps.snapshots.list()]) {
     // One that is being made has its layer before its record.
     const settled = Date.now() - created > 600_000;

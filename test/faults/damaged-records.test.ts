@@ -1,0 +1,190 @@
+import { Database } from "bun:sqlite";
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { copyFileSync, existsSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { eventually, run, TestDaemon, tugBinary } from "../harness/daemon.ts";
+
+let daemon: TestDaemon;
+beforeAll(async () => {
+  daemon = await TestDaemon.start();
+}, 60_000);
+afterAll(() => daemon.close(), 60_000);
+
+/** Changes a database while no daemon has it open. */
+function edit(file: "state.db" | "store.db", ...statements: readonly string[]): void {
+  using database = new Database(join(daemon.dataRoot, file));
+  for (const statement of statements) database.run(statement);
+}
+
+/** What one value was, and the statement that puts it back. */
+function keep(file: "state.db" | "store.db", table: string, column: string, where: string): () => void {
+  using database = new Database(join(daemon.dataRoot, file));
+  const row = database
+    .query<Record<string, string>, []>(`SELECT ${column} FROM ${table} WHERE ${where}`)
+    .get();
+  const before = row?.[column] ?? "";
+  expect(before).not.toBe("");
+  return () => {
+    using again = new Database(join(daemon.dataRoot, file));
+    again.query(`UPDATE ${table} SET ${column} = ? WHERE ${where}`).run(before);
+  };
+}
+
+test("a container whose record is damaged keeps what it has, the daemon serves the rest, and a repaired row brings it back running", async () => {
+  await daemon.ok(["network", "create", "own"]);
+  const id = await daemon.ok([
+    "run",
+    "-d",
+    "--name",
+    "hurt",
+    "--network",
+    "own",
+    "-v",
+    "kept:/kept",
+    "busybox",
+    "sh",
+    "-c",
+    "echo inside > /written; echo volume > /kept/file; echo ready; exec sleep 1000",
+  ]);
+  await eventually("it wrote", async () => (await daemon.ok(["logs", "hurt"])) === "ready");
+  await daemon.ok(["run", "-d", "--name", "well", "--network", "own", "busybox", "sleep", "1000"]);
+  await daemon.stop();
+  const putBack = keep("state.db", "container", "definition", `id = '${id}'`);
+  edit("state.db", `UPDATE container SET definition = substr(definition, 1, 100) WHERE id = '${id}'`);
+  await daemon.up();
+  expect(await daemon.ok(["ps", "-a", "--format", "{{.Names}}"])).toBe("well");
+  const logged = daemon.log.split("\n").find((line) => line.includes("a record cannot be read"));
+  expect(logged).toContain(id);
+  expect(logged).toContain(join(daemon.dataRoot, "state.db"));
+  expect(logged).toContain("UPDATE");
+  expect(logged).toContain("DELETE FROM container");
+  const check = await daemon.tug(["system", "check", "--quick"]);
+  expect(check.code).toBe(1);
+  expect(check.stdout + check.stderr).toContain(`container ${id}`);
+  expect((await daemon.tug(["create", "--name", "hurt", "busybox"])).stderr).toContain("already in use");
+  const volumeRemoved = await daemon.tug(["volume", "rm", "kept"]);
+  expect(volumeRemoved.stderr).toContain("volume is in use");
+  await daemon.ok(["system", "prune", "-f", "--volumes", "--all"]);
+  await daemon.stop();
+  putBack();
+  await daemon.up();
+  // It went on meanwhile, its name is known to the others, and it can be stopped and started.
+  expect(await daemon.ok(["exec", "hurt", "cat", "/written", "/kept/file"])).toBe("inside\nvolume");
+  await daemon.ok(["exec", "well", "ping", "-c", "1", "-W", "5", "hurt"]);
+  await daemon.ok(["restart", "-t", "0", "hurt"]);
+  await daemon.ok(["exec", "well", "ping", "-c", "1", "-W", "5", "hurt"]);
+  await daemon.ok(["rm", "-f", "hurt", "well"]);
+  await daemon.ok(["network", "rm", "own"]);
+  await daemon.ok(["volume", "rm", "kept"]);
+}, 60_000);
+
+test("a damaged network, volume, secret or image leaves the rest in service, and nothing of it is removed", async () => {
+  await daemon.importBusybox("other");
+  const network = await daemon.ok(["network", "create", "lost"]);
+  await daemon.ok(["volume", "create", "--label", "keep=1", "labelled"]);
+  await daemon.ok(["secret", "create", "word", "-"], { input: "open" });
+  const image = await daemon.ok(["image", "inspect", "-f", "{{.Id}}", "other"]);
+  const layer = await daemon.ok(["image", "inspect", "-f", "{{index .RootFS.Layers 0}}", "other"]);
+  await daemon.stop();
+  const putBack = [
+    keep("state.db", "network", "record", `id = '${network}'`),
+    keep("store.db", "volume", "labels", "name = 'labelled'"),
+    keep("store.db", "secret", "labels", "name = 'word'"),
+    keep("store.db", "image", "manifest", `id = '${image}'`),
+    keep("store.db", "image_manifest", "descriptor", `image = '${image}'`),
+  ];
+  edit("state.db", `UPDATE network SET record = '{"id":' WHERE id = '${network}'`);
+  edit(
+    "store.db",
+    "UPDATE volume SET labels = '{' WHERE name = 'labelled'",
+    "UPDATE secret SET labels = '{' WHERE name = 'word'",
+    `UPDATE image SET manifest = '{', config = '{' WHERE id = '${image}'`,
+    `UPDATE image_manifest SET descriptor = 'null' WHERE image = '${image}'`,
+  );
+  await daemon.up();
+  // The config is a blob as well, so that one is whole again.
+  expect(daemon.log).toContain("a record that could not be read was written again");
+  expect(await daemon.ok(["run", "--rm", "other", "echo", "runs"])).toBe("runs");
+  expect(await daemon.ok(["run", "--rm", "busybox", "echo", "runs"])).toBe("runs");
+  expect(await daemon.ok(["network", "ls", "--format", "{{.Name}}"])).toBe("bridge\nhost\nnone");
+  expect(await daemon.ok(["volume", "ls", "-q"])).toBe("labelled");
+  expect(await daemon.ok(["secret", "ls", "--format", "{{.Name}}"])).toBe("word");
+  // Nobody knows whether it has the label.
+  await daemon.ok(["volume", "prune", "-f", "-a", "--filter", "label!=keep"]);
+  expect(await daemon.ok(["volume", "ls", "-q"])).toBe("labelled");
+  // A write to the tables of images works beside the damaged ones.
+  await daemon.ok(["tag", "busybox", "again"]);
+  await daemon.ok(["rmi", "again"]);
+  await daemon.stop();
+  for (const one of putBack) one();
+  await daemon.up();
+  expect(await daemon.ok(["network", "inspect", "-f", "{{.Name}}", "lost"])).toBe("lost");
+  expect(await daemon.ok(["volume", "inspect", "-f", "{{.Labels.keep}}", "labelled"])).toBe("1");
+  expect(await daemon.ok(["image", "inspect", "-f", "{{index .RootFS.Layers 0}}", "other"])).toBe(layer);
+  expect((await daemon.tug(["system", "check"])).code).toBe(0);
+  await daemon.ok(["secret", "rm", "word"]);
+  await daemon.ok(["network", "rm", "lost"]);
+  await daemon.ok(["rmi", "other"]);
+}, 60_000);
+
+test("layers of an image whose config cannot be had are kept until it can", async () => {
+  await daemon.ok(["run", "--name", "maker", "busybox", "sh", "-c", "echo made > /made"]);
+  await daemon.ok(["commit", "maker", "made"]);
+  await daemon.ok(["rm", "maker"]);
+  const image = await daemon.ok(["image", "inspect", "-f", "{{.Id}}", "made"]);
+  await daemon.stop();
+  const putBack = keep("store.db", "image", "config", `id = '${image}'`);
+  edit("store.db", `UPDATE image SET config = 'torn' WHERE id = '${image}'`);
+  const blob = new Bun.Glob(`content/**/${image.slice(7)}`).scanSync({ cwd: daemon.dataRoot }).next().value;
+  const path = join(daemon.dataRoot, String(blob));
+  copyFileSync(path, join(daemon.root, "kept-config"));
+  rmSync(path);
+  await daemon.up();
+  expect(await daemon.ok(["images", "--format", "{{.Repository}}"])).toBe("busybox");
+  await daemon.ok(["image", "prune", "-f"]);
+  await daemon.stop();
+  putBack();
+  await daemon.up();
+  expect(await daemon.ok(["run", "--rm", "made", "cat", "/made"])).toBe("made");
+  await daemon.ok(["rmi", "made"]);
+}, 60_000);
+
+test("a database that is damaged as a whole is refused by its name and with the ways out, and is left as it was", async () => {
+  await daemon.stop();
+  for (const [file, damage] of [
+    ["state.db", (path: string) => truncateSync(path, 5000)],
+    ["store.db", (path: string) => writeFileSync(path, Buffer.alloc(statSync(path).size, "x"))],
+  ] as const) {
+    const path = join(daemon.dataRoot, file);
+    expect(existsSync(`${path}-wal`)).toBe(false);
+    copyFileSync(path, join(daemon.root, "kept.db"));
+    damage(path);
+    const size = statSync(path).size;
+    const refused = await run(
+      [
+        tugBinary,
+        "daemon",
+        "--data-root",
+        daemon.dataRoot,
+        "--exec-root",
+        daemon.execRoot,
+        "--pidfile",
+        join(daemon.root, "pid"),
+        "--config-file",
+        join(daemon.root, "daemon.json"),
+        "-H",
+        daemon.host,
+      ],
+      { env: { DOCKER_HOST: "" } },
+    );
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain(`the database ${path} is damaged`);
+    expect(refused.stderr).toContain(`sqlite3 ${path} .recover`);
+    expect(refused.stderr).not.toContain(file === "state.db" ? "store.db is" : "state.db is");
+    expect(statSync(path).size).toBe(size);
+    copyFileSync(join(daemon.root, "kept.db"), path);
+    for (const end of ["-wal", "-shm"]) rmSync(`${path}${end}`, { force: true });
+  }
+  await daemon.up();
+  expect(await daemon.ok(["images", "-q"])).not.toBe("");
+}, 60_000);
