@@ -126,6 +126,10 @@ describe("Warnings", () => {
       expect(warnings(text, { buildArgs }, ignore)).toEqual([warning]);
     });
 
+  test("are not for what EXPOSE expands to nothing", () => {
+    expect(warnings("FROM base\nEXPOSE $PORT\n")).toEqual([]);
+  });
+
   test("are not for what is right", () => {
     const text =
       '# a is it\nARG a=1\nFROM --platform=$BUILDPLATFORM scratch AS build\nWORKDIR /a\nWORKDIR b\nARG A=$a KEY_FILE PUBLIC_KEY\nENV X=$A\nSHELL ["a"]\nCMD b\nEXPOSE 80\nCOPY k.o /\nFROM --platform=linux/arm64 scratch AS arm64';
@@ -207,6 +211,21 @@ describe("A check", () => {
         },
       },
     ]);
+  });
+
+  test.each([
+    [
+      "cannot be understood",
+      "FROM scratch AS Base\nMAINTAINER me\nRNU x\n",
+      "RNU",
+      ["StageNameCasing", "MaintainerDeprecated"],
+    ],
+    ["has no stage", "ARG \\\n\na\nMAINTAINER me\n", "no build stage", ["NoEmptyContinuation"]],
+    ["comes to nothing", "ARG i\nFROM $i AS Base\n", "blank", ["StageNameCasing", "InvalidDefaultArgInFrom"]],
+  ])("tells what stands before an instruction that %s", (_, text, message, expected) => {
+    const { buildError, warnings } = JSON.parse(check(text)["result.json"] ?? "");
+    expect(buildError.message).toContain(message);
+    expect(warnings.map((warning: { ruleName: string }) => warning.ruleName)).toEqual(expected);
   });
 });
 

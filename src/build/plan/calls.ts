@@ -1,13 +1,13 @@
 import { TugError } from "../../base/lib/errors.ts";
 import { DockerfileError, formatExcerpt } from "../../base/spec/dockerfile/error.ts";
-import type { LintWarning } from "../../base/spec/dockerfile/lint.ts";
+import { Linter, type LintWarning, lintInstructions } from "../../base/spec/dockerfile/lint.ts";
 import { parseDockerfile } from "../../base/spec/dockerfile/parse.ts";
-import { perLine, type SourceRange } from "../../base/spec/dockerfile/syntax.ts";
+import { type Dockerfile, perLine, type SourceRange } from "../../base/spec/dockerfile/syntax.ts";
 import { columns } from "./columns.ts";
 import { docComment } from "./doc-comment.ts";
 import type { PlanInput, PlanResult } from "./input.ts";
 import { describeOutline, type Outline } from "./outline.ts";
-import { Planning } from "./planner.ts";
+import { lintConfig, Planning } from "./planner.ts";
 
 /** What `--call` gives back: BuildKit's subrequests (frontend/subrequests), by name: "result.json", "result.txt", "version", … */
 export type CallResult =
@@ -30,6 +30,7 @@ export function checkBuild(input: PlanInput): CallResult {
   } catch (error) {
     if (!(error instanceof TugError)) throw error;
     failure = error;
+    if (error instanceof DockerfileError && error.before) lint = lintBefore(input, error.before);
   }
   const { name, text } = input.dockerfile;
   const warnings = lint.map((warning) => ({
@@ -48,6 +49,12 @@ export function checkBuild(input: PlanInput): CallResult {
   return result(json, checkText(lint, input.dockerfile), {
     "result.statuscode": lint.length > 0 || failure ? "1" : "0",
   });
+}
+
+function lintBefore(input: PlanInput, before: Dockerfile): readonly LintWarning[] {
+  const lint = new Linter(lintConfig(input.request, before));
+  lintInstructions(before, lint);
+  return lint.warnings;
 }
 
 function checkText(

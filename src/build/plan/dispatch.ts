@@ -212,9 +212,7 @@ function dispatchList(at: Step, node: ListInstruction): void {
       return;
     }
     case "EXPOSE": {
-      const ports = node.values
-        .flatMap((value) => at.expansion(value).words)
-        .flatMap((word) => expose(at, word));
+      const ports = node.values.flatMap((value) => at.words(value)).flatMap((word) => expose(at, word));
       for (const port of ports) image.ports.add(port);
       image.commit(`EXPOSE ${plainList(ports)}`, false);
       return;

@@ -32,9 +32,19 @@ export class Step {
   }
 
   expansion(text: string, options: ExpandOptions = {}): Expansion {
+    const expansion = this.#expansion(text, options);
+    this.#lintUndefined(expansion.unmatched);
+    return expansion;
+  }
+
+  /** The words of a text as EXPOSE reads it: a variable that nothing defines is no word, and BuildKit warns of none. */
+  words(text: string): readonly string[] {
+    return this.#expansion(text, {}).words;
+  }
+
+  #expansion(text: string, options: ExpandOptions): Expansion {
     const expansion = expand(text, this.stage.env, { escape: this.plan.file.escape, ...options });
     this.plan.budget.spend(expansion.text.length);
-    this.#lintUndefined(expansion.unmatched);
     return expansion;
   }
 

@@ -1,11 +1,13 @@
 import { type ErrorCode, messageOf, TugError } from "../../lib/errors.ts";
-import type { SourceRange } from "./syntax.ts";
+import type { Dockerfile, SourceRange } from "./syntax.ts";
 
 /** A failure that a place in a Dockerfile is to blame for. The message does not name the place: `formatExcerpt` shows it. */
 export class DockerfileError extends TugError {
   readonly ranges: readonly SourceRange[];
   /** The file, once somebody who knows it says so. */
   source: { readonly name: string; readonly text: string } | undefined;
+  /** What stands before an instruction that could not be understood. */
+  before: Dockerfile | undefined;
   constructor(
     message: string,
     ranges: readonly SourceRange[],

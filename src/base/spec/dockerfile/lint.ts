@@ -92,12 +92,21 @@ function ownConfig(comments: readonly string[]): LintConfig {
 
 /** The rules that need no more than the text. */
 export function lintSyntax(file: Dockerfile, lint: Linter): void {
+  lintInstructions(file, lint);
+  lintStageNames(file, lint);
+  lintCasing(stageInstructions(file), lint);
+}
+
+/** Those that need no more than an instruction: they hold for what stands before one that cannot be understood, too. */
+export function lintInstructions(file: Dockerfile, lint: Linter): void {
   for (const range of file.emptyContinuations)
     lint.warn(rules.noEmptyContinuation, "Empty continuation line", { range, comments: [] });
-  const all = file.stages.flatMap((stage): readonly Instruction[] => [stage.from, ...stage.instructions]);
-  for (const instruction of [...file.globalArgs, ...all]) lintInstruction(instruction, lint);
-  lintStageNames(file, lint);
-  lintCasing(all, lint);
+  for (const instruction of [...file.globalArgs, ...stageInstructions(file)])
+    lintInstruction(instruction, lint);
+}
+
+function stageInstructions(file: Dockerfile): readonly Instruction[] {
+  return file.stages.flatMap((stage): readonly Instruction[] => [stage.from, ...stage.instructions]);
 }
 
 function lintInstruction(node: Instruction, lint: Linter): void {

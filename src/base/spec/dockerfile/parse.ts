@@ -12,17 +12,23 @@ export function parseDockerfile(text: string): Dockerfile {
   const file = readNodes(text);
   const globalArgs: ArgInstruction[] = [];
   const stages: (Stage & { instructions: StageInstruction[] })[] = [];
-  for (const node of file.nodes) {
-    const instruction = understand(node);
-    const stage = stages.at(-1);
-    if (instruction.kind === "FROM") stages.push({ from: instruction, instructions: [] });
-    else if (stage) stage.instructions.push(instruction);
-    else if (instruction.kind === "ARG") globalArgs.push(instruction);
-    else throw new DockerfileError("no build stage in current context", [node.range]);
+  const { nodes, ...rest } = file;
+  const read: Dockerfile = { ...rest, globalArgs, stages };
+  try {
+    for (const node of nodes) {
+      const instruction = understand(node);
+      const stage = stages.at(-1);
+      if (instruction.kind === "FROM") stages.push({ from: instruction, instructions: [] });
+      else if (stage) stage.instructions.push(instruction);
+      else if (instruction.kind === "ARG") globalArgs.push(instruction);
+      else throw new DockerfileError("no build stage in current context", [node.range]);
+    }
+  } catch (error) {
+    if (error instanceof DockerfileError) error.before = read;
+    throw error;
   }
   if (stages.length === 0) throw new DockerfileError("dockerfile contains no stages to build", []);
-  const { nodes: _, ...rest } = file;
-  return { ...rest, globalArgs, stages };
+  return read;
 }
 
 function understand(node: RawNode): Instruction {
