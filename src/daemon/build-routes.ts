@@ -1,5 +1,6 @@
+import { hostname } from "node:os";
 import type { Route } from "../api/route.ts";
-import type { BuildCacheBackend, CacheUsage } from "../api/routes/build/backend.ts";
+import type { BuildCacheBackend, CacheUsage, WorkerInfo } from "../api/routes/build/backend.ts";
 import { builderRoutes } from "../api/routes/build/builder.ts";
 import { systemClock } from "../base/lib/clock.ts";
 import type { Log } from "../base/lib/log.ts";
@@ -7,6 +8,7 @@ import { hostPlatform } from "../base/spec/oci/platform.ts";
 import type { CacheCollector } from "../build/solve/collector.ts";
 import { parseEntryFilters } from "../build/solve/filter.ts";
 import type { CacheEntry } from "../build/solve/objects.ts";
+import { runnablePlatforms } from "../core/runtime/emulation.ts";
 import type { ComposedBuilder } from "./builder.ts";
 
 /** The BuildKit whose features are served: by its version clients decide what to ask for. */
@@ -14,7 +16,7 @@ const served = { version: "v0.23.0", revision: "" } as const;
 
 /** The builder behind Docker's API. */
 export function buildRoutes(
-  { backend, classic, collector, pruning }: ComposedBuilder,
+  { backend, classic, collector, pruning, traits }: ComposedBuilder,
   log: Log,
 ): readonly Route[] {
   return builderRoutes({
@@ -22,16 +24,34 @@ export function buildRoutes(
     classic,
     pruning,
     cache: cacheBackend(collector, pruning),
-    worker: {
-      id: "tug",
-      platforms: [hostPlatform()],
-      labels: { "org.mobyproject.buildkit.worker.moby.host-gateway-ip": "" },
-      gc: [],
-      ...served,
-    },
+    worker: () => workerInfo(traits),
     log,
     clock: systemClock,
   });
+}
+
+function workerInfo({ hostGateway, snapshotter, gc }: ComposedBuilder["traits"]): WorkerInfo {
+  const label = (name: string) => `org.mobyproject.buildkit.worker.${name}`;
+  return {
+    id: "tug",
+    platforms: runnablePlatforms(hostPlatform()),
+    labels: {
+      [label("executor")]: "oci",
+      [label("hostname")]: hostname(),
+      [label("moby.host-gateway-ip")]: hostGateway() ?? "",
+      // By this one buildx knows that the docker driver exports caches, OCI layouts and several platforms (driver/docker).
+      [label("snapshotter")]: snapshotter,
+    },
+    gc: (gc() ?? []).map(({ all, filters, unusedFor, ...bounds }) => ({
+      all,
+      filters,
+      keepDuration: BigInt(unusedFor) * 1_000_000n,
+      reservedSpace: BigInt(Math.trunc(bounds.reservedSpace ?? 0)),
+      maxUsedSpace: BigInt(Math.trunc(bounds.maxUsedSpace ?? 0)),
+      minFreeSpace: BigInt(Math.trunc(bounds.minFreeSpace ?? 0)),
+    })),
+    ...served,
+  };
 }
 
 function cacheBackend(collector: CacheCollector, pruning: ComposedBuilder["pruning"]): BuildCacheBackend {

@@ -30,7 +30,7 @@ import { KeptTrees } from "../build/run/sources/kept-trees.ts";
 import { LocalRunner } from "../build/run/sources/local.ts";
 import { contextObjects, downloadObjects, repositoryObjects } from "../build/run/sources/objects.ts";
 import type { CacheCollector } from "../build/solve/collector.ts";
-import { readGcPolicy } from "../build/solve/gc-policy.ts";
+import { type GcPolicy, readGcPolicy } from "../build/solve/gc-policy.ts";
 import type { CacheObjects } from "../build/solve/objects.ts";
 import { type BuildStore, openBuildStore, openSolver } from "../build/solve/open.ts";
 import { FilesClient } from "../core/files/client.ts";
@@ -77,6 +77,12 @@ export interface ComposedBuilder extends AsyncDisposable {
   /** The collector's, told in the log of events. */
   readonly pruning: Pick<CacheCollector, "prune">;
   readonly store: BuildStore;
+  /** What it tells of itself, as it is at the moment. */
+  readonly traits: {
+    readonly snapshotter: string;
+    hostGateway(): string | undefined;
+    gc(): GcPolicy;
+  };
   /** Records and snapshots agree again; before images are collected. */
   recover(): Promise<void>;
   /** What steps of an earlier daemon left goes; when networks and containers have recovered. */
@@ -94,7 +100,8 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
   await using stack = new AsyncDisposableStack();
   const diskBytes = () => statFileSystem(config.dataRoot).totalBytes;
   // What is wrong in it keeps the daemon from starting, as with every other option.
-  readGcPolicy(config.builder, diskBytes());
+  const policy = () => readGcPolicy(config.builder, diskBytes());
+  policy();
   const caches = cacheMounts({ dataRoot: config.dataRoot, clock, log });
   const objects: CacheObjects[] = [cacheMountObjects(caches)];
   const store = openBuildStore({
@@ -102,7 +109,7 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
     snapshots,
     layers: images.store,
     objects: () => objects,
-    policy: () => readGcPolicy(config.builder, diskBytes()),
+    policy,
     pruned: () => content.prune((name) => snapshots.stat(name) !== undefined),
     directory: place("state"),
     clock,
@@ -202,6 +209,11 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
       },
     },
     store,
+    traits: {
+      snapshotter: snapshots.name,
+      hostGateway: () => parts.defaults.hostGateway(),
+      gc: policy,
+    },
     recover: async () => {
       await caches.recover();
       await exporting.trees.recover();

@@ -176,14 +176,14 @@ export class FakeBuilder implements BuilderBackend {
           yield* this.usage.splice(0);
         }.bind(this),
       },
-      worker: {
+      worker: () => ({
         id: "tug",
         platforms: [{ os: "linux", architecture: "amd64" }],
         labels: { "org.mobyproject.buildkit.worker.snapshotter": "overlayfs" },
         gc: [],
         version: "v0.13.0",
         revision: "",
-      },
+      }),
       log: silentLog,
       clock: systemClock,
     };

@@ -92,7 +92,7 @@ async function sendLayout(
 }
 
 /** An OCI layout as files, for as long as they are `used`. */
-export async function withLayout(
+async function withLayout(
   { content, scratch }: Pick<ArchiveExportDeps, "content" | "scratch">,
   layout: { readonly digests: readonly Digest[]; readonly index: Index },
   used: (root: string) => Promise<void>,

@@ -1,5 +1,5 @@
 import { TugError } from "../../base/lib/errors.ts";
-import type { BuildSession, ContextFiles, DuplexBytes, SessionExports } from "../session.ts";
+import type { BuildSession, ContextFiles, DuplexBytes, LentBlob, SessionExports } from "../session.ts";
 
 /** What a step of several builds sees of their clients: any of those that are still there may answer. */
 export class SharedSession implements BuildSession {
@@ -48,6 +48,13 @@ export class SharedSession implements BuildSession {
     signal: AbortSignal,
   ): Promise<ReadableStream<Uint8Array> | undefined> {
     return await this.#first(async (session) => await session.blob?.(store, digest, signal));
+  }
+
+  async putBlob(store: string, blob: LentBlob, signal: AbortSignal): Promise<boolean> {
+    const put = await this.#first(
+      async (session) => (await session.putBlob?.(store, blob, signal)) || undefined,
+    );
+    return put ?? false;
   }
 
   async credentials(

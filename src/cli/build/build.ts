@@ -11,7 +11,7 @@ import { prepareContext } from "./context.ts";
 import type { buildFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { type Lent, lentServices } from "./lend.ts";
-import { withDigest } from "./local-cache.ts";
+import { noteCaches, withDigest } from "./local-cache.ts";
 import { forDockerd, isTug, pushFromHere } from "./other-daemon.ts";
 import { buildError } from "./report.ts";
 import { type BuildOrder, readOrder } from "./request.ts";
@@ -122,6 +122,7 @@ async function solve(context: Context, client: Client, work: Work): Promise<Done
         },
         signal,
       );
+      noteCaches(order.cacheTo, response);
       return { response, answer: {}, toPush: tug ? [] : order.outputs };
     });
     await pushFromHere(context, client, watched.toPush ?? [], order.quiet);

@@ -2,6 +2,7 @@ import { lendCredentials, lendFiles, lendSecrets, lendUploads } from "../../clie
 import { lendLayouts } from "../../client/build/lend-layouts.ts";
 import { type OutputTarget, takeOutputs } from "../../client/build/outputs.ts";
 import { lendSsh } from "../../client/build/ssh.ts";
+import { takeBlobs } from "../../client/build/take-blobs.ts";
 import { authFor, registryKey } from "../config/credentials.ts";
 import type { Context } from "../context.ts";
 import { WholeFile } from "../io/archive.ts";
@@ -23,10 +24,7 @@ export function lentServices(
   { files, secret, agents }: Lent,
   { outputs, cacheFrom, cacheTo }: Pick<BuildOrder, "outputs" | "cacheFrom" | "cacheTo">,
 ) {
-  // As BuildKit's own clients name such a directory.
-  const caches = cacheFrom.flatMap(({ type, attrs: { src } }) =>
-    type === "local" && src ? [[`local:${src}`, src] as const] : [],
-  );
+  const written = storesOf(cacheTo, "dest");
   return [
     lendFiles({ directories: files.directories }),
     lendSecrets(secret),
@@ -39,18 +37,18 @@ export function lentServices(
     }),
     ...lendSsh(agents),
     lendUploads(files.uploads),
-    ...lendLayouts(new Map([...files.layouts, ...caches])),
-    takeOutputs({ ...targetsOf(outputs, context), ...cacheTargets(cacheTo) }),
+    ...lendLayouts(new Map([...files.layouts, ...storesOf(cacheFrom, "src"), ...written])),
+    takeBlobs(new Map(written)),
+    takeOutputs(targetsOf(outputs, context)),
   ];
 }
 
-/** A cache is taken as the tree of an OCI layout, by the name of its directory. */
-function cacheTargets(caches: BuildOrder["cacheTo"]): Record<string, OutputTarget> {
-  const targets: Record<string, OutputTarget> = {};
-  for (const { type, attrs } of caches)
-    if (type === "local" && attrs["dest"])
-      targets[`cache:${attrs["dest"]}`] = { kind: "directory", path: attrs["dest"] };
-  return targets;
+/** Directories of caches, by the names that BuildKit's own clients give them. */
+function storesOf(caches: BuildOrder["cacheTo"], attribute: "src" | "dest") {
+  return caches.flatMap(({ type, attrs }) => {
+    const directory = attrs[attribute];
+    return type === "local" && directory ? [[`local:${directory}`, directory] as const] : [];
+  });
 }
 
 /** Exporters are known by their place. */

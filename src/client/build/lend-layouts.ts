@@ -11,11 +11,9 @@ export function lendLayouts(layouts: ReadonlyMap<string, string>): readonly Serv
     const name = first(metadata, storeKey) ?? "";
     const directory = layouts.get(name);
     if (directory === undefined) throw notFound(`unknown store ${name}`);
-    const [, algorithm = "", hex = ""] = /^(sha256|sha384|sha512):([0-9a-f]{64,128})$/.exec(digest) ?? [];
-    const path = join(directory, "blobs", algorithm, hex);
-    const stat = hex === "" ? undefined : statSync(path, { throwIfNoEntry: false });
-    if (!stat?.isFile()) throw notFound(`content ${digest}: not found`);
-    return { path, size: stat.size };
+    const found = findBlob(directory, digest);
+    if (!found) throw notFound(`content ${digest}: not found`);
+    return found;
   };
   return [
     unary(Content.info, async ({ digest }, { metadata }) => {
@@ -33,6 +31,14 @@ export function lendLayouts(layouts: ReadonlyMap<string, string>): readonly Serv
       }
     }),
   ];
+}
+
+/** A blob of the OCI layout in a directory. */
+export function findBlob(directory: string, digest: string): { path: string; size: number } | undefined {
+  const [, algorithm = "", hex = ""] = /^(sha256|sha384|sha512):([0-9a-f]{64,128})$/.exec(digest) ?? [];
+  const path = join(directory, "blobs", algorithm, hex);
+  const stat = hex === "" ? undefined : statSync(path, { throwIfNoEntry: false });
+  return stat?.isFile() ? { path, size: stat.size } : undefined;
 }
 
 /** gRPC's default limit in Go is 4 MiB a message. */

@@ -71,6 +71,7 @@ export interface BuildCacheBackend {
 /** How the builder presents itself to its clients. */
 export interface WorkerInfo {
   readonly id: string;
+  /** What RUN steps can be for: emulators come and go. */
   readonly platforms: readonly Platform[];
   readonly labels: Readonly<Record<string, string>>;
   readonly gc: readonly {
@@ -90,7 +91,7 @@ export interface WorkerInfo {
 export interface BuildkitDeps {
   readonly builder: BuilderBackend;
   readonly cache: BuildCacheBackend;
-  readonly worker: WorkerInfo;
+  readonly worker: () => WorkerInfo;
   readonly log: Log;
   readonly clock: Clock;
 }

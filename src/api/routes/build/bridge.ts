@@ -81,7 +81,7 @@ export class GatewayBuild {
 export interface BridgeDeps {
   readonly builds: Builds;
   readonly gateways: ReadonlyMap<string, GatewayBuild>;
-  readonly worker: WorkerInfo;
+  readonly worker: () => WorkerInfo;
 }
 
 /** The gateway's methods: what clients that drive a Dockerfile build themselves (buildx, compose) call. */
@@ -91,7 +91,7 @@ export function bridgeServices(deps: BridgeDeps): readonly Service[] {
       PongResponse.create({
         frontendAPICaps: frontendCaps(),
         llbCaps: apiCaps(),
-        workers: [workerRecord(deps.worker)],
+        workers: [workerRecord(deps.worker())],
       }),
     ),
     unary(LlbBridge.solve, async (request, { metadata, signal }) => {

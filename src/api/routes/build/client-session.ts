@@ -188,6 +188,8 @@ function withUpload(session: BuildSession, open: () => Promise<ReadableStream<Ui
     hasSsh: (id) => session.hasSsh(id),
     ssh: (id) => session.ssh(id),
     credentials: (host) => session.credentials(host),
+    blob: async (...asked) => await session.blob?.(...asked),
+    putBlob: async (...asked) => (await session.putBlob?.(...asked)) ?? false,
     upload: async (url) => {
       if (taken) throw notFound(`the context was read already: ${url}`);
       taken = true;

@@ -17,7 +17,7 @@ export interface ControlDeps {
   readonly gateways: Map<string, GatewayBuild>;
   readonly sessions: Sessions;
   readonly cache: BuildCacheBackend;
-  readonly worker: WorkerInfo;
+  readonly worker: () => WorkerInfo;
 }
 
 /** BuildKit's Control service. */
@@ -41,8 +41,8 @@ export function controlServices(deps: ControlDeps): readonly Service[] {
       for await (const removed of cache.prune({ all, filters, ...bounds }, signal))
         await send(usageRecord(removed));
     }),
-    unary(Control.listWorkers, async () => ({ record: [workerRecord(worker)] })),
-    unary(Control.info, async () => ({ buildkitVersion: versionOf(worker) })),
+    unary(Control.listWorkers, async () => ({ record: [workerRecord(worker())] })),
+    unary(Control.info, async () => ({ buildkitVersion: versionOf(worker()) })),
     ...historyServices(builds),
     unary(Health.check, async () => ({ status: 1 })),
   ];

@@ -6,6 +6,7 @@ import type {
   BuildSession,
   ContextFiles,
   DuplexBytes,
+  LentBlob,
   ReceiveRequest,
   SessionExports,
 } from "../../../base/spec/builder/session.ts";
@@ -17,11 +18,11 @@ import {
   fileKeys,
   Secrets,
   Ssh,
-  storeKey,
   Upload,
 } from "../../../base/spec/buildkit/methods.ts";
 import type { BytesMessage } from "../../../base/spec/buildkit/session.gen.ts";
 import type { SessionHello } from "./hello.ts";
+import { readBlob, writeBlob } from "./remote-content.ts";
 import { RemoteExports } from "./remote-exports.ts";
 
 /** What a client lends, called over the connection that it opened. */
@@ -107,19 +108,13 @@ export class RemoteSession implements BuildSession {
     signal: AbortSignal,
   ): Promise<ReadableStream<Uint8Array> | undefined> {
     if (!this.#has(Content.read)) return undefined;
-    const replies = this.#rpc.replies(
-      Content.read,
-      { digest, offset: 0n, size: 0n },
-      { metadata: { [storeKey]: [store] }, signal: AbortSignal.any([signal, this.signal]) },
-    );
-    return new ReadableStream<Uint8Array>({
-      pull: async (controller) => {
-        const { value, done } = await replies.next();
-        if (done) controller.close();
-        else controller.enqueue(value.data);
-      },
-      cancel: async () => void (await replies.return()),
-    });
+    return readBlob(this.#rpc, store, digest, AbortSignal.any([signal, this.signal]));
+  }
+
+  async putBlob(store: string, blob: LentBlob, signal: AbortSignal): Promise<boolean> {
+    if (!this.#has(Content.write)) return false;
+    await writeBlob(this.#rpc, store, blob, AbortSignal.any([signal, this.signal]));
+    return true;
   }
 
   #has(method: { readonly path: string }): boolean {

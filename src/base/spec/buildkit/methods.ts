@@ -88,11 +88,15 @@ export const Upload = {
 
 const contentPath = (name: string) => `/containerd.services.content.v1.Content/${name}`;
 
-/** Content stores that a client lends (session/content of BuildKit): its OCI layouts. */
+/** Content stores that a client lends (session/content of BuildKit): its OCI layouts, and directories of caches. */
 export const Content = {
   info: method(contentPath("Info"), content.InfoRequest, content.InfoResponse),
   read: method(contentPath("Read"), content.ReadContentRequest, content.ReadContentResponse),
+  write: method(contentPath("Write"), content.WriteContentRequest, content.WriteContentResponse),
 } as const;
+
+/** What a message of Content.Write asks for. */
+export const writeAction = { stat: 0, write: 1, commit: 2 } as const;
 
 /** Metadata key that says which of a client's stores is meant. */
 export const storeKey = "buildkit-attachable-store-id";

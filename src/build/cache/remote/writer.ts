@@ -1,15 +1,14 @@
 import { createGzip } from "node:zlib";
 import { throughStream } from "../../../base/lib/compression/through-stream.ts";
-import { invalid, isCode, TugError } from "../../../base/lib/errors.ts";
+import { invalid, TugError } from "../../../base/lib/errors.ts";
 import { type ChainId, type DiffId, type Digest, randomId } from "../../../base/lib/ids.ts";
 import { chainId } from "../../../base/spec/oci/chain.ts";
 import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
-import type { Index, Manifest } from "../../../base/spec/oci/image.ts";
+import type { Manifest } from "../../../base/spec/oci/image.ts";
 import { mediaTypes } from "../../../base/spec/oci/media-types.ts";
 import { manifestLimit, parseManifest } from "../../../base/spec/oci/parse.ts";
 import type { ContentStore, Lease } from "../../../core/content/content.ts";
 import type { Snapshotter } from "../../../core/snapshot/snapshotter.ts";
-import { withLayout } from "../../export/archive-exporter.ts";
 import type { ImagePusher } from "../../export/deps.ts";
 import { flag, readCompression, readLevel } from "../../export/format.ts";
 import { LayerForms, layerTyped } from "../../export/layer-blobs.ts";
@@ -40,8 +39,6 @@ export interface CacheWriterDeps {
   readonly layerBlob: (layer: ChainId, diffId: DiffId, signal: AbortSignal) => Promise<Descriptor>;
   readonly mounts: Pick<CacheMounts, "list" | "export">;
   readonly push: ImagePusher;
-  /** A directory of the builder's own, on the file system of its content. */
-  readonly scratch: string;
 }
 
 export interface Writing {
@@ -77,14 +74,10 @@ export async function writeCache(
   return { "cache.manifest": JSON.stringify(target) };
 }
 
-/** The exporter id by which a client takes a cache directory. */
-const cacheExporter = (directory: string) => `cache:${directory}`;
-
-function takesNoCache(directory: string, cause?: unknown): TugError {
+function takesNoCache(directory: string): TugError {
   return new TugError(
     "not-implemented",
-    `this client does not take the cache into its directory ${directory}: use tug build, or a cache of type registry`,
-    { cause },
+    `this client does not take the cache into its directory ${directory}: take a cache of type registry`,
   );
 }
 
@@ -138,38 +131,32 @@ class CacheWriter {
     return await put(manifest, mediaTypes.ociManifest);
   }
 
-  /** The whole cache as an OCI layout in a directory of the client's; what it has there already stays. */
+  /** The whole cache into a content store of the client's; what it has there already stays. Clients name the directory so (BuildKit's client/solve.go). */
   async toClient(target: Descriptor): Promise<Readonly<Record<string, string>>> {
-    const { content, scratch } = this.#deps;
+    const { content } = this.#deps;
     const { step, options, imported } = this.#writing;
     const { session, signal } = options;
     const directory = this.#attributes["dest"] ?? "";
     const { config, layers } = parseManifest(await content.read(target.digest, manifestLimit));
+    const put = async ({ digest, size }: Descriptor) => {
+      const blob = { digest, size, open: () => content.stream(digest) };
+      if (!(await session.putBlob?.(`local:${directory}`, blob, signal))) throw takesNoCache(directory);
+    };
     await step.part("writing cache layers", async () => {
       for (const blob of layers) {
         this.#lease.add(blob.digest);
-        if (content.stat(blob.digest)) continue;
-        const owner = imported.find(({ document }) =>
-          document.layers.some((layer) => layer.blob.digest === blob.digest),
-        );
-        await owner?.source.fetch(blob, { signal, lease: this.#lease });
-      }
-      const annotations = { "org.opencontainers.image.ref.name": this.#attributes["tag"] || "latest" };
-      const index: Index = {
-        schemaVersion: 2,
-        mediaType: mediaTypes.ociIndex,
-        manifests: [{ ...target, annotations }],
-      };
-      const digests = [...layers, config, target].map(({ digest }) => digest);
-      await withLayout({ content, scratch }, { digests, index }, async (root) => {
-        if (!session.exports) throw takesNoCache(directory);
-        try {
-          await session.exports.tree(cacheExporter(directory), root, signal);
-        } catch (error) {
-          throw isCode(error, "not-found") ? takesNoCache(directory, error) : error;
+        if (!content.stat(blob.digest)) {
+          const owner = imported.find(({ document }) =>
+            document.layers.some((layer) => layer.blob.digest === blob.digest),
+          );
+          await owner?.source.fetch(blob, { signal, lease: this.#lease });
         }
-      });
+        await put(blob);
+      }
     });
+    await put(config);
+    // The client's index is its own to change: it names the manifest when it is told of it.
+    await step.part(`writing cache manifest ${target.digest}`, () => put(target));
     return { "cache.manifest": JSON.stringify(target) };
   }
 
