@@ -1,6 +1,6 @@
 import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { notFound } from "../../lib/errors.ts";
+import { notFound, TugError } from "../../lib/errors.ts";
 import { type ParentMatches, PatternList } from "../../spec/dockerfile/ignore.ts";
 import { compareNames, fileType, hasSurrogate, isType, type TreeEntry } from "./entry.ts";
 import { followLinks } from "./follow.ts";
@@ -48,6 +48,8 @@ interface Frame {
   at: number;
   /** undefined at the top, and once it was sent. */
   entry: TreeEntry | undefined;
+  /** All of it is included. */
+  readonly whole: boolean;
   readonly include: ParentMatches | undefined;
   readonly exclude: ParentMatches | undefined;
 }
@@ -72,7 +74,7 @@ class Walk {
 
   /** With a stack of its own: generators that delegate to each other would pay for every level at every entry. */
   *run(): Generator<TreeEntry, void, void> {
-    const stack: Frame[] = [this.#frame("", undefined, undefined, undefined)];
+    const stack: Frame[] = [this.#frame("", undefined, this.#include === undefined, undefined, undefined)];
     for (let frame = stack.at(-1); frame; frame = stack.at(-1)) {
       const name = frame.names[frame.at++];
       if (name === undefined) {
@@ -81,10 +83,14 @@ class Walk {
       }
       const path = frame.path === "" ? name : `${frame.path}/${name}`;
       const entry = this.#entry(path);
-      if (!entry) continue;
-      const include = this.#include?.matchBelow(path, frame.include);
+      if (!entry && !maybeNotUtf8(name)) continue;
+      const include = frame.whole ? undefined : this.#include?.matchBelow(path, frame.include);
       const exclude = this.#exclude?.matchBelow(path, frame.exclude);
       const kept = include?.matched !== false && exclude?.matched !== true;
+      if (!entry) {
+        if (kept) throw notUtf8(path, "has a name");
+        continue;
+      }
       if (kept) {
         // Directories above it that do not match themselves come along.
         for (const above of stack) {
@@ -96,17 +102,20 @@ class Walk {
       if (!isType(entry.mode, fileType.directory)) continue;
       if (include && !include.matched && !this.#include?.mayMatchBelow(path)) continue;
       if (exclude?.matched && !this.#exclude?.mayExceptBelow(path)) continue;
-      stack.push(this.#frame(path, kept ? undefined : entry, include?.below, exclude?.below));
+      // What matches a directory matches all that is in it, unless an exception takes it out again.
+      const whole = frame.whole || (include?.matched === true && this.#include?.hasExceptions === false);
+      stack.push(this.#frame(path, kept ? undefined : entry, whole, include?.below, exclude?.below));
     }
   }
 
   #frame(
     path: string,
     entry: TreeEntry | undefined,
+    whole: boolean,
     include: ParentMatches | undefined,
     exclude: ParentMatches | undefined,
   ): Frame {
-    return { path, names: this.#names(path), at: 0, entry, include, exclude };
+    return { path, names: this.#names(path), at: 0, entry, whole, include, exclude };
   }
 
   #names(path: string): readonly string[] {
@@ -136,7 +145,7 @@ class Walk {
         gid: keep ? Number(stat.gid) : 0,
         size: isType(mode, fileType.directory) ? 0 : Number(stat.size),
         mtime: stat.mtimeNs,
-        linkname: isType(mode, fileType.symlink) ? readlinkSync(full) : "",
+        linkname: isType(mode, fileType.symlink) ? target(full, path) : "",
         devmajor: device ? major(stat.rdev) : 0,
         devminor: device ? minor(stat.rdev) : 0,
         xattrs: {},
@@ -163,6 +172,25 @@ class Walk {
     this.#links.set(inode, entry.path);
     return entry;
   }
+}
+
+/** What stands in a text for bytes that are no UTF-8: a file of such a name is not found by it. */
+const maybeNotUtf8 = (text: string) => text.includes("\ufffd");
+
+/** The protocol's messages hold UTF-8 only. Leaving such a file out without a word would lose it. */
+function notUtf8(path: string, what: string): TugError {
+  return new TugError(
+    "invalid-argument",
+    `${JSON.stringify(path)} ${what} that is not UTF-8, which the protocol of builds cannot carry: ` +
+      "rename it, leave it out (.dockerignore), or use a tar",
+  );
+}
+
+function target(full: string, path: string): string {
+  const text = readlinkSync(full);
+  if (maybeNotUtf8(text) && !readlinkSync(full, { encoding: "buffer" }).equals(Buffer.from(text)))
+    throw notUtf8(path, "is a symbolic link with a target");
+  return text;
 }
 
 /** Removed between the directory's reading and now: it is not part of the tree. */
