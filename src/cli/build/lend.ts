@@ -1,3 +1,5 @@
+import { invalid } from "../../base/lib/errors.ts";
+import { systemText } from "../../base/lib/system-text.ts";
 import { lendCredentials, lendFiles, lendSecrets, lendUploads } from "../../client/build/lend.ts";
 import { lendLayouts } from "../../client/build/lend-layouts.ts";
 import { type OutputTarget, takeOutputs } from "../../client/build/outputs.ts";
@@ -57,7 +59,7 @@ function targetsOf(outputs: readonly BuildOutput[], context: Context): Record<st
   for (const [index, { target }] of outputs.entries()) {
     if (target?.kind === "directory") targets[index] = { kind: "directory", path: target.path };
     else if (target?.kind === "file")
-      targets[index] = { kind: "file", write: (bytes) => new WholeFile(target.path, 0o666).fill(bytes) };
+      targets[index] = { kind: "file", write: (bytes) => intoFile(target.path, bytes) };
     else if (target?.kind === "stdout")
       targets[index] = {
         kind: "file",
@@ -68,4 +70,14 @@ function targetsOf(outputs: readonly BuildOutput[], context: Context): Record<st
       };
   }
   return targets;
+}
+
+async function intoFile(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  let file: WholeFile;
+  try {
+    file = new WholeFile(path, 0o666);
+  } catch (error) {
+    throw invalid(`open ${path}: ${systemText(error)}`, error);
+  }
+  await file.fill(bytes);
 }

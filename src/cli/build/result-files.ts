@@ -1,6 +1,6 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { invalid } from "../../base/lib/errors.ts";
-import { systemText } from "../run/environment.ts";
+import { systemText } from "../../base/lib/system-text.ts";
 
 /** The id by which the image is known in the store that it went to. */
 export function imageIdOf(response: Readonly<Record<string, string>>): string {

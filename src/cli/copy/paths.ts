@@ -1,7 +1,7 @@
 import { lstatSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, normalize, resolve } from "node:path";
 import { invalid } from "../../base/lib/errors.ts";
-import { systemText } from "../run/environment.ts";
+import { systemText } from "../../base/lib/system-text.ts";
 
 /** What is known of one end of a copy. `base` is the name its archive gives it. */
 export interface CopyEnd {

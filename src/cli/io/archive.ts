@@ -11,9 +11,9 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { invalid } from "../../base/lib/errors.ts";
+import { systemText } from "../../base/lib/system-text.ts";
 import type { Body } from "../../client/http/response.ts";
 import type { Context } from "../context.ts";
-import { systemText } from "../run/environment.ts";
 
 /** A file's bytes for sending; a missing file is told as Docker tells it, before anything is sent. */
 export function readFileChunks(path: string): AsyncIterable<Uint8Array> {
@@ -81,7 +81,7 @@ export class WholeFile {
   async fill(chunks: AsyncIterable<Uint8Array>): Promise<void> {
     try {
       try {
-        for await (const chunk of chunks) await writeAll(this.#fd, chunk);
+        for await (const chunk of chunks) await this.#write(chunk);
       } finally {
         closeSync(this.#fd);
       }
@@ -89,6 +89,14 @@ export class WholeFile {
     } catch (error) {
       if (!this.#direct) rmSync(this.#part, { force: true });
       throw error;
+    }
+  }
+
+  async #write(chunk: Uint8Array): Promise<void> {
+    try {
+      await writeAll(this.#fd, chunk);
+    } catch (error) {
+      throw invalid(`write ${this.#target}: ${systemText(error)}`, error);
     }
   }
 }

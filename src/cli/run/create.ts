@@ -1,10 +1,10 @@
 import { invalid, isCode, TugError } from "../../base/lib/errors.ts";
+import { systemText } from "../../base/lib/system-text.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { Client } from "../../client/client.ts";
 import { type CreateSpec, createContainer } from "../../client/containers/create.ts";
 import type { Context } from "../context.ts";
 import { nodeFs, nodePath } from "../io/builtin.ts";
-import { systemText } from "./environment.ts";
 
 export interface CreateOptions {
   readonly image: string;

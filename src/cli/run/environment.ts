@@ -1,4 +1,5 @@
-import { invalid, messageOf } from "../../base/lib/errors.ts";
+import { invalid } from "../../base/lib/errors.ts";
+import { systemText } from "../../base/lib/system-text.ts";
 import { nodeFs } from "../io/builtin.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -52,22 +53,6 @@ export function readKeyValueFile(path: string, env: Environment | undefined): st
     else if (env[name] !== undefined) lines.push(`${name}=${env[name]}`);
   }
   return lines;
-}
-
-/** The system's words for a failed file operation, as Go prints them. */
-export function systemText(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  const texts: Readonly<Record<string, string>> = {
-    ENOENT: "no such file or directory",
-    EACCES: "permission denied",
-    EISDIR: "is a directory",
-    ENOTDIR: "not a directory",
-    EEXIST: "file exists",
-    EROFS: "read-only file system",
-    ENOSPC: "no space left on device",
-    EPERM: "operation not permitted",
-  };
-  return (typeof code === "string" ? texts[code] : undefined) ?? messageOf(error);
 }
 
 /** "k=v" pairs as a map; the last of a key wins. */

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { invalid } from "../../../base/lib/errors.ts";
+import { systemText } from "../../../base/lib/system-text.ts";
 import { createSecret } from "../../../client/secrets/create.ts";
 import { between, defineCommand } from "../../command.ts";
 import { list, text } from "../../flags/flag.ts";
-import { labelFlag, pairsToMap, systemText } from "../../run/environment.ts";
+import { labelFlag, pairsToMap } from "../../run/environment.ts";
 
 export const command = defineCommand({
   usage: "[OPTIONS] SECRET [file|-]",
