@@ -36,4 +36,8 @@ test("compressions and levels are checked before anything is made", () => {
   expect(() => read({ compression: "estargz" })).toThrow("estargz is not written");
   expect(() => read({ compression: "lzma" })).toThrow('unsupported compression type "lzma"');
   expect(() => read({ "compression-level": "99" })).toThrow('compression-level "99"');
+  for (const compression of [{}, { compression: "gzip" }])
+    expect(() => read({ ...compression, "compression-level": "12" })).toThrow("0 to 9 for gzip");
+  expect(read({ "compression-level": "9" })).toMatchObject({ compression: "gzip", level: 9 });
+  expect(read({ "force-compression": "true" })).toMatchObject({ compression: "gzip", force: true });
 });

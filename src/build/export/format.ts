@@ -53,11 +53,14 @@ export function imageFormat(request: BuildRequest, output: Output, host: Platfor
   const rewrite = flag(attributes, "rewrite-timestamp", epoch !== undefined);
   if (rewrite && epoch === undefined)
     throw invalid("rewrite-timestamp needs a time: set SOURCE_DATE_EPOCH (seconds since 1970)");
+  const asked = readCompression(attributes["compression"]);
+  const level = readLevel(attributes["compression-level"], asked);
+  const force = flag(attributes, "force-compression", false);
   return {
     oci: flag(attributes, "oci-mediatypes", output.type !== "docker") || annotations.length > 0,
-    compression: readCompression(attributes["compression"]),
-    level: readLevel(attributes["compression-level"]),
-    force: flag(attributes, "force-compression", false),
+    compression: asked ?? (level !== undefined || force ? "gzip" : undefined),
+    level,
+    force,
     rewrite: rewrite ? epoch : undefined,
     annotations,
   };
@@ -80,9 +83,12 @@ export function readCompression(text: string | undefined): LayerCompression | un
   throw invalid(`unsupported compression type ${JSON.stringify(text)}: gzip, zstd or uncompressed`);
 }
 
-export function readLevel(text: string | undefined): number | undefined {
+export function readLevel(
+  text: string | undefined,
+  compression: LayerCompression | undefined,
+): number | undefined {
   if (text === undefined || text === "") return undefined;
-  if (!/^\d{1,2}$/.test(text) || Number(text) > 22)
+  if (!/^\d{1,2}$/.test(text) || Number(text) > ((compression ?? "gzip") === "gzip" ? 9 : 22))
     throw invalid(`compression-level ${JSON.stringify(text)}: 0 to 9 for gzip, 0 to 22 for zstd`);
   return Number(text);
 }

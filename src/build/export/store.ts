@@ -50,6 +50,8 @@ function read(attributes: Readonly<Record<string, string>>): Wanted {
   const byDigest = flag(attributes, "push-by-digest", false);
   const push = flag(attributes, "push", false) || byDigest;
   const names = namesOf(attributes);
+  // BuildKit spells it so (exporter/containerimage/exptypes/keys.go).
+  const emptyOnly = flag(attributes, "danging-name-empty-only", false);
   if (push && names.length === 0) throw invalid("tag is needed when pushing to registry");
   return {
     names,
@@ -58,7 +60,7 @@ function read(attributes: Readonly<Record<string, string>>): Wanted {
     store: flag(attributes, "store", true),
     insecure: flag(attributes, "registry.insecure", false),
     canonical: flag(attributes, "name-canonical", false),
-    danglingPrefix: attributes["dangling-name-prefix"] ?? "",
+    danglingPrefix: emptyOnly && names.length > 0 ? "" : (attributes["dangling-name-prefix"] ?? ""),
   };
 }
 
@@ -127,8 +129,7 @@ async function write(
   const imageId = wanted.store ? await keep(deps, made, wanted, step) : undefined;
   if (wanted.push) await push(deps, context, made, wanted, step);
   const { digest } = made.target;
-  const dangling =
-    shown.length === 0 && wanted.danglingPrefix !== "" ? [`${wanted.danglingPrefix}@${digest}`] : [];
+  const dangling = wanted.danglingPrefix !== "" ? [`${wanted.danglingPrefix}@${digest}`] : [];
   const canonical = wanted.canonical ? wanted.names.map((ref) => `${repositoryName(ref)}@${digest}`) : [];
   const response = imageResponse(made, [...shown, ...dangling, ...canonical]);
   return { response, ...(imageId !== undefined && { imageId }) };
@@ -140,7 +141,7 @@ async function keep(deps: ExportDeps, made: Assembled, wanted: Wanted, step: Ste
   const names = wanted.byDigest ? [] : wanted.names.map(storedName);
   const references = [
     ...names,
-    ...(names.length === 0 && wanted.danglingPrefix !== "" ? [`${wanted.danglingPrefix}@${digest}`] : []),
+    ...(wanted.danglingPrefix !== "" ? [`${wanted.danglingPrefix}@${digest}`] : []),
     ...(wanted.canonical ? wanted.names.map((ref) => `${storedRepository(ref)}@${digest}`) : []),
   ];
   const index = made.index && {

@@ -221,7 +221,7 @@ class CacheWriter {
     this.#lease.add(blob.digest);
     const compression = readCompression(this.#attributes["compression"]);
     if (compression === undefined) return layerTyped(blob, true);
-    const form = { compression, level: readLevel(this.#attributes["compression-level"]) };
+    const form = { compression, level: readLevel(this.#attributes["compression-level"], compression) };
     return layerTyped(
       await this.#forms.compressed(blob, form, this.#lease, this.#writing.options.signal),
       true,
