@@ -1,6 +1,6 @@
 /** Something that is installed in a tree. */
 export interface FoundPackage {
-  readonly kind: "deb" | "apk" | "npm";
+  readonly kind: "deb" | "apk" | "rpm" | "npm";
   readonly name: string;
   readonly version: string;
   readonly architecture: string;

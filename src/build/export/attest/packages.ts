@@ -1,5 +1,7 @@
+import { codeOf } from "../../../base/lib/errors.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { apkPackages, dpkgPackages, type FoundPackage, npmPackage } from "./databases.ts";
+import { rpmDatabases, rpmPackages } from "./rpm.ts";
 
 export interface FoundPackages {
   /** Of /etc/os-release: "debian"; "" where there is none. */
@@ -15,7 +17,7 @@ const documentLimit = 1 << 20;
 const directoryLimit = 200_000;
 
 /**
- * What dpkg, apk and npm say is installed in a tree. Links in it lead nowhere else; what cannot be read as a database is passed over. Gives
+ * What dpkg, apk, rpm and npm say is installed in a tree. Links in it lead nowhere else; what cannot be read as a database is passed over. Gives
  * way to the event loop.
  */
 export async function findPackages(path: string, signal: AbortSignal): Promise<FoundPackages> {
@@ -33,11 +35,26 @@ export async function findPackages(path: string, signal: AbortSignal): Promise<F
   const apk = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
   const installed = apk.find((file) => root.tryStat(file)?.kind === "file");
   if (installed !== undefined) packages.push(...apkPackages(read(installed, databaseLimit) ?? "", installed));
+  packages.push(...(await installedByRpm(root, signal)));
   for await (const file of npmDocuments(root, signal)) {
     const found = npmPackage(read(file, documentLimit) ?? "", file);
     if (found) packages.push(found);
   }
   return { distribution: release["ID"] ?? "", release: release["VERSION_ID"] ?? "", packages };
+}
+
+/** The first database that is there: others are links to it. */
+async function installedByRpm(root: RootedDir, signal: AbortSignal): Promise<readonly FoundPackage[]> {
+  for (const path of rpmDatabases) {
+    const stat = root.tryStat(path);
+    if (stat?.kind !== "file" || stat.size > databaseLimit) continue;
+    try {
+      return await rpmPackages(root.readFile(path, databaseLimit), path, signal);
+    } catch (error) {
+      if (codeOf(error) !== "invalid-argument") throw error; // no database
+    }
+  }
+  return [];
 }
 
 function textOf(root: RootedDir, path: string, limit: number): string | undefined {

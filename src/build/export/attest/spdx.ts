@@ -71,7 +71,7 @@ function supplierOf(text: string): string {
   return match ? `Person: ${match[1]} (${match[2]})` : `Organization: ${text}`;
 }
 
-/** purl-spec: the distribution is the namespace of deb and apk. */
+/** purl-spec: the distribution is the namespace of deb, apk and rpm; rpm's epoch is no part of the version there. */
 function packageUrl(
   { kind, name, version, architecture }: FoundPackage,
   { distribution, release }: { readonly distribution: string; readonly release: string },
@@ -81,12 +81,15 @@ function packageUrl(
     const path = name.split("/").map(part).join("/");
     return `pkg:npm/${path}@${part(version)}`;
   }
+  const epoch = kind === "rpm" ? /^(\d+):/.exec(version)?.[1] : undefined;
+  const bare = epoch === undefined ? version : version.slice(epoch.length + 1);
   const qualifiers = [
     ...(architecture === "" ? [] : [`arch=${part(architecture)}`]),
     ...(distribution === ""
       ? []
       : [`distro=${part(`${distribution}${release === "" ? "" : `-${release}`}`)}`]),
+    ...(epoch === undefined ? [] : [`epoch=${epoch}`]),
   ];
   const query = qualifiers.length === 0 ? "" : `?${qualifiers.join("&")}`;
-  return `pkg:${kind}/${part(distribution || "linux")}/${part(name)}@${part(version)}${query}`;
+  return `pkg:${kind}/${part(distribution || "linux")}/${part(name)}@${part(bare)}${query}`;
 }
