@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { FrameDecoder, frame } from "./framing.ts";
+import { FrameDecoder, FrameWriter } from "./framing.ts";
 
 const decode = (decoder: FrameDecoder, chunk: Uint8Array) => {
   const found: string[] = [];
@@ -26,7 +26,14 @@ describe("gRPC's framing", () => {
       const messages = Array.from({ length: 1 + Math.floor(next() * 20) }, () =>
         Buffer.alloc(Math.floor(next() ** 4 * 40_000), Math.floor(next() * 256)),
       );
-      const wire = Buffer.concat(messages.map(frame));
+      const writer = new FrameWriter();
+      const parts: Uint8Array[] = [];
+      for (const message of messages) {
+        writer.append(message);
+        if (next() < 0.2) parts.push(writer.take());
+      }
+      parts.push(writer.take());
+      const wire = Buffer.concat(parts);
       const decoder = new FrameDecoder(1 << 20);
       const found: string[] = [];
       for (let at = 0; at < wire.length; ) {

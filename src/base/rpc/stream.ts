@@ -1,5 +1,5 @@
 import type { Http2Stream } from "node:http2";
-import { FrameDecoder, frame } from "./framing.ts";
+import { FrameDecoder, FrameWriter } from "./framing.ts";
 import type { Codec } from "./method.ts";
 import { Code, RpcError } from "./status.ts";
 
@@ -7,6 +7,8 @@ import { Code, RpcError } from "./status.ts";
 export interface RpcStream<In, Out> {
   /** The next message; undefined when the peer will send no more. Throws what the call failed with. */
   next(): Promise<In | undefined>;
+  /** The next message if it is here already: where there are many, waiting for each takes longer than reading it. */
+  nextNow(): In | undefined;
   /** Resolves when the peer keeps up; rejects when the call has ended. Need not be waited for each time: `next` says how the call ended. */
   send(message: Out): Promise<void>;
   /** Aborted when the call has ended. */
@@ -37,8 +39,7 @@ export class MessageStream<In, Out> implements RpcStream<In, Out> {
   #ended = false;
   #failure: unknown;
   #waiting: { resolve(): void } | undefined;
-  #batch: Uint8Array[] = [];
-  #batched = 0;
+  readonly #batch = new FrameWriter();
   #scheduled = false;
   #drained: PromiseWithResolvers<void> | undefined;
 
@@ -60,11 +61,8 @@ export class MessageStream<In, Out> implements RpcStream<In, Out> {
 
   async next(): Promise<In | undefined> {
     for (;;) {
-      const message = this.#queue[this.#at];
-      if (message) {
-        this.#take(message);
-        return this.#decode(message);
-      }
+      const message = this.nextNow();
+      if (message !== undefined) return message;
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#ended) return undefined;
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -73,13 +71,19 @@ export class MessageStream<In, Out> implements RpcStream<In, Out> {
     }
   }
 
+  nextNow(): In | undefined {
+    const message = this.#queue[this.#at];
+    if (!message) return undefined;
+    this.#take(message);
+    return this.#decode(message);
+  }
+
   send(message: Out): Promise<void> {
     if (this.#abort.signal.aborted || this.#stream.destroyed || this.#stream.writableEnded)
       return failed(this.#failure ?? new RpcError(Code.cancelled, "the call has ended"));
-    const bytes = frame(this.#output.encode(message).finish());
-    this.#batch.push(bytes);
-    this.#batched += bytes.length;
-    if (this.#batched >= batchBytes) this.flush();
+    if (!this.#output.writeTo?.(message, this.#batch))
+      this.#batch.append(this.#output.encode(message).finish());
+    if (this.#batch.length >= batchBytes) this.flush();
     else if (!this.#scheduled) {
       this.#scheduled = true;
       queueMicrotask(() => this.flush());
@@ -91,10 +95,7 @@ export class MessageStream<In, Out> implements RpcStream<In, Out> {
   flush(): void {
     this.#scheduled = false;
     if (this.#batch.length === 0) return;
-    const [only] = this.#batch;
-    const bytes = this.#batch.length === 1 && only ? only : Buffer.concat(this.#batch);
-    this.#batch = [];
-    this.#batched = 0;
+    const bytes = this.#batch.take();
     if (this.#stream.destroyed || this.#stream.writableEnded) return;
     if (this.#stream.write(bytes) || this.#drained) return;
     this.#drained = Promise.withResolvers<void>();

@@ -1,7 +1,7 @@
 import { messageOf, TugError } from "../../lib/errors.ts";
-import { type Packet, Packet_PacketType as Type } from "../../spec/buildkit/fsutil.gen.ts";
 import type { RpcStream } from "../stream.ts";
-import { fileType, fromStat, isType, type TreeEntry, WalkOrder } from "./entry.ts";
+import { fileType, isType, type TreeEntry, WalkOrder } from "./entry.ts";
+import { packet, type TreePacket, PacketType as Type } from "./packet.ts";
 
 /** What a received tree is compared with and written to. */
 export interface TreeTarget {
@@ -15,14 +15,13 @@ export interface TreeTarget {
 
 /** Files that are asked for and not there yet: enough to keep the sender busy, and its queue is 128. */
 const window = 256;
-const none = new Uint8Array(0);
 
 /** `onProgress` is told this often, in bytes. */
 const progressStep = 32 * 1024;
 
 /** Brings a peer's tree into `target`; `onProgress` hears of the bytes that came so far, names included. Throws what the peer or the target failed with; the peer is told. */
 export async function receiveTree(
-  stream: RpcStream<Packet, Packet>,
+  stream: RpcStream<TreePacket, TreePacket>,
   target: TreeTarget,
   onProgress: (bytes: number) => void = () => undefined,
 ): Promise<void> {
@@ -31,13 +30,13 @@ export async function receiveTree(
     await receiver.run();
   } catch (error) {
     const data = Buffer.from(messageOf(error));
-    await stream.send({ type: Type.ERR, stat: undefined, id: 0, data }).catch(() => undefined); // it is gone
+    await stream.send(packet({ type: Type.ERR, data })).catch(() => undefined); // it is gone
     throw error;
   }
 }
 
 class Receiver {
-  readonly #stream: RpcStream<Packet, Packet>;
+  readonly #stream: RpcStream<TreePacket, TreePacket>;
   readonly #target: TreeTarget;
   readonly #onProgress: (bytes: number) => void;
   readonly #order = new WalkOrder();
@@ -51,22 +50,32 @@ class Receiver {
   #complete = false;
   #finished = false;
 
-  constructor(stream: RpcStream<Packet, Packet>, target: TreeTarget, onProgress: (bytes: number) => void) {
+  constructor(
+    stream: RpcStream<TreePacket, TreePacket>,
+    target: TreeTarget,
+    onProgress: (bytes: number) => void,
+  ) {
     this.#stream = stream;
     this.#target = target;
     this.#onProgress = onProgress;
   }
 
   async run(): Promise<void> {
-    for (let p = await this.#stream.next(); p !== undefined; p = await this.#stream.next()) {
+    for (
+      let p = await this.#stream.next();
+      p !== undefined;
+      p = this.#stream.nextNow() ?? (await this.#stream.next())
+    ) {
       if (this.#stream.received - this.#told > progressStep) {
         this.#told = this.#stream.received;
         this.#onProgress(this.#told);
       }
       switch (p.type) {
-        case Type.STAT:
-          await this.#stat(p);
+        case Type.STAT: {
+          const answer = this.#stat(p.entry);
+          if (answer) await answer;
           break;
+        }
         case Type.DATA:
           await this.#data(p);
           break;
@@ -82,29 +91,33 @@ class Receiver {
         this.#finished = true;
         this.#onProgress(this.#stream.received);
         await this.#target.finish();
-        await this.#stream.send({ type: Type.FIN, stat: undefined, id: 0, data: none });
+        await this.#stream.send(packet({ type: Type.FIN }));
       }
     }
     throw new TugError("unavailable", "the sender ended the transfer early");
   }
 
-  async #stat(p: Packet): Promise<void> {
+  /** Waits only where the target does. */
+  #stat(entry: TreeEntry | undefined): Promise<void> | undefined {
     if (this.#complete) throw new TugError("invalid-argument", "an entry came after the last one");
-    if (!p.stat) {
+    if (!entry) {
       this.#complete = true;
-      return;
+      return undefined;
     }
-    const entry = fromStat(p.stat);
     this.#order.check(entry);
     const id = this.#entries++;
+    const want = (wanted: boolean) => {
+      if (!wanted || !isType(entry.mode, fileType.regular)) return;
+      this.#queue.push({ id, path: entry.path });
+      this.#ask();
+    };
     const answer = this.#target.entry(entry);
-    const wanted = typeof answer === "boolean" ? answer : await answer;
-    if (!wanted || !isType(entry.mode, fileType.regular)) return;
-    this.#queue.push({ id, path: entry.path });
-    this.#ask();
+    if (typeof answer !== "boolean") return answer.then(want);
+    want(answer);
+    return undefined;
   }
 
-  async #data(p: Packet): Promise<void> {
+  async #data(p: TreePacket): Promise<void> {
     const path = this.#pending.get(p.id);
     if (path === undefined) throw new TugError("invalid-argument", `invalid file request ${p.id}`);
     const last = p.data.length === 0;
@@ -126,7 +139,7 @@ class Receiver {
       }
       this.#queueAt++;
       this.#pending.set(next.id, next.path);
-      this.#stream.send({ type: Type.REQ, stat: undefined, id: next.id, data: none }).catch(() => undefined); // `next` says why
+      this.#stream.send(packet({ type: Type.REQ, id: next.id })).catch(() => undefined); // `next` says why
     }
   }
 }

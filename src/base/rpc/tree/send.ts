@@ -1,7 +1,7 @@
 import { messageOf, TugError } from "../../lib/errors.ts";
-import { type Packet, Packet_PacketType as Type } from "../../spec/buildkit/fsutil.gen.ts";
 import type { RpcStream } from "../stream.ts";
-import { fileType, isType, type TreeEntry, toStat } from "./entry.ts";
+import { fileType, isType, type TreeEntry } from "./entry.ts";
+import { packet, type TreePacket, PacketType as Type } from "./packet.ts";
 
 /** A tree that can be sent. */
 export interface TreeSource {
@@ -13,21 +13,13 @@ export interface TreeSource {
 
 /** Entries between two turns of the event loop, in which requests are read and contents sent. */
 const pause = 128;
-const none = new Uint8Array(0);
-const packet = (fields: Partial<Packet>): Packet => ({
-  type: Type.STAT,
-  stat: undefined,
-  id: 0,
-  data: none,
-  ...fields,
-});
 
 /**
  * Sends a tree to a peer that says which contents it wants (tonistiigi/fsutil): STAT for each entry, then DATA for each REQ, until its FIN.
  * `onProgress` is told of bytes as they are handed over.
  */
 export async function sendTree(
-  stream: RpcStream<Packet, Packet>,
+  stream: RpcStream<TreePacket, TreePacket>,
   source: TreeSource,
   onProgress: (bytes: number) => void = () => undefined,
 ): Promise<void> {
@@ -41,7 +33,7 @@ export async function sendTree(
     let id = 0;
     for (const entry of source.walk()) {
       if (isType(entry.mode, fileType.regular)) paths.set(id, entry.path);
-      const sent = stream.send(packet({ stat: toStat(entry) }));
+      const sent = stream.send(packet({ entry }));
       if (++id % pause === 0) {
         await sent;
         await new Promise<void>((resolve) => setImmediate(resolve));

@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../../base/lib/clock.ts";
 import { conflict, notFound } from "../../../base/lib/errors.ts";
-import { type ChainId, randomId } from "../../../base/lib/ids.ts";
+import { type ChainId, type Digest, randomId } from "../../../base/lib/ids.ts";
 import type { Log } from "../../../base/lib/log.ts";
 import { KeyedMutex } from "../../../base/lib/mutex.ts";
 import { AT_FDCWD, closeFd, O, openat } from "../../../base/sys/at.ts";
@@ -50,6 +50,13 @@ export interface HeldTree extends Disposable {
   readonly name: ChainId;
   readonly path: string;
   readonly index: TreeIndex;
+  readonly found: FoundOfTree;
+}
+
+/** What was found out of a tree as it is; all who hold it have the same. */
+export interface FoundOfTree {
+  /** Of its contents as a whole. */
+  digest: Digest | undefined;
 }
 
 interface SlotFacts extends TreeIdentity {
@@ -66,11 +73,18 @@ interface Slot {
   readers: number;
   /** Loaded while somebody needs it. */
   index: TreeIndex | undefined;
+  /** The same afterwards, until the memory is wanted for something else: the next build of the directory begins with it. */
+  lately: WeakRef<TreeIndex> | undefined;
+  found: FoundOfTree;
+  /** Milliseconds since the epoch: when its use was noted on disk. */
+  noted: number;
 }
 
 const prefix = "tree:";
 /** Trees kept of one directory, for Dockerfiles that leave different parts of it out. */
 const idleLimit = 4;
+/** Uses are noted on disk this often, in milliseconds: they only say which tree goes first. */
+const noteEvery = 60_000;
 
 /** Whether a result's snapshot is a kept tree, of which the snapshotter knows nothing. */
 export function isKeptTree(snapshot: ChainId): boolean {
@@ -117,31 +131,24 @@ export class KeptTrees {
     return await inTurn(this.#locks, identity.owner, signal, async () => {
       const base = this.#baseFor(identity);
       using _base = base && this.#hold(base);
-      const kept = base && (await this.#indexOf(base));
-      const incoming = join(this.#deps.root, `incoming-${randomId().slice(0, 12)}`);
-      mkdirSync(incoming, { mode: 0o700 });
-      const fd = openat(AT_FDCWD, incoming, O.RDONLY | O.DIRECTORY);
-      try {
-        using staging = new TreeStaging(fd);
-        const receiver = new TreeReceiver(kept, staging, options);
-        await fill(receiver);
-        const received = receiver.result();
-        if (base && kept && isSame(kept, received.entries) && isOf(base, identity)) {
-          this.#used(base);
-          return this.#hold(base);
-        }
-        const free = base !== undefined && base.readers === 1 && isOf(base, identity);
-        const slot = free ? base : await this.#newSlot(identity, base, received.entries, signal);
-        const before = free ? kept : slot.index;
-        await this.#change(slot, identity, async (tree) => {
-          await inSlices(applyTree(tree, fd, before ?? emptyIndex(), received), signal);
-          return new TreeIndex(received.entries);
-        });
-        return this.#hold(slot);
-      } finally {
-        closeFd(fd);
-        await removeDirectory(incoming);
+      await using staging = new TreeStaging(join(this.#deps.root, `incoming-${randomId().slice(0, 12)}`));
+      // Read when the first entry is here, while the client goes on looking for the others.
+      const receiver = new TreeReceiver(() => base && this.#indexOf(base), staging, options);
+      await fill(receiver);
+      const received = receiver.result();
+      const kept = base && this.#indexOf(base);
+      if (base && kept && isSame(kept, received.entries) && isOf(base, identity)) {
+        this.#used(base);
+        return this.#hold(base);
       }
+      const free = base !== undefined && base.readers === 1 && isOf(base, identity);
+      const slot = free ? base : await this.#newSlot(identity, base, received.entries, signal);
+      const before = free ? kept : slot.index;
+      await this.#change(slot, identity, async (tree) => {
+        await inSlices(applyTree(tree, staging.dir, before ?? emptyIndex(), received), signal);
+        return new TreeIndex(received.entries);
+      });
+      return this.#hold(slot);
     });
   }
 
@@ -236,10 +243,12 @@ export class KeptTrees {
       name: `${prefix}${slot.id}.${slot.generation}` as ChainId,
       path: this.#path(slot, "tree"),
       index: index ?? emptyIndex(),
+      found: slot.found,
       [Symbol.dispose]: () => {
         if (!held) return;
         held = false;
         if (--slot.readers > 0) return;
+        if (slot.index) slot.lately = new WeakRef(slot.index);
         slot.index = undefined;
         this.#dropOld(slot);
       },
@@ -270,8 +279,9 @@ export class KeptTrees {
     return related.sort((a, b) => rank(a) - rank(b) || b.facts.lastUsed - a.facts.lastUsed)[0];
   }
 
-  async #indexOf(slot: Slot): Promise<TreeIndex> {
-    slot.index ??= decodeIndex(await Bun.file(this.#path(slot, "entries.json")).text());
+  #indexOf(slot: Slot): TreeIndex {
+    slot.index ??=
+      slot.lately?.deref() ?? decodeIndex(readFileSync(this.#path(slot, "entries.json"), "utf8"));
     return slot.index;
   }
 
@@ -286,7 +296,7 @@ export class KeptTrees {
     const id = randomId().slice(0, 20);
     const now = clock.now();
     const facts = { ...identity, boot: bootId, bytes: 0, created: now, lastUsed: now };
-    const slot: Slot = { id, facts, generation: 0, readers: 0, index: undefined };
+    const slot = newSlot(id, facts, 0);
     mkdirSync(join(root, id), { mode: 0o700 });
     mkdirSync(join(root, id, "tree"), { mode: 0o755 });
     try {
@@ -351,6 +361,7 @@ export class KeptTrees {
         lastUsed: clock.now(),
       };
       slot.generation++;
+      slot.found = { digest: undefined };
       this.#slots.set(slot.id, slot);
       this.#record(slot);
     } catch (error) {
@@ -361,20 +372,22 @@ export class KeptTrees {
   }
 
   #used(slot: Slot): void {
-    slot.facts.lastUsed = this.#deps.clock.now();
-    this.#record(slot);
+    const now = this.#deps.clock.now();
+    slot.facts.lastUsed = now;
+    if (now - slot.noted >= noteEvery) this.#record(slot);
   }
 
   #record(slot: Slot): void {
     writeFileSync(this.#path(slot, "slot.part"), JSON.stringify(slot.facts), { mode: 0o600 });
     renameSync(this.#path(slot, "slot.part"), this.#path(slot, "slot.json"));
+    slot.noted = slot.facts.lastUsed;
   }
 
   async #recover(id: string): Promise<void> {
     try {
       const facts = (await Bun.file(this.#path({ id }, "slot.json")).json()) as SlotFacts;
       if (facts.boot === this.#deps.bootId) {
-        this.#slots.set(id, { id, facts, generation: 1, readers: 0, index: undefined });
+        this.#slots.set(id, newSlot(id, facts, 1));
         return;
       }
     } catch (error) {
@@ -382,6 +395,11 @@ export class KeptTrees {
     }
     await removeDirectory(join(this.#deps.root, id));
   }
+}
+
+function newSlot(id: string, facts: SlotFacts, generation: number): Slot {
+  const found = { digest: undefined };
+  return { id, facts, generation, readers: 0, index: undefined, lately: undefined, found, noted: 0 };
 }
 
 function emptyIndex(): TreeIndex {

@@ -55,13 +55,12 @@ function refused(path: string, why: string): Error {
   return invalid(`the build context's ${JSON.stringify(path.slice(0, 200))} ${why}: refused`);
 }
 
+/** A part that is empty, "." or "..". */
+const idlePart = /(?:^|\/)\.{0,2}(?:\/|$)/;
+
 /** Relative, clean, and nothing that a path of the kernel's cannot hold. */
 function checkedPath(path: string): string {
-  const bad =
-    path === "" ||
-    path.length > longestPath ||
-    path.includes("\0") ||
-    path.split("/").some((part) => part === "" || part === "." || part === "..");
+  const bad = path === "" || path.length > longestPath || path.includes("\0") || idlePart.test(path);
   if (bad) throw refused(path, "is no clean path below the context");
   return path;
 }
@@ -72,6 +71,9 @@ function kindOf(mode: number): FileKind {
 }
 
 function attributesOf(path: string, xattrs: Readonly<Record<string, Uint8Array>>): string {
+  let none = true;
+  for (const _ in xattrs) none = false;
+  if (none) return "";
   const keys = Object.keys(xattrs).filter(
     (key) => /^(?:user|security)\./.test(key) && key !== "security.selinux",
   );

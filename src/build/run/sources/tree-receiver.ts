@@ -19,11 +19,12 @@ export interface ReceivedTree {
  * contents are staged, and `result` says what the tree is to become.
  */
 export class TreeReceiver implements ContextTarget {
-  readonly #kept: TreeIndex | undefined;
+  readonly #kept: () => TreeIndex | undefined;
   readonly #staging: TreeStaging;
   /** Archives may tell a path again, and the last one counts; a session's sender may not. */
   readonly #repeats: boolean;
   readonly #entries = new Map<string, TreeEntry>();
+  /** Kept where an entry may be told again. */
   readonly #children = new Map<string, Set<string>>();
   readonly #staged = new Map<string, StagedFile>();
   readonly #wanted = new Set<string>();
@@ -31,7 +32,7 @@ export class TreeReceiver implements ContextTarget {
   #finished = false;
 
   constructor(
-    kept: TreeIndex | undefined,
+    kept: () => TreeIndex | undefined,
     staging: TreeStaging,
     options: { readonly repeats?: boolean } = {},
   ) {
@@ -54,11 +55,9 @@ export class TreeReceiver implements ContextTarget {
       throw invalid(`the build context has ${JSON.stringify(path)} outside of a directory: refused`);
     const before = this.#entries.get(path);
     if (before) this.#replace(before, entry);
-    const names = this.#children.get(parent);
-    if (names) names.add(path);
-    else this.#children.set(parent, new Set([path]));
+    if (this.#repeats) this.#addChild(parent, path);
     if (entry.kind === "file" && entry.linkname !== "") this.#checkLink(entry);
-    const kept = this.#kept?.lstat(path);
+    const kept = this.#kept()?.lstat(path);
     if (kept && sameEntry(kept, entry)) {
       this.#entries.set(path, kept);
       return false;
@@ -97,6 +96,12 @@ export class TreeReceiver implements ContextTarget {
   /** Whether something of that path was told. */
   has(path: string): boolean {
     return this.#entries.has(path);
+  }
+
+  #addChild(parent: string, path: string): void {
+    const names = this.#children.get(parent);
+    if (names) names.add(path);
+    else this.#children.set(parent, new Set([path]));
   }
 
   #replace(before: TreeEntry, entry: TreeEntry): void {

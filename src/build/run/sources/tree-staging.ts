@@ -1,6 +1,7 @@
-import { writeSync } from "node:fs";
+import { mkdirSync, writeSync } from "node:fs";
 import { CryptoHasher } from "bun";
-import { closeFd, fchmod, fchown, futimes, O, openat } from "../../../base/sys/at.ts";
+import { AT_FDCWD, closeFd, fchmod, fchown, futimes, O, openat } from "../../../base/sys/at.ts";
+import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import { setXattr } from "../../../base/sys/xattr.ts";
 import { attributePairs, type TreeEntry } from "./tree-index.ts";
 
@@ -23,16 +24,28 @@ export interface StagedFile {
   readonly content: string;
 }
 
-/** Contents that came but are not in the tree yet: plain files in one directory, complete with owner, mode and times. */
-export class TreeStaging implements Disposable {
-  readonly #dir: number;
+/**
+ * Contents that came but are not in the tree yet: plain files in one directory, complete with owner, mode and times. The directory is made with the
+ * first of them and goes in the end.
+ */
+export class TreeStaging implements AsyncDisposable {
+  readonly #path: string;
+  #dir: number | undefined;
   readonly #incoming = new Map<string, Incoming>();
   readonly #open = new Set<Incoming>();
   #count = 0;
 
-  /** `dir`: descriptor of an empty directory that nobody else uses; stays the caller's. */
-  constructor(dir: number) {
-    this.#dir = dir;
+  /** `path`: of the directory, which is not there yet. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Descriptor of the directory. */
+  get dir(): number {
+    if (this.#dir !== undefined) return this.#dir;
+    mkdirSync(this.#path, { mode: 0o700 });
+    this.#dir = openat(AT_FDCWD, this.#path, O.RDONLY | O.DIRECTORY);
+    return this.#dir;
   }
 
   /** The next bytes of a file; its facts when these were the last. */
@@ -43,7 +56,7 @@ export class TreeStaging implements Disposable {
     file.size += bytes.length;
     if (!last) return undefined;
     fchown(file.fd, entry.uid, entry.gid);
-    for (const [key, value] of attributePairs(entry.attributes)) setXattr(this.#dir, file.name, key, value);
+    for (const [key, value] of attributePairs(entry.attributes)) setXattr(this.dir, file.name, key, value);
     fchmod(file.fd, entry.mode);
     futimes(file.fd, { atime: entry.mtime, mtime: entry.mtime });
     this.#close(file);
@@ -51,19 +64,23 @@ export class TreeStaging implements Disposable {
     return { name: file.name, size: file.size, content: file.hash.digest("hex") };
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     for (const file of [...this.#open]) this.#close(file);
+    if (this.#dir === undefined) return;
+    closeFd(this.#dir);
+    this.#dir = undefined;
+    await removeDirectory(this.#path);
   }
 
   #file(path: string): Incoming {
     let file = this.#incoming.get(path);
     if (!file) {
       const name = String(this.#count++);
-      const fd = openat(this.#dir, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600);
+      const fd = openat(this.dir, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600);
       file = { name, hash: new CryptoHasher("sha256"), size: 0, fd };
       this.#incoming.set(path, file);
     } else if (file.fd < 0) {
-      file.fd = openat(this.#dir, file.name, O.WRONLY | O.APPEND | O.NOFOLLOW);
+      file.fd = openat(this.dir, file.name, O.WRONLY | O.APPEND | O.NOFOLLOW);
     } else {
       return file;
     }
