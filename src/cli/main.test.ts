@@ -299,3 +299,29 @@ test("a daemon that hangs up in the middle is an error, not a hang", async () =>
   expect(code).toBe(1);
   expect(err).toContain("closed the connection within a reply");
 });
+
+test("a template that cannot be filled is told of where there is nothing to show, too, and with Docker's exit codes", async () => {
+  const nothing: Rule[] = [
+    [/containers\/json/, json(200, [])],
+    [/events/, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"],
+    [/version/, json(200, {})],
+  ];
+  const said = async (...argv: string[]) => {
+    const { out, err, code } = await tug(nothing, argv);
+    expect(out).toBe("");
+    return `${code} ${err}`;
+  };
+  const field = (column: number, type: string) =>
+    `template: :1:${column}: executing "" at <.Foo>: can't evaluate field Foo in type ${type}\n`;
+  const ps = "1 failed to execute template: ";
+  expect(await said("ps", "--format", "{{.Foo}}")).toBe(ps + field(2, "*formatter.ContainerContext"));
+  expect(await said("ps", "-a", "--format", "table {{.Foo}}")).toBe(
+    ps + field(8, "*formatter.ContainerContext"),
+  );
+  expect(await said("ps", "--format", "{{slice .ID 0 3}}")).toContain("index out of range: 3");
+  expect(await said("ps", "--format", '{{.Label "x"}} {{.CreatedAt}} {{.Size}} {{.Ports}}')).toBe("0 ");
+  const events = ["events", "--since", "0", "--until", "1", "--format"];
+  expect(await said(...events, "{{.Foo}}")).toBe(`64 Error parsing format: ${field(2, "*events.Message")}`);
+  expect(await said(...events, "{{.Actor.Attributes.name}} {{json .Actor}}")).toBe("0 ");
+  expect(await said("version", "--format", "{{.Client")).toContain("64 template parsing error: ");
+}, 30_000);

@@ -48,6 +48,27 @@ function descriptors(pid: number): readonly string[] {
   }
 }
 
+/** A command that shows something again and again: when it has begun, and how it ended. */
+function view(command: readonly string[]) {
+  const child = Bun.spawn([...command], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, DOCKER_HOST: daemon.host },
+    timeout: 60_000,
+  });
+  const begun = Promise.withResolvers<void>();
+  const drained = (async () => {
+    for await (const _ of child.stdout) begun.resolve();
+    begun.resolve();
+  })();
+  const ended = (async () => {
+    const [stderr, code] = await Promise.all([new Response(child.stderr).text(), child.exited, drained]);
+    return { code, stderr };
+  })();
+  return { begun: begun.promise, ended };
+}
+
 const killed = "died of SIGKILL";
 const stopped = "was stopped";
 const dockers = ["/usr/local/bin/docker", "/usr/bin/docker"].filter((path) => existsSync(path)).slice(0, 1);
@@ -79,7 +100,8 @@ for (const [cli, way] of [
     };
     const under = clients.map(([, ...args]) => outcome(args));
     const shown = cli === tugBinary ? [["stats"], ["stats", name]] : [];
-    const stats = shown.map(outcome);
+    const stats = shown.map((args) => view([cli, ...args]));
+    for (const { begun } of stats) await begun;
     await eventually(
       "all are connected",
       async () => {
@@ -93,10 +115,10 @@ for (const [cli, way] of [
       },
       30_000,
     );
-    // What leaves no trace there (wait, stats) is seen by its socket.
+    // What leaves no trace there (wait) is seen by its socket.
     await eventually(
       "all hold a connection",
-      () => [...clients.map(([, ...args]) => args), ...shown].every((args) => isConnected([cli, ...args])),
+      () => clients.every(([, ...args]) => isConnected([cli, ...args])),
       30_000,
     );
     const pid = await daemon.ok(["inspect", "-f", "{{.State.Pid}}", name]);
@@ -104,11 +126,15 @@ for (const [cli, way] of [
     if (way === killed) await daemon.crash();
     else expect(await daemon.stop()).toBe(0);
     const ended = await Promise.all(under);
-    await Promise.all(stats);
+    const views = await Promise.all(stats.map(({ ended }) => ended));
     expect(performance.now() - since).toBeLessThan(20_000);
     expect(ended.map(([args, code]) => `${code} ${args}`)).toEqual(
       clients.map(([code, ...args]) => `${code} ${args.join(" ")}`),
     );
+    // Docker takes a restart of the daemon for the end of the view, not for a failure.
+    expect(views.map(({ code }) => code)).toEqual(shown.map(() => 0));
+    if (way === killed)
+      for (const { stderr } of views) expect(stderr).toContain("the daemon closed the connection");
     if (cli === tugBinary)
       for (const [, , stderr] of ended) expect(stderr).toContain("the daemon closed the connection");
     await daemon.up();

@@ -1,8 +1,9 @@
+import { messageOf } from "../../base/lib/errors.ts";
 import { builtAt, commitId, tugVersion } from "../../base/lib/product.ts";
 import type { SystemVersion } from "../../base/spec/docker/api.gen.ts";
 import { daemonVersion } from "../../client/system/version.ts";
 import { clientApiVersion } from "../../client/version.ts";
-import { defineCommand, noArgs } from "../command.ts";
+import { defineCommand, exitError, noArgs } from "../command.ts";
 import { text } from "../flags/flag.ts";
 import { alignColumns } from "../format/tabwriter.ts";
 
@@ -24,15 +25,25 @@ export const command = defineCommand({
       Server: server && serverView(server),
     };
     if (values.format !== "") {
-      const { renderObject } = await import("../format/object.ts");
-      await context.out.write(
-        renderObject(view, values.format, { missing: "struct", typeName: "system.clientVersion" }),
-      );
+      await context.out.write(await rendered(view, values.format));
     } else await context.out.write(`${pretty(view)}\n`);
     if (failure !== undefined) throw failure;
     return 0;
   },
 });
+
+/** As Docker: a template that cannot be read is a usage error, one that fails says so in its own words. */
+async function rendered(view: object, format: string): Promise<string> {
+  const { compileTemplate } = await import("../format/template/execute.ts");
+  const source = format === "json" ? "{{json .}}" : format;
+  let run: ReturnType<typeof compileTemplate>;
+  try {
+    run = compileTemplate(source, { missing: "struct", typeName: "system.clientVersion" });
+  } catch (error) {
+    throw exitError(`template parsing error: ${messageOf(error)}`, 64, error);
+  }
+  return `${run(view)}\n`;
+}
 
 function clientView(apiVersion: string, contextName: string) {
   return {

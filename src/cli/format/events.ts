@@ -16,12 +16,16 @@ interface Event {
 /** Turns one line of the event stream into what `events` prints. */
 export type EventFormat = (line: string) => string;
 
-/** `--format` of `events`: nothing for Docker's line, `json` for the event as it came, or a Go template. */
+/**
+ * `--format` of `events`: nothing for Docker's line, `json` for the event as it came, or a Go template. As Docker does, a template is tried on
+ * an empty event first: a mistake must not wait until something happens.
+ */
 export async function eventFormat(format: string): Promise<EventFormat> {
   if (format === "") return (line) => `${eventLine(parse(line))}\n`;
   if (/^(json|\{\{ *json +\. *\}\})$/.test(format)) return (line) => `${line.trim()}\n`;
   const { compileTemplate } = await import("./template/execute.ts");
   const run = failing(() => compileTemplate(format, { missing: "struct", typeName: "*events.Message" }));
+  failing(() => run(view({})));
   return (line) => `${failing(() => run(view(parse(line))))}\n`;
 }
 
@@ -79,7 +83,10 @@ function view(event: Event): object {
     From: event.from ?? "",
     Type: event.Type ?? "",
     Action: event.Action ?? "",
-    Actor: { ID: event.Actor?.ID ?? "", Attributes: event.Actor?.Attributes ?? {} },
+    Actor: {
+      ID: event.Actor?.ID ?? "",
+      Attributes: Object.assign(Object.create(null), event.Actor?.Attributes),
+    },
     Scope: event.scope ?? "",
     Time: event.time ?? 0,
     TimeNano: event.timeNano ?? 0n,

@@ -24,7 +24,13 @@ export interface ListOptions {
   /** Two tabwriter settings that differ for few commands. */
   readonly minWidth?: number;
   /** What `ps` says before the errors of a template; every other listing says the same of both. */
-  readonly blame?: { readonly parsing: string; readonly running: string };
+  readonly blame?: Blame;
+}
+
+/** Words before the errors of a template. */
+export interface Blame {
+  readonly parsing: string;
+  readonly running: string;
 }
 
 /** Renders items as `--format` asks: the default table, `table TEMPLATE`, `json`, or a template a line. */
@@ -79,6 +85,20 @@ async function templated<T>(
     compileTemplate(source, { functions: headerFunctions() })(headers),
   );
   return alignColumns(`${heading}\n${rows}`, minWidth);
+}
+
+/** Docker tries the template of `ps` on an empty container before it asks for any; throws what the listing would throw. */
+export async function tryTemplate<T>(
+  spec: ListSpec<T>,
+  empty: T,
+  format: string,
+  blame: Blame,
+): Promise<void> {
+  const { compileTemplate } = await import("./template/execute.ts");
+  const run = wrapTemplate(blame.parsing, () =>
+    compileTemplate(format, { missing: "struct", typeName: spec.typeName }),
+  );
+  wrapTemplate(blame.running, () => run(exposed(spec, empty)));
 }
 
 /** `{{.Label "com.example.rack-id"}}` heads its column "rack id". */

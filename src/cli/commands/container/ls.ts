@@ -4,7 +4,7 @@ import { defineCommand, noArgs } from "../../command.ts";
 import { filter } from "../../flags/filter.ts";
 import { bool, integer, text } from "../../flags/flag.ts";
 import { containerFields } from "../../format/containers.ts";
-import { renderList } from "../../format/list.ts";
+import { renderList, tryTemplate } from "../../format/list.ts";
 
 const flags = {
   all: bool("a", "Show stopped containers too"),
@@ -21,6 +21,8 @@ function formatHelp(): string {
   return "How to print: 'table', 'table TEMPLATE', 'json' or a Go template";
 }
 
+const blame = { parsing: "failed to parse template", running: "failed to execute template" };
+
 export const command = defineCommand({
   usage: "[OPTIONS]",
   args: noArgs,
@@ -34,6 +36,8 @@ export const command = defineCommand({
         "WARNING: Ignoring custom format, because both --format and --quiet are set.\n",
       );
     }
+    const spec = containerFields({ whole: values["no-trunc"], now: Date.now(), size: values.size });
+    if (format.includes("{{")) await tryTemplate(spec, {}, format, blame);
     const last = values.latest ? 1 : values.last;
     const sized = values.size || (!values.quiet && /\{\{[^}]*\.Size\b/.test(format));
     const containers = await listContainers(client, {
@@ -42,13 +46,12 @@ export const command = defineCommand({
       size: sized,
       filters: values.filter,
     });
-    const spec = containerFields({ whole: values["no-trunc"], now: Date.now(), size: values.size });
     const shown = values.quiet ? "" : format;
     await context.out.write(
       await renderList<ContainerSummary>(spec, containers, {
         format: shown,
         quiet: values.quiet,
-        blame: { parsing: "failed to parse template", running: "failed to execute template" },
+        blame,
       }),
     );
     return 0;

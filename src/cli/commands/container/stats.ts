@@ -1,4 +1,4 @@
-import { messageOf } from "../../../base/lib/errors.ts";
+import { isCode, messageOf } from "../../../base/lib/errors.ts";
 import { listContainers } from "../../../client/containers/list.ts";
 import { daemonEvents } from "../../../client/system/events.ts";
 import { atLeast, defineCommand } from "../../command.ts";
@@ -25,6 +25,9 @@ export const command = defineCommand({
     const stop = new AbortController();
     const board = new StatsBoard(client, stop.signal, !values["no-stream"]);
     const everyone = args.length === 0;
+    // Before the list, so that none is missed that starts meanwhile.
+    if (everyone && !values["no-stream"])
+      follow(client, board, values.all, stop.signal).catch((error: unknown) => stop.abort(error));
     const names = everyone
       ? (await listContainers(client, { all: values.all })).map((container) => container.Id ?? "")
       : args;
@@ -39,7 +42,6 @@ export const command = defineCommand({
       await context.out.write(await draw());
       return 0;
     }
-    if (everyone) follow(client, board, values.all, stop.signal).catch((error: unknown) => stop.abort(error));
     const live = context.out.isTerminal && (format === "" || format.startsWith("table"));
     if (live) await context.out.write("\x1b[2J");
     while (!stop.signal.aborted && (everyone || !board.finished())) {
@@ -47,8 +49,13 @@ export const command = defineCommand({
       await context.out.write(live ? overdraw(frame) : frame);
       await Bun.sleep(500);
     }
-    if (stop.signal.aborted && stop.signal.reason !== undefined)
-      throw new Error(messageOf(stop.signal.reason));
+    const failure: unknown = stop.signal.aborted
+      ? stop.signal.reason
+      : board.failures().find((one) => one !== undefined);
+    if (failure === undefined) return 0;
+    // A daemon that is restarted ends the view: for Docker that is no failure.
+    if (!isCode(failure, "unavailable")) throw failure;
+    await context.err.write(`${messageOf(failure)}\n`);
     return 0;
   },
 });

@@ -78,6 +78,8 @@ describe("mistakes read as Go's", () => {
     ["{{foo}}", 'template: :1: function "foo" not defined'],
     ["{{$x}}", 'template: :1: undefined variable "$x"'],
     ["{{}}", "template: :1: missing value for command"],
+    ["{{if}}x{{end}}", "template: :1: missing value for if"],
+    ["{{range}}x{{end}}", "template: :1: missing value for range"],
     ['{{"a}}', "template: :1: unterminated quoted string"],
     ["{{break}}", "template: :1: {{break}} outside {{range}}"],
     ["{{(.A}}", "template: :1: unclosed left paren"],

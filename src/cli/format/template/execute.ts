@@ -249,7 +249,9 @@ class Execution {
       }
       return (found as TemplateFunction).apply(value, [...args]);
     }
-    if (mode === "no-value" && !Array.isArray(value)) return undefined;
+    // An object without a prototype is a Go map, whatever it lies in.
+    if ((mode === "no-value" && !Array.isArray(value)) || Object.getPrototypeOf(value) === null)
+      return undefined;
     if (mode === "map-error" && !Array.isArray(value))
       throw this.#fail(source, `map has no entry for key ${JSON.stringify(name)}`);
     throw this.#fail(

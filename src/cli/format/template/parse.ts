@@ -102,7 +102,7 @@ class Parser {
 
   #control(kind: "if" | "with" | "range", place: { line: number; column: number }): Node {
     this.#scopes.push(new Set());
-    const pipe = this.#pipe(kind === "range");
+    const pipe = this.#pipe(kind === "range", kind);
     this.#finish();
     if (kind === "range") this.#loops++;
     const { nodes: body, end } = this.#list();
@@ -125,10 +125,11 @@ class Parser {
     return { kind, pipe, body, otherwise, ...place };
   }
 
-  #pipe(range = false): Pipe {
+  /** `of`: what has it, for the complaint when there is none. */
+  #pipe(range = false, of?: string): Pipe {
     const { variables, assign } = this.#declarations(range);
     const commands: Command[] = [];
-    do commands.push(this.#command());
+    do commands.push(this.#command(commands.length === 0 ? of : undefined));
     while (this.#accept("|"));
     for (const name of assign ? [] : variables) this.#scopes.at(-1)?.add(name);
     return { variables, assign, commands };
@@ -151,7 +152,7 @@ class Parser {
     return { variables: [], assign: false };
   }
 
-  #command(): Command {
+  #command(of?: string): Command {
     const operands: Operand[] = [];
     for (
       let token = this.#peek();
@@ -161,7 +162,7 @@ class Parser {
       operands.push(this.#operand(token));
     }
     if (operands.length === 0)
-      throw this.#fail(`missing value for ${this.#next > 0 ? "command" : "pipeline"}`);
+      throw this.#fail(`missing value for ${of ?? (this.#next > 0 ? "command" : "pipeline")}`);
     return { operands };
   }
 
