@@ -57,9 +57,13 @@ export function cgroupLayout(
  * delegated to us, and the monitor lives in it too (scope.ts).
  */
 export function cgroupsPathOf(layout: CgroupLayout, parent: string | undefined, id: string): string {
-  const below = parent || layout.parent;
-  if (layout.driver === "cgroupfs") return posix.join("/", below, id);
-  return `${sliceDirectory(below)}/${layout.scope}-${id}.scope/${PAYLOAD}`;
+  if (layout.driver === "cgroupfs") return posix.join("/", parent || layout.parent, id);
+  return `${scopePathOf(layout, parent, id)}/${PAYLOAD}`;
+}
+
+/** Where systemd puts the scope of that name below a slice. */
+export function scopePathOf(layout: CgroupLayout, slice: string | undefined, name: string): string {
+  return `${sliceDirectory(slice || layout.parent)}/${layout.scope}-${name}.scope`;
 }
 
 /** The container's own cgroup in its scope; the name that crun and systemd-nspawn have made known. */

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { internal } from "../../../base/lib/errors.ts";
 import { type CgroupPaths, killCgroup, oomKills } from "../../../base/sys/cgroup.ts";
+import { OomEvents } from "../../../base/sys/oom-events.ts";
 import { Pipe } from "../../../base/sys/pipe.ts";
 import { complaintOf } from "../../../core/runtime/start-failure.ts";
 
@@ -9,9 +10,8 @@ export interface StepProcess {
   /** The runtime's whole command line; its log goes to `runtimeLog(directory)`. */
   readonly command: readonly string[];
   readonly directory: string;
+  /** All of the step's; they are removed afterwards, whatever became of it. */
   readonly cgroups: CgroupPaths;
-  /** Where OOM kills are to be seen. On v1 crun is faster in taking that away: there the exit code must do, as in BuildKit. */
-  readonly counted: CgroupPaths;
   readonly signal: AbortSignal;
   /** The next piece is read when it has resolved. */
   readonly output: (stream: "stdout" | "stderr", bytes: Uint8Array) => void | Promise<void>;
@@ -47,6 +47,7 @@ export function runtimeLog(directory: string): { readonly path: string; readonly
  */
 export async function runStepProcess(step: StepProcess): Promise<StepEnd> {
   step.signal.throwIfAborted();
+  using events = OomEvents.open(step.cgroups);
   using stdin = new Pipe();
   using stdout = new Pipe();
   using stderr = new Pipe();
@@ -60,8 +61,8 @@ export async function runStepProcess(step: StepProcess): Promise<StepEnd> {
   for (const pipe of [stdout, stderr]) pipe.closeWrite();
   let ended = false;
   const oom = { killed: false };
-  const looked = () => {
-    oom.killed ||= oomKills(step.counted) > 0;
+  const look = () => {
+    oom.killed ||= oomKills(step.cgroups) > 0 || events?.look() === true;
   };
   const failing = new AbortController();
   const stop = AbortSignal.any([step.signal, failing.signal]);
@@ -69,7 +70,7 @@ export async function runStepProcess(step: StepProcess): Promise<StepEnd> {
   try {
     const said = [relay(step, stdout, "stdout", child), relay(step, stderr, "stderr", child)].map((one) =>
       // Its streams end with a container, before the runtime takes the cgroup away with what it counted.
-      one.then(looked).catch((error: unknown) => {
+      one.then(look).catch((error: unknown) => {
         failing.abort(error);
         throw error;
       }),
@@ -78,12 +79,13 @@ export async function runStepProcess(step: StepProcess): Promise<StepEnd> {
       Promise.allSettled([child.exited, ...said]),
       killed.stuck,
     ]);
-    looked();
     ended = true;
     step.signal.throwIfAborted();
     const failed = rest.find((one) => one.status === "rejected");
     if (failed) throw failed.reason;
     const code = exitCode.status === "fulfilled" ? exitCode.value : 255;
+    look();
+    if (code !== 0) oom.killed ||= (await events?.happened()) === true;
     return { exitCode: code, complaint: code === 0 ? undefined : complaint(step), oomKilled: oom.killed };
   } finally {
     killed.stop();

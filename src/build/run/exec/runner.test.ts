@@ -126,6 +126,22 @@ test("runc runs steps too and tells of memory that ran out", async () => {
   expect((await failed(hungry)).message).toEndWith("did not complete successfully: cannot allocate memory");
 });
 
+test("crun, which takes a v1 cgroup away at once, does not hide that memory ran out; other failures are none of it", async () => {
+  if (!bench.hierarchy.controllers.includes("memory")) return console.log("no memory controller: not tried");
+  const bounds = { op: { resources: { Memory: 20 << 20, MemorySwap: 20 << 20 } } };
+  const why = async (script: string) =>
+    (await failed(bench.run(script, bounds))).message.split("successfully: ")[1];
+  const hungry = "dd if=/dev/zero of=/dev/null bs=200M count=1";
+  expect(await why(`exec ${hungry}`)).toBe("cannot allocate memory");
+  // A child's end decides, as with BuildKit, whatever the step itself makes of it.
+  expect(await why(`${hungry} 2>/dev/null; exit 3`)).toBe("cannot allocate memory");
+  expect(await why(`exec >/dev/null 2>&1; ${hungry}; exit 4`)).toBe("cannot allocate memory");
+  expect(await why("exit 5")).toBe("exit code: 5");
+  expect(await why("kill -9 $$; sleep 100 & kill -9 $!; wait $!")).toBe("exit code: 137");
+  await bench.run(`${hungry}; true`, bounds);
+  expect(leftovers()).toEqual([]);
+});
+
 test("no byte of the output is lost, and a slow reader slows the step instead of filling memory", async () => {
   const { stdout, stderr } = await bench.run(
     "i=0; while [ $i -lt 3000 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done; printf last",

@@ -2,7 +2,13 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { causeOf, messageOf } from "../../../base/lib/errors.ts";
 import { type ChainId, type ContainerId, randomId } from "../../../base/lib/ids.ts";
-import { type CgroupPaths, cgroupPathsFor, killCgroup, removeCgroup } from "../../../base/sys/cgroup.ts";
+import {
+  type CgroupPaths,
+  cgroupPathsFor,
+  killCgroup,
+  removeCgroup,
+  removeEmptyCgroup,
+} from "../../../base/sys/cgroup.ts";
 import { CgroupMoves } from "../../../base/sys/cgroup-moves.ts";
 import { unmountIfMounted } from "../../../base/sys/mount.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
@@ -10,15 +16,14 @@ import { APPARMOR_PROFILE, keepApparmorProfile } from "../../../core/runtime/app
 import { missingEmulator } from "../../../core/runtime/emulation.ts";
 import type { OciRuntime } from "../../../core/runtime/oci.ts";
 import type { OciSpec } from "../../../core/runtime/runtime.ts";
-import { commandInScope, endScope, scopeOf } from "../../../core/runtime/scope.ts";
 import { generateSpec } from "../../../core/runtime/spec/generate.ts";
 import { stringifySpec } from "../../../core/runtime/spec/stringify.ts";
 import type { ExecOp } from "../../graph.ts";
 import type { ActiveStep, StepContext, StepRunner } from "../runner.ts";
+import { StepCgroups, scopeAround } from "./cgroups.ts";
 import type { ExecDeps } from "./deps.ts";
 import { refuseUnentitled } from "./entitlements.ts";
 import { foreignHint, startComplaint, stepFailure } from "./failure.ts";
-import { Keeper } from "./keeper.ts";
 import { type MountContext, mountActive, snapshotOf } from "./mount-context.ts";
 import { prepareMounts } from "./mounts.ts";
 import { type StepNamespace, StepNamespaces } from "./namespaces.ts";
@@ -26,7 +31,7 @@ import { networkFiles } from "./network-files.ts";
 import { runStepProcess, runtimeLog, type StepEnd } from "./process.ts";
 import { makePlaces, makeWorkingDirectory } from "./root.ts";
 import { refuseLeakedSecrets } from "./secret-scan.ts";
-import { refuseUnmappable, stepCgroup, stepSpecInput } from "./spec-input.ts";
+import { refuseUnmappable, stepSpecInput } from "./spec-input.ts";
 import { MountTargets } from "./targets.ts";
 import {
   abandonedSteps,
@@ -45,14 +50,14 @@ const SIGKILL = 9;
  */
 export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
   readonly #deps: ExecDeps;
-  readonly #keeper: Keeper;
+  readonly #cgroups: StepCgroups;
   readonly #namespaces: StepNamespaces;
   readonly #moves: CgroupMoves;
 
   constructor(deps: ExecDeps) {
     this.#deps = deps;
     mkdirSync(stepsDirectory(deps.root), { recursive: true, mode: 0o700 });
-    this.#keeper = new Keeper(stepsDirectory(deps.root));
+    this.#cgroups = new StepCgroups(deps);
     this.#namespaces = new StepNamespaces(deps);
     this.#moves = new CgroupMoves(deps.hierarchy);
   }
@@ -83,6 +88,8 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
       try {
         killCgroup(cgroups, SIGKILL);
         await this.#deleteContainer({ id, directory, cgroups }, runtime);
+        // Where nobody else does: systemd knows nothing of v1 controllers that it does not use.
+        removeEmptyCgroup(scopeAround(cgroups));
         await removeWorkspace(directory);
       } catch (error) {
         log.error("could not remove what a crash left of a build step", { id, error: messageOf(error) });
@@ -92,7 +99,7 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#namespaces[Symbol.asyncDispose]();
-    this.#keeper[Symbol.dispose]();
+    await this.#cgroups[Symbol.asyncDispose]();
   }
 
   async #execute(step: StepContext<ExecOp>, active: ActiveStep): Promise<void> {
@@ -100,10 +107,11 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
     const deps = this.#deps;
     const id = randomId() as ContainerId;
     const runtime = deps.runtime();
-    const cgroup = stepCgroup(deps, op, id);
-    const cgroups = cgroupPathsFor(deps.hierarchy, cgroup.own);
     await using undo = new AsyncDisposableStack();
     const namespace = this.#namespace(op, undo);
+    const { cgroup, release } = await this.#cgroups.acquire(id, op.cgroupParent);
+    undo.defer(release);
+    const cgroups = cgroupPathsFor(deps.hierarchy, cgroup.own);
     const work = openWorkspace(deps.root, { id, cgroups, runtime: runtime.name, remap: deps.remap });
     undo.defer(() => removeWorkspace(work.directory));
     mountActive({ deps }, active, work.rootfs);
@@ -119,8 +127,7 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
       const shared = { id, cgroup, root, rootfs: work.rootfs };
       const parts = { ...shared, prepared, mounts, namespace: await namespace };
       const { spec } = generateSpec(stepSpecInput(deps, op, parts));
-      const counted = cgroupPathsFor(deps.hierarchy, cgroup.counted);
-      const end = await this.#runContainer(step, { work, runtime, cgroups, counted, spec });
+      const end = await this.#runContainer(step, { work, runtime, cgroups, spec });
       if (end.exitCode !== 0) await this.#fail(step, end);
     } finally {
       targets.remove();
@@ -156,30 +163,26 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
       readonly work: Workspace;
       readonly runtime: OciRuntime;
       readonly cgroups: CgroupPaths;
-      readonly counted: CgroupPaths;
       readonly spec: OciSpec;
     },
   ): Promise<StepEnd> {
-    const { work, runtime, cgroups, counted, spec } = container;
+    const { work, runtime, cgroups, spec } = container;
     const { log } = this.#deps;
     if (spec.process?.apparmorProfile === APPARMOR_PROFILE) await keepApparmorProfile(log);
     writeFileSync(join(work.directory, "config.json"), stringifySpec(await runtime.prepare(spec)), {
       mode: 0o600,
     });
-    this.#keeper.watch();
     this.#moves.ready();
     const { program, args } = runtime.command();
     const run = [
       ...[program, ...args, ...runtimeLog(work.directory).args, "run", ...(runtime.runOptions ?? [])],
       ...["--bundle", work.directory, work.id],
     ];
-    const scope = scopeOf(cgroups, work.id);
     try {
       const end = await runStepProcess({
-        command: scope ? commandInScope(scope, run) : run,
+        command: run,
         directory: work.directory,
         cgroups,
-        counted,
         signal: step.signal,
         output: (stream, bytes) => step.progress.log(stream, bytes),
       });
@@ -203,7 +206,5 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
     if (runtime.name === name || name === "")
       await runtime.delete({ id, pid: 0, bundle: directory, cgroups, hooks: false });
     else removeCgroup(cgroups);
-    const scope = scopeOf(cgroups, id);
-    if (scope) await endScope(scope, this.#deps.log);
   }
 }

@@ -1,36 +1,17 @@
-import { posix } from "node:path";
 import { invalid } from "../../../base/lib/errors.ts";
 import type { HostConfig } from "../../../base/spec/docker/api.gen.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
-import { cgroupsPathOf, PAYLOAD } from "../../../core/runtime/cgroup-driver.ts";
 import { checkedCwd } from "../../../core/runtime/spec/generate.ts";
 import type { HostFacts, SpecInput, SpecMount } from "../../../core/runtime/spec.ts";
 import { lookupUser } from "../../../core/runtime/user.ts";
 import type { ExecOp } from "../../graph.ts";
+import type { StepCgroup } from "./cgroups.ts";
 import type { ExecDeps } from "./deps.ts";
 import type { StepMounts } from "./mount-context.ts";
 import type { StepNamespace } from "./namespaces.ts";
 import { HOSTNAME } from "./network-files.ts";
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/** A step's cgroup: `own` is all of it, `container` is what the runtime is told, `counted` where OOM kills are to be seen. */
-export interface StepCgroup {
-  readonly own: string;
-  readonly container: string;
-  readonly counted: string;
-}
-
-/**
- * On v2 the container's cgroup lies in one that outlives it: the runtime takes the container's away before anybody can read what was
- * counted there, and memory.events counts for those below too (cgroup-v2.rst, "Memory Interface Files"). With systemd that is the scope.
- */
-export function stepCgroup(deps: ExecDeps, op: Pick<ExecOp, "cgroupParent">, id: string): StepCgroup {
-  const own = cgroupsPathOf(deps.cgroups, op.cgroupParent || undefined, id);
-  if (deps.hierarchy.version === "v1") return { own, container: own, counted: own };
-  if (deps.cgroups.driver === "systemd") return { own, container: own, counted: posix.dirname(own) };
-  return { own, container: posix.join(own, PAYLOAD), counted: own };
-}
 
 /** execve(2) ends a string there: runtimes refuse it, or run what stands before it and say nothing. */
 function refuseNul(what: string, texts: readonly string[]): void {
