@@ -34,6 +34,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await git[Symbol.asyncDispose]();
   builds[Symbol.dispose]();
+  // A daemon keeps helpers and networks of steps for a while; its end does not wait for that.
+  expect(await daemon.stop()).toBe(0);
   await daemon.close();
 });
 

@@ -1,4 +1,5 @@
 import { invalid } from "../../base/lib/errors.ts";
+import { systemText } from "../../base/lib/system-text.ts";
 import { parseReference } from "../../base/spec/docker/reference.ts";
 import { nodeFs } from "../io/builtin.ts";
 import { booleanOr, csvPairs } from "./pairs.ts";
@@ -99,13 +100,20 @@ function withTarget(
 function checkedFolder(type: string, path: string): string {
   if (path === "") throw invalid(`dest is required for ${type} exporter`);
   if (path === "-") throw invalid(`dest cannot be stdout for ${type} exporter`);
-  if (nodeFs().statSync(path, { throwIfNoEntry: false })?.isDirectory() === false)
+  if (statOf(path, "directory")?.isDirectory() === false)
     throw invalid(`destination directory ${path} is a file`);
   return path;
 }
 
 function checkedFile(path: string): string {
-  if (nodeFs().statSync(path, { throwIfNoEntry: false })?.isDirectory())
-    throw invalid(`destination file ${path} is a directory`);
+  if (statOf(path, "file")?.isDirectory()) throw invalid(`destination file ${path} is a directory`);
   return path;
+}
+
+function statOf(path: string, what: string) {
+  try {
+    return nodeFs().statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw invalid(`invalid destination ${what}: stat ${path}: ${systemText(error)}`, error);
+  }
 }

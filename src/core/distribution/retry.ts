@@ -2,6 +2,7 @@ import type { Clock } from "../../base/lib/clock.ts";
 import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
 import { RegistryError } from "./registry-error.ts";
 import { cancelled } from "./transport.ts";
+import { TransportError, type TransportReason } from "./transport-error.ts";
 
 /** Attempts in all before a transfer is given up, unless --max-download-attempts says otherwise; dockerd's number. */
 export const maxAttempts = 5;
@@ -16,7 +17,7 @@ export interface Attempt {
 
 /**
  * Runs `attempt` until it succeeds, pausing 1, 2, 4, 8 seconds between failures, or as long as the registry said (Retry-After).
- * Only `unavailable` is worth another try; after the last one the message says how many there were, as dockerd's does.
+ * Only `unavailable` is worth another try, and no certificate gets better by it; after the last one the message says how many there were, as dockerd's does.
  */
 export async function retrying<T>(
   deps: { readonly clock: Clock },
@@ -40,7 +41,7 @@ export async function retrying<T>(
         },
       });
     } catch (error) {
-      if (!isCode(error, "unavailable")) throw error;
+      if (!isCode(error, "unavailable") || isSettled(error)) throw error;
       failures = moved ? 1 : failures + 1;
       if (failures >= (options.attempts ?? maxAttempts)) {
         const text = `${options.what} failed after attempts=${failures}: ${messageOf(error)}`;
@@ -73,6 +74,18 @@ export async function whenAsked<T>(
       });
     }
   }
+}
+
+/** The server is there, and is not to be spoken to as it is. */
+function isSettled(error: unknown): boolean {
+  const settled: readonly TransportReason[] = [
+    "authority",
+    "expired",
+    "host-name",
+    "plain-http",
+    "client-certificate",
+  ];
+  return error instanceof TransportError && settled.includes(error.reason);
 }
 
 /** Seconds until the next attempt. Throws the error itself when the registry wants more patience than anybody has. */
