@@ -14,9 +14,12 @@ import { cacheMountObjects } from "../build/cache/mounts/objects.ts";
 import { BuildCaches } from "../build/cache/remote/caches.ts";
 import { callBuild } from "../build/call-build.ts";
 import { exporters } from "../build/export/exporters.ts";
+import { LayerReaders } from "../build/export/layer-readers.ts";
 import { LayerExport } from "../build/export/layers.ts";
 import { planBuild } from "../build/plan/planner.ts";
+import { HandedOut } from "../build/llb/handed-out.ts";
 import type { PlanDeps } from "../build/plan-build.ts";
+import { ChangesRunner } from "../build/run/file/changes-runner.ts";
 import { SnapshotContentKeys } from "../build/run/file/content-keys.ts";
 import { FileRunner } from "../build/run/file/file-runner.ts";
 import { BuildFilesHelper } from "../build/run/file/helper.ts";
@@ -33,7 +36,6 @@ import type { CacheCollector } from "../build/solve/collector.ts";
 import { type GcPolicy, readGcPolicy } from "../build/solve/gc-policy.ts";
 import type { CacheObjects } from "../build/solve/objects.ts";
 import { type BuildStore, openBuildStore, openSolver } from "../build/solve/open.ts";
-import { FilesClient } from "../core/files/client.ts";
 import type { NetworkService } from "../core/network/network.ts";
 import type { CgroupLayout } from "../core/runtime/cgroup-driver.ts";
 import type { HostFacts } from "../core/runtime/spec.ts";
@@ -153,6 +155,7 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
       exec,
       file: new FileRunner({ helper, snapshots: steps, scratch }),
       restack: new RestackRunner({ helper, snapshots: steps }),
+      changes: new ChangesRunner({ helper, snapshots: steps, scratch }),
       image,
       "oci-layout": image,
       local: new LocalRunner({ trees }),
@@ -171,14 +174,15 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
     layout: (name: ChainId) => store.steps.layout(name),
     stat: (name: string) => snapshots.stat(store.steps.current(name as ChainId)),
   };
-  const files = new FilesClient({ helperCommand: helperCommand() });
+  const readers = stack.use(new LayerReaders({ helperCommand: helperCommand() }));
   const layers = new LayerExport({
     snapshots: named,
-    digests: files,
+    digests: readers,
     known: images.layers,
     naming,
   });
   const exporting = buildExports({ ...parts, steps, scratch, execRoot: config.execRoot });
+  const handed = new HandedOut();
   const service = new BuildService({
     planning,
     clock,
@@ -193,7 +197,9 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
       registry: cacheRegistry(imageDeps),
       mounts: caches,
     }),
-    call: callBuild(planning),
+    call: callBuild({ ...planning, handed }),
+    handed,
+    trees: exporting.trees,
   });
   const owned = stack.move();
   return {

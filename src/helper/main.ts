@@ -6,6 +6,7 @@ const helpers: Readonly<Record<string, () => Promise<Helper>>> = {
   bootstrap: async () => (await import("./bootstrap.ts")).bootstrap,
   "build-files": async () => (await import("./build-files.ts")).buildFiles,
   files: async () => (await import("./files.ts")).files,
+  "read-layers": async () => (await import("./read-layers.ts")).readLayers,
   resolver: async () => (await import("./resolver.ts")).runResolver,
   unpack: async () => (await import("./unpack.ts")).unpack,
 };

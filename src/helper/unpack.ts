@@ -1,15 +1,15 @@
-import { readSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { codeOf, messageOf, TugError } from "../base/lib/errors.ts";
 import { confineWritesTo } from "../base/sys/landlock.ts";
 import { dieWithParent } from "../base/sys/parent-death.ts";
 import type { UnpackNews, UnpackReport, UnpackRequest } from "../core/image/unpack/protocol.ts";
 import { unpackArriving, unpackLayer } from "../core/image/unpack/unpack-layer.ts";
+import { inputLines } from "./input-lines.ts";
 
 /** At most this often a line of progress is written. */
 const progressInterval = 100;
 
 const SIGKILL = 9;
-const stdin = 0;
 const stdout = 1;
 
 /**
@@ -75,19 +75,4 @@ function next(lines: Iterator<string, void>): string {
   const line = lines.next();
   if (line.done) throw new TugError("cancelled", "the daemon does not want the layer any more");
   return line.value;
-}
-
-function* inputLines(): Generator<string, void, undefined> {
-  const buffer = Buffer.alloc(1 << 16);
-  const decoder = new TextDecoder();
-  let rest = "";
-  for (;;) {
-    const count = readSync(stdin, buffer, 0, buffer.length, null);
-    const lines = (rest + decoder.decode(buffer.subarray(0, count), { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
-    if (count > 0) continue;
-    if (rest !== "") yield rest;
-    return;
-  }
 }

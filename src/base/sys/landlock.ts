@@ -16,11 +16,11 @@ const VERSION = 1;
 const RULE_PATH_BENEATH = 1;
 
 /**
- * Takes from this thread, for good, the right to write, make, remove or truncate anything outside `directory`, to execute
+ * Takes from this thread, for good, the right to write, make, remove or truncate anything outside `directories`, to execute
  * any program, and (Linux 6.7) to use TCP: a second wall behind the path work of a helper that handles hostile input. False
  * where the kernel does not let us, has no Landlock, or one that forbids hard links between directories (before 5.19).
  */
-export function confineWritesTo(directory: string): boolean {
+export function confineWritesTo(...directories: readonly string[]): boolean {
   const create = dlopen("libc.so.6", {
     syscall: { args: [T.i64, T.ptr, T.u64, T.u32], returns: T.i64_fast },
   }).symbols.syscall;
@@ -41,16 +41,21 @@ export function confineWritesTo(directory: string): boolean {
     create(SYS.landlock_create_ruleset, ruleset, ruleset.length, 0),
     "landlock_create_ruleset",
   );
-  const beneath = openat(AT_FDCWD, directory, O.PATH | O.DIRECTORY);
   try {
-    const rule = Buffer.alloc(12);
-    rule.writeBigUInt64LE(writes, 0);
-    rule.writeInt32LE(beneath, 8);
-    checked(addRule(SYS.landlock_add_rule, fd, RULE_PATH_BENEATH, rule, 0), "landlock_add_rule");
+    for (const directory of directories) {
+      const beneath = openat(AT_FDCWD, directory, O.PATH | O.DIRECTORY);
+      try {
+        const rule = Buffer.alloc(12);
+        rule.writeBigUInt64LE(writes, 0);
+        rule.writeInt32LE(beneath, 8);
+        checked(addRule(SYS.landlock_add_rule, fd, RULE_PATH_BENEATH, rule, 0), "landlock_add_rule");
+      } finally {
+        closeFd(beneath);
+      }
+    }
     // EPERM: neither CAP_SYS_ADMIN nor no_new_privs, as in some containers.
     return restrict(SYS.landlock_restrict_self, fd, 0) >= 0;
   } finally {
-    closeFd(beneath);
     closeFd(fd);
   }
 }

@@ -4,7 +4,7 @@ import { chainId } from "../../base/spec/oci/chain.ts";
 import type { SnapshotLayout, Snapshotter } from "../../core/snapshot/snapshotter.ts";
 import type { Result } from "../result.ts";
 
-/** Reads a snapshot's changes once, as the layer tar that they are. */
+/** Reads a snapshot's changes as the layer tar that they are. */
 export interface LayerDigests {
   layerDigest(
     layout: SnapshotLayout,
@@ -85,6 +85,9 @@ export class LayerExport {
   ): Promise<readonly (ExportedLayer | undefined)[]> {
     const { known, snapshots, naming } = this.#deps;
     const layers: (ExportedLayer | undefined)[] = [];
+    // What names promise is on disk before they are given: the disk is at it while the last layers are read.
+    const syncing = naming.sync();
+    syncing.catch(() => undefined); // told by the naming that waits for it
     let top = base;
     let below = base;
     for (const { result, read } of results) {

@@ -1,6 +1,6 @@
 import type { ChainId, Digest } from "../../base/lib/ids.ts";
 import type { Mount, SnapshotLayout } from "../../core/snapshot/snapshotter.ts";
-import type { ExecOp, FileOp, Op, RestackOp, SourceOp, Vertex } from "../graph.ts";
+import type { ChangesOp, ExecOp, FileOp, Op, RestackOp, SourceOp, Vertex } from "../graph.ts";
 import type { Result } from "../result.ts";
 import type { BuildSession } from "../session.ts";
 
@@ -15,6 +15,11 @@ export interface StepContext<O extends Op = Op> {
   readonly progress: StepProgress;
   /** What whoever ordered the build may have (`--allow`): "network.host", "security.insecure", "device". Nothing unless told. */
   readonly entitlements?: readonly string[];
+  /**
+   * Given for a file operation that unpacks nothing: called with what `ContentKeys.digest` says of each copy action, in order, which is
+   * known for nothing when everything is read to be copied.
+   */
+  readonly onCopied?: (digests: readonly Digest[]) => void;
 }
 
 export interface StepProgress {
@@ -27,8 +32,8 @@ export interface StepProgress {
   ): void;
 }
 
-/** Makes a tree: RUN, COPY, COPY --link. */
-export interface StepRunner<O extends ExecOp | FileOp | RestackOp> {
+/** Makes a tree: RUN, COPY, COPY --link, a difference. */
+export interface StepRunner<O extends ExecOp | FileOp | RestackOp | ChangesOp> {
   /** The committed snapshot of the root after the step. Made with `StepSnapshots.make`; what it did not change has no layer of its own to pay for. */
   run(step: StepContext<O>): Promise<ChainId | undefined>;
 }

@@ -74,6 +74,11 @@ export class BuildCache {
     return this.take(record, made.result);
   }
 
+  /** Removes what a step made and nobody recorded. */
+  async discard(snapshot: ChainId): Promise<void> {
+    await this.#deps.steps.discard(snapshot);
+  }
+
   /** Gives a step's snapshot the chain id that its layers have; what the name promises is on disk before. */
   async name(snapshot: ChainId, chainId: ChainId): Promise<void> {
     const { records, steps } = this.#deps;

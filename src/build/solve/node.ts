@@ -28,6 +28,14 @@ export interface NodeDeps {
   readonly log: Log;
 }
 
+/** Where a step's keys lead. */
+interface Found {
+  /** The result's, if it is known. */
+  readonly key: Digest | undefined;
+  readonly keys: readonly Digest[];
+  readonly imported: ImportedResult | undefined;
+}
+
 /** A build that has a node, as the node sees it. */
 export interface NodeUser {
   readonly session: BuildSession;
@@ -63,6 +71,8 @@ export class Node {
   readonly #abort = new AbortController();
   #claim: Promise<Claim> | undefined;
   #settle: Promise<HeldResult> | undefined;
+  /** What a copy made to find its key, until it is the result. */
+  #copied: ChainId | undefined;
   /** What the node itself keeps in use. */
   readonly #holds: Disposable[] = [];
   #used: CacheRecord | undefined;
@@ -91,6 +101,7 @@ export class Node {
     if (this.#users.size > 0) return this.report.unwatch(user.progress);
     this.#abort.abort(reason);
     await Promise.allSettled([this.#claim, this.#settle]);
+    await this.#dropCopied();
     this.report.unwatch(user.progress);
     for (const hold of this.#holds.splice(0)) hold[Symbol.dispose]();
   }
@@ -166,7 +177,8 @@ export class Node {
       }),
     );
     const inputs = claims.map(({ key }) => key);
-    const found = await this.#look(inputs, false);
+    const anew = claims.some(({ fresh }, index) => fresh && byContent.has(index));
+    const found = anew && this.#mayCopy() ? await this.#copy(inputs) : await this.#look(inputs, false);
     if (found.key !== undefined && this.#keep(found.key, found.imported)) this.report.cached();
     if (found.key !== undefined) return { ...found, key: found.key, fresh: false, inputs };
     const key = this.#resultKey(found.keys);
@@ -190,10 +202,7 @@ export class Node {
   /**
    * Its keys by the keys of what it reads, and the result's that they lead to. The content key is made when the fast one leads nowhere, or `always`.
    */
-  async #look(
-    inputs: readonly Digest[],
-    always: boolean,
-  ): Promise<{ key: Digest | undefined; keys: readonly Digest[]; imported: ImportedResult | undefined }> {
+  async #look(inputs: readonly Digest[], always: boolean): Promise<Found> {
     const { vertex } = this;
     const { op } = vertex;
     if (isSource(op)) throw new Error("not a step");
@@ -203,11 +212,51 @@ export class Node {
     const parts = contentParts(vertex);
     if (parts.length === 0) return { key: undefined, keys: [fast], imported: undefined };
     const content = contentKey(vertex, inputs, await this.#digests(parts));
-    const keys = [fast, content];
-    const same = await this.#known(content);
+    return await this.#same([fast, content]);
+  }
+
+  /** `keys`: the fast one, which leads nowhere, and that of the content. */
+  async #same(keys: readonly [Digest, Digest]): Promise<Found> {
+    const same = await this.#known(keys[1]);
     if (!same) return { key: undefined, keys, imported: undefined };
     this.#deps.records.addKeys(same.key, keys);
     return { ...same, keys };
+  }
+
+  /**
+   * Copies what was made just now without looking whether that is known: the copy reads all of it, and so finds its key. Where the key
+   * leads to a result after all, the copy was for nothing.
+   */
+  async #copy(claimed: readonly Digest[]): Promise<Found> {
+    const { vertex } = this;
+    const { op } = vertex;
+    if (isSource(op)) throw new Error("not a step");
+    const inputs = await this.#waiting(Promise.all(this.inputs.map((input) => input.settle())));
+    let digests: readonly Digest[] = [];
+    this.#copied = await this.#make(inputs, (read) => {
+      digests = read;
+    });
+    const parts = contentParts(vertex).map((part, index) => {
+      const digest = digests[index];
+      if (digest === undefined) throw new Error("a copy did not tell what it read");
+      return { ...part, digest };
+    });
+    const found = await this.#same([fastKey(op, claimed), contentKey(vertex, claimed, parts)]);
+    if (found.key !== undefined) await this.#dropCopied();
+    return found;
+  }
+
+  /** It tells what it read of every input that decides by content, and no cache elsewhere may spare us the root. */
+  #mayCopy(): boolean {
+    const { op } = this.vertex;
+    if ([...this.#users].some(({ importers }) => importers.length > 0)) return false;
+    return op.kind === "file" && op.actions.every((action) => action.kind !== "copy" || !action.unpack);
+  }
+
+  async #dropCopied(): Promise<void> {
+    const copied = this.#copied;
+    this.#copied = undefined;
+    if (copied !== undefined) await this.#deps.cache.discard(copied);
   }
 
   async #known(
@@ -264,7 +313,14 @@ export class Node {
     // What was known by its key alone and had to be made again may have come out otherwise.
     const actual = inputs.map(({ key }) => key);
     const same = actual.every((key, index) => key === claim.inputs[index]);
-    if (same && claim.fresh) return await this.#run(claim.key, claim.keys, inputs);
+    if (same && claim.fresh) {
+      const copied = this.#copied;
+      if (copied === undefined) return await this.#run(claim.key, claim.keys, inputs);
+      this.#copied = undefined;
+      const result = this.#store(claim.key, claim.keys, copied);
+      this.report.completed();
+      return result;
+    }
     let keys: readonly Digest[] = [];
     for (const always of same ? [true] : [false, true]) {
       const found = await this.#look(actual, always);
@@ -328,13 +384,20 @@ export class Node {
   }
 
   async #run(key: Digest, keys: readonly Digest[], inputs: readonly HeldResult[]): Promise<HeldResult> {
-    const made = await this.#within(this.#deps.steps, async () => {
-      this.report.started();
-      return await snapshotOf(this.#deps.runners, this.#context(inputs));
-    });
-    const result = this.#store(key, keys, made);
+    const result = this.#store(key, keys, await this.#make(inputs));
     this.report.completed();
     return result;
+  }
+
+  async #make(
+    inputs: readonly HeldResult[],
+    onCopied?: (digests: readonly Digest[]) => void,
+  ): Promise<ChainId | undefined> {
+    return await this.#within(this.#deps.steps, async () => {
+      this.report.started();
+      const context = this.#context(inputs);
+      return await snapshotOf(this.#deps.runners, { ...context, ...(onCopied && { onCopied }) });
+    });
   }
 
   #store(result: Digest, keys: readonly Digest[], snapshot: ChainId | undefined): HeldResult {

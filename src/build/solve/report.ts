@@ -61,9 +61,9 @@ export class StepReport implements StepProgress {
 
   /** Its result was there. */
   cached(): void {
-    if (this.told) return;
+    if (this.told && !this.running) return;
     const now = this.#now();
-    this.#tell({ cached: true, started: now, completed: now, error: undefined });
+    this.#tell({ cached: true, started: this.#state.started ?? now, completed: now, error: undefined });
   }
 
   /** The same for one build: that one does not need it, others may. */

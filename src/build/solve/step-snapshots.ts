@@ -109,6 +109,13 @@ export class BuildSnapshots implements StepSnapshots {
     return this.#loose.has(snapshot) || this.#retired.has(snapshot);
   }
 
+  /** Removes what `make` made and nobody recorded. */
+  async discard(snapshot: ChainId): Promise<void> {
+    this.#loose.delete(snapshot);
+    this.#unsynced.delete(snapshot);
+    await this.#discard(snapshot);
+  }
+
   /** Something may be in the making. */
   get busy(): boolean {
     return this.#leases.size > 0;

@@ -94,7 +94,7 @@ export class FilesClient {
     sink: (chunk: Uint8Array) => Promise<void>,
     signal?: AbortSignal,
   ): Promise<WrittenLayer> {
-    return await this.#layer(layout, { ignored, target, wanted: true }, sink, signal);
+    return await this.#layer(layout, { ignored, target }, sink, signal);
   }
 
   /** The changes as a gzip'd layer, for a snapshot that stays what it is. The same tree gives the same bytes. */
@@ -103,13 +103,7 @@ export class FilesClient {
     sink: (chunk: Uint8Array) => Promise<void>,
     signal?: AbortSignal,
   ): Promise<WrittenLayer> {
-    return await this.#layer(layout, { ignored: new Set(), target: undefined, wanted: true }, sink, signal);
-  }
-
-  /** What that layer's diffID and size are, without making it. */
-  async layerDigest(layout: SnapshotLayout, signal?: AbortSignal): Promise<WrittenLayer> {
-    const none = async () => undefined;
-    return await this.#layer(layout, { ignored: new Set(), target: undefined, wanted: false }, none, signal);
+    return await this.#layer(layout, { ignored: new Set(), target: undefined }, sink, signal);
   }
 
   async #layer(
@@ -117,7 +111,6 @@ export class FilesClient {
     how: {
       readonly ignored: ReadonlySet<string>;
       readonly target: LayerTarget | undefined;
-      readonly wanted: boolean;
     },
     sink: (chunk: Uint8Array) => Promise<void>,
     signal: AbortSignal | undefined,

@@ -5,8 +5,8 @@ import { type ErrorCode, invalid, messageOf, TugError } from "../../base/lib/err
 import { gathered } from "../../base/lib/gathered.ts";
 import type { DiffId } from "../../base/lib/ids.ts";
 import { errnoOf } from "../../base/lib/storage-error.ts";
-import { type TarEntry, TarError } from "../../base/lib/tar/entry.ts";
-import { type TarHandler, TarParser } from "../../base/lib/tar/parser.ts";
+import { TarError } from "../../base/lib/tar/entry.ts";
+import { TarParser } from "../../base/lib/tar/parser.ts";
 import { tarTrailer } from "../../base/lib/tar/writer.ts";
 import { Digester } from "../../base/spec/oci/digest.ts";
 import { closeFd, fdPath, O } from "../../base/sys/at.ts";
@@ -144,38 +144,20 @@ function refuseReadOnly(request: FilesRequest & { readonly op: "put" }, target: 
 
 /** The changes as a gzip'd layer on the way out, and as files in the new snapshot: each is read once. */
 function writeLayer(request: FilesRequest & { readonly op: "layer" }, out: FrameWriter): WrittenLayer {
-  const { layout, ignored, target, wanted } = request;
+  const { layout, ignored, target } = request;
   if (target) confineWritesTo(target.kind === "overlay" ? target.upper : target.tree);
   const digester = new Digester();
   using applier = target && new LayerApplier(target);
-  const sizes = new FileSizes();
-  const parser = new TarParser(applier ?? sizes);
-  for (const chunk of gathered(diffTar(layout, { ignored: new Set(ignored) }))) {
+  const parser = applier && new TarParser(applier);
+  const nodes = new TarNodes({ wholeSeconds: true });
+  for (const chunk of gathered(diffTar(layout, { ignored: new Set(ignored) }, nodes))) {
     digester.update(chunk);
-    if (wanted) out.data(...gzipMember(chunk));
-    parser.push(chunk);
+    out.data(...gzipMember(chunk));
+    parser?.push(chunk);
   }
-  parser.finish();
+  parser?.finish();
   applier?.finish();
-  return { diffId: digester.digest() as string as DiffId, size: (applier ?? sizes).size };
-}
-
-/** A layer's size as `LayerApplier` counts it. */
-class FileSizes implements TarHandler {
-  size = 0;
-
-  entry(entry: TarEntry): void {
-    if (entry.kind === "file") this.size += entry.size;
-    else if (entry.kind === "symlink") this.size += Buffer.byteLength(entry.linkPath);
-  }
-
-  data(): void {
-    // Only the headers count.
-  }
-
-  end(): void {
-    // Only the headers count.
-  }
+  return { diffId: digester.digest() as string as DiffId, size: nodes.contentSize };
 }
 
 function failure(error: unknown): FilesReply {

@@ -69,8 +69,6 @@ export type FilesRequest =
       readonly ignored: readonly string[];
       /** An empty snapshot on the same parent, which gets the changes as well. */
       readonly target: LayerTarget | undefined;
-      /** Whether the layer itself is wanted, gzip'd, as data; only its digest and size are told otherwise. */
-      readonly wanted: boolean;
     };
 
 export interface PutOptions {

@@ -1,4 +1,6 @@
+import type { DiffId } from "../../base/lib/ids.ts";
 import { tarHeader, tarTrailer } from "../../base/lib/tar/writer.ts";
+import { Digester } from "../../base/spec/oci/digest.ts";
 import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
 import { walkTree } from "../../base/sys/walk.ts";
 import { type ChangesOptions, snapshotChanges } from "./changes.ts";
@@ -15,8 +17,8 @@ const whiteoutPrefix = ".wh.";
 export function* diffTar(
   layout: SnapshotLayout,
   options: ChangesOptions = {},
+  nodes = new TarNodes({ wholeSeconds: true }),
 ): Generator<Uint8Array, void, undefined> {
-  const nodes = new TarNodes({ wholeSeconds: true });
   /** Directories that count only if something in them does. */
   let pending: {
     readonly path: string;
@@ -47,6 +49,14 @@ export function* diffTar(
     if (change.opaque) yield marker(`${path}/${opaqueMarker}`);
   }
   yield tarTrailer;
+}
+
+/** The diffID of what `diffTar` makes of a snapshot that is committed, and its size as `LayerApplier` counts it. */
+export function digestLayer(layout: SnapshotLayout): { readonly diffId: DiffId; readonly size: number } {
+  const nodes = new TarNodes({ wholeSeconds: true, settled: true });
+  const digester = new Digester();
+  for (const chunk of diffTar(layout, {}, nodes)) digester.update(chunk);
+  return { diffId: digester.digest() as string as DiffId, size: nodes.contentSize };
 }
 
 const plainRoot = { mode: 0o040755, uid: 0, gid: 0 };

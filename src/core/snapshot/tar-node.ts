@@ -5,11 +5,13 @@ import { tarHeader, tarPadding } from "../../base/lib/tar/writer.ts";
 import { closeFd, O, openat, readlinkat, reopen } from "../../base/sys/at.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import { type FileStat, lstatat } from "../../base/sys/stat.ts";
-import { getXattr, listXattrs } from "../../base/sys/xattr.ts";
+import { getXattr, listXattrs, listXattrsOf } from "../../base/sys/xattr.ts";
 
 export interface TarNodesOptions {
   /** Whole seconds only, as Docker writes layers: no pax record for every file. */
   readonly wholeSeconds?: boolean;
+  /** Nobody changes the tree: what a name meant a moment ago it still means. */
+  readonly settled?: boolean;
 }
 
 /**
@@ -20,9 +22,13 @@ export class TarNodes {
   /** "device inode" -> the name it was written under. */
   readonly #links = new Map<string, string>();
   readonly #wholeSeconds: boolean;
+  readonly #settled: boolean;
+  /** Bytes of files, and of where links lead, in the members so far: a layer's size as `LayerApplier` counts it. */
+  contentSize = 0;
 
   constructor(options: TarNodesOptions = {}) {
     this.#wholeSeconds = options.wholeSeconds ?? false;
+    this.#settled = options.settled ?? false;
   }
 
   /**
@@ -40,11 +46,14 @@ export class TarNodes {
       yield tarHeader({ ...common, kind: "link", linkPath: first });
       return;
     }
-    const xattrs = attributesOf(dir, name);
     if (kind === "file") {
-      const fd = openFile(dir, name, stat);
+      const fd = this.#settled
+        ? openat(dir, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK)
+        : openFile(dir, name, stat);
       if (fd === undefined) return;
+      this.contentSize += stat.size;
       try {
+        const xattrs = attributesOf(dir, name, listXattrsOf(fd));
         const header = tarHeader({ ...common, kind, size: stat.size, xattrs });
         if (stat.size <= smallFile) {
           yield smallMember(header, fd, stat.size);
@@ -58,6 +67,8 @@ export class TarNodes {
       return;
     }
     const linkPath = kind === "symlink" ? decodePath(readlinkat(dir, name)) : "";
+    this.contentSize += Buffer.byteLength(linkPath);
+    const xattrs = attributesOf(dir, name, listXattrs(dir, name));
     const { rdevMajor: deviceMajor, rdevMinor: deviceMinor } = stat;
     yield tarHeader({ ...common, kind, linkPath, deviceMajor, deviceMinor, xattrs });
   }
@@ -85,8 +96,9 @@ const none: ReadonlyMap<string, Uint8Array> = new Map();
 const ownMarks = ["user.overlay.", "user.fuseoverlayfs."];
 
 /** Capabilities, ACLs and user attributes; not labels of this host's policy, nor overlay's own marks. */
-function attributesOf(dir: number, name: string): ReadonlyMap<string, Uint8Array> {
-  const keys = listXattrs(dir, name).filter(
+function attributesOf(dir: number, name: string, all: readonly string[]): ReadonlyMap<string, Uint8Array> {
+  if (all.length === 0) return none;
+  const keys = all.filter(
     (key) =>
       key === "security.capability" ||
       key.startsWith("system.posix_acl_") ||

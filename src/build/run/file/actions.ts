@@ -1,24 +1,31 @@
 import { writeSync } from "node:fs";
 import { internal } from "../../../base/lib/errors.ts";
+import type { Digest } from "../../../base/lib/ids.ts";
 import { closeFd, fchmod, fchown, O, openat, unlinkat } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { tryLstatat } from "../../../base/sys/stat.ts";
 import type { CopyAction, FileAction } from "../../graph.ts";
 import { parseModeChange } from "./chmod.ts";
+import { SelectionHash } from "./content-digest.ts";
 import { Copier, stamp } from "./copier.ts";
 import type { Destination } from "./dest.ts";
 import { lookupOwner } from "./owner.ts";
-import { type Selected, selectSources } from "./select.ts";
+import { selectSources } from "./select.ts";
 import { RootReader } from "./tree-reader.ts";
 import { isArchive, unpackArchive } from "./unpack.ts";
 
-/** Does what COPY, ADD, WORKDIR and heredocs say, in order. `sources` by `CopyAction.from`. */
+/**
+ * Does what COPY, ADD, WORKDIR and heredocs say, in order. `sources` by `CopyAction.from`. With `digests` it returns for each copy what
+ * `digestSelection` says of it; nothing may be unpacked then.
+ */
 export async function runActions(
   dest: Destination,
   sources: readonly RootedDir[],
   actions: readonly FileAction[],
-): Promise<void> {
+  { digests = false }: { readonly digests?: boolean } = {},
+): Promise<readonly Digest[]> {
+  const found: Digest[] = [];
   for (const action of actions) {
     switch (action.kind) {
       case "mkdir":
@@ -32,11 +39,12 @@ export async function runActions(
         writeAction(dest, action);
         break;
       case "copy":
-        await copyAction(dest, sources, action);
+        found.push(...(await copyAction(dest, sources, action, digests)));
         break;
     }
   }
   dest.finish();
+  return found;
 }
 
 function writeAction(dest: Destination, action: FileAction & { readonly kind: "write" }): void {
@@ -66,20 +74,26 @@ async function copyAction(
   dest: Destination,
   sources: readonly RootedDir[],
   action: CopyAction,
-): Promise<void> {
+  digests: boolean,
+): Promise<readonly Digest[]> {
   const source = sources[action.from ?? -1];
   if (!source) throw internal(`${action.instruction} reads input ${action.from}, which was not handed over`);
   const owner = lookupOwner(dest.root, action.owner);
   const chmod =
     action.chmod === undefined ? (action.remote ? () => 0o600 : undefined) : parseModeChange(action.chmod);
-  const copier = new Copier(source, dest, { owner, chmod, time: dest.time, exclude: action.exclude });
+  const hash = digests ? new SelectionHash() : undefined;
+  const copier = new Copier(source, dest, { owner, chmod, time: dest.time, exclude: action.exclude, hash });
   using reader = new RootReader(source);
-  const selected: Selected[] = [...selectSources(reader, action)];
-  for (const one of selected) {
-    if (action.unpack && one.kind === "file" && (await isArchive(source, one.path))) {
-      await unpackArchive(source, one.path, dest, dest.resolve(action.dest), owner);
-    } else {
-      copier.copy(one, action.dest);
+  const selected = action.sources.map((one) => [...selectSources(reader, { ...action, sources: [one] })]);
+  for (const ofSource of selected) {
+    for (const one of ofSource) {
+      if (action.unpack && one.kind === "file" && (await isArchive(source, one.path))) {
+        await unpackArchive(source, one.path, dest, dest.resolve(action.dest), owner);
+      } else {
+        copier.copy(one, action.dest);
+      }
     }
+    hash?.sourceEnd();
   }
+  return hash ? [hash.digest()] : [];
 }

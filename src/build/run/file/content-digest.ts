@@ -33,7 +33,9 @@ export function* digestSelection<Node extends NodeFacts>(
   tree: DigestibleTree<Node>,
   selection: Selection,
 ): Generator<void, Digest, undefined> {
-  const hash = new RecordHash();
+  const hash = new SelectionHash();
+  const told = (name: string, node: Node, path: string) =>
+    hash.node(name, node, tree.xattrs(path, node), whatIs(tree, path, node));
   const excluded = new Excluded(selection.exclude);
   const visit = function* (
     path: string,
@@ -47,12 +49,12 @@ export function* digestSelection<Node extends NodeFacts>(
     if (!node) return;
     const verdict = judged ? excluded.judge(below, node.kind === "directory", matches) : undefined;
     if (verdict?.leave) return;
-    hash.node(name, node, tree, path);
+    told(name, node, path);
     if (node.kind !== "directory") return;
     for (const entry of tree.names(path)) {
       yield* visit(join(path, entry), entry, join(below, entry), verdict?.below, true);
     }
-    hash.record("end");
+    hash.directoryEnd();
   };
   for (const source of selection.sources) {
     try {
@@ -60,23 +62,23 @@ export function* digestSelection<Node extends NodeFacts>(
         if (one.below !== undefined && one.below !== "") {
           for (const above of parentsOf(one.path, one.below)) {
             const node = tree.lstat(above);
-            if (node) hash.node(above, node, tree, above);
+            if (node) told(above, node, above);
           }
           yield* visit(one.path, one.below, one.below, undefined, true);
         } else if (one.kind === "directory") {
-          hash.record("contents");
+          hash.contents();
           for (const entry of tree.names(one.path))
             yield* visit(join(one.path, entry), entry, entry, undefined, true);
-          hash.record("end");
+          hash.directoryEnd();
         } else {
           yield* visit(one.path, one.named.slice(one.named.lastIndexOf("/") + 1), "", undefined, false);
         }
       }
     } catch (error) {
       if (!(error instanceof SourceMissing)) throw error;
-      hash.record("missing", error.path);
+      hash.missing(error.path);
     }
-    hash.record("source");
+    hash.sourceEnd();
   }
   return hash.digest();
 }
@@ -92,33 +94,59 @@ function parentsOf(path: string, below: string): string[] {
   return parts.slice(first, -1).map((_, index) => parts.slice(0, first + index + 1).join("/"));
 }
 
-/** Records of fields; neither holds a NUL, so that no two lists of records are the same bytes. */
-class RecordHash {
+/** What a node is beyond its metadata: a file's hash, where a link leads, a device's number. */
+function whatIs<Node extends NodeFacts>(tree: DigestibleTree<Node>, path: string, node: Node): string {
+  if (node.kind === "file") return tree.content(path, node);
+  return node.kind === "symlink" ? tree.readlink(path) : deviceOf(node);
+}
+
+/** "" for what is no device. */
+export function deviceOf({ kind, rdevMajor, rdevMinor }: NodeFacts): string {
+  return kind === "char" || kind === "block" ? `${rdevMajor}:${rdevMinor}` : "";
+}
+
+/**
+ * A selection's digest in the making, for who walks it: a copy that reads everything anyway tells it what `digestSelection` would find.
+ * Records of fields; neither holds a NUL, so that no two lists of records are the same bytes.
+ */
+export class SelectionHash {
   readonly #hash = new Digester();
   #held: string[] = [];
 
-  record(...fields: readonly string[]): void {
-    this.#held.push(`${fields.length}\0${fields.join("\0")}\0`);
-    if (this.#held.length >= 256) this.#flush();
+  /** A node by the name that it is copied under. `what`: see `whatIs`; a directory's entries follow, then `directoryEnd`. */
+  node(name: string, node: NodeFacts, xattrs: string, what: string): void {
+    const { kind, mode, uid, gid } = node;
+    const bits = kind === "symlink" ? 0 : mode & 0o7777;
+    this.#record(name, kind, bits.toString(8), `${uid}:${gid}`, xattrs, what);
   }
 
-  node<Node extends NodeFacts>(name: string, node: Node, tree: DigestibleTree<Node>, path: string): void {
-    const { kind, mode, uid, gid, rdevMajor, rdevMinor } = node;
-    const what =
-      kind === "file"
-        ? tree.content(path, node)
-        : kind === "symlink"
-          ? tree.readlink(path)
-          : kind === "char" || kind === "block"
-            ? `${rdevMajor}:${rdevMinor}`
-            : "";
-    const bits = kind === "symlink" ? 0 : mode & 0o7777;
-    this.record(name, kind, bits.toString(8), `${uid}:${gid}`, tree.xattrs(path, node), what);
+  /** What is in a directory that was named follows, then `directoryEnd`. */
+  contents(): void {
+    this.#record("contents");
+  }
+
+  directoryEnd(): void {
+    this.#record("end");
+  }
+
+  /** A source that is not there. */
+  missing(path: string): void {
+    this.#record("missing", path);
+  }
+
+  /** All of one source was told. */
+  sourceEnd(): void {
+    this.#record("source");
   }
 
   digest(): Digest {
     this.#flush();
     return this.#hash.digest();
+  }
+
+  #record(...fields: readonly string[]): void {
+    this.#held.push(`${fields.length}\0${fields.join("\0")}\0`);
+    if (this.#held.length >= 256) this.#flush();
   }
 
   #flush(): void {

@@ -3,14 +3,18 @@ import { closeFd, linkat, lutimesat, O, openat, openat2, RESOLVE, unlinkat } fro
 import { SystemError } from "../../../base/sys/libc.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
+import { listXattrsOf } from "../../../base/sys/xattr.ts";
+import type { SelectionHash } from "./content-digest.ts";
 import type { Destination } from "./dest.ts";
 import {
   type CopyLook,
   CopyRefused,
+  type CopyWitness,
   copyDirectoryNode,
   copyRegularFile,
   copySpecialNode,
   dressDirectory,
+  xattrText,
 } from "./nodes.ts";
 import { Excluded, type Selected } from "./select.ts";
 
@@ -20,6 +24,8 @@ const deepest = 2048;
 
 export interface CopyWay extends CopyLook {
   readonly exclude: readonly string[];
+  /** Told of everything that is copied, as `digestSelection` has it of the source. */
+  readonly hash?: SelectionHash | undefined;
 }
 
 /** A directory of the source beside its copy. */
@@ -32,9 +38,25 @@ interface Level {
   readonly below: string;
   /** The copy was made just now: nothing of these names is in it. */
   readonly fresh: boolean;
+  /** `to` is the directory as it lies in the layer that is written, not as it shows in the root. */
+  readonly direct: boolean;
+  /** A file that is made in `to` gets the mode that it is made with, and no other attributes than its own. */
+  readonly plain: boolean;
   readonly matches: ParentMatches | undefined;
   readonly depth: number;
 }
+
+/** Of one node. */
+interface Names {
+  readonly name: string;
+  /** The copy's. */
+  readonly as: string;
+  /** As the digest of the source has it. */
+  readonly told: string;
+}
+
+/** A copy's first level, into what may have been there. */
+const firstLevel = { below: "", fresh: false, direct: false, plain: false, matches: undefined, depth: 0 };
 
 /**
  * Copies what a source names, as BuildKit does (tonistiigi/fsutil, copy): a directory's contents go into the destination, which keeps its
@@ -47,7 +69,7 @@ export class Copier {
   readonly #way: CopyWay;
   readonly #excluded: Excluded;
   /** Copies of files with several names, by device and inode. */
-  readonly #links = new Map<string, string>();
+  readonly #links = new Map<string, { readonly path: string; readonly hash: string }>();
 
   constructor(source: RootedDir, dest: Destination, way: CopyWay) {
     this.#source = source;
@@ -91,9 +113,9 @@ export class Copier {
       const to = path === "" ? name : `${path}/${name}`;
       const [from, dir] = [this.#openSource(source), this.#dest.open(path)];
       try {
-        if (copyDirectoryNode(dir, name, `/${to}`, lstatat(from), false)) {
-          this.#dressDirectory(dir, name, from, lstatat(from));
-        }
+        const stat = lstatat(from);
+        if (copyDirectoryNode(dir, name, `/${to}`, stat, false)) this.#dressDirectory(dir, name, from, stat);
+        this.#way.hash?.node(source, stat, xattrText(from, "", listXattrsOf(from)), "");
       } finally {
         closeFd(from);
         closeFd(dir);
@@ -108,7 +130,9 @@ export class Copier {
     const from = this.#openSource(selected.path);
     const to = this.#dest.open(path);
     try {
-      this.#entries({ from, to, path, below: "", fresh: false, matches: undefined, depth: 0 });
+      this.#way.hash?.contents();
+      this.#entries({ ...firstLevel, from, to, path });
+      this.#way.hash?.directoryEnd();
     } finally {
       closeFd(from);
       closeFd(to);
@@ -125,17 +149,17 @@ export class Copier {
       try {
         // What was named is judged where it was found, not here; what lies below it is judged by its place below the pivot.
         const below = selected.below ?? "";
-        const level: Level = {
-          from,
-          to,
-          path: cut(path),
-          below: below.slice(0, Math.max(below.lastIndexOf("/"), 0)),
-          fresh: false,
-          matches: undefined,
-          depth: 0,
-        };
-        const name = selected.path.slice(selected.path.lastIndexOf("/") + 1);
-        this.#node(level, name, path.slice(path.lastIndexOf("/") + 1), selected.below !== undefined);
+        const above = below.slice(0, Math.max(below.lastIndexOf("/"), 0));
+        const level: Level = { ...firstLevel, from, to, path: cut(path), below: above };
+        this.#node(
+          level,
+          {
+            name: last(selected.path),
+            as: last(path),
+            told: selected.below === undefined ? last(selected.named) : below,
+          },
+          selected.below !== undefined,
+        );
       } finally {
         closeFd(to);
       }
@@ -152,11 +176,12 @@ export class Copier {
   #entries(level: Level): void {
     if (level.depth > deepest) throw new SystemError(ENAMETOOLONG, "openat", `/${level.path}`);
     for (const { name } of readDirectory(level.from).sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      this.#node(level, name, name, true);
+      this.#node(level, { name, as: name, told: name }, true);
     }
   }
 
-  #node(level: Level, name: string, as: string, judged: boolean): void {
+  #node(level: Level, names: Names, judged: boolean): void {
+    const { name, as } = names;
     const stat = lstatat(level.from, name);
     const below = level.below === "" ? name : `${level.below}/${name}`;
     const directory = stat.kind === "directory";
@@ -164,18 +189,16 @@ export class Copier {
     if (verdict?.leave) return;
     const path = level.path === "" ? as : `${level.path}/${as}`;
     if (directory) {
-      this.#directory(level, { name, as, path, below, stat, matches: verdict?.below });
+      this.#directory(level, { ...names, path, below, stat, matches: verdict?.below });
       return;
     }
     if (!level.fresh) this.#makeRoom(level.to, as, path);
-    this.#leaf(level, name, as, path, stat);
+    this.#leaf(level, names, path, stat);
   }
 
   #directory(
     level: Level,
-    node: {
-      readonly name: string;
-      readonly as: string;
+    node: Names & {
       readonly path: string;
       readonly below: string;
       readonly stat: FileStat;
@@ -184,18 +207,29 @@ export class Copier {
   ): void {
     const fresh = copyDirectoryNode(level.to, node.as, `/${node.path}`, node.stat, level.fresh);
     const from = openat(level.from, node.name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    const { hash } = this.#way;
     try {
-      const to = openat(level.to, node.as, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+      hash?.node(node.told, node.stat, xattrText(from, "", listXattrsOf(from)), "");
+      const { to, direct } = this.#openCopy(level, node, fresh);
       try {
         const { path, below, matches } = node;
-        this.#entries({ from, to, path, below, fresh, matches, depth: level.depth + 1 });
+        const plain = fresh && (level.plain || !inheritsAcl(to));
+        this.#entries({ from, to, path, below, fresh, direct, plain, matches, depth: level.depth + 1 });
       } finally {
         closeFd(to);
       }
       this.#dressDirectory(level.to, node.as, from, node.stat);
+      hash?.directoryEnd();
     } finally {
       closeFd(from);
     }
+  }
+
+  /** What is made in a directory that was not there before can be made in the layer itself, which costs half. */
+  #openCopy(level: Level, { as, path }: { readonly as: string; readonly path: string }, fresh: boolean) {
+    const own = fresh && !level.direct ? this.#dest.openOwn(path) : undefined;
+    const to = own ?? openat(level.to, as, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    return { to, direct: level.direct || own !== undefined };
   }
 
   #dressDirectory(dir: number, name: string, from: number, stat: FileStat): void {
@@ -214,28 +248,50 @@ export class Copier {
     unlinkat(dir, name);
   }
 
-  #leaf(level: Level, name: string, as: string, path: string, stat: FileStat): void {
+  #leaf(level: Level, { name, as, told }: Names, path: string, stat: FileStat): void {
+    const { hash } = this.#way;
+    let content = "";
+    const witness: CopyWitness | undefined = hash && {
+      saw: (xattrs, what) => {
+        content = what;
+        hash.node(told, stat, xattrs, what);
+      },
+    };
     if (stat.kind !== "file") {
-      copySpecialNode(level.from, name, level.to, as, stat, this.#way);
+      copySpecialNode(level.from, name, level.to, as, stat, this.#way, witness);
       return;
     }
     const key = stat.nlink > 1 ? `${stat.device}:${stat.ino}` : undefined;
     const twin = key === undefined ? undefined : this.#links.get(key);
-    if (twin !== undefined && this.#link(twin, level.to, as)) return;
-    copyRegularFile(level.from, name, level.to, as, stat, this.#way);
-    if (key !== undefined) this.#links.set(key, path);
+    if (twin && this.#link(twin.path, level, as)) {
+      witness?.saw(xattrText(level.from, name), twin.hash);
+      return;
+    }
+    copyRegularFile(level.from, name, level.to, as, stat, this.#way, { plain: level.plain, witness });
+    if (key !== undefined) this.#links.set(key, { path, hash: content });
   }
 
   /** False when the first copy is not there any more, or has as many names as it can. */
-  #link(twin: string, dir: number, name: string): boolean {
+  #link(twin: string, { to, direct }: Level, name: string): boolean {
+    const make = (from: number, existing: string) => linkat(from, existing, to, name);
     try {
-      this.#dest.parent(twin, (from, existing) => linkat(from, existing, dir, name));
+      if (direct) this.#dest.ownParent(twin, make);
+      else this.#dest.parent(twin, make);
       return true;
     } catch (error) {
       if (error instanceof SystemError && ["ENOENT", "EMLINK", "ENOTDIR"].includes(error.code)) return false;
       throw error;
     }
   }
+}
+
+function last(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** New files would get an ACL from the directory. */
+function inheritsAcl(dir: number): boolean {
+  return listXattrsOf(dir).includes("system.posix_acl_default");
 }
 
 /** Sets the times of what a path holds. */

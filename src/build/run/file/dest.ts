@@ -15,6 +15,7 @@ import { tryLstatat } from "../../../base/sys/stat.ts";
 import { evaluateLinks } from "../../../core/files/paths.ts";
 import type { Ids } from "./owner.ts";
 
+const ENOENT = 2;
 const ENOTDIR = 20;
 
 /**
@@ -25,11 +26,14 @@ export class Destination implements Disposable {
   readonly root: RootedDir;
   /** Nanoseconds that what is made gets; undefined: now. */
   readonly time: bigint | undefined;
+  readonly #own: RootedDir | undefined;
   /** Directories made on the way to something: their times are set last, when nothing more is put into them. */
   readonly #made = new Set<string>();
 
-  constructor(root: RootedDir, epoch: number | undefined) {
+  /** `own`: where the files lie that are made in `root`, which is an overlay. */
+  constructor(root: RootedDir, epoch: number | undefined, own?: RootedDir) {
     this.root = root;
+    this.#own = own;
     this.time = epoch === undefined ? undefined : BigInt(epoch) * 1_000_000_000n;
   }
 
@@ -68,12 +72,30 @@ export class Destination implements Disposable {
     return openat2(this.root.fd, path === "" ? "." : path, O.RDONLY | O.DIRECTORY, resolve);
   }
 
+  /** The same of a directory that something was made in, where what was made lies by itself; undefined where that is the root. */
+  openOwn(path: string): number | undefined {
+    const resolve = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS;
+    return this.#own && openat2(this.#own.fd, path, O.RDONLY | O.DIRECTORY, resolve);
+  }
+
   /** The directory that holds a resolved path's last name, and that name; the root itself is (root, "."). */
   parent<R>(path: string, use: (dir: number, name: string) => R): R {
     const slash = path.lastIndexOf("/");
     const dir = this.open(slash < 0 ? "" : path.slice(0, slash));
     try {
       return use(dir, path === "" ? "." : path.slice(slash + 1));
+    } finally {
+      closeFd(dir);
+    }
+  }
+
+  /** Like `parent`, of what was made, from `openOwn`. */
+  ownParent<R>(path: string, use: (dir: number, name: string) => R): R {
+    const slash = path.lastIndexOf("/");
+    const dir = this.openOwn(path.slice(0, Math.max(slash, 0)));
+    if (dir === undefined) throw new SystemError(ENOENT, "openat", `/${path}`);
+    try {
+      return use(dir, path.slice(slash + 1));
     } finally {
       closeFd(dir);
     }
@@ -92,5 +114,6 @@ export class Destination implements Disposable {
 
   [Symbol.dispose](): void {
     this.root[Symbol.dispose]();
+    this.#own?.[Symbol.dispose]();
   }
 }

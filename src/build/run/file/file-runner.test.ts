@@ -7,6 +7,7 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -338,4 +339,104 @@ test("whole trees are copied to and from as well", async () => {
   trees.look(await new FileRunner(trees).run(stepOf(work, [made])), (dir) =>
     expect(readdirSync(join(dir, "app")).sort()).toEqual(["a", "old"]),
   );
+});
+
+test("what a copy tells of what it read is what a look without copying tells", async () => {
+  const tagged = await steps.tree((root) => {
+    const dir = openSync(root, "r");
+    setXattr(dir, "a.txt", "user.tag", Buffer.from([1, 0, 255]));
+    setXattr(dir, "dir", "user.dir", Buffer.from("d"));
+    closeSync(dir);
+    Bun.spawnSync(["truncate", "-s", "3M", join(root, "dir/holes")]);
+    Bun.spawnSync(["dd", "if=/dev/urandom", `of=${join(root, "dir/large")}`, "bs=300k", "count=1"]);
+  }, source);
+  const selections: readonly [readonly string[], Partial<CopyAction>][] = [
+    [["dir"], {}],
+    [["/"], {}],
+    [["a.txt", "dir"], { chmod: "0640", owner: { user: "web", group: undefined } }],
+    [["*.txt", "no*"], { wildcard: true }],
+    [["to-dir", "to-file"], {}],
+    [["dir"], { exclude: ["sub/two", "*n*", "!sub/deep"] }],
+    [["dir/./sub/deep", "b.txt"], { parents: true }],
+    [["./dir/**/t*"], { parents: true, wildcard: true }],
+    [["dir/./"], { parents: true }],
+  ];
+  for (const [sources, more] of selections) {
+    for (const dest of ["/app/", "/new/place/"]) {
+      const op = copyOp(sources, dest, more);
+      let told: readonly string[] = [];
+      await runner.run({
+        ...stepOf(op, [base, tagged]),
+        onCopied: (digests) => {
+          told = digests;
+        },
+      });
+      const [selection] = op.actions;
+      if (selection?.kind !== "copy") throw new Error("no copy");
+      const { scratch, snapshots } = steps;
+      const cache = join(mkdtempSync(join(steps.root, "digests-")), "of-tree");
+      const tree = snapshots.view(tagged);
+      const looked = await steps.helper.run(
+        { op: "digest", scratch, tree, selection, cache },
+        new AbortController().signal,
+      );
+      expect([sources, dest, told]).toEqual([sources, dest, [looked.digest ?? "none"]]);
+    }
+  }
+});
+
+test("hard links stay, and names that are copied apart are files of their own, in new directories too", async () => {
+  const numbers = (root: string) => (path: string) => lstatSync(join(root, path)).ino;
+  const linked = await steps.tree((root) => {
+    for (const name of ["x", "y"]) mkdirSync(join(root, "tree", name), { recursive: true });
+    writeFileSync(join(root, "tree/x/file"), "text");
+    linkSync(join(root, "tree/x/file"), join(root, "tree/y/file"));
+    linkSync(join(root, "tree/x/file"), join(root, "tree/top"));
+  });
+  const copy = await run(copyOp(["tree"], "/app"), [base, linked]);
+  steps.look(copy, (root) => {
+    const of = numbers(root);
+    expect(["app/x/file", "app/y/file"].map(of)).toEqual([of("app/top"), of("app/top")]);
+    expect(readFileSync(join(root, "app/y/file"), "utf8")).toBe("text");
+  });
+  const [first, second] = [copyOp(["tree"], "/one"), copyOp(["tree"], "/two")].map(({ actions }) => actions);
+  const twice = await run({ ...copyOp([], "/"), actions: [...(first ?? []), ...(second ?? [])] }, [
+    base,
+    linked,
+  ]);
+  steps.look(twice, (root) => {
+    const of = numbers(root);
+    expect(of("one/x/file")).not.toBe(of("two/x/file"));
+    expect(of("two/x/file")).toBe(of("two/y/file"));
+  });
+});
+
+test("a default ACL of the destination does not change the modes of what is copied into new directories", async () => {
+  // acl(5): version 2, then tag, permissions and id of each entry.
+  const entries = [
+    [0x01, 7, 0xffffffff],
+    [0x02, 7, 1000],
+    [0x04, 5, 0xffffffff],
+    [0x10, 7, 0xffffffff],
+    [0x20, 0, 0xffffffff],
+  ];
+  const acl = Buffer.alloc(4 + 8 * entries.length);
+  acl.writeUInt32LE(2, 0);
+  for (const [index, [tag = 0, permissions = 0, id = 0]] of entries.entries()) {
+    acl.writeUInt16LE(tag, 4 + 8 * index);
+    acl.writeUInt16LE(permissions, 6 + 8 * index);
+    acl.writeUInt32LE(id, 8 + 8 * index);
+  }
+  const shared = await steps.tree((root) => {
+    mkdirSync(join(root, "shared"));
+    const dir = openSync(root, "r");
+    setXattr(dir, "shared", "system.posix_acl_default", acl);
+    closeSync(dir);
+  }, base);
+  const copy = await run(copyOp(["dir"], "/shared"), [shared, source]);
+  steps.look(copy, (root) => {
+    const mode = (path: string) => lstatSync(join(root, path)).mode & 0o7777;
+    expect([mode("shared/one"), mode("shared/sub/deep/three")]).toEqual([0o644, 0o644]);
+    expect(mode("shared/sub/two")).toBe(0o4755);
+  });
 });

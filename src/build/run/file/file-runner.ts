@@ -2,10 +2,10 @@ import { internal } from "../../../base/lib/errors.ts";
 import type { ChainId } from "../../../base/lib/ids.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { LowerView } from "../../../core/snapshot/lower-view.ts";
-import type { Mount, SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
+import type { SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
 import type { FileAction, FileOp } from "../../graph.ts";
 import type { Result } from "../../result.ts";
-import type { StepContext, StepRunner, StepSnapshots } from "../runner.ts";
+import type { ActiveStep, StepContext, StepRunner, StepSnapshots } from "../runner.ts";
 import { type BuildFilesHelper, MissingSource } from "./helper.ts";
 
 export interface FileRunnerDeps {
@@ -28,11 +28,11 @@ export class FileRunner implements StepRunner<FileOp> {
     const parent = inputOf(step, step.op.root)?.snapshot;
     return await snapshots.make(parent, async (active) => {
       if (nothingToDo(step.op.actions, parent === undefined ? undefined : snapshots.layout(parent))) return;
-      await this.#act(step, active.mounts);
+      await this.#act(step, active);
     });
   }
 
-  async #act(step: StepContext<FileOp>, mounts: readonly Mount[]): Promise<void> {
+  async #act(step: StepContext<FileOp>, { mounts, layout }: ActiveStep): Promise<void> {
     const { helper, snapshots, scratch } = this.#deps;
     const inputs: (number | undefined)[] = [];
     const actions = step.op.actions.map((action): FileAction => {
@@ -43,8 +43,13 @@ export class FileRunner implements StepRunner<FileOp> {
     });
     const sources = inputs.map((input) => snapshots.view(inputOf(step, input)?.snapshot));
     const { epoch } = step.op;
+    const overlay = mounts.length === 1 && mounts[0]?.type === "overlay";
+    const own = overlay && layout.kind === "overlay" ? layout.upper : undefined;
+    const digests = step.onCopied !== undefined;
+    const request = { op: "actions", scratch, root: mounts, sources, actions, epoch, own, digests } as const;
     try {
-      await helper.run({ op: "actions", scratch, root: mounts, sources, actions, epoch }, step.signal);
+      const done = await helper.run(request, step.signal);
+      step.onCopied?.(done.digests ?? []);
     } catch (error) {
       if (error instanceof MissingSource)
         throw new MissingSource(error.path, checksumFailure(step, error.path));

@@ -1,4 +1,5 @@
 import { readSync, writeSync } from "node:fs";
+import { CryptoHasher } from "bun";
 import { decodePath } from "../../../base/lib/path-bytes.ts";
 import {
   chmodFd,
@@ -22,8 +23,9 @@ import {
 import { copyRange, dataRanges } from "../../../base/sys/copy-range.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { type FileStat, tryLstatat } from "../../../base/sys/stat.ts";
-import { copyXattrs, listXattrsOf } from "../../../base/sys/xattr.ts";
+import { copyXattrs, getXattr, isControlXattr, listXattrs, listXattrsOf } from "../../../base/sys/xattr.ts";
 import type { ModeChange } from "./chmod.ts";
+import { deviceOf } from "./content-digest.ts";
 import type { Ids } from "./owner.ts";
 
 /** A copy that its destination forbids, in BuildKit's words. */
@@ -39,8 +41,15 @@ export interface CopyLook {
   readonly time: bigint | undefined;
 }
 
+/** Who wants to know what was copied. */
+export interface CopyWitness {
+  /** `what` and `xattrs` as `SelectionHash.node` has them. */
+  saw(xattrs: string, what: string): void;
+}
+
 /** Up to this size reading and writing costs less than asking the file system for a copy of its own. */
 const smallFile = 64 * 1024;
+const piece = 1 << 20;
 
 function modeOf(stat: FileStat, look: CopyLook): number {
   return look.chmod ? look.chmod(stat.mode) : stat.mode & 0o7777;
@@ -80,7 +89,7 @@ export function dressDirectory(from: number, to: number, stat: FileStat, look: C
   futimes(to, timesOf(stat, look));
 }
 
-/** Into a name that is free. */
+/** Into a name that is free. `plain`: what is made there belongs to root, with the mode that it is made with. */
 export function copyRegularFile(
   from: number,
   name: string,
@@ -88,17 +97,23 @@ export function copyRegularFile(
   as: string,
   stat: FileStat,
   look: CopyLook,
+  { plain = false, witness }: { readonly plain?: boolean; readonly witness?: CopyWitness | undefined } = {},
 ): void {
+  const { uid, gid } = ownerOf(stat, look);
+  const mode = modeOf(stat, look);
+  const born = plain && uid === 0 && gid === 0 && (mode & 0o7000) === 0;
   const source = openat(from, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
   try {
-    const copy = openat(to, as, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600);
+    const copy = openat(to, as, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, born ? mode : 0o600);
     try {
-      copyContent(source, copy, stat.size, stat.allocated);
-      const { uid, gid } = ownerOf(stat, look);
-      fchown(copy, uid, gid);
-      copyXattrs(from, name, to, as, listXattrsOf(source));
-      fchmod(copy, modeOf(stat, look));
+      const hash = witness && new CryptoHasher("sha256");
+      copyContent(source, copy, stat.size, stat.allocated, hash);
+      if (!born) fchown(copy, uid, gid);
+      const attributes = listXattrsOf(source);
+      copyXattrs(from, name, to, as, attributes);
+      if (!born) fchmod(copy, mode);
       futimes(copy, timesOf(stat, look));
+      if (hash) witness?.saw(xattrText(from, name, attributes), hash.digest("hex"));
     } finally {
       closeFd(copy);
     }
@@ -107,10 +122,25 @@ export function copyRegularFile(
   }
 }
 
-function copyContent(source: number, copy: number, size: number, allocated: number): void {
+/** A node's attributes as one text without NUL, in a fixed order, but for what steers overlay. */
+export function xattrText(dir: number, name: string, keys = listXattrs(dir, name)): string {
+  return keys
+    .filter((key) => !isControlXattr(key))
+    .sort()
+    .map((key) => `${key}=${getXattr(dir, name, key)?.toString("hex") ?? ""}`)
+    .join(",");
+}
+
+function copyContent(
+  source: number,
+  copy: number,
+  size: number,
+  allocated: number,
+  hash: CryptoHasher | undefined,
+): void {
   if (size === 0) return;
-  if (size <= smallFile) {
-    copySmall(source, copy, size);
+  if (size <= smallFile || (hash && allocated >= size)) {
+    copyThrough(source, copy, size, hash);
     return;
   }
   if (allocated >= size) {
@@ -127,15 +157,29 @@ function copyContent(source: number, copy: number, size: number, allocated: numb
       copied = copyRange(source, copy, Math.min(1 << 30, left));
   }
   ftruncate(copy, size);
+  if (hash) hashContent(source, hash);
 }
 
-function copySmall(source: number, copy: number, size: number): void {
-  const buffer = Buffer.allocUnsafe(size);
+/** By way of this process, which may hash what passes. */
+function copyThrough(source: number, copy: number, size: number, hash: CryptoHasher | undefined): void {
+  const buffer = Buffer.allocUnsafe(Math.min(size, piece));
   for (let done = 0; done < size; ) {
-    const length = readSync(source, buffer, 0, size - done, null);
+    const length = readSync(source, buffer, 0, Math.min(buffer.length, size - done), null);
     if (length === 0) return;
+    hash?.update(buffer.subarray(0, length));
     for (let at = 0; at < length; ) at += writeSync(copy, buffer, at, length - at);
     done += length;
+  }
+}
+
+/** All of an open file, wherever it was read to. */
+export function hashContent(fd: number, hash: CryptoHasher): void {
+  const buffer = Buffer.allocUnsafe(1 << 18);
+  for (let at = 0; ; ) {
+    const length = readSync(fd, buffer, 0, buffer.length, at);
+    if (length === 0) return;
+    hash.update(buffer.subarray(0, length));
+    at += length;
   }
 }
 
@@ -147,10 +191,12 @@ export function copySpecialNode(
   as: string,
   stat: FileStat,
   look: CopyLook,
+  witness?: CopyWitness | undefined,
 ): void {
   const { uid, gid } = ownerOf(stat, look);
-  if (stat.kind === "symlink") {
-    symlinkat(decodePath(readlinkat(from, name)), to, as);
+  const target = stat.kind === "symlink" ? decodePath(readlinkat(from, name)) : undefined;
+  if (target !== undefined) {
+    symlinkat(target, to, as);
   } else {
     const device = makedev(stat.rdevMajor, stat.rdevMinor);
     // Overlay's mark of a removed name: in an upper directory it would be one.
@@ -158,7 +204,9 @@ export function copySpecialNode(
     mknodat(to, as, (stat.mode & S_IFMT) | 0o600, device);
   }
   lchownat(to, as, uid, gid);
-  copyXattrs(from, name, to, as);
+  const attributes = listXattrs(from, name);
+  copyXattrs(from, name, to, as, attributes);
+  witness?.saw(xattrText(from, name, attributes), target ?? deviceOf(stat));
   if (stat.kind !== "symlink") {
     const fd = openat(to, as, O.PATH | O.NOFOLLOW);
     try {

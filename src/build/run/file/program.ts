@@ -2,12 +2,15 @@ import { readSync, writeSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { CompressionError } from "../../../base/lib/compression/compression.ts";
 import { type ErrorCode, messageOf, TugError } from "../../../base/lib/errors.ts";
+import type { Digest } from "../../../base/lib/ids.ts";
 import { errnoOf } from "../../../base/lib/storage-error.ts";
 import { TarError } from "../../../base/lib/tar/entry.ts";
 import { AT_FDCWD, closeFd, fdPath, O, openat } from "../../../base/sys/at.ts";
 import { confineWritesTo } from "../../../base/sys/landlock.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
+import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { runActions } from "./actions.ts";
+import { applyChanges } from "./changes.ts";
 import { digestSelection } from "./content-digest.ts";
 import { Destination } from "./dest.ts";
 import { CopyRefused } from "./nodes.ts";
@@ -15,6 +18,7 @@ import type {
   ActionsRequest,
   BuildFilesReply,
   BuildFilesRequest,
+  ChangesRequest,
   DigestRequest,
   RestackRequest,
 } from "./protocol.ts";
@@ -40,10 +44,12 @@ async function answer(input: number): Promise<BuildFilesReply> {
     const request = JSON.parse(text) as BuildFilesRequest;
     switch (request.op) {
       case "actions":
-        await doActions(request);
-        return { kind: "done" };
+        return { kind: "done", digests: await doActions(request) };
       case "digest":
         return { kind: "done", digest: await doDigest(request) };
+      case "changes":
+        doChanges(request);
+        return { kind: "done" };
       case "restack":
         doRestack(request);
         return { kind: "done" };
@@ -53,13 +59,15 @@ async function answer(input: number): Promise<BuildFilesReply> {
   }
 }
 
-async function doActions(request: ActionsRequest): Promise<void> {
+async function doActions(request: ActionsRequest): Promise<readonly Digest[]> {
+  const { epoch, actions, digests = false } = request;
   const trees = new MountedTrees(request.scratch);
   const root = trees.open(request.root);
+  const own = request.own === undefined ? undefined : RootedDir.open(request.own);
   const sources = request.sources.map((source) => trees.open(source));
   // From here on this thread can write nowhere else, should the path work be wrong.
-  confineWritesTo(fdPath(root.fd));
-  await runActions(new Destination(root, request.epoch), sources, request.actions);
+  confineWritesTo(fdPath(root.fd), ...(own ? [fdPath(own.fd)] : []));
+  return await runActions(new Destination(root, epoch, own), sources, actions, { digests });
 }
 
 async function doDigest(request: DigestRequest) {
@@ -76,6 +84,15 @@ async function doDigest(request: DigestRequest) {
     closeFd(dir);
     return step.value;
   }
+}
+
+function doChanges(request: ChangesRequest): void {
+  const trees = new MountedTrees(request.scratch);
+  const root = trees.open(request.root);
+  const lower = request.lower && trees.open(request.lower);
+  const upper = trees.open(request.upper);
+  confineWritesTo(fdPath(root.fd));
+  applyChanges(root.fd, lower?.fd, upper.fd);
 }
 
 function doRestack(request: RestackRequest): void {

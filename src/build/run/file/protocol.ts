@@ -13,7 +13,7 @@ export const buildFilesHelper = "build-files";
 /** A tree as mounts that go on top of each other; none: an empty tree. */
 export type TreeMounts = readonly MountSpec[];
 
-export type BuildFilesRequest = ActionsRequest | DigestRequest | RestackRequest;
+export type BuildFilesRequest = ActionsRequest | DigestRequest | RestackRequest | ChangesRequest;
 
 export interface ActionsRequest {
   readonly op: "actions";
@@ -24,6 +24,10 @@ export interface ActionsRequest {
   readonly sources: readonly TreeMounts[];
   readonly actions: readonly FileAction[];
   readonly epoch: number | undefined;
+  /** The directory that gets what is made in `root`, when that is an overlay of the kernel's: new directories are filled there. */
+  readonly own?: string | undefined;
+  /** Whether the reply shall tell what the copies read. */
+  readonly digests?: boolean | undefined;
 }
 
 export interface DigestRequest {
@@ -46,8 +50,18 @@ export interface RestackRequest {
   readonly into: string;
 }
 
+export interface ChangesRequest {
+  readonly op: "changes";
+  readonly scratch: string;
+  readonly root: TreeMounts;
+  /** undefined: nothing. */
+  readonly lower: TreeMounts | undefined;
+  readonly upper: TreeMounts;
+}
+
 export type BuildFilesReply =
-  | { readonly kind: "done"; readonly digest?: Digest }
+  /** `digest`: of a `digest` request. `digests`: of the copies among an `actions` request's, in order. */
+  | { readonly kind: "done"; readonly digest?: Digest; readonly digests?: readonly Digest[] }
   | {
       readonly kind: "failed";
       readonly code: ErrorCode;

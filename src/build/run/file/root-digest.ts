@@ -1,10 +1,10 @@
-import { readSync, renameSync, writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { CryptoHasher } from "bun";
 import { closeFd, fdPath, O } from "../../../base/sys/at.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import type { FileStat } from "../../../base/sys/stat.ts";
-import { getXattr, isControlXattr, listXattrs } from "../../../base/sys/xattr.ts";
 import type { DigestibleTree } from "./content-digest.ts";
+import { hashContent, xattrText } from "./nodes.ts";
 import { RootReader } from "./tree-reader.ts";
 
 /** A mounted tree whose files are read to be hashed, each once as long as its hash is remembered. */
@@ -26,24 +26,15 @@ export class DigestedRoot extends RootReader implements DigestibleTree<FileStat>
     const slash = path.lastIndexOf("/");
     const dir = this.directory(path.slice(0, Math.max(slash, 0)));
     if (dir === undefined) return "";
-    const name = path.slice(slash + 1);
-    return listXattrs(dir, name)
-      .filter((key) => !isControlXattr(key))
-      .sort()
-      .map((key) => `${key}=${getXattr(dir, name, key)?.toString("hex") ?? ""}`)
-      .join(",");
+    return xattrText(dir, path.slice(slash + 1));
   }
 
   #hash(path: string): string {
     const fd = this.#root.open(`/${path}`, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
     try {
       const hash = new CryptoHasher("sha256");
-      const buffer = Buffer.allocUnsafe(1 << 18);
-      for (;;) {
-        const length = readSync(fd, buffer, 0, buffer.length, null);
-        if (length === 0) return hash.digest("hex");
-        hash.update(buffer.subarray(0, length));
-      }
+      hashContent(fd, hash);
+      return hash.digest("hex");
     } finally {
       closeFd(fd);
     }

@@ -239,9 +239,11 @@ export class SolverBench implements AsyncDisposable {
           const root = step.op.root === undefined ? undefined : step.inputs[step.op.root]?.snapshot;
           const text = this.files(step.inputs[action.from]?.snapshot)[name];
           if (text === undefined) throw new Error(`${name}: not found`);
+          step.onCopied?.([digestOfValue([text])]);
           return await this.steps.make(root, async ({ layout }) => writeFileSync(join(own(layout), name), text));
         },
       },
+      changes: { run: async (step) => step.inputs[step.op.upper]?.snapshot },
       restack: { run: async (step) => step.inputs[step.op.layer]?.snapshot },
       image: this.#source(
         (step) => (this.pulls.get(step.op.reference) ?? step.op.image) as string as Digest,
@@ -279,9 +281,10 @@ export class SolverBench implements AsyncDisposable {
   async #pulled(chain: ChainId, reference: string): Promise<ChainId> {
     if (this.stores.snapshots.stat(chain)) return chain;
     this.ran.push(`pull ${reference}`);
-    await this.stores.snapshots.prepare("unpack-1", undefined);
-    writeFileSync(join(own(this.stores.snapshots.layout("unpack-1")), "os"), reference);
-    await this.stores.snapshots.commit(chain, "unpack-1");
+    const key = `unpack-${reference}`;
+    await this.stores.snapshots.prepare(key, undefined);
+    writeFileSync(join(own(this.stores.snapshots.layout(key)), "os"), reference);
+    await this.stores.snapshots.commit(chain, key);
     return chain;
   }
 
