@@ -101,6 +101,6 @@ export function missingEmulator(
     );
   return (
     `its programs are ${wanted}, ${here} and has no emulator for them: install Debian's package qemu-user-static, or ` +
-    `run --privileged --rm tonistiigi/binfmt --install ${platform.architecture}`
+    `tug run --privileged --rm tonistiigi/binfmt --install ${platform.architecture}`
   );
 }

@@ -15,9 +15,9 @@ export function stepFailure(args: readonly string[], end: StepEnd, foreign?: str
   return new TugError("runtime-command", message, { detail: { exitCode: end.exitCode } });
 }
 
-/** execve(2)'s ENOEXEC: a program for another machine, or none. */
-function isForeign({ complaint }: StepEnd): boolean {
-  return complaint !== undefined && /exec format error/i.test(complaint);
+/** execve(2)'s ENOEXEC: a program for another machine, or none. The container's init may say so itself, on the step's standard error. */
+function isForeign({ complaint, firstWords }: StepEnd): boolean {
+  return /exec format error/i.test(complaint ?? /^exec .*/.exec(firstWords)?.[0] ?? "");
 }
 
 /** What the log of a step says when its program could not be started. */

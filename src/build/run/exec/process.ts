@@ -21,6 +21,8 @@ export interface StepEnd {
   readonly exitCode: number;
   /** Why the runtime could not start the step's program; undefined when it did. */
   readonly complaint: string | undefined;
+  /** What came first on its standard error, if that was short: where some runtimes tell of a program that they could not start. */
+  readonly firstWords: string;
   /** The kernel killed something of the step for want of memory. */
   readonly oomKilled: boolean;
 }
@@ -68,7 +70,8 @@ export async function runStepProcess(step: StepProcess): Promise<StepEnd> {
   const stop = AbortSignal.any([step.signal, failing.signal]);
   const killed = killOnAbort(step, child, stop, () => ended);
   try {
-    const said = [relay(step, stdout, "stdout", child), relay(step, stderr, "stderr", child)].map((one) =>
+    const words = { first: "" };
+    const said = [relay(step, stdout, child), relay(step, stderr, child, words)].map((one) =>
       // Its streams end with a container, before the runtime takes the cgroup away with what it counted.
       one.then(look).catch((error: unknown) => {
         failing.abort(error);
@@ -86,28 +89,41 @@ export async function runStepProcess(step: StepProcess): Promise<StepEnd> {
     const code = exitCode.status === "fulfilled" ? exitCode.value : 255;
     look();
     if (code !== 0) oom.killed ||= (await events?.happened()) === true;
-    return { exitCode: code, complaint: code === 0 ? undefined : complaint(step), oomKilled: oom.killed };
+    const why = code === 0 ? undefined : complaint(step);
+    return { exitCode: code, complaint: why, firstWords: words.first, oomKilled: oom.killed };
   } finally {
     killed.stop();
   }
 }
 
-/** Hands on one stream to its end. */
+/** Hands on one stream to its end: standard error, where its first words are asked for. */
 async function relay(
   step: StepProcess,
   pipe: Pipe,
-  stream: "stdout" | "stderr",
   child: Bun.Subprocess,
+  words?: { first: string },
 ): Promise<void> {
-  let first = stream === "stderr";
+  let first = words !== undefined;
   for await (const chunk of Bun.file(pipe.read).stream()) {
     // After an abort what still comes is read, so that nobody is held up, and dropped.
     if (step.signal.aborted) continue;
     const suspect = first && chunk.length < COMPLAINT_LIMIT;
     first = false;
-    if (suspect && (await isComplaint(step, chunk, child))) continue;
-    await step.output(stream, chunk);
+    const init = suspect ? initComplaint(chunk) : undefined;
+    if (suspect && words) words.first = init ?? Buffer.from(chunk).toString("utf8");
+    if (suspect && init === undefined && (await isComplaint(step, chunk, child))) continue;
+    await step.output(words ? "stderr" : "stdout", init === undefined ? chunk : Buffer.from(init));
   }
+}
+
+/**
+ * What a container's init that could not execute its program says on the container's own standard error, as runc's words it: crun's says it in
+ * the format of its log.
+ */
+function initComplaint(chunk: Uint8Array): string | undefined {
+  const message = errorIn(Buffer.from(chunk).toString("utf8").trimEnd());
+  const [, program, reason = ""] = /^exec container process `(.*)`: (.*)$/.exec(message ?? "") ?? [];
+  return program === undefined ? undefined : `exec ${program}: ${reason.toLowerCase()}\n`;
 }
 
 /** True for what a runtime that could not start the program says on the container's own standard error. It is told in better words. */
