@@ -1,18 +1,31 @@
 import type { Clock } from "../base/lib/clock.ts";
+import { askImage } from "./ask-image.ts";
 import type { BuildCaches } from "./cache/remote/caches.ts";
-import { withEpoch } from "./epoch.ts";
 import type { ExportContext, Exporters, SolvedTarget } from "./export/exporter.ts";
 import { baseChain } from "./export/image.ts";
 import type { LayerExport, ReadLayer } from "./export/layers.ts";
 import { refuseSecrets } from "./export/secrets.ts";
+import type { TreeMounts } from "./export/tree-mounts.ts";
 import type { Vertex } from "./graph.ts";
+import type { HandedOut } from "./llb/handed-out.ts";
+import { lendersOf } from "./llb/load.ts";
 import type { BuildPlan, PlannedTarget } from "./plan.ts";
-import { type PlanDeps, planBuild } from "./plan-build.ts";
-import { readDefinition } from "./read-definition.ts";
+import type { PlanDeps } from "./plan-build.ts";
+import { planRequest } from "./plan-request.ts";
+import { combinePlans, Planned, type PlannedParts } from "./planned.ts";
 import type { BuildRequest } from "./request.ts";
 import type { Result } from "./result.ts";
 import type { BuildSession } from "./session.ts";
-import type { Builder, BuildOutcome, SolvedStep, SolveOptions } from "./solve.ts";
+import { SharedSession } from "./solve/shared-session.ts";
+import type {
+  Builder,
+  BuildOptions,
+  BuildOutcome,
+  CombinedTarget,
+  PlannedBuild,
+  SolvedStep,
+  SolveOptions,
+} from "./solve.ts";
 
 export interface BuilderDeps {
   readonly planning: PlanDeps;
@@ -21,9 +34,10 @@ export interface BuilderDeps {
   readonly exporters: Exporters;
   readonly caches: Pick<BuildCaches, "open">;
   readonly call: Builder["call"];
+  /** Results that clients have in hand. */
+  readonly handed: HandedOut;
+  readonly trees: Pick<TreeMounts, "open">;
 }
-
-type BuildOptions = Parameters<Builder["build"]>[2];
 
 /** See `Builder`: the order of things; each part decides for itself how. */
 export class BuildService implements Builder {
@@ -36,17 +50,44 @@ export class BuildService implements Builder {
   readonly call: Builder["call"] = (...args) => this.#deps.call(...args);
 
   async build(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<BuildOutcome> {
-    const { progress } = options;
-    const started = this.#deps.clock.now();
-    // Whatever ends it ends all of it: the client going away, a cancel, a failed output.
-    const signal = AbortSignal.any([options.signal, session.signal]);
-    const solving: SolveOptions = { session, signal, progress, entitlements: request.entitlements };
-    const { planning } = this.#deps;
-    const definition = await readDefinition(planning, request, solving);
-    const timed = await withEpoch(planning, request, definition, solving);
-    const plan = await planBuild(planning, timed, definition, solving);
+    using planned = await this.plan(request, session, options);
+    return await planned.build(request, options);
+  }
+
+  async plan(request: BuildRequest, client: BuildSession, options: BuildOptions): Promise<PlannedBuild> {
+    const { planning, handed, clock } = this.#deps;
+    const started = clock.now();
+    const session = withLenders(client, lendersOf(request, handed));
+    const solving = solvingOf(request, session, options);
+    const { plan, epoch } = await planRequest({ ...planning, handed }, request, solving);
     options.onPlan?.(plan);
-    for (const warning of plan.warnings) progress.warning({ ...warning, vertex: undefined });
+    for (const warning of plan.warnings) options.progress.warning({ ...warning, vertex: undefined });
+    return this.#planned({ plan, epoch, session, started, request });
+  }
+
+  combine(parts: readonly CombinedTarget[], request: BuildRequest, client: BuildSession): PlannedBuild {
+    const started = this.#deps.clock.now();
+    const { plan, lenders, epoch } = combinePlans(parts, request);
+    const session = withLenders(client, lenders);
+    return this.#planned({ plan, epoch, session, started, request });
+  }
+
+  readonly image: Builder["image"] = async (asked, session, options) => {
+    const solving = solvingOf({ entitlements: [] }, session, options);
+    return await askImage(this.#deps.planning, asked, solving);
+  };
+
+  #planned(made: Omit<PlannedParts, "make">): PlannedBuild {
+    return new Planned(this.#deps, { ...made, make: (...args) => this.#make(...args) });
+  }
+
+  async #make(
+    { plan, epoch, session, started }: Omit<PlannedParts, "make">,
+    request: BuildRequest,
+    options: BuildOptions,
+  ): Promise<BuildOutcome> {
+    const solving = solvingOf(request, session, options);
+    const timed = { ...request, epoch };
     using cache = await this.#deps.caches.open(request, solving);
     const { importers } = cache;
     const onSolved = (steps: readonly SolvedStep[]) => cache.solved(steps);
@@ -120,4 +161,23 @@ export class BuildService implements Builder {
     }
     return { plan, response, imageId };
   }
+}
+
+/** Whatever ends it ends all of it: the client going away, a cancel, a failed output. */
+function solvingOf(
+  { entitlements }: Pick<BuildRequest, "entitlements">,
+  session: BuildSession,
+  { signal, progress }: BuildOptions,
+): SolveOptions {
+  return { session, signal: AbortSignal.any([signal, session.signal]), progress, entitlements };
+}
+
+/** The client, and those whose results it builds on for what it does not lend itself. */
+function withLenders(client: BuildSession, lenders: readonly BuildSession[]): BuildSession {
+  const others = lenders.filter((lender) => lender !== client);
+  if (others.length === 0) return client;
+  return new SharedSession(client, client.signal, () => [
+    client,
+    ...others.filter((lender) => !lender.signal.aborted),
+  ]);
 }

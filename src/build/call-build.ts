@@ -1,15 +1,15 @@
 import { withEpoch } from "./epoch.ts";
 import { checkBuild, listTargets, outlineBuild } from "./plan/calls.ts";
 import type { PlanInput } from "./plan/input.ts";
-import { type PlanDeps, untilPlanned } from "./plan-build.ts";
-import { readDefinition } from "./read-definition.ts";
+import { untilPlanned } from "./plan-build.ts";
+import { type PlanRequestDeps, readRequest } from "./plan-request.ts";
 import type { Builder } from "./solve.ts";
 
 /** `--call`: what a Dockerfile says of itself. Nothing of it runs. */
-export function callBuild(deps: PlanDeps): Builder["call"] {
+export function callBuild(deps: PlanRequestDeps): Builder["call"] {
   return async (method, request, session, { signal, progress }) => {
     const options = { session, progress, signal: AbortSignal.any([signal, session.signal]) };
-    const definition = await readDefinition(deps, request, options);
+    const definition = await readRequest(deps, request, options);
     if (method === "targets") return files(listTargets(definition.dockerfile));
     const ask = (input: PlanInput) => (method === "check" ? checkBuild(input) : outlineBuild(input));
     const timed = await withEpoch(deps, request, definition, options);

@@ -32,7 +32,7 @@ export interface Location {
 /** Index into `Vertex.inputs`; undefined stands for the empty tree (scratch). */
 export type InputIndex = number | undefined;
 
-export type Op = SourceOp | ExecOp | FileOp | RestackOp;
+export type Op = SourceOp | ExecOp | FileOp | RestackOp | ChangesOp;
 export type SourceOp = ImageSource | LayoutSource | LocalSource | HttpSource | GitSource;
 
 /** An image's root file system. The digest is pinned by the planner, so that one build never sees two versions of a name. */
@@ -117,6 +117,18 @@ export interface ExecOp {
   /** Memory and cpu bounds of the classic API (`docker build -m`), as HostConfig names them; never in the digest. */
   readonly resources: Readonly<Record<string, number | string>>;
   readonly platform: Platform;
+  // Of LLB only; absent otherwise.
+  /** The root is mounted read-only. */
+  readonly readonlyRoot?: boolean;
+  /** Exit codes that are no failure; absent: 0. */
+  readonly validExitCodes?: readonly number[];
+  /**
+   * What of its trees is kept, as indices in `mounts` (writable bind mounts), -1 for the root; absent: the root. Vertices that differ in `result`
+   * alone are outputs of one run.
+   */
+  readonly kept?: readonly number[];
+  /** One of `kept`: the vertex's own result. */
+  readonly result?: number;
 }
 
 export type ExecMount =
@@ -186,6 +198,24 @@ export type FileAction =
       readonly mode: number;
       readonly owner: Owner | undefined;
       readonly content: string;
+      /** Of `content`; absent: it is the text itself. */
+      readonly encoding?: "base64";
+    }
+  | {
+      readonly kind: "symlink";
+      /** Where it is. */
+      readonly path: string;
+      /** What it says. */
+      readonly target: string;
+      readonly owner: Owner | undefined;
+    }
+  | {
+      readonly kind: "remove";
+      /** A pattern when `wildcard`. Links on the way are followed, one at its end goes itself. */
+      readonly path: string;
+      readonly wildcard: boolean;
+      /** It may be missing. */
+      readonly optional: boolean;
     }
   | CopyAction;
 
@@ -209,6 +239,15 @@ export interface CopyAction {
   readonly remote: boolean;
   /** What the instruction was, for errors: "COPY" or "ADD". */
   readonly instruction: "COPY" | "ADD";
+  // Of LLB only; absent otherwise.
+  /** A directory that is named is copied itself, not what is in it. */
+  readonly whole?: boolean;
+  /** A link that is named is copied as a link. */
+  readonly asLink?: boolean;
+  /** A pattern that matches nothing fails. */
+  readonly mustMatch?: boolean;
+  /** What stands in the way, of another kind, goes. */
+  readonly replace?: boolean;
 }
 
 /** "user:group" as --chown has it: names are looked up in the root that is written to, else in `from`'s absence numbers only. */
@@ -222,4 +261,13 @@ export interface RestackOp {
   readonly kind: "restack";
   readonly root: InputIndex;
   readonly layer: number;
+}
+
+/** What is different in `upper` from `lower`, put on `root`: what changed and what is new is copied, what is gone is removed. */
+export interface ChangesOp {
+  readonly kind: "changes";
+  readonly root: InputIndex;
+  readonly lower: InputIndex;
+  readonly upper: number;
+  readonly platform: Platform;
 }

@@ -22,10 +22,10 @@ export interface PlanDeps extends DefinitionDeps {
 export async function planBuild(
   deps: PlanDeps,
   request: BuildRequest,
-  definition: Definition,
+  given: Definition & Pick<PlanInput, "inputs">,
   options: SolveOptions,
 ): Promise<BuildPlan> {
-  return (await untilPlanned(deps, deps.plan, request, definition, options)).plan;
+  return (await untilPlanned(deps, deps.plan, request, given, options)).plan;
 }
 
 /** Asks the planner until it lacks nothing: base images are resolved side by side, as many times as triggers and stages bring new ones. */
@@ -33,7 +33,7 @@ export async function untilPlanned<Answer extends { readonly kind: string }>(
   deps: PlanDeps,
   ask: (input: PlanInput) => Answer,
   request: BuildRequest,
-  definition: Definition,
+  definition: Definition & Pick<PlanInput, "inputs">,
   options: SolveOptions,
 ): Promise<Exclude<Answer, Needed>> {
   const images = new Map<string, ResolvedImage | TugError>();
@@ -53,7 +53,7 @@ export async function untilPlanned<Answer extends { readonly kind: string }>(
     if (!lacks(answer)) return answer as Exclude<Answer, Needed>;
     const before = images.size + ignoreFiles.size;
     await Promise.all([
-      ...answer.images.map(async (need) => images.set(need.key, await resolve(deps, need, options))),
+      ...answer.images.map(async (need) => images.set(need.key, await resolveImage(deps, need, options))),
       ...answer.ignoreFiles.map(async ({ context, vertex }) => {
         const [tree] = await deps.solver.solve([vertex], options);
         using held = tree;
@@ -83,8 +83,8 @@ function lacks(answer: { readonly kind: string }): answer is Needed {
 }
 
 /** What an image says of itself, as a step of its own for those who watch; why it cannot be asked is the planner's to tell. */
-async function resolve(
-  deps: PlanDeps,
+export async function resolveImage(
+  deps: Pick<PlanDeps, "images" | "clock">,
   need: ImageNeed,
   { session, signal, progress }: SolveOptions,
 ): Promise<ResolvedImage | TugError> {

@@ -28,27 +28,37 @@ export async function readDefinition(
   deps: DefinitionDeps,
   request: BuildRequest,
   options: SolveOptions,
+  inputs?: PlanInput["inputs"],
 ): Promise<Definition> {
-  const source = definitionSource(request, options.session.id);
+  const given = { host: deps.host, ...(inputs && { inputs }) };
+  const source = definitionSource(request, options.session.id, given);
   const { op } = source.dockerfile;
   const remote = op.kind === "http";
   const archive = remote && (await holdsArchive(deps, source.dockerfile, options));
   const tree = archive ? contextArchive(source.dockerfile, deps.host) : source.dockerfile;
   const names = archive ? source.paths.filter((path) => path !== "context") : source.paths;
-  const found = await readFrom(deps, tree, [...names, source.ignorePath, ".dockerignore"], options);
+  // Both at once: each is a question to the client. Whichever fails, both have ended then.
+  const [own, context] = await Promise.allSettled([
+    readFrom(deps, tree, [...names, source.ignorePath, ".dockerignore"], options),
+    source.ignore && readFrom(deps, source.ignore, [".dockerignore"], options),
+  ]);
+  const found = resultOf(own);
   const name = names.find((each) => found.has(each));
   if (name === undefined) {
     throw notFound(`failed to read dockerfile: open ${names[0] ?? "Dockerfile"}: no such file or directory`);
   }
-  const own = found.get(source.ignorePath) ?? (archive ? found.get(".dockerignore") : undefined);
-  const ignored =
-    own ??
-    (source.ignore && (await readFrom(deps, source.ignore, [".dockerignore"], options)).get(".dockerignore"));
+  const beside = found.get(source.ignorePath) ?? (archive ? found.get(".dockerignore") : undefined);
+  const ignored = beside ?? resultOf(context)?.get(".dockerignore");
   return {
     dockerfile: { name: name === "context" ? "Dockerfile" : name, text: found.get(name) ?? "" },
     ignore: ignored ?? "",
     ...(remote ? { httpContext: archive ? ("archive" as const) : ("dockerfile" as const) } : {}),
   };
+}
+
+function resultOf<Value>(settled: PromiseSettledResult<Value>): Value {
+  if (settled.status === "rejected") throw settled.reason;
+  return settled.value;
 }
 
 async function holdsArchive(deps: DefinitionDeps, vertex: Vertex, options: SolveOptions): Promise<boolean> {

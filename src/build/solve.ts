@@ -1,5 +1,8 @@
 import { codeOf, messageOf, TugError } from "../base/lib/errors.ts";
 import type { ChainId, Digest } from "../base/lib/ids.ts";
+import type { ContextEntry } from "../base/spec/builder/session.ts";
+import type { Definition } from "../base/spec/buildkit/pb.gen.ts";
+import type { Platform } from "../base/spec/oci/descriptor.ts";
 import type { Vertex } from "./graph.ts";
 import type { BuildPlan } from "./plan.ts";
 import type { ProgressSink } from "./progress.ts";
@@ -68,16 +71,13 @@ export class StepFailure extends TugError {
 
 /** A whole build: resolves, plans, solves and exports. What the API's routes call. */
 export interface Builder {
-  build(
-    request: BuildRequest,
-    session: BuildSession,
-    options: {
-      readonly signal: AbortSignal;
-      readonly progress: ProgressSink;
-      /** Told before the first step runs. */
-      readonly onPlan?: (plan: BuildPlan) => void;
-    },
-  ): Promise<BuildOutcome>;
+  /** Resolves and plans; nothing is made but what the plan depends on. Hold it for as long as its client may come back to it. */
+  plan(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<PlannedBuild>;
+  /** A plan of targets that were planned apart, as clients put results together; `request` says what is common. */
+  combine(parts: readonly CombinedTarget[], request: BuildRequest, session: BuildSession): PlannedBuild;
+  /** What an image says of itself. */
+  image(asked: AskedImage, session: BuildSession, options: BuildOptions): Promise<FoundImage>;
+  build(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<BuildOutcome>;
   /** Only reads: `--call check|outline|targets`, `--check`. The reply as BuildKit's subrequests have it (result.json, result.txt). */
   call(
     method: "check" | "outline" | "targets",
@@ -85,6 +85,67 @@ export interface Builder {
     session: BuildSession,
     options: { readonly signal: AbortSignal; readonly progress: ProgressSink },
   ): Promise<Readonly<Record<string, Uint8Array>>>;
+}
+
+export interface BuildOptions {
+  readonly signal: AbortSignal;
+  readonly progress: ProgressSink;
+  /** Told before the first step runs. */
+  readonly onPlan?: (plan: BuildPlan) => void;
+}
+
+/** A build before it is made: clients look at its results, take them to other builds, and have it built. */
+export interface PlannedBuild extends Disposable {
+  /** One for each platform asked for, in that order. */
+  readonly targets: readonly TargetRef[];
+  /** Makes it. Outputs and caches are those of `request`. */
+  build(request: BuildRequest, options: BuildOptions): Promise<BuildOutcome>;
+}
+
+export interface TargetRef {
+  readonly platform: Platform;
+  /** Of LLB: another build that is given this builds on the result. */
+  readonly definition: Definition;
+  /** Its image config as JSON, without layers; undefined: it is a tree and nothing else. */
+  readonly config: string | undefined;
+  /** Brings the tree; it stays until the plan is disposed of. */
+  evaluate(options: BuildOptions): Promise<void>;
+  /** Brings the tree and looks at it. Paths as the client says them; links are followed inside the tree. */
+  read<T>(look: (tree: ReadableTree) => T | Promise<T>, options: BuildOptions): Promise<T>;
+}
+
+/** What a client may see of a result's files. Throws not-found and invalid-argument. */
+export interface ReadableTree {
+  file(path: string, range: { readonly offset: number; readonly length: number | undefined }): Uint8Array;
+  /** Sorted by name; `pattern` as a shell has it, "" is all. */
+  directory(path: string, pattern: string): readonly ContextEntry[];
+  stat(path: string): ContextEntry;
+}
+
+export interface AskedImage {
+  readonly reference: string;
+  readonly platform: Platform;
+  /** "pull": its registry is asked even if it is here. */
+  readonly mode: string;
+  /** Of an OCI layout: the client's content store that has it. */
+  readonly store?: string;
+}
+
+export interface FoundImage {
+  /** Canonical. */
+  readonly reference: string;
+  /** The same with the digest that it has now, if one is known. */
+  readonly pinned: string;
+  readonly digest: string;
+  /** JSON. */
+  readonly config: Uint8Array;
+}
+
+export interface CombinedTarget {
+  readonly target: TargetRef;
+  readonly platform: Platform | undefined;
+  /** As `TargetRef.config`. */
+  readonly config: string | undefined;
 }
 
 export interface BuildOutcome {

@@ -11,6 +11,8 @@ import type {
   BuildSources,
   CachePrune,
   CacheUsage,
+  CombinedTarget,
+  PlannedBuild,
 } from "../routes/build/backend.ts";
 
 type Options = Parameters<BuilderBackend["build"]>[2];
@@ -51,6 +53,30 @@ export class FakeBuilder implements BuilderBackend {
       response: { "containerimage.digest": imageId, "containerimage.config.digest": imageId },
       imageId,
     };
+  }
+
+  /** A promise of one target: it is built when it is asked for. */
+  async plan(request: BuildRequest, session: BuildSession, options: Options): Promise<PlannedBuild> {
+    const build = (order: BuildRequest, late: Options) => this.build(order, session, { ...options, ...late });
+    const target = {
+      platform: { os: "linux", architecture: "amd64" },
+      definition: { def: [Buffer.from(request.id)], metadata: {}, source: undefined },
+      config: "{}",
+      evaluate: async (late: Options) => void (await build({ ...request, outputs: [] }, late)),
+      read: async () => {
+        throw new TugError("not-found", "a fake has no files");
+      },
+    };
+    return { targets: [target], build, [Symbol.dispose]: () => undefined };
+  }
+
+  combine(_: readonly CombinedTarget[], __: BuildRequest, session: BuildSession): PlannedBuild {
+    const build = (order: BuildRequest, options: Options) => this.build(order, session, options);
+    return { targets: [], build, [Symbol.dispose]: () => undefined };
+  }
+
+  async image(): Promise<never> {
+    throw new TugError("not-found", "a fake has no images");
   }
 
   async call(

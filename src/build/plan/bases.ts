@@ -8,6 +8,7 @@ import { formatPlatform } from "../../base/spec/oci/platform.ts";
 import type { ResolvedImage } from "../plan.ts";
 import { askImage, findContext, hasLayers, loadContext } from "./contexts.ts";
 import { ImageDraft } from "./image-draft.ts";
+import { bareConfig, type LoadedInput, parseClientConfig, splitHistory } from "./inputs.ts";
 import { lintBasePlatform } from "./lint-from.ts";
 import { stepName } from "./names.ts";
 import type { PlatformPlan } from "./platform-plan.ts";
@@ -122,6 +123,10 @@ function resolveContext(plan: PlatformPlan, stage: Stage, platform: Platform): v
   stage.dispatched = true;
   stage.root = loaded.vertex;
   stage.platform = platform;
+  if (loaded.input) {
+    beginFromInput(stage, loaded.input, platform);
+    return;
+  }
   stage.image = loaded.image ? ImageDraft.of(loaded.image.config) : ImageDraft.empty(platform);
   if (loaded.image && loaded.reference !== undefined)
     stage.baseImage = {
@@ -129,6 +134,19 @@ function resolveContext(plan: PlatformPlan, stage: Stage, platform: Platform): v
       image: loaded.image.image,
       layers: loaded.image.config.rootfs.diff_ids,
     };
+}
+
+function beginFromInput(
+  stage: Stage,
+  input: LoadedInput & { readonly config: string | undefined },
+  platform: Platform,
+): void {
+  stage.baseImage = input.base;
+  stage.layers = [...input.layers];
+  const config = input.config === undefined ? bareConfig(platform) : parseClientConfig(input.config);
+  const { inherited, own } = splitHistory(config.history ?? [], input);
+  stage.image = ImageDraft.of({ ...config, history: inherited });
+  stage.image.continue(own);
 }
 
 /** True when triggers of the base made the stage need others. */

@@ -14,6 +14,7 @@ import type { ContextRef } from "../request.ts";
 import { given } from "./arguments.ts";
 import { gitContext, gitSource } from "./git-source.ts";
 import { imageKey } from "./input.ts";
+import { inputNamed, type LoadedInput } from "./inputs.ts";
 import { type PlatformPlan, readIgnore } from "./platform-plan.ts";
 import type { NamedContext } from "./stage.ts";
 import { makeVertex } from "./vertices.ts";
@@ -50,6 +51,8 @@ export interface LoadedContext {
   readonly vertex: Vertex | undefined;
   readonly image: ResolvedImage | undefined;
   readonly reference: string | undefined;
+  /** What the client handed over, with the text of its image config, if it has one. */
+  readonly input?: LoadedInput & { readonly config: string | undefined };
 }
 
 export function loadContext(
@@ -89,10 +92,10 @@ export function loadContext(
       return loadImageContext(plan, ref, context, platform);
     case "oci-layout":
       return loadLayoutContext(plan, ref, context, platform);
-    case "target":
-      throw invalid(
-        `unsupported context source target for ${key}: build ${ref.name} on its own and name its image`,
-      );
+    case "input": {
+      const input = inputNamed(plan.input.inputs, ref.name);
+      return { ...plain(input.root), input: { ...input, config: ref.config } };
+    }
   }
 }
 
@@ -189,6 +192,8 @@ export function mainContext(plan: PlatformPlan): Vertex | undefined {
     case "git":
     case "http":
       return remoteContext(plan, context.url);
+    case "input":
+      return inputNamed(plan.input.inputs, context.name).root;
     default:
       throw notFound(
         `unsupported context source ${context.kind}: name it with --build-context and COPY --from`,

@@ -2,6 +2,8 @@ import { notFound } from "../../base/lib/errors.ts";
 import type { Vertex } from "../graph.ts";
 import type { BuildRequest, ContextRef } from "../request.ts";
 import { gitContext, gitSource } from "./git-source.ts";
+import type { PlanInput } from "./input.ts";
+import { filesOf, inputNamed } from "./inputs.ts";
 import { makeVertex } from "./vertices.ts";
 
 /** Where a build's Dockerfile and ignore file are to be read. */
@@ -17,7 +19,11 @@ export interface DefinitionSource {
 }
 
 /** What has to be read before a plan can be made (`PlanInput.dockerfile`, `.ignore`). */
-export function definitionSource(request: BuildRequest, session: string): DefinitionSource {
+export function definitionSource(
+  request: BuildRequest,
+  session: string,
+  given?: Pick<PlanInput, "host" | "inputs">,
+): DefinitionSource {
   const name = request.dockerfile || "Dockerfile";
   const isDefault = /(?:^|\/)Dockerfile$/.test(name);
   const lower = name.replace(/Dockerfile$/, "dockerfile");
@@ -25,14 +31,19 @@ export function definitionSource(request: BuildRequest, session: string): Defini
   const ignorePath = `${name}.dockerignore`;
   const from = request.dockerfileContext ?? request.context;
   const { context } = request;
+  const include = [name, ignorePath, ...paths.slice(1)];
+  const input = (of: ContextRef, names: readonly string[]) =>
+    of.kind === "input" && given
+      ? filesOf(inputNamed(given.inputs, of.name).root, names, given.host)
+      : undefined;
   return {
-    dockerfile: definitionVertex(from, request, session, [name, ignorePath, ...paths.slice(1)]),
+    dockerfile: input(from, include) ?? definitionVertex(from, request, session, include),
     paths: from.kind === "http" && !gitSource(from.url, undefined) ? [...paths, "context"] : paths,
     ignorePath,
     ignore:
       context.kind === "local"
         ? localVertex(context.name, session, [".dockerignore"], "[internal] load .dockerignore")
-        : undefined,
+        : input(context, [".dockerignore"]),
   };
 }
 

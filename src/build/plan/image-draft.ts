@@ -100,6 +100,11 @@ export class ImageDraft {
     this.env.set(name, `${name}=${value}`);
   }
 
+  /** Takes over entries of what it continues, which is made in this build, too. */
+  continue(entries: readonly HistoryEntry[]): void {
+    this.#history.push(...entries);
+  }
+
   commit(text: string, layer: boolean): void {
     this.#history.push({ created_by: text, comment, ...(layer ? {} : { empty_layer: true }) });
   }

@@ -4,6 +4,7 @@ import { formatPlatform } from "../../base/spec/oci/platform.ts";
 import type { Location, Vertex } from "../graph.ts";
 import type { BuildPlan, ResolvedImage } from "../plan.ts";
 import type { BuildRequest } from "../request.ts";
+import type { LoadedInput } from "./inputs.ts";
 
 /** What a plan is made from. The planner reads nothing else. */
 export interface PlanInput {
@@ -21,6 +22,8 @@ export interface PlanInput {
   readonly images: ReadonlyMap<string, ResolvedImage | TugError>;
   /** By name of the context: text of the `.dockerignore` of a named local context, "" when there is none. */
   readonly ignoreFiles: ReadonlyMap<string, string>;
+  /** By name: what the client handed over (`BuildRequest.inputs`). */
+  readonly inputs?: ReadonlyMap<string, LoadedInput>;
 }
 
 export type PlanResult =

@@ -1,9 +1,9 @@
 import type { Digest } from "../../base/lib/ids.ts";
 import { digestOfValue } from "../canonical.ts";
-import type { ExecOp, FileOp, Op, RestackOp, SourceOp, Vertex } from "../graph.ts";
+import type { Op, SourceOp, Vertex } from "../graph.ts";
 import type { ContentKeys } from "../run/runner.ts";
 
-type StepOp = ExecOp | FileOp | RestackOp;
+type StepOp = Exclude<Op, SourceOp>;
 
 /** What a step reads of an input when only that decides: its files, not how they came to be. */
 export interface ContentPart {
@@ -12,7 +12,7 @@ export interface ContentPart {
 }
 
 export function isSource(op: Op): op is SourceOp {
-  return op.kind !== "exec" && op.kind !== "file" && op.kind !== "restack";
+  return op.kind !== "exec" && op.kind !== "file" && op.kind !== "restack" && op.kind !== "changes";
 }
 
 /**
@@ -60,7 +60,10 @@ export function contentOnly(vertex: Vertex, parts: readonly ContentPart[]): Read
 export function contentParts(vertex: Vertex): readonly ContentPart[] {
   const { op } = vertex;
   const parts: ContentPart[] = [];
-  if (op.kind === "file") {
+  // Of a link that is copied as it is, and of a directory's own metadata, the parts say nothing.
+  const byName =
+    op.kind === "file" && op.actions.some((one) => one.kind === "copy" && (one.asLink || one.whole));
+  if (op.kind === "file" && !byName) {
     for (const action of op.actions) {
       if (action.kind !== "copy" || action.from === undefined) continue;
       const { sources, wildcard, exclude, parents } = action;

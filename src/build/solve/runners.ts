@@ -1,5 +1,6 @@
 import type { ChainId, Digest } from "../../base/lib/ids.ts";
 import type {
+  ChangesOp,
   ExecOp,
   FileOp,
   GitSource,
@@ -17,6 +18,7 @@ export interface Runners {
   readonly exec: StepRunner<ExecOp>;
   readonly file: StepRunner<FileOp>;
   readonly restack: StepRunner<RestackOp>;
+  readonly changes: StepRunner<ChangesOp>;
   readonly image: SourceRunner<ImageSource>;
   readonly "oci-layout": SourceRunner<LayoutSource>;
   readonly local: SourceRunner<LocalSource>;
@@ -34,6 +36,8 @@ export async function snapshotOf(runners: Runners, step: StepContext): Promise<C
       return await runners.file.run({ ...step, op });
     case "restack":
       return await runners.restack.run({ ...step, op });
+    case "changes":
+      return await runners.changes.run({ ...step, op });
     case "image":
       return await runners.image.snapshot({ ...step, op });
     case "oci-layout":

@@ -20,6 +20,14 @@ export class SharedSession implements BuildSession {
     this.#sessions = sessions;
   }
 
+  lender(id: string): BuildSession | undefined {
+    for (const session of this.#sessions()) {
+      const found = session.id === id ? session : session.lender?.(id);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
   async secret(id: string): Promise<Uint8Array | undefined> {
     return await this.#first((session) => session.secret(id));
   }

@@ -2,7 +2,8 @@ import type { Clock } from "../../../base/lib/clock.ts";
 import type { Log } from "../../../base/lib/log.ts";
 import type { ProgressSink } from "../../../base/spec/builder/progress.ts";
 import type { BuildRequest } from "../../../base/spec/builder/request.ts";
-import type { BuildSession } from "../../../base/spec/builder/session.ts";
+import type { BuildSession, ContextEntry } from "../../../base/spec/builder/session.ts";
+import type { Definition } from "../../../base/spec/buildkit/pb.gen.ts";
 import type { Platform } from "../../../base/spec/oci/descriptor.ts";
 
 /** Dockerfiles of a build; locations of steps and warnings point into `files`. */
@@ -10,26 +11,74 @@ export interface BuildSources {
   readonly files: readonly { readonly name: string; readonly text: string }[];
 }
 
+interface BuildOptions {
+  readonly signal: AbortSignal;
+  readonly progress: ProgressSink;
+  readonly onPlan?: (plan: BuildSources) => void;
+}
+
+interface BuildOutcome {
+  readonly response: Readonly<Record<string, string>>;
+  readonly imageId: string | undefined;
+}
+
 /** What the routes need of the builder. */
 export interface BuilderBackend {
-  build(
-    request: BuildRequest,
-    session: BuildSession,
-    options: {
-      readonly signal: AbortSignal;
-      readonly progress: ProgressSink;
-      readonly onPlan?: (plan: BuildSources) => void;
+  build(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<BuildOutcome>;
+  plan(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<PlannedBuild>;
+  combine(targets: readonly CombinedTarget[], request: BuildRequest, session: BuildSession): PlannedBuild;
+  image(
+    asked: {
+      readonly reference: string;
+      readonly platform: Platform;
+      /** "pull": its registry is asked, too. */
+      readonly mode: string;
+      readonly store?: string;
     },
+    session: BuildSession,
+    options: BuildOptions,
   ): Promise<{
-    readonly response: Readonly<Record<string, string>>;
-    readonly imageId: string | undefined;
+    /** Canonical. */
+    readonly reference: string;
+    /** The same with the digest that it has now, if one is known. */
+    readonly pinned: string;
+    readonly digest: string;
+    readonly config: Uint8Array;
   }>;
   call(
     method: "check" | "outline" | "targets",
     request: BuildRequest,
     session: BuildSession,
-    options: { readonly signal: AbortSignal; readonly progress: ProgressSink },
+    options: BuildOptions,
   ): Promise<Readonly<Record<string, Uint8Array>>>;
+}
+
+/** A build that is planned and not made: what a client of the gateway has in hand. */
+export interface PlannedBuild extends Disposable {
+  readonly targets: readonly TargetRef[];
+  build(request: BuildRequest, options: BuildOptions): Promise<BuildOutcome>;
+}
+
+export interface TargetRef {
+  readonly platform: Platform;
+  readonly definition: Definition;
+  /** JSON. */
+  readonly config: string | undefined;
+  evaluate(options: BuildOptions): Promise<void>;
+  read<T>(look: (tree: ReadableTree) => T | Promise<T>, options: BuildOptions): Promise<T>;
+}
+
+export interface ReadableTree {
+  file(path: string, range: { readonly offset: number; readonly length: number | undefined }): Uint8Array;
+  directory(path: string, pattern: string): readonly ContextEntry[];
+  stat(path: string): ContextEntry;
+}
+
+/** A result that a client returns, with what it says of it. */
+export interface CombinedTarget {
+  readonly target: TargetRef;
+  readonly platform: Platform | undefined;
+  readonly config: string | undefined;
 }
 
 /** One record of the build cache. */

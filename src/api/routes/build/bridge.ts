@@ -1,82 +1,17 @@
-import { invalid, TugError } from "../../../base/lib/errors.ts";
+import { notFound } from "../../../base/lib/errors.ts";
 import { first, type Metadata } from "../../../base/rpc/metadata.ts";
 import { type Service, unary } from "../../../base/rpc/server.ts";
-import { RpcError } from "../../../base/rpc/status.ts";
-import type { BuildSession } from "../../../base/spec/builder/session.ts";
-import {
-  PongResponse,
-  type Result,
-  type ReturnRequest,
-  type SolveRequest,
-  SolveResponse,
-} from "../../../base/spec/buildkit/gateway.gen.ts";
+import { PongResponse, type SolveRequest, SolveResponse } from "../../../base/spec/buildkit/gateway.gen.ts";
 import { buildIdKey, LlbBridge } from "../../../base/spec/buildkit/methods.ts";
 import type { WorkerInfo } from "./backend.ts";
-import type { BuildJob, Builds } from "./builds.ts";
+import type { Builds } from "./builds.ts";
 import { apiCaps, frontendCaps } from "./caps.ts";
 import { buildFailure } from "./failure.ts";
+import type { GatewayBuild } from "./gateway-build.ts";
+import { gatewayFiles } from "./gateway-files.ts";
 import type { SolveOrder } from "./parse-request.ts";
+import { solved } from "./result.ts";
 import { workerRecord } from "./worker.ts";
-
-/** Results that one build may refer to. */
-const maxRefs = 100;
-
-/**
- * A build that its client drives through the gateway: `Control.Solve` without a frontend opens it, the client asks for solves and at last
- * returns one of their results, which is then what is exported. A solve here is a promise: it is built when it is returned or evaluated.
- */
-export class GatewayBuild {
-  readonly job: BuildJob;
-  readonly session: BuildSession;
-  readonly signal: AbortSignal;
-  readonly #orders = new Map<string, SolveOrder>();
-  readonly #returned = Promise.withResolvers<SolveOrder | undefined>();
-  #count = 0;
-
-  constructor(job: BuildJob, session: BuildSession, signal: AbortSignal) {
-    this.job = job;
-    this.session = session;
-    this.signal = signal;
-    this.#returned.promise.catch(() => undefined); // whoever waits for it sees it
-    signal.addEventListener("abort", () => this.#returned.reject(signal.reason), { once: true });
-    if (signal.aborted) this.#returned.reject(signal.reason);
-  }
-
-  /** What the client decided on: the order to build and export; undefined: nothing (it only asked). Rejects with the client's own failure. */
-  get returned(): Promise<SolveOrder | undefined> {
-    return this.#returned.promise;
-  }
-
-  /** Keeps an order under a name that the client may return or evaluate. */
-  promise(order: SolveOrder): string {
-    if (this.#orders.size >= maxRefs) throw invalid(`a build may have ${maxRefs} results`);
-    const ref = `${this.job.ref}-${++this.#count}`;
-    this.#orders.set(ref, order);
-    return ref;
-  }
-
-  order(ref: string): SolveOrder {
-    const order = this.#orders.get(ref);
-    if (!order) throw new TugError("not-found", `no such ref ${ref}`);
-    return order;
-  }
-
-  finish({ result, error }: ReturnRequest): void {
-    if (error) this.#returned.reject(new RpcError(error.code, error.message, error.details));
-    else this.#returned.resolve(this.#chosen(result));
-  }
-
-  #chosen(result: Result | undefined): SolveOrder | undefined {
-    const refs = [
-      result?.ref?.id,
-      result?.refDeprecated,
-      ...Object.values(result?.refs?.refs ?? {}).map((ref) => ref.id),
-      ...Object.values(result?.refsDeprecated?.refs ?? {}),
-    ].filter((ref) => ref !== undefined && ref !== "");
-    const [ref] = refs;
-    return ref === undefined ? undefined : this.order(ref);
-  }
-}
 
 export interface BridgeDeps {
   readonly builds: Builds;
@@ -84,8 +19,9 @@ export interface BridgeDeps {
   readonly worker: () => WorkerInfo;
 }
 
-/** The gateway's methods: what clients that drive a Dockerfile build themselves (buildx, compose) call. */
+/** The gateway's methods: what clients that drive a build themselves (buildx, compose, whoever makes LLB) call. */
 export function bridgeServices(deps: BridgeDeps): readonly Service[] {
+  const gateway = (metadata: Metadata, signal: AbortSignal) => gatewayOf(deps, metadata, signal);
   return [
     unary(LlbBridge.ping, async () =>
       PongResponse.create({
@@ -94,22 +30,26 @@ export function bridgeServices(deps: BridgeDeps): readonly Service[] {
         workers: [workerRecord(deps.worker())],
       }),
     ),
-    unary(LlbBridge.solve, async (request, { metadata, signal }) => {
-      const gateway = await gatewayOf(deps, metadata, signal);
-      return await solve(deps, gateway, request, signal);
-    }),
-    unary(LlbBridge.evaluate, async ({ ref }, { metadata, signal }) => {
-      const gateway = await gatewayOf(deps, metadata, signal);
-      await evaluate(deps, gateway, gateway.order(ref), signal);
-      return {};
-    }),
+    unary(LlbBridge.solve, async (request, { metadata, signal }) =>
+      told(await gateway(metadata, signal), signal, (build, until) => solve(deps, build, request, until)),
+    ),
+    unary(LlbBridge.evaluate, async ({ ref }, { metadata, signal }) =>
+      told(await gateway(metadata, signal), signal, async (build, until) => {
+        await build.ref(ref).target.evaluate({ signal: until, progress: build.job.progress });
+        return {};
+      }),
+    ),
     unary(LlbBridge.return, async (request, { metadata, signal }) => {
-      (await gatewayOf(deps, metadata, signal)).finish(request);
+      (await gateway(metadata, signal)).finish(request);
       return {};
     }),
-    unary(LlbBridge.inputs, async () => ({ definitions: {} })),
+    ...gatewayFiles(deps.builds, gateway),
+    unary(LlbBridge.inputs, async (_, { metadata, signal }) => {
+      const { job } = await gateway(metadata, signal);
+      return { definitions: { ...job.order.inputs } };
+    }),
     unary(LlbBridge.warn, async (request, { metadata, signal }) => {
-      const { job } = await gatewayOf(deps, metadata, signal);
+      const { job } = await gateway(metadata, signal);
       job.progress.warning({
         vertex: undefined,
         rule: "",
@@ -128,64 +68,48 @@ async function gatewayOf(deps: BridgeDeps, metadata: Metadata, signal: AbortSign
   const id = first(metadata, buildIdKey) ?? "";
   if (id !== "" && !deps.gateways.has(id)) await deps.builds.get(id, signal);
   const gateway = deps.gateways.get(id);
-  if (!gateway) throw new TugError("not-found", `no such build ${id}`);
+  if (!gateway) throw notFound(`no such build ${id}`);
   return gateway;
 }
 
-async function solve(
-  deps: BridgeDeps,
+/** A failed build comes with its step and its lines. */
+async function told<T>(
   gateway: GatewayBuild,
-  request: SolveRequest,
   signal: AbortSignal,
-): Promise<SolveResponse> {
-  if (request.definition && request.definition.def.length > 0 && request.frontend === "")
-    throw rawDefinition();
-  if (Object.keys(request.frontendInputs).length > 0)
-    throw new TugError(
-      "not-implemented",
-      "a build cannot take another build's result as its input here: build that first and name its image",
-    );
-  const order: SolveOrder = {
-    ...gateway.job.order,
-    frontend: request.frontend,
-    attrs: request.frontendOpt,
-    cacheImports: request.cacheImports,
-  };
-  const until = AbortSignal.any([signal, gateway.signal]);
-  const requestId = request.frontendOpt["requestid"];
-  if (requestId !== undefined && requestId !== "") {
-    try {
-      const metadata = await deps.builds.call(requestId, gateway.job, order, gateway.session, until);
-      return SolveResponse.create({ result: { metadata: { ...metadata } } });
-    } catch (error) {
-      throw buildFailure(error, gateway.job.progress.sources);
-    }
-  }
-  const ref = gateway.promise(order);
-  if (request.evaluate) await evaluate(deps, gateway, order, signal);
-  return request.allowResultReturn
-    ? SolveResponse.create({
-        result: request.allowResultArrayRef ? { ref: { id: ref } } : { refDeprecated: ref },
-      })
-    : SolveResponse.create({ ref });
-}
-
-async function evaluate(
-  { builds }: BridgeDeps,
-  gateway: GatewayBuild,
-  order: SolveOrder,
-  signal: AbortSignal,
-): Promise<void> {
-  const until = AbortSignal.any([signal, gateway.signal]);
+  work: (gateway: GatewayBuild, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   try {
-    await builds.build(gateway.job, { ...order, exporters: [], cacheExports: [] }, gateway.session, until);
+    return await work(gateway, AbortSignal.any([signal, gateway.signal]));
   } catch (error) {
     throw buildFailure(error, gateway.job.progress.sources);
   }
 }
 
-export const rawDefinition = () =>
-  new TugError(
-    "not-implemented",
-    "a raw LLB definition cannot be built: this builder builds Dockerfiles (frontend dockerfile.v0)",
-  );
+async function solve(
+  { builds }: BridgeDeps,
+  gateway: GatewayBuild,
+  request: SolveRequest,
+  signal: AbortSignal,
+): Promise<SolveResponse> {
+  const { job, session } = gateway;
+  const { frontend, frontendOpt: attrs, frontendInputs: inputs, cacheImports, definition } = request;
+  const { definition: _, inputs: __, ...common } = { definition: undefined, inputs: undefined, ...job.order };
+  const order: SolveOrder = {
+    ...common,
+    frontend,
+    attrs,
+    cacheImports,
+    inputs,
+    ...(frontend === "" && { definition: definition ?? { def: [], metadata: {}, source: undefined } }),
+  };
+  const requestId = attrs["requestid"];
+  if (requestId !== undefined && requestId !== "") {
+    const metadata = await builds.call(requestId, job, order, session, signal);
+    return SolveResponse.create({ result: { metadata: { ...metadata } } });
+  }
+  const planned = await builds.plan(job, order, session, signal);
+  const refs = gateway.keep(order, planned);
+  if (request.evaluate)
+    await Promise.all(refs.map(({ target }) => target.evaluate({ signal, progress: job.progress })));
+  return solved(refs, { ...request, several: planned.several });
+}

@@ -3,7 +3,7 @@ import { conflict, invalid, messageOf, notFound, TugError } from "../../../base/
 import type { Log } from "../../../base/lib/log.ts";
 import type { RpcError } from "../../../base/rpc/status.ts";
 import type { BuildSession } from "../../../base/spec/builder/session.ts";
-import type { BuilderBackend } from "./backend.ts";
+import type { BuilderBackend, CombinedTarget, PlannedBuild } from "./backend.ts";
 import { buildFailure } from "./failure.ts";
 import { parseOrder, type SolveOrder } from "./parse-request.ts";
 import { ProgressLog } from "./progress-log.ts";
@@ -114,6 +114,46 @@ export class Builds {
       progress: job.progress,
       onPlan: (plan) => job.progress.planned(plan),
     });
+  }
+
+  /** Plans what the order says, within a job; `several`: its results are told apart by platform. */
+  async plan(
+    job: BuildJob,
+    order: SolveOrder,
+    session: BuildSession,
+    signal: AbortSignal,
+  ): Promise<PlannedBuild & { readonly several: boolean }> {
+    const request = parseOrder(order);
+    const planned = await this.#deps.builder.plan(request, session, {
+      signal,
+      progress: job.progress,
+      onPlan: (plan) => job.progress.planned(plan),
+    });
+    const several = request.multiPlatform || planned.targets.length > 1;
+    return Object.assign(planned, { several });
+  }
+
+  /** Builds what a client put together of results that were planned. */
+  async combine(
+    job: BuildJob,
+    order: SolveOrder,
+    session: BuildSession,
+    targets: readonly CombinedTarget[],
+    signal: AbortSignal,
+  ): Promise<{ readonly response: Readonly<Record<string, string>> }> {
+    const request = parseOrder(order);
+    using planned = this.#deps.builder.combine(targets, request, session);
+    return await planned.build(request, { signal, progress: job.progress });
+  }
+
+  /** What an image says of itself. */
+  async image(
+    job: BuildJob,
+    session: BuildSession,
+    asked: Parameters<BuilderBackend["image"]>[0],
+    signal: AbortSignal,
+  ): ReturnType<BuilderBackend["image"]> {
+    return await this.#deps.builder.image(asked, session, { signal, progress: job.progress });
   }
 
   /** Answers a question about a Dockerfile (`--call`); the names of the reply are those of BuildKit's results' metadata. */

@@ -1,3 +1,5 @@
+import { llbCaps } from "../../../base/spec/buildkit/llb-caps.ts";
+
 /** What clients may ask of this builder, by BuildKit's names (frontend/gateway/pb/caps.go, solver/pb/caps.go). */
 const frontend = [
   "solve.base",
@@ -5,6 +7,14 @@ const frontend = [
   "return",
   "returnmap",
   "proto.refarray",
+  "reference.output",
+  "resolveimage",
+  "resolveimage.resolvemode",
+  "source.metaresolver",
+  "readfile",
+  "readdir",
+  "statfile",
+  "frontend.inputs",
   "importcaches",
   "gateway.solve.metadata",
   "gateway.solve.evaluate",
@@ -13,29 +23,8 @@ const frontend = [
   "frontend.caps",
 ];
 
-/** Beyond a Dockerfile's own: exporters' powers, which clients look for before they ask for them. */
+/** Beyond operations: exporters' powers and others, which clients look for before they ask for them. */
 const builder = [
-  "source.image",
-  "source.local",
-  "source.local.includepatterns",
-  "source.local.excludepatterns",
-  "source.local.followpaths",
-  "source.local.sharedkeyhint",
-  "source.local.differ",
-  "source.git",
-  "source.http",
-  "source.ocilayout",
-  "exec.meta.base",
-  "exec.mount.bind",
-  "exec.mount.cache",
-  "exec.mount.tmpfs",
-  "exec.mount.secret",
-  "exec.mount.ssh",
-  "file.base",
-  "platform",
-  "constraints",
-  "mergeop",
-  "diffop",
   "exporter.image.annotations",
   "exporter.image.attestations",
   "exporter.sourcedateepoch",
@@ -54,4 +43,4 @@ const caps = (ids: readonly string[]) =>
   }));
 
 export const frontendCaps = () => caps(frontend);
-export const apiCaps = () => caps(builder);
+export const apiCaps = () => caps([...llbCaps, ...builder]);

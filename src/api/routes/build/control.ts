@@ -4,8 +4,8 @@ import type { BuildSession } from "../../../base/spec/builder/session.ts";
 import type { SolveRequest } from "../../../base/spec/buildkit/control.gen.ts";
 import { Control, Health } from "../../../base/spec/buildkit/methods.ts";
 import type { BuildCacheBackend, WorkerInfo } from "./backend.ts";
-import { GatewayBuild, rawDefinition } from "./bridge.ts";
 import type { Builds } from "./builds.ts";
+import { GatewayBuild } from "./gateway-build.ts";
 import { historyServices } from "./history.ts";
 import { noSession } from "./no-session.ts";
 import type { SolveOrder } from "./parse-request.ts";
@@ -61,21 +61,21 @@ async function solve(
       "source policies are not applied by this builder: build without one",
     );
   const order = orderOf(request);
-  if (request.frontend !== "") {
+  if (request.frontend !== "" || request.definition) {
     return await builds.run(order, session, signal, async (job, until) => {
       return (await builds.build(job, order, session, until)).response;
     });
   }
-  if (request.definition && request.definition.def.length > 0) throw rawDefinition();
   return await builds.run(order, session, signal, async (job, until) => {
-    const gateway = new GatewayBuild(job, session, until);
+    using gateway = new GatewayBuild(job, session, until);
     gateways.set(job.ref, gateway);
     try {
       const chosen = await gateway.returned;
       if (!chosen) return {};
-      const final = { ...chosen, exporters: order.exporters, cacheExports: order.cacheExports };
+      const { exporters, cacheExports } = order;
+      const final = { ...chosen.order, exporters, cacheExports };
       job.order = final;
-      return (await builds.build(job, final, session, until)).response;
+      return (await builds.combine(job, final, session, chosen.targets, until)).response;
     } finally {
       gateways.delete(job.ref);
     }
@@ -101,5 +101,7 @@ function orderOf(request: SolveRequest): SolveOrder {
     ],
     cacheExports: [...(cache?.exports ?? []), ...oldExport],
     entitlements: request.entitlements,
+    inputs: request.frontendInputs,
+    ...(request.frontend === "" && request.definition && { definition: request.definition }),
   };
 }

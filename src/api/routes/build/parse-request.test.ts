@@ -92,7 +92,6 @@ describe("an order of BuildKit's protocol", () => {
       "context:repo": "https://host/repo.git#main",
       "context:file": "https://host/file.tar",
       "context:layout": "oci-layout://store@sha256:abc",
-      "context:other": "input:other",
     });
     expect(namedContexts).toEqual({
       dir: { kind: "local", name: "dir" },
@@ -100,9 +99,9 @@ describe("an order of BuildKit's protocol", () => {
       repo: { kind: "git", url: "https://host/repo.git#main" },
       file: { kind: "http", url: "https://host/file.tar" },
       layout: { kind: "oci-layout", store: "store", reference: "store@sha256:abc" },
-      other: { kind: "target", name: "other" },
     });
     expect(() => order({ "context:x": "ftp://host" })).toThrow("unsupported context source");
+    expect(() => order({ "context:x": "input:missing" })).toThrow('invalid input "missing" for "x"');
   });
 
   test("has its Dockerfile in a remote context, unless a directory is named for it", () => {

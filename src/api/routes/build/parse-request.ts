@@ -8,6 +8,7 @@ import type {
   ContextRef,
   Output,
 } from "../../../base/spec/builder/request.ts";
+import type { Definition } from "../../../base/spec/buildkit/pb.gen.ts";
 import { parseGitRef } from "../../../base/spec/dockerfile/git-ref.ts";
 import { hostPlatform, parsePlatform } from "../../../base/spec/oci/platform.ts";
 
@@ -21,6 +22,10 @@ export interface SolveOrder {
   readonly cacheImports: readonly CacheEntry[];
   readonly cacheExports: readonly CacheEntry[];
   readonly entitlements: readonly string[];
+  /** Instead of a frontend: BuildKit's operations. */
+  readonly definition?: Definition;
+  /** What the frontend is given besides, by name. */
+  readonly inputs?: Readonly<Record<string, Definition>>;
 }
 
 interface CacheEntry {
@@ -33,17 +38,18 @@ export function parseOrder(order: SolveOrder): BuildRequest {
   checkFrontend(order);
   const { attrs } = order;
   const buildArgs = prefixed(attrs, "build-arg:");
-  const context = mainContext(attrs);
+  const inputs = order.inputs ?? {};
+  const context = mainContext(attrs, inputs);
   return {
     id: order.ref,
     context,
-    dockerfileContext: dockerfileContext(attrs, context),
+    dockerfileContext: dockerfileContext(attrs, context, inputs),
     dockerfile: attrs["filename"] ?? "",
     target: attrs["target"] ?? "",
     buildArgs,
     labels: prefixed(attrs, "label:"),
     platforms: list(attrs["platform"]).map((text) => parsePlatform(text, hostPlatform())),
-    namedContexts: namedContexts(attrs),
+    namedContexts: namedContexts(attrs, inputs),
     noCache: noCache(attrs["no-cache"]),
     pull: attrs["image-resolve-mode"] === "pull",
     network: network(attrs["force-network-mode"]),
@@ -62,12 +68,14 @@ export function parseOrder(order: SolveOrder): BuildRequest {
     epoch: epoch(buildArgs["SOURCE_DATE_EPOCH"] ?? attrs["source-date-epoch"]),
     multiPlatform: multiPlatform(attrs["multi-platform"] ?? buildArgs["BUILDKIT_MULTI_PLATFORM"]),
     ...lint(buildArgs["BUILDKIT_DOCKERFILE_CHECK"]),
+    ...(order.definition && { definition: order.definition }),
+    ...(order.inputs && { inputs: order.inputs }),
   };
 }
 
 /** Dockerfiles name their frontend in a "syntax" line; Docker's own means the language, and that is built in here. */
-function checkFrontend({ frontend, attrs }: SolveOrder): void {
-  if (frontend === "dockerfile.v0") return;
+function checkFrontend({ frontend, attrs, definition }: SolveOrder): void {
+  if (frontend === "dockerfile.v0" || (frontend === "" && definition)) return;
   if (frontend === "gateway.v0") {
     const source = attrs["source"] ?? "";
     if (/^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@].*)?$/.test(source)) return;
@@ -96,9 +104,12 @@ const list = (text: string | undefined): readonly string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== "");
 
-function mainContext(attrs: Readonly<Record<string, string>>): ContextRef {
+type Inputs = Readonly<Record<string, Definition>>;
+
+function mainContext(attrs: Readonly<Record<string, string>>, inputs: Inputs): ContextRef {
   const text = attrs["context"];
   const key = attrs["contextkey"] || "context";
+  if (Object.hasOwn(inputs, key)) return { kind: "input", name: key };
   if (text === undefined || text === "") return { kind: "local", name: key };
   return remoteContext(text) ?? { kind: "local", name: text };
 }
@@ -112,24 +123,53 @@ function remoteContext(text: string): ContextRef | undefined {
 function dockerfileContext(
   attrs: Readonly<Record<string, string>>,
   context: ContextRef,
+  inputs: Inputs,
 ): ContextRef | undefined {
   const key = attrs["dockerfilekey"];
+  const name = key || "dockerfile";
+  if (Object.hasOwn(inputs, name)) return { kind: "input", name };
   if (key === undefined && context.kind !== "local") return undefined;
-  return { kind: "local", name: key || "dockerfile" };
+  return { kind: "local", name };
 }
 
-function namedContexts(attrs: Readonly<Record<string, string>>): Record<string, ContextRef> {
+function namedContexts(attrs: Readonly<Record<string, string>>, inputs: Inputs): Record<string, ContextRef> {
   const out: Record<string, ContextRef> = {};
   for (const [name, value] of Object.entries(prefixed(attrs, "context:")))
-    out[name] = namedContext(name, value);
+    out[name] = value.startsWith("input:")
+      ? inputContext(name, value.slice("input:".length), attrs, inputs)
+      : namedContext(name, value);
   return out;
+}
+
+/** What a client says of an input besides its operations: JSON of bytes by name, as a result's metadata has them. */
+const inputMetadata = "input-metadata:";
+
+function inputContext(
+  context: string,
+  name: string,
+  attrs: Readonly<Record<string, string>>,
+  inputs: Inputs,
+): ContextRef {
+  if (!Object.hasOwn(inputs, name))
+    throw invalid(`invalid input ${JSON.stringify(name)} for ${JSON.stringify(context)}`);
+  const text = attrs[`${inputMetadata}${name}`];
+  if (text === undefined || text === "") return { kind: "input", name };
+  let metadata: unknown;
+  try {
+    metadata = JSON.parse(text);
+  } catch (cause) {
+    throw invalid(`failed to parse the metadata of input ${JSON.stringify(name)}`, cause);
+  }
+  const fields = new Map(Object.entries(typeof metadata === "object" && metadata !== null ? metadata : {}));
+  const config: unknown = fields.get("containerimage.config");
+  if (typeof config !== "string") return { kind: "input", name };
+  return { kind: "input", name, config: Buffer.from(config, "base64").toString() };
 }
 
 function namedContext(name: string, value: string): ContextRef {
   const colon = value.indexOf(":");
   const [kind, rest] = [value.slice(0, colon), value.slice(colon + 1)];
   if (kind === "local") return { kind: "local", name: rest };
-  if (kind === "input" || kind === "target") return { kind: "target", name: rest };
   if (kind === "docker-image") return { kind: "image", reference: rest.replace(/^\/\//, "") };
   if (kind === "oci-layout") return ociLayout(rest.replace(/^\/\//, ""));
   const remote = remoteContext(value);

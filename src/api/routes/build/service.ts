@@ -5,11 +5,11 @@ import { serveRpc } from "../../../base/rpc/server.ts";
 import { sessionHeaders } from "../../../base/spec/buildkit/methods.ts";
 import type { Call } from "../../call.ts";
 import type { BuildkitDeps } from "./backend.ts";
-import { bridgeServices, type GatewayBuild } from "./bridge.ts";
-
+import { bridgeServices } from "./bridge.ts";
 import { Builds } from "./builds.ts";
 import { buildBySession } from "./client-session.ts";
 import { controlServices } from "./control.ts";
+import type { GatewayBuild } from "./gateway-build.ts";
 import type { SessionHello } from "./hello.ts";
 import { Sessions } from "./sessions.ts";
 import { Uploads } from "./uploads.ts";

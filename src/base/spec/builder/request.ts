@@ -1,3 +1,4 @@
+import type { Definition } from "../buildkit/pb.gen.ts";
 import type { Platform } from "../oci/descriptor.ts";
 
 /** A build as it was asked for, whatever the protocol was. */
@@ -42,6 +43,10 @@ export interface BuildRequest {
   readonly multiPlatform: boolean;
   readonly skipLintRules: readonly string[];
   readonly lintErrors: boolean;
+  /** BuildKit's operations (LLB) instead of a Dockerfile: untrusted. */
+  readonly definition?: Definition;
+  /** What contexts of kind "input" mean, by name: operations, untrusted as well. */
+  readonly inputs?: Readonly<Record<string, Definition>>;
 }
 
 export type ContextRef =
@@ -51,8 +56,8 @@ export type ContextRef =
   | { readonly kind: "http"; readonly url: string }
   | { readonly kind: "image"; readonly reference: string }
   | { readonly kind: "oci-layout"; readonly store: string; readonly reference: string }
-  /** The result of another target, as bake has it. */
-  | { readonly kind: "target"; readonly name: string }
+  /** One of `BuildRequest.inputs`, as bake has the result of another target; `config`: the text of the image config that goes with it. */
+  | { readonly kind: "input"; readonly name: string; readonly config?: string }
   | { readonly kind: "none" };
 
 /** `--cache-from`/`--cache-to`: "type=registry,ref=…", "type=local,src=…", "inline". */

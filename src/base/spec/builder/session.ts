@@ -28,6 +28,8 @@ export interface BuildSession {
   upload?(url: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
   /** A blob of a content store that the client lends (an OCI layout); undefined: it lends none. Throws not-found for what is not in it. */
   blob?(store: string, digest: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array> | undefined>;
+  /** The session of that id, where this one stands for several clients; undefined: it is not among them. */
+  lender?(session: string): BuildSession | undefined;
   /** Puts a blob into such a store (a cache in a directory of the client's) unless it is there; false: the client takes none. */
   putBlob?(store: string, blob: LentBlob, signal: AbortSignal): Promise<boolean>;
   /** Where `--output` of the client's goes; undefined: it takes none. */

@@ -7,7 +7,8 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { CacheOptionsEntry, WorkerRecord } from "./control.gen.ts";
-import { Definition, Range, SourceInfo } from "./pb.gen.ts";
+import { Stat } from "./fsutil.gen.ts";
+import { Definition, Platform, Range, SourceInfo, SourceOp } from "./pb.gen.ts";
 import { Status } from "./status.gen.ts";
 
 /** What clients that drive a frontend themselves call during a build (moby.buildkit.v1.frontend.LLBBridge). */
@@ -111,6 +112,77 @@ export interface SolveRequest_FrontendInputsEntry {
 export interface SolveResponse {
   ref: string;
   result: Result | undefined;
+}
+
+export interface ResolveImageConfigRequest {
+  ref: string;
+  platform:
+    | Platform
+    | undefined;
+  /** "default", "pull", "local". */
+  resolveMode: string;
+  logName: string;
+  /** 1: an OCI layout of the client's. */
+  resolverType: number;
+  sessionID: string;
+  storeID: string;
+}
+
+export interface ResolveImageConfigResponse {
+  digest: string;
+  config: Uint8Array;
+  ref: string;
+}
+
+export interface ResolveSourceMetaRequest {
+  source: SourceOp | undefined;
+  platform: Platform | undefined;
+  logName: string;
+  resolveMode: string;
+}
+
+export interface ResolveSourceMetaResponse {
+  source: SourceOp | undefined;
+  image: ResolveSourceImageResponse | undefined;
+}
+
+export interface ResolveSourceImageResponse {
+  digest: string;
+  config: Uint8Array;
+}
+
+export interface ReadFileRequest {
+  ref: string;
+  filePath: string;
+  range: FileRange | undefined;
+}
+
+export interface FileRange {
+  offset: bigint;
+  length: bigint;
+}
+
+export interface ReadFileResponse {
+  data: Uint8Array;
+}
+
+export interface ReadDirRequest {
+  ref: string;
+  dirPath: string;
+  includePattern: string;
+}
+
+export interface ReadDirResponse {
+  entries: Stat[];
+}
+
+export interface StatFileRequest {
+  ref: string;
+  path: string;
+}
+
+export interface StatFileResponse {
+  stat: Stat | undefined;
 }
 
 export interface EvaluateRequest {
@@ -1558,6 +1630,912 @@ export const SolveResponse: MessageFns<SolveResponse> = {
     message.result = (object.result !== undefined && object.result !== null)
       ? Result.fromPartial(object.result)
       : undefined;
+    return message;
+  },
+};
+
+function createBaseResolveImageConfigRequest(): ResolveImageConfigRequest {
+  return { ref: "", platform: undefined, resolveMode: "", logName: "", resolverType: 0, sessionID: "", storeID: "" };
+}
+
+export const ResolveImageConfigRequest: MessageFns<ResolveImageConfigRequest> = {
+  encode(message: ResolveImageConfigRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ref !== "") {
+      writer.uint32(10).string(message.ref);
+    }
+    if (message.platform !== undefined) {
+      Platform.encode(message.platform, writer.uint32(18).fork()).join();
+    }
+    if (message.resolveMode !== "") {
+      writer.uint32(26).string(message.resolveMode);
+    }
+    if (message.logName !== "") {
+      writer.uint32(34).string(message.logName);
+    }
+    if (message.resolverType !== 0) {
+      writer.uint32(40).int32(message.resolverType);
+    }
+    if (message.sessionID !== "") {
+      writer.uint32(50).string(message.sessionID);
+    }
+    if (message.storeID !== "") {
+      writer.uint32(58).string(message.storeID);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveImageConfigRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveImageConfigRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ref = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.platform = Platform.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.resolveMode = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.logName = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.resolverType = reader.int32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.sessionID = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.storeID = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveImageConfigRequest>): ResolveImageConfigRequest {
+    return ResolveImageConfigRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveImageConfigRequest>): ResolveImageConfigRequest {
+    const message = createBaseResolveImageConfigRequest();
+    message.ref = object.ref ?? "";
+    message.platform = (object.platform !== undefined && object.platform !== null)
+      ? Platform.fromPartial(object.platform)
+      : undefined;
+    message.resolveMode = object.resolveMode ?? "";
+    message.logName = object.logName ?? "";
+    message.resolverType = object.resolverType ?? 0;
+    message.sessionID = object.sessionID ?? "";
+    message.storeID = object.storeID ?? "";
+    return message;
+  },
+};
+
+function createBaseResolveImageConfigResponse(): ResolveImageConfigResponse {
+  return { digest: "", config: new Uint8Array(0), ref: "" };
+}
+
+export const ResolveImageConfigResponse: MessageFns<ResolveImageConfigResponse> = {
+  encode(message: ResolveImageConfigResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.digest !== "") {
+      writer.uint32(10).string(message.digest);
+    }
+    if (message.config.length !== 0) {
+      writer.uint32(18).bytes(message.config);
+    }
+    if (message.ref !== "") {
+      writer.uint32(26).string(message.ref);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveImageConfigResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveImageConfigResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.config = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.ref = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveImageConfigResponse>): ResolveImageConfigResponse {
+    return ResolveImageConfigResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveImageConfigResponse>): ResolveImageConfigResponse {
+    const message = createBaseResolveImageConfigResponse();
+    message.digest = object.digest ?? "";
+    message.config = object.config ?? new Uint8Array(0);
+    message.ref = object.ref ?? "";
+    return message;
+  },
+};
+
+function createBaseResolveSourceMetaRequest(): ResolveSourceMetaRequest {
+  return { source: undefined, platform: undefined, logName: "", resolveMode: "" };
+}
+
+export const ResolveSourceMetaRequest: MessageFns<ResolveSourceMetaRequest> = {
+  encode(message: ResolveSourceMetaRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.source !== undefined) {
+      SourceOp.encode(message.source, writer.uint32(10).fork()).join();
+    }
+    if (message.platform !== undefined) {
+      Platform.encode(message.platform, writer.uint32(18).fork()).join();
+    }
+    if (message.logName !== "") {
+      writer.uint32(26).string(message.logName);
+    }
+    if (message.resolveMode !== "") {
+      writer.uint32(34).string(message.resolveMode);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveSourceMetaRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveSourceMetaRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.source = SourceOp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.platform = Platform.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.logName = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.resolveMode = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveSourceMetaRequest>): ResolveSourceMetaRequest {
+    return ResolveSourceMetaRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveSourceMetaRequest>): ResolveSourceMetaRequest {
+    const message = createBaseResolveSourceMetaRequest();
+    message.source = (object.source !== undefined && object.source !== null)
+      ? SourceOp.fromPartial(object.source)
+      : undefined;
+    message.platform = (object.platform !== undefined && object.platform !== null)
+      ? Platform.fromPartial(object.platform)
+      : undefined;
+    message.logName = object.logName ?? "";
+    message.resolveMode = object.resolveMode ?? "";
+    return message;
+  },
+};
+
+function createBaseResolveSourceMetaResponse(): ResolveSourceMetaResponse {
+  return { source: undefined, image: undefined };
+}
+
+export const ResolveSourceMetaResponse: MessageFns<ResolveSourceMetaResponse> = {
+  encode(message: ResolveSourceMetaResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.source !== undefined) {
+      SourceOp.encode(message.source, writer.uint32(10).fork()).join();
+    }
+    if (message.image !== undefined) {
+      ResolveSourceImageResponse.encode(message.image, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveSourceMetaResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveSourceMetaResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.source = SourceOp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.image = ResolveSourceImageResponse.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveSourceMetaResponse>): ResolveSourceMetaResponse {
+    return ResolveSourceMetaResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveSourceMetaResponse>): ResolveSourceMetaResponse {
+    const message = createBaseResolveSourceMetaResponse();
+    message.source = (object.source !== undefined && object.source !== null)
+      ? SourceOp.fromPartial(object.source)
+      : undefined;
+    message.image = (object.image !== undefined && object.image !== null)
+      ? ResolveSourceImageResponse.fromPartial(object.image)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseResolveSourceImageResponse(): ResolveSourceImageResponse {
+  return { digest: "", config: new Uint8Array(0) };
+}
+
+export const ResolveSourceImageResponse: MessageFns<ResolveSourceImageResponse> = {
+  encode(message: ResolveSourceImageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.digest !== "") {
+      writer.uint32(10).string(message.digest);
+    }
+    if (message.config.length !== 0) {
+      writer.uint32(18).bytes(message.config);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveSourceImageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveSourceImageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.config = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveSourceImageResponse>): ResolveSourceImageResponse {
+    return ResolveSourceImageResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveSourceImageResponse>): ResolveSourceImageResponse {
+    const message = createBaseResolveSourceImageResponse();
+    message.digest = object.digest ?? "";
+    message.config = object.config ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseReadFileRequest(): ReadFileRequest {
+  return { ref: "", filePath: "", range: undefined };
+}
+
+export const ReadFileRequest: MessageFns<ReadFileRequest> = {
+  encode(message: ReadFileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ref !== "") {
+      writer.uint32(10).string(message.ref);
+    }
+    if (message.filePath !== "") {
+      writer.uint32(18).string(message.filePath);
+    }
+    if (message.range !== undefined) {
+      FileRange.encode(message.range, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadFileRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadFileRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ref = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.filePath = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.range = FileRange.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadFileRequest>): ReadFileRequest {
+    return ReadFileRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadFileRequest>): ReadFileRequest {
+    const message = createBaseReadFileRequest();
+    message.ref = object.ref ?? "";
+    message.filePath = object.filePath ?? "";
+    message.range = (object.range !== undefined && object.range !== null)
+      ? FileRange.fromPartial(object.range)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseFileRange(): FileRange {
+  return { offset: 0n, length: 0n };
+}
+
+export const FileRange: MessageFns<FileRange> = {
+  encode(message: FileRange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.offset !== 0n) {
+      if (BigInt.asIntN(64, message.offset) !== message.offset) {
+        throw new globalThis.Error("value provided for field message.offset of type int64 too large");
+      }
+      writer.uint32(8).int64(message.offset);
+    }
+    if (message.length !== 0n) {
+      if (BigInt.asIntN(64, message.length) !== message.length) {
+        throw new globalThis.Error("value provided for field message.length of type int64 too large");
+      }
+      writer.uint32(16).int64(message.length);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileRange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileRange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.offset = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.length = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FileRange>): FileRange {
+    return FileRange.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileRange>): FileRange {
+    const message = createBaseFileRange();
+    message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
+    message.length = (object.length !== undefined && object.length !== null) ? BigInt(object.length) : 0n;
+    return message;
+  },
+};
+
+function createBaseReadFileResponse(): ReadFileResponse {
+  return { data: new Uint8Array(0) };
+}
+
+export const ReadFileResponse: MessageFns<ReadFileResponse> = {
+  encode(message: ReadFileResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.data.length !== 0) {
+      writer.uint32(10).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadFileResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadFileResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.data = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadFileResponse>): ReadFileResponse {
+    return ReadFileResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadFileResponse>): ReadFileResponse {
+    const message = createBaseReadFileResponse();
+    message.data = object.data ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseReadDirRequest(): ReadDirRequest {
+  return { ref: "", dirPath: "", includePattern: "" };
+}
+
+export const ReadDirRequest: MessageFns<ReadDirRequest> = {
+  encode(message: ReadDirRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ref !== "") {
+      writer.uint32(10).string(message.ref);
+    }
+    if (message.dirPath !== "") {
+      writer.uint32(18).string(message.dirPath);
+    }
+    if (message.includePattern !== "") {
+      writer.uint32(26).string(message.includePattern);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadDirRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadDirRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ref = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.dirPath = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.includePattern = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadDirRequest>): ReadDirRequest {
+    return ReadDirRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadDirRequest>): ReadDirRequest {
+    const message = createBaseReadDirRequest();
+    message.ref = object.ref ?? "";
+    message.dirPath = object.dirPath ?? "";
+    message.includePattern = object.includePattern ?? "";
+    return message;
+  },
+};
+
+function createBaseReadDirResponse(): ReadDirResponse {
+  return { entries: [] };
+}
+
+export const ReadDirResponse: MessageFns<ReadDirResponse> = {
+  encode(message: ReadDirResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entries) {
+      Stat.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadDirResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadDirResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entries.push(Stat.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadDirResponse>): ReadDirResponse {
+    return ReadDirResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadDirResponse>): ReadDirResponse {
+    const message = createBaseReadDirResponse();
+    message.entries = object.entries?.map((e) => Stat.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseStatFileRequest(): StatFileRequest {
+  return { ref: "", path: "" };
+}
+
+export const StatFileRequest: MessageFns<StatFileRequest> = {
+  encode(message: StatFileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ref !== "") {
+      writer.uint32(10).string(message.ref);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StatFileRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStatFileRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ref = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StatFileRequest>): StatFileRequest {
+    return StatFileRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StatFileRequest>): StatFileRequest {
+    const message = createBaseStatFileRequest();
+    message.ref = object.ref ?? "";
+    message.path = object.path ?? "";
+    return message;
+  },
+};
+
+function createBaseStatFileResponse(): StatFileResponse {
+  return { stat: undefined };
+}
+
+export const StatFileResponse: MessageFns<StatFileResponse> = {
+  encode(message: StatFileResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.stat !== undefined) {
+      Stat.encode(message.stat, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StatFileResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStatFileResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.stat = Stat.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StatFileResponse>): StatFileResponse {
+    return StatFileResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StatFileResponse>): StatFileResponse {
+    const message = createBaseStatFileResponse();
+    message.stat = (object.stat !== undefined && object.stat !== null) ? Stat.fromPartial(object.stat) : undefined;
     return message;
   },
 };

@@ -38,6 +38,19 @@ export const LlbBridge = {
   return: method(bridgePath("Return"), gateway.ReturnRequest, gateway.ReturnResponse),
   inputs: method(bridgePath("Inputs"), gateway.InputsRequest, gateway.InputsResponse),
   evaluate: method(bridgePath("Evaluate"), gateway.EvaluateRequest, gateway.EvaluateResponse),
+  resolveImageConfig: method(
+    bridgePath("ResolveImageConfig"),
+    gateway.ResolveImageConfigRequest,
+    gateway.ResolveImageConfigResponse,
+  ),
+  resolveSourceMeta: method(
+    bridgePath("ResolveSourceMeta"),
+    gateway.ResolveSourceMetaRequest,
+    gateway.ResolveSourceMetaResponse,
+  ),
+  readFile: method(bridgePath("ReadFile"), gateway.ReadFileRequest, gateway.ReadFileResponse),
+  readDir: method(bridgePath("ReadDir"), gateway.ReadDirRequest, gateway.ReadDirResponse),
+  statFile: method(bridgePath("StatFile"), gateway.StatFileRequest, gateway.StatFileResponse),
   warn: method(bridgePath("Warn"), gateway.WarnRequest, gateway.WarnResponse),
 } as const;
 

@@ -7,7 +7,48 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
-/** What Tug reads of BuildKit's operations: positions in sources, platforms, and a definition as one that it does not look into. */
+/** BuildKit's operations (solver/pb/ops.proto), as far as Tug reads them: definitions, their operations and what is told beside them. */
+
+export const NetMode = { UNSET: 0, HOST: 1, NONE: 2 } as const;
+
+export type NetMode = typeof NetMode[keyof typeof NetMode];
+
+export namespace NetMode {
+  export type UNSET = typeof NetMode.UNSET;
+  export type HOST = typeof NetMode.HOST;
+  export type NONE = typeof NetMode.NONE;
+}
+
+export const SecurityMode = { SANDBOX: 0, INSECURE: 1 } as const;
+
+export type SecurityMode = typeof SecurityMode[keyof typeof SecurityMode];
+
+export namespace SecurityMode {
+  export type SANDBOX = typeof SecurityMode.SANDBOX;
+  export type INSECURE = typeof SecurityMode.INSECURE;
+}
+
+export const MountType = { BIND: 0, SECRET: 1, SSH: 2, CACHE: 3, TMPFS: 4 } as const;
+
+export type MountType = typeof MountType[keyof typeof MountType];
+
+export namespace MountType {
+  export type BIND = typeof MountType.BIND;
+  export type SECRET = typeof MountType.SECRET;
+  export type SSH = typeof MountType.SSH;
+  export type CACHE = typeof MountType.CACHE;
+  export type TMPFS = typeof MountType.TMPFS;
+}
+
+export const CacheSharingOpt = { SHARED: 0, PRIVATE: 1, LOCKED: 2 } as const;
+
+export type CacheSharingOpt = typeof CacheSharingOpt[keyof typeof CacheSharingOpt];
+
+export namespace CacheSharingOpt {
+  export type SHARED = typeof CacheSharingOpt.SHARED;
+  export type PRIVATE = typeof CacheSharingOpt.PRIVATE;
+  export type LOCKED = typeof CacheSharingOpt.LOCKED;
+}
 
 export interface Platform {
   architecture: string;
@@ -17,9 +58,287 @@ export interface Platform {
   osFeatures: string[];
 }
 
-/** Definition of operations. Its operations stay encoded. */
+/** Operations as a graph. They stay encoded, as each is known by the digest of its bytes; the last one names the result. */
 export interface Definition {
   def: Uint8Array[];
+  /** By digest of an operation. */
+  metadata: { [key: string]: OpMetadata };
+  source: Source | undefined;
+}
+
+export interface Definition_MetadataEntry {
+  key: string;
+  value: OpMetadata | undefined;
+}
+
+export interface Op {
+  inputs: Input[];
+  /** One of these. */
+  exec: ExecOp | undefined;
+  source: SourceOp | undefined;
+  file: FileOp | undefined;
+  build: BuildOp | undefined;
+  merge: MergeOp | undefined;
+  diff: DiffOp | undefined;
+  passthrough: PassthroughOp | undefined;
+  platform: Platform | undefined;
+}
+
+export interface Input {
+  digest: string;
+  /** Which of its outputs. */
+  index: bigint;
+}
+
+export interface SourceOp {
+  identifier: string;
+  attrs: { [key: string]: string };
+}
+
+export interface SourceOp_AttrsEntry {
+  key: string;
+  value: string;
+}
+
+export interface ExecOp {
+  meta: Meta | undefined;
+  mounts: Mount[];
+  network: NetMode;
+  security: SecurityMode;
+  secretenv: SecretEnv[];
+  cdiDevices: CDIDevice[];
+}
+
+export interface Meta {
+  args: string[];
+  env: string[];
+  cwd: string;
+  user: string;
+  proxyEnv: ProxyEnv | undefined;
+  extraHosts: HostIP[];
+  hostname: string;
+  ulimit: Ulimit[];
+  cgroupParent: string;
+  validExitCodes: number[];
+}
+
+export interface ProxyEnv {
+  httpProxy: string;
+  httpsProxy: string;
+  ftpProxy: string;
+  noProxy: string;
+  allProxy: string;
+}
+
+export interface HostIP {
+  host: string;
+  ip: string;
+}
+
+export interface Ulimit {
+  name: string;
+  soft: bigint;
+  hard: bigint;
+}
+
+export interface SecretEnv {
+  id: string;
+  name: string;
+  optional: boolean;
+}
+
+export interface CDIDevice {
+  name: string;
+  optional: boolean;
+}
+
+export interface Mount {
+  /** -1: nothing. */
+  input: bigint;
+  selector: string;
+  dest: string;
+  /** -1: what is written is nobody's result. */
+  output: bigint;
+  readonly: boolean;
+  mountType: MountType;
+  tmpfsOpt: TmpfsOpt | undefined;
+  cacheOpt: CacheOpt | undefined;
+  secretOpt: SecretOpt | undefined;
+  sshOpt: SecretOpt | undefined;
+}
+
+export interface TmpfsOpt {
+  size: bigint;
+}
+
+export interface CacheOpt {
+  id: string;
+  sharing: CacheSharingOpt;
+}
+
+/** SSHOpt has the same members. */
+export interface SecretOpt {
+  id: string;
+  uid: number;
+  gid: number;
+  mode: number;
+  optional: boolean;
+}
+
+export interface FileOp {
+  actions: FileAction[];
+}
+
+export interface FileAction {
+  /** An input of the operation or, counted on from those, what an earlier action made; -1: nothing. */
+  input: bigint;
+  secondaryInput: bigint;
+  output: bigint;
+  /** One of these. */
+  copy: FileActionCopy | undefined;
+  mkfile: FileActionMkFile | undefined;
+  mkdir: FileActionMkDir | undefined;
+  rm: FileActionRm | undefined;
+  symlink: FileActionSymlink | undefined;
+}
+
+export interface FileActionCopy {
+  src: string;
+  dest: string;
+  owner:
+    | ChownOpt
+    | undefined;
+  /** -1: the source's. */
+  mode: number;
+  followSymlink: boolean;
+  dirCopyContents: boolean;
+  attemptUnpackDockerCompatibility: boolean;
+  createDestPath: boolean;
+  allowWildcard: boolean;
+  allowEmptyWildcard: boolean;
+  /** Nanoseconds; -1: the source's. */
+  timestamp: bigint;
+  includePatterns: string[];
+  excludePatterns: string[];
+  alwaysReplaceExistingDestPaths: boolean;
+  modeStr: string;
+  requiredPaths: string[];
+}
+
+export interface FileActionMkFile {
+  path: string;
+  mode: number;
+  data: Uint8Array;
+  owner: ChownOpt | undefined;
+  timestamp: bigint;
+}
+
+export interface FileActionSymlink {
+  /** What it says. */
+  oldpath: string;
+  /** Where it is. */
+  newpath: string;
+  owner: ChownOpt | undefined;
+  timestamp: bigint;
+}
+
+export interface FileActionMkDir {
+  path: string;
+  mode: number;
+  makeParents: boolean;
+  owner: ChownOpt | undefined;
+  timestamp: bigint;
+}
+
+export interface FileActionRm {
+  path: string;
+  allowNotFound: boolean;
+  allowWildcard: boolean;
+}
+
+export interface ChownOpt {
+  user: UserOpt | undefined;
+  group: UserOpt | undefined;
+}
+
+export interface UserOpt {
+  byName?: NamedUserOpt | undefined;
+  byID?: number | undefined;
+}
+
+export interface NamedUserOpt {
+  name: string;
+  /** Whose /etc/passwd. */
+  input: bigint;
+}
+
+export interface MergeOp {
+  inputs: InputRef[];
+}
+
+/** MergeInput, LowerDiffInput, UpperDiffInput. */
+export interface InputRef {
+  input: bigint;
+}
+
+export interface DiffOp {
+  lower: InputRef | undefined;
+  upper: InputRef | undefined;
+}
+
+export interface BuildOp {
+  builder: bigint;
+}
+
+export interface PassthroughOp {
+  id: string;
+}
+
+export interface OpMetadata {
+  ignoreCache: boolean;
+  description: { [key: string]: string };
+  caps: { [key: string]: boolean };
+  progressGroup: ProgressGroup | undefined;
+  linuxResources: LinuxResources | undefined;
+}
+
+export interface OpMetadata_DescriptionEntry {
+  key: string;
+  value: string;
+}
+
+export interface OpMetadata_CapsEntry {
+  key: string;
+  value: boolean;
+}
+
+export interface LinuxResources {
+  memory: bigint;
+  memorySwap: bigint;
+  cpuShares: bigint;
+  cpuPeriod: bigint;
+  cpuQuota: bigint;
+  cpusetCpus: string;
+  cpusetMems: string;
+}
+
+export interface Source {
+  locations: { [key: string]: Locations };
+  infos: SourceInfo[];
+}
+
+export interface Source_LocationsEntry {
+  key: string;
+  value: Locations | undefined;
+}
+
+export interface Locations {
+  locations: Location[];
+}
+
+export interface Location {
+  sourceIndex: number;
+  ranges: Range[];
 }
 
 export interface SourceInfo {
@@ -154,13 +473,19 @@ export const Platform: MessageFns<Platform> = {
 };
 
 function createBaseDefinition(): Definition {
-  return { def: [] };
+  return { def: [], metadata: {}, source: undefined };
 }
 
 export const Definition: MessageFns<Definition> = {
   encode(message: Definition, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.def) {
       writer.uint32(10).bytes(v!);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, OpMetadata]) => {
+      Definition_MetadataEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+    });
+    if (message.source !== undefined) {
+      Source.encode(message.source, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -186,6 +511,25 @@ export const Definition: MessageFns<Definition> = {
             message.def.push(reader.bytes());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = Definition_MetadataEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              message.metadata[entry2.key] = entry2.value;
+            }
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.source = Source.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -204,6 +548,3646 @@ export const Definition: MessageFns<Definition> = {
   fromPartial(object: DeepPartial<Definition>): Definition {
     const message = createBaseDefinition();
     message.def = object.def?.map((e) => e) || [];
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, OpMetadata][]).reduce(
+      (acc: { [key: string]: OpMetadata }, [key, value]: [string, OpMetadata]) => {
+        if (value !== undefined) {
+          acc[key] = OpMetadata.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.source = (object.source !== undefined && object.source !== null)
+      ? Source.fromPartial(object.source)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDefinition_MetadataEntry(): Definition_MetadataEntry {
+  return { key: "", value: undefined };
+}
+
+export const Definition_MetadataEntry: MessageFns<Definition_MetadataEntry> = {
+  encode(message: Definition_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      OpMetadata.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Definition_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDefinition_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = OpMetadata.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Definition_MetadataEntry>): Definition_MetadataEntry {
+    return Definition_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Definition_MetadataEntry>): Definition_MetadataEntry {
+    const message = createBaseDefinition_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? OpMetadata.fromPartial(object.value)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseOp(): Op {
+  return {
+    inputs: [],
+    exec: undefined,
+    source: undefined,
+    file: undefined,
+    build: undefined,
+    merge: undefined,
+    diff: undefined,
+    passthrough: undefined,
+    platform: undefined,
+  };
+}
+
+export const Op: MessageFns<Op> = {
+  encode(message: Op, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.inputs) {
+      Input.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.exec !== undefined) {
+      ExecOp.encode(message.exec, writer.uint32(18).fork()).join();
+    }
+    if (message.source !== undefined) {
+      SourceOp.encode(message.source, writer.uint32(26).fork()).join();
+    }
+    if (message.file !== undefined) {
+      FileOp.encode(message.file, writer.uint32(34).fork()).join();
+    }
+    if (message.build !== undefined) {
+      BuildOp.encode(message.build, writer.uint32(42).fork()).join();
+    }
+    if (message.merge !== undefined) {
+      MergeOp.encode(message.merge, writer.uint32(50).fork()).join();
+    }
+    if (message.diff !== undefined) {
+      DiffOp.encode(message.diff, writer.uint32(58).fork()).join();
+    }
+    if (message.passthrough !== undefined) {
+      PassthroughOp.encode(message.passthrough, writer.uint32(66).fork()).join();
+    }
+    if (message.platform !== undefined) {
+      Platform.encode(message.platform, writer.uint32(82).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Op {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOp();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.inputs.push(Input.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.exec = ExecOp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.source = SourceOp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.file = FileOp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.build = BuildOp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.merge = MergeOp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.diff = DiffOp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.passthrough = PassthroughOp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.platform = Platform.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Op>): Op {
+    return Op.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Op>): Op {
+    const message = createBaseOp();
+    message.inputs = object.inputs?.map((e) => Input.fromPartial(e)) || [];
+    message.exec = (object.exec !== undefined && object.exec !== null) ? ExecOp.fromPartial(object.exec) : undefined;
+    message.source = (object.source !== undefined && object.source !== null)
+      ? SourceOp.fromPartial(object.source)
+      : undefined;
+    message.file = (object.file !== undefined && object.file !== null) ? FileOp.fromPartial(object.file) : undefined;
+    message.build = (object.build !== undefined && object.build !== null)
+      ? BuildOp.fromPartial(object.build)
+      : undefined;
+    message.merge = (object.merge !== undefined && object.merge !== null)
+      ? MergeOp.fromPartial(object.merge)
+      : undefined;
+    message.diff = (object.diff !== undefined && object.diff !== null) ? DiffOp.fromPartial(object.diff) : undefined;
+    message.passthrough = (object.passthrough !== undefined && object.passthrough !== null)
+      ? PassthroughOp.fromPartial(object.passthrough)
+      : undefined;
+    message.platform = (object.platform !== undefined && object.platform !== null)
+      ? Platform.fromPartial(object.platform)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseInput(): Input {
+  return { digest: "", index: 0n };
+}
+
+export const Input: MessageFns<Input> = {
+  encode(message: Input, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.digest !== "") {
+      writer.uint32(10).string(message.digest);
+    }
+    if (message.index !== 0n) {
+      if (BigInt.asIntN(64, message.index) !== message.index) {
+        throw new globalThis.Error("value provided for field message.index of type int64 too large");
+      }
+      writer.uint32(16).int64(message.index);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Input {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInput();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.index = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Input>): Input {
+    return Input.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Input>): Input {
+    const message = createBaseInput();
+    message.digest = object.digest ?? "";
+    message.index = (object.index !== undefined && object.index !== null) ? BigInt(object.index) : 0n;
+    return message;
+  },
+};
+
+function createBaseSourceOp(): SourceOp {
+  return { identifier: "", attrs: {} };
+}
+
+export const SourceOp: MessageFns<SourceOp> = {
+  encode(message: SourceOp, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.identifier !== "") {
+      writer.uint32(10).string(message.identifier);
+    }
+    globalThis.Object.entries(message.attrs).forEach(([key, value]: [string, string]) => {
+      SourceOp_AttrsEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SourceOp {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSourceOp();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.identifier = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = SourceOp_AttrsEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              message.attrs[entry2.key] = entry2.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SourceOp>): SourceOp {
+    return SourceOp.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SourceOp>): SourceOp {
+    const message = createBaseSourceOp();
+    message.identifier = object.identifier ?? "";
+    message.attrs = (globalThis.Object.entries(object.attrs ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseSourceOp_AttrsEntry(): SourceOp_AttrsEntry {
+  return { key: "", value: "" };
+}
+
+export const SourceOp_AttrsEntry: MessageFns<SourceOp_AttrsEntry> = {
+  encode(message: SourceOp_AttrsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SourceOp_AttrsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSourceOp_AttrsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SourceOp_AttrsEntry>): SourceOp_AttrsEntry {
+    return SourceOp_AttrsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SourceOp_AttrsEntry>): SourceOp_AttrsEntry {
+    const message = createBaseSourceOp_AttrsEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseExecOp(): ExecOp {
+  return { meta: undefined, mounts: [], network: 0, security: 0, secretenv: [], cdiDevices: [] };
+}
+
+export const ExecOp: MessageFns<ExecOp> = {
+  encode(message: ExecOp, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.meta !== undefined) {
+      Meta.encode(message.meta, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.mounts) {
+      Mount.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.network !== 0) {
+      writer.uint32(24).int32(message.network);
+    }
+    if (message.security !== 0) {
+      writer.uint32(32).int32(message.security);
+    }
+    for (const v of message.secretenv) {
+      SecretEnv.encode(v!, writer.uint32(42).fork()).join();
+    }
+    for (const v of message.cdiDevices) {
+      CDIDevice.encode(v!, writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExecOp {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExecOp();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.meta = Meta.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.mounts.push(Mount.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.network = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.security = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.secretenv.push(SecretEnv.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.cdiDevices.push(CDIDevice.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExecOp>): ExecOp {
+    return ExecOp.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExecOp>): ExecOp {
+    const message = createBaseExecOp();
+    message.meta = (object.meta !== undefined && object.meta !== null) ? Meta.fromPartial(object.meta) : undefined;
+    message.mounts = object.mounts?.map((e) => Mount.fromPartial(e)) || [];
+    message.network = object.network ?? 0;
+    message.security = object.security ?? 0;
+    message.secretenv = object.secretenv?.map((e) => SecretEnv.fromPartial(e)) || [];
+    message.cdiDevices = object.cdiDevices?.map((e) => CDIDevice.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseMeta(): Meta {
+  return {
+    args: [],
+    env: [],
+    cwd: "",
+    user: "",
+    proxyEnv: undefined,
+    extraHosts: [],
+    hostname: "",
+    ulimit: [],
+    cgroupParent: "",
+    validExitCodes: [],
+  };
+}
+
+export const Meta: MessageFns<Meta> = {
+  encode(message: Meta, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.args) {
+      writer.uint32(10).string(v!);
+    }
+    for (const v of message.env) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.cwd !== "") {
+      writer.uint32(26).string(message.cwd);
+    }
+    if (message.user !== "") {
+      writer.uint32(34).string(message.user);
+    }
+    if (message.proxyEnv !== undefined) {
+      ProxyEnv.encode(message.proxyEnv, writer.uint32(42).fork()).join();
+    }
+    for (const v of message.extraHosts) {
+      HostIP.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.hostname !== "") {
+      writer.uint32(58).string(message.hostname);
+    }
+    for (const v of message.ulimit) {
+      Ulimit.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.cgroupParent !== "") {
+      writer.uint32(82).string(message.cgroupParent);
+    }
+    if (message.validExitCodes.length !== 0) {
+      writer.uint32(98).fork();
+      for (const v of message.validExitCodes) {
+        writer.int32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Meta {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeta();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.args.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.env.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.cwd = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.proxyEnv = ProxyEnv.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.extraHosts.push(HostIP.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.hostname = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.ulimit.push(Ulimit.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.cgroupParent = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag === 96) {
+              message.validExitCodes.push(reader.int32());
+
+              continue;
+            }
+
+            if (tag === 98) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.validExitCodes.push(reader.int32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Meta>): Meta {
+    return Meta.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Meta>): Meta {
+    const message = createBaseMeta();
+    message.args = object.args?.map((e) => e) || [];
+    message.env = object.env?.map((e) => e) || [];
+    message.cwd = object.cwd ?? "";
+    message.user = object.user ?? "";
+    message.proxyEnv = (object.proxyEnv !== undefined && object.proxyEnv !== null)
+      ? ProxyEnv.fromPartial(object.proxyEnv)
+      : undefined;
+    message.extraHosts = object.extraHosts?.map((e) => HostIP.fromPartial(e)) || [];
+    message.hostname = object.hostname ?? "";
+    message.ulimit = object.ulimit?.map((e) => Ulimit.fromPartial(e)) || [];
+    message.cgroupParent = object.cgroupParent ?? "";
+    message.validExitCodes = object.validExitCodes?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseProxyEnv(): ProxyEnv {
+  return { httpProxy: "", httpsProxy: "", ftpProxy: "", noProxy: "", allProxy: "" };
+}
+
+export const ProxyEnv: MessageFns<ProxyEnv> = {
+  encode(message: ProxyEnv, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.httpProxy !== "") {
+      writer.uint32(10).string(message.httpProxy);
+    }
+    if (message.httpsProxy !== "") {
+      writer.uint32(18).string(message.httpsProxy);
+    }
+    if (message.ftpProxy !== "") {
+      writer.uint32(26).string(message.ftpProxy);
+    }
+    if (message.noProxy !== "") {
+      writer.uint32(34).string(message.noProxy);
+    }
+    if (message.allProxy !== "") {
+      writer.uint32(42).string(message.allProxy);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProxyEnv {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProxyEnv();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.httpProxy = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.httpsProxy = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.ftpProxy = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.noProxy = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.allProxy = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProxyEnv>): ProxyEnv {
+    return ProxyEnv.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProxyEnv>): ProxyEnv {
+    const message = createBaseProxyEnv();
+    message.httpProxy = object.httpProxy ?? "";
+    message.httpsProxy = object.httpsProxy ?? "";
+    message.ftpProxy = object.ftpProxy ?? "";
+    message.noProxy = object.noProxy ?? "";
+    message.allProxy = object.allProxy ?? "";
+    return message;
+  },
+};
+
+function createBaseHostIP(): HostIP {
+  return { host: "", ip: "" };
+}
+
+export const HostIP: MessageFns<HostIP> = {
+  encode(message: HostIP, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.host !== "") {
+      writer.uint32(10).string(message.host);
+    }
+    if (message.ip !== "") {
+      writer.uint32(18).string(message.ip);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HostIP {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHostIP();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.ip = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<HostIP>): HostIP {
+    return HostIP.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HostIP>): HostIP {
+    const message = createBaseHostIP();
+    message.host = object.host ?? "";
+    message.ip = object.ip ?? "";
+    return message;
+  },
+};
+
+function createBaseUlimit(): Ulimit {
+  return { name: "", soft: 0n, hard: 0n };
+}
+
+export const Ulimit: MessageFns<Ulimit> = {
+  encode(message: Ulimit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.soft !== 0n) {
+      if (BigInt.asIntN(64, message.soft) !== message.soft) {
+        throw new globalThis.Error("value provided for field message.soft of type int64 too large");
+      }
+      writer.uint32(16).int64(message.soft);
+    }
+    if (message.hard !== 0n) {
+      if (BigInt.asIntN(64, message.hard) !== message.hard) {
+        throw new globalThis.Error("value provided for field message.hard of type int64 too large");
+      }
+      writer.uint32(24).int64(message.hard);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Ulimit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUlimit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.soft = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.hard = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Ulimit>): Ulimit {
+    return Ulimit.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Ulimit>): Ulimit {
+    const message = createBaseUlimit();
+    message.name = object.name ?? "";
+    message.soft = (object.soft !== undefined && object.soft !== null) ? BigInt(object.soft) : 0n;
+    message.hard = (object.hard !== undefined && object.hard !== null) ? BigInt(object.hard) : 0n;
+    return message;
+  },
+};
+
+function createBaseSecretEnv(): SecretEnv {
+  return { id: "", name: "", optional: false };
+}
+
+export const SecretEnv: MessageFns<SecretEnv> = {
+  encode(message: SecretEnv, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.optional !== false) {
+      writer.uint32(24).bool(message.optional);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SecretEnv {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSecretEnv();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.optional = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SecretEnv>): SecretEnv {
+    return SecretEnv.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SecretEnv>): SecretEnv {
+    const message = createBaseSecretEnv();
+    message.id = object.id ?? "";
+    message.name = object.name ?? "";
+    message.optional = object.optional ?? false;
+    return message;
+  },
+};
+
+function createBaseCDIDevice(): CDIDevice {
+  return { name: "", optional: false };
+}
+
+export const CDIDevice: MessageFns<CDIDevice> = {
+  encode(message: CDIDevice, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.optional !== false) {
+      writer.uint32(16).bool(message.optional);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CDIDevice {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCDIDevice();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.optional = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CDIDevice>): CDIDevice {
+    return CDIDevice.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CDIDevice>): CDIDevice {
+    const message = createBaseCDIDevice();
+    message.name = object.name ?? "";
+    message.optional = object.optional ?? false;
+    return message;
+  },
+};
+
+function createBaseMount(): Mount {
+  return {
+    input: 0n,
+    selector: "",
+    dest: "",
+    output: 0n,
+    readonly: false,
+    mountType: 0,
+    tmpfsOpt: undefined,
+    cacheOpt: undefined,
+    secretOpt: undefined,
+    sshOpt: undefined,
+  };
+}
+
+export const Mount: MessageFns<Mount> = {
+  encode(message: Mount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.input !== 0n) {
+      if (BigInt.asIntN(64, message.input) !== message.input) {
+        throw new globalThis.Error("value provided for field message.input of type int64 too large");
+      }
+      writer.uint32(8).int64(message.input);
+    }
+    if (message.selector !== "") {
+      writer.uint32(18).string(message.selector);
+    }
+    if (message.dest !== "") {
+      writer.uint32(26).string(message.dest);
+    }
+    if (message.output !== 0n) {
+      if (BigInt.asIntN(64, message.output) !== message.output) {
+        throw new globalThis.Error("value provided for field message.output of type int64 too large");
+      }
+      writer.uint32(32).int64(message.output);
+    }
+    if (message.readonly !== false) {
+      writer.uint32(40).bool(message.readonly);
+    }
+    if (message.mountType !== 0) {
+      writer.uint32(48).int32(message.mountType);
+    }
+    if (message.tmpfsOpt !== undefined) {
+      TmpfsOpt.encode(message.tmpfsOpt, writer.uint32(154).fork()).join();
+    }
+    if (message.cacheOpt !== undefined) {
+      CacheOpt.encode(message.cacheOpt, writer.uint32(162).fork()).join();
+    }
+    if (message.secretOpt !== undefined) {
+      SecretOpt.encode(message.secretOpt, writer.uint32(170).fork()).join();
+    }
+    if (message.sshOpt !== undefined) {
+      SecretOpt.encode(message.sshOpt, writer.uint32(178).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Mount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.input = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.selector = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.dest = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.output = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.readonly = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.mountType = reader.int32() as any;
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.tmpfsOpt = TmpfsOpt.decode(reader, reader.uint32());
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.cacheOpt = CacheOpt.decode(reader, reader.uint32());
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.secretOpt = SecretOpt.decode(reader, reader.uint32());
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.sshOpt = SecretOpt.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Mount>): Mount {
+    return Mount.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Mount>): Mount {
+    const message = createBaseMount();
+    message.input = (object.input !== undefined && object.input !== null) ? BigInt(object.input) : 0n;
+    message.selector = object.selector ?? "";
+    message.dest = object.dest ?? "";
+    message.output = (object.output !== undefined && object.output !== null) ? BigInt(object.output) : 0n;
+    message.readonly = object.readonly ?? false;
+    message.mountType = object.mountType ?? 0;
+    message.tmpfsOpt = (object.tmpfsOpt !== undefined && object.tmpfsOpt !== null)
+      ? TmpfsOpt.fromPartial(object.tmpfsOpt)
+      : undefined;
+    message.cacheOpt = (object.cacheOpt !== undefined && object.cacheOpt !== null)
+      ? CacheOpt.fromPartial(object.cacheOpt)
+      : undefined;
+    message.secretOpt = (object.secretOpt !== undefined && object.secretOpt !== null)
+      ? SecretOpt.fromPartial(object.secretOpt)
+      : undefined;
+    message.sshOpt = (object.sshOpt !== undefined && object.sshOpt !== null)
+      ? SecretOpt.fromPartial(object.sshOpt)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseTmpfsOpt(): TmpfsOpt {
+  return { size: 0n };
+}
+
+export const TmpfsOpt: MessageFns<TmpfsOpt> = {
+  encode(message: TmpfsOpt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.size !== 0n) {
+      if (BigInt.asIntN(64, message.size) !== message.size) {
+        throw new globalThis.Error("value provided for field message.size of type int64 too large");
+      }
+      writer.uint32(8).int64(message.size);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TmpfsOpt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTmpfsOpt();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.size = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TmpfsOpt>): TmpfsOpt {
+    return TmpfsOpt.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TmpfsOpt>): TmpfsOpt {
+    const message = createBaseTmpfsOpt();
+    message.size = (object.size !== undefined && object.size !== null) ? BigInt(object.size) : 0n;
+    return message;
+  },
+};
+
+function createBaseCacheOpt(): CacheOpt {
+  return { id: "", sharing: 0 };
+}
+
+export const CacheOpt: MessageFns<CacheOpt> = {
+  encode(message: CacheOpt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.sharing !== 0) {
+      writer.uint32(16).int32(message.sharing);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CacheOpt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCacheOpt();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sharing = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CacheOpt>): CacheOpt {
+    return CacheOpt.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CacheOpt>): CacheOpt {
+    const message = createBaseCacheOpt();
+    message.id = object.id ?? "";
+    message.sharing = object.sharing ?? 0;
+    return message;
+  },
+};
+
+function createBaseSecretOpt(): SecretOpt {
+  return { id: "", uid: 0, gid: 0, mode: 0, optional: false };
+}
+
+export const SecretOpt: MessageFns<SecretOpt> = {
+  encode(message: SecretOpt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.uid !== 0) {
+      writer.uint32(16).uint32(message.uid);
+    }
+    if (message.gid !== 0) {
+      writer.uint32(24).uint32(message.gid);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(32).uint32(message.mode);
+    }
+    if (message.optional !== false) {
+      writer.uint32(40).bool(message.optional);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SecretOpt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSecretOpt();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.uid = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.gid = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.mode = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.optional = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SecretOpt>): SecretOpt {
+    return SecretOpt.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SecretOpt>): SecretOpt {
+    const message = createBaseSecretOpt();
+    message.id = object.id ?? "";
+    message.uid = object.uid ?? 0;
+    message.gid = object.gid ?? 0;
+    message.mode = object.mode ?? 0;
+    message.optional = object.optional ?? false;
+    return message;
+  },
+};
+
+function createBaseFileOp(): FileOp {
+  return { actions: [] };
+}
+
+export const FileOp: MessageFns<FileOp> = {
+  encode(message: FileOp, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.actions) {
+      FileAction.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileOp {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileOp();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.actions.push(FileAction.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FileOp>): FileOp {
+    return FileOp.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileOp>): FileOp {
+    const message = createBaseFileOp();
+    message.actions = object.actions?.map((e) => FileAction.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseFileAction(): FileAction {
+  return {
+    input: 0n,
+    secondaryInput: 0n,
+    output: 0n,
+    copy: undefined,
+    mkfile: undefined,
+    mkdir: undefined,
+    rm: undefined,
+    symlink: undefined,
+  };
+}
+
+export const FileAction: MessageFns<FileAction> = {
+  encode(message: FileAction, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.input !== 0n) {
+      if (BigInt.asIntN(64, message.input) !== message.input) {
+        throw new globalThis.Error("value provided for field message.input of type int64 too large");
+      }
+      writer.uint32(8).int64(message.input);
+    }
+    if (message.secondaryInput !== 0n) {
+      if (BigInt.asIntN(64, message.secondaryInput) !== message.secondaryInput) {
+        throw new globalThis.Error("value provided for field message.secondaryInput of type int64 too large");
+      }
+      writer.uint32(16).int64(message.secondaryInput);
+    }
+    if (message.output !== 0n) {
+      if (BigInt.asIntN(64, message.output) !== message.output) {
+        throw new globalThis.Error("value provided for field message.output of type int64 too large");
+      }
+      writer.uint32(24).int64(message.output);
+    }
+    if (message.copy !== undefined) {
+      FileActionCopy.encode(message.copy, writer.uint32(34).fork()).join();
+    }
+    if (message.mkfile !== undefined) {
+      FileActionMkFile.encode(message.mkfile, writer.uint32(42).fork()).join();
+    }
+    if (message.mkdir !== undefined) {
+      FileActionMkDir.encode(message.mkdir, writer.uint32(50).fork()).join();
+    }
+    if (message.rm !== undefined) {
+      FileActionRm.encode(message.rm, writer.uint32(58).fork()).join();
+    }
+    if (message.symlink !== undefined) {
+      FileActionSymlink.encode(message.symlink, writer.uint32(66).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileAction {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileAction();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.input = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.secondaryInput = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.output = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.copy = FileActionCopy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.mkfile = FileActionMkFile.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.mkdir = FileActionMkDir.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.rm = FileActionRm.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.symlink = FileActionSymlink.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FileAction>): FileAction {
+    return FileAction.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileAction>): FileAction {
+    const message = createBaseFileAction();
+    message.input = (object.input !== undefined && object.input !== null) ? BigInt(object.input) : 0n;
+    message.secondaryInput = (object.secondaryInput !== undefined && object.secondaryInput !== null)
+      ? BigInt(object.secondaryInput)
+      : 0n;
+    message.output = (object.output !== undefined && object.output !== null) ? BigInt(object.output) : 0n;
+    message.copy = (object.copy !== undefined && object.copy !== null)
+      ? FileActionCopy.fromPartial(object.copy)
+      : undefined;
+    message.mkfile = (object.mkfile !== undefined && object.mkfile !== null)
+      ? FileActionMkFile.fromPartial(object.mkfile)
+      : undefined;
+    message.mkdir = (object.mkdir !== undefined && object.mkdir !== null)
+      ? FileActionMkDir.fromPartial(object.mkdir)
+      : undefined;
+    message.rm = (object.rm !== undefined && object.rm !== null) ? FileActionRm.fromPartial(object.rm) : undefined;
+    message.symlink = (object.symlink !== undefined && object.symlink !== null)
+      ? FileActionSymlink.fromPartial(object.symlink)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseFileActionCopy(): FileActionCopy {
+  return {
+    src: "",
+    dest: "",
+    owner: undefined,
+    mode: 0,
+    followSymlink: false,
+    dirCopyContents: false,
+    attemptUnpackDockerCompatibility: false,
+    createDestPath: false,
+    allowWildcard: false,
+    allowEmptyWildcard: false,
+    timestamp: 0n,
+    includePatterns: [],
+    excludePatterns: [],
+    alwaysReplaceExistingDestPaths: false,
+    modeStr: "",
+    requiredPaths: [],
+  };
+}
+
+export const FileActionCopy: MessageFns<FileActionCopy> = {
+  encode(message: FileActionCopy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.src !== "") {
+      writer.uint32(10).string(message.src);
+    }
+    if (message.dest !== "") {
+      writer.uint32(18).string(message.dest);
+    }
+    if (message.owner !== undefined) {
+      ChownOpt.encode(message.owner, writer.uint32(26).fork()).join();
+    }
+    if (message.mode !== 0) {
+      writer.uint32(32).int32(message.mode);
+    }
+    if (message.followSymlink !== false) {
+      writer.uint32(40).bool(message.followSymlink);
+    }
+    if (message.dirCopyContents !== false) {
+      writer.uint32(48).bool(message.dirCopyContents);
+    }
+    if (message.attemptUnpackDockerCompatibility !== false) {
+      writer.uint32(56).bool(message.attemptUnpackDockerCompatibility);
+    }
+    if (message.createDestPath !== false) {
+      writer.uint32(64).bool(message.createDestPath);
+    }
+    if (message.allowWildcard !== false) {
+      writer.uint32(72).bool(message.allowWildcard);
+    }
+    if (message.allowEmptyWildcard !== false) {
+      writer.uint32(80).bool(message.allowEmptyWildcard);
+    }
+    if (message.timestamp !== 0n) {
+      if (BigInt.asIntN(64, message.timestamp) !== message.timestamp) {
+        throw new globalThis.Error("value provided for field message.timestamp of type int64 too large");
+      }
+      writer.uint32(88).int64(message.timestamp);
+    }
+    for (const v of message.includePatterns) {
+      writer.uint32(98).string(v!);
+    }
+    for (const v of message.excludePatterns) {
+      writer.uint32(106).string(v!);
+    }
+    if (message.alwaysReplaceExistingDestPaths !== false) {
+      writer.uint32(112).bool(message.alwaysReplaceExistingDestPaths);
+    }
+    if (message.modeStr !== "") {
+      writer.uint32(122).string(message.modeStr);
+    }
+    for (const v of message.requiredPaths) {
+      writer.uint32(130).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileActionCopy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileActionCopy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.src = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.dest = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.owner = ChownOpt.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.mode = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.followSymlink = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.dirCopyContents = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.attemptUnpackDockerCompatibility = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.createDestPath = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.allowWildcard = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.allowEmptyWildcard = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.timestamp = reader.int64() as bigint;
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.includePatterns.push(reader.string());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.excludePatterns.push(reader.string());
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.alwaysReplaceExistingDestPaths = reader.bool();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.modeStr = reader.string();
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.requiredPaths.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FileActionCopy>): FileActionCopy {
+    return FileActionCopy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileActionCopy>): FileActionCopy {
+    const message = createBaseFileActionCopy();
+    message.src = object.src ?? "";
+    message.dest = object.dest ?? "";
+    message.owner = (object.owner !== undefined && object.owner !== null)
+      ? ChownOpt.fromPartial(object.owner)
+      : undefined;
+    message.mode = object.mode ?? 0;
+    message.followSymlink = object.followSymlink ?? false;
+    message.dirCopyContents = object.dirCopyContents ?? false;
+    message.attemptUnpackDockerCompatibility = object.attemptUnpackDockerCompatibility ?? false;
+    message.createDestPath = object.createDestPath ?? false;
+    message.allowWildcard = object.allowWildcard ?? false;
+    message.allowEmptyWildcard = object.allowEmptyWildcard ?? false;
+    message.timestamp = (object.timestamp !== undefined && object.timestamp !== null) ? BigInt(object.timestamp) : 0n;
+    message.includePatterns = object.includePatterns?.map((e) => e) || [];
+    message.excludePatterns = object.excludePatterns?.map((e) => e) || [];
+    message.alwaysReplaceExistingDestPaths = object.alwaysReplaceExistingDestPaths ?? false;
+    message.modeStr = object.modeStr ?? "";
+    message.requiredPaths = object.requiredPaths?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseFileActionMkFile(): FileActionMkFile {
+  return { path: "", mode: 0, data: new Uint8Array(0), owner: undefined, timestamp: 0n };
+}
+
+export const FileActionMkFile: MessageFns<FileActionMkFile> = {
+  encode(message: FileActionMkFile, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(16).int32(message.mode);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(26).bytes(message.data);
+    }
+    if (message.owner !== undefined) {
+      ChownOpt.encode(message.owner, writer.uint32(34).fork()).join();
+    }
+    if (message.timestamp !== 0n) {
+      if (BigInt.asIntN(64, message.timestamp) !== message.timestamp) {
+        throw new globalThis.Error("value provided for field message.timestamp of type int64 too large");
+      }
+      writer.uint32(40).int64(message.timestamp);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileActionMkFile {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileActionMkFile();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.mode = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.data = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.owner = ChownOpt.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.timestamp = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FileActionMkFile>): FileActionMkFile {
+    return FileActionMkFile.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileActionMkFile>): FileActionMkFile {
+    const message = createBaseFileActionMkFile();
+    message.path = object.path ?? "";
+    message.mode = object.mode ?? 0;
+    message.data = object.data ?? new Uint8Array(0);
+    message.owner = (object.owner !== undefined && object.owner !== null)
+      ? ChownOpt.fromPartial(object.owner)
+      : undefined;
+    message.timestamp = (object.timestamp !== undefined && object.timestamp !== null) ? BigInt(object.timestamp) : 0n;
+    return message;
+  },
+};
+
+function createBaseFileActionSymlink(): FileActionSymlink {
+  return { oldpath: "", newpath: "", owner: undefined, timestamp: 0n };
+}
+
+export const FileActionSymlink: MessageFns<FileActionSymlink> = {
+  encode(message: FileActionSymlink, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.oldpath !== "") {
+      writer.uint32(10).string(message.oldpath);
+    }
+    if (message.newpath !== "") {
+      writer.uint32(18).string(message.newpath);
+    }
+    if (message.owner !== undefined) {
+      ChownOpt.encode(message.owner, writer.uint32(26).fork()).join();
+    }
+    if (message.timestamp !== 0n) {
+      if (BigInt.asIntN(64, message.timestamp) !== message.timestamp) {
+        throw new globalThis.Error("value provided for field message.timestamp of type int64 too large");
+      }
+      writer.uint32(32).int64(message.timestamp);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileActionSymlink {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileActionSymlink();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.oldpath = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.newpath = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.owner = ChownOpt.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.timestamp = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FileActionSymlink>): FileActionSymlink {
+    return FileActionSymlink.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileActionSymlink>): FileActionSymlink {
+    const message = createBaseFileActionSymlink();
+    message.oldpath = object.oldpath ?? "";
+    message.newpath = object.newpath ?? "";
+    message.owner = (object.owner !== undefined && object.owner !== null)
+      ? ChownOpt.fromPartial(object.owner)
+      : undefined;
+    message.timestamp = (object.timestamp !== undefined && object.timestamp !== null) ? BigInt(object.timestamp) : 0n;
+    return message;
+  },
+};
+
+function createBaseFileActionMkDir(): FileActionMkDir {
+  return { path: "", mode: 0, makeParents: false, owner: undefined, timestamp: 0n };
+}
+
+export const FileActionMkDir: MessageFns<FileActionMkDir> = {
+  encode(message: FileActionMkDir, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(16).int32(message.mode);
+    }
+    if (message.makeParents !== false) {
+      writer.uint32(24).bool(message.makeParents);
+    }
+    if (message.owner !== undefined) {
+      ChownOpt.encode(message.owner, writer.uint32(34).fork()).join();
+    }
+    if (message.timestamp !== 0n) {
+      if (BigInt.asIntN(64, message.timestamp) !== message.timestamp) {
+        throw new globalThis.Error("value provided for field message.timestamp of type int64 too large");
+      }
+      writer.uint32(40).int64(message.timestamp);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileActionMkDir {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileActionMkDir();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.mode = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.makeParents = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.owner = ChownOpt.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.timestamp = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FileActionMkDir>): FileActionMkDir {
+    return FileActionMkDir.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileActionMkDir>): FileActionMkDir {
+    const message = createBaseFileActionMkDir();
+    message.path = object.path ?? "";
+    message.mode = object.mode ?? 0;
+    message.makeParents = object.makeParents ?? false;
+    message.owner = (object.owner !== undefined && object.owner !== null)
+      ? ChownOpt.fromPartial(object.owner)
+      : undefined;
+    message.timestamp = (object.timestamp !== undefined && object.timestamp !== null) ? BigInt(object.timestamp) : 0n;
+    return message;
+  },
+};
+
+function createBaseFileActionRm(): FileActionRm {
+  return { path: "", allowNotFound: false, allowWildcard: false };
+}
+
+export const FileActionRm: MessageFns<FileActionRm> = {
+  encode(message: FileActionRm, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.allowNotFound !== false) {
+      writer.uint32(16).bool(message.allowNotFound);
+    }
+    if (message.allowWildcard !== false) {
+      writer.uint32(24).bool(message.allowWildcard);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileActionRm {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileActionRm();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.allowNotFound = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.allowWildcard = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FileActionRm>): FileActionRm {
+    return FileActionRm.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileActionRm>): FileActionRm {
+    const message = createBaseFileActionRm();
+    message.path = object.path ?? "";
+    message.allowNotFound = object.allowNotFound ?? false;
+    message.allowWildcard = object.allowWildcard ?? false;
+    return message;
+  },
+};
+
+function createBaseChownOpt(): ChownOpt {
+  return { user: undefined, group: undefined };
+}
+
+export const ChownOpt: MessageFns<ChownOpt> = {
+  encode(message: ChownOpt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== undefined) {
+      UserOpt.encode(message.user, writer.uint32(10).fork()).join();
+    }
+    if (message.group !== undefined) {
+      UserOpt.encode(message.group, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChownOpt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChownOpt();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = UserOpt.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.group = UserOpt.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ChownOpt>): ChownOpt {
+    return ChownOpt.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ChownOpt>): ChownOpt {
+    const message = createBaseChownOpt();
+    message.user = (object.user !== undefined && object.user !== null) ? UserOpt.fromPartial(object.user) : undefined;
+    message.group = (object.group !== undefined && object.group !== null)
+      ? UserOpt.fromPartial(object.group)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseUserOpt(): UserOpt {
+  return { byName: undefined, byID: undefined };
+}
+
+export const UserOpt: MessageFns<UserOpt> = {
+  encode(message: UserOpt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.byName !== undefined) {
+      NamedUserOpt.encode(message.byName, writer.uint32(10).fork()).join();
+    }
+    if (message.byID !== undefined) {
+      writer.uint32(16).uint32(message.byID);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UserOpt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUserOpt();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.byName = NamedUserOpt.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.byID = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<UserOpt>): UserOpt {
+    return UserOpt.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UserOpt>): UserOpt {
+    const message = createBaseUserOpt();
+    message.byName = (object.byName !== undefined && object.byName !== null)
+      ? NamedUserOpt.fromPartial(object.byName)
+      : undefined;
+    message.byID = object.byID ?? undefined;
+    return message;
+  },
+};
+
+function createBaseNamedUserOpt(): NamedUserOpt {
+  return { name: "", input: 0n };
+}
+
+export const NamedUserOpt: MessageFns<NamedUserOpt> = {
+  encode(message: NamedUserOpt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.input !== 0n) {
+      if (BigInt.asIntN(64, message.input) !== message.input) {
+        throw new globalThis.Error("value provided for field message.input of type int64 too large");
+      }
+      writer.uint32(16).int64(message.input);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NamedUserOpt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNamedUserOpt();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.input = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NamedUserOpt>): NamedUserOpt {
+    return NamedUserOpt.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NamedUserOpt>): NamedUserOpt {
+    const message = createBaseNamedUserOpt();
+    message.name = object.name ?? "";
+    message.input = (object.input !== undefined && object.input !== null) ? BigInt(object.input) : 0n;
+    return message;
+  },
+};
+
+function createBaseMergeOp(): MergeOp {
+  return { inputs: [] };
+}
+
+export const MergeOp: MessageFns<MergeOp> = {
+  encode(message: MergeOp, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.inputs) {
+      InputRef.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MergeOp {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMergeOp();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.inputs.push(InputRef.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MergeOp>): MergeOp {
+    return MergeOp.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MergeOp>): MergeOp {
+    const message = createBaseMergeOp();
+    message.inputs = object.inputs?.map((e) => InputRef.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseInputRef(): InputRef {
+  return { input: 0n };
+}
+
+export const InputRef: MessageFns<InputRef> = {
+  encode(message: InputRef, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.input !== 0n) {
+      if (BigInt.asIntN(64, message.input) !== message.input) {
+        throw new globalThis.Error("value provided for field message.input of type int64 too large");
+      }
+      writer.uint32(8).int64(message.input);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InputRef {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInputRef();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.input = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InputRef>): InputRef {
+    return InputRef.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InputRef>): InputRef {
+    const message = createBaseInputRef();
+    message.input = (object.input !== undefined && object.input !== null) ? BigInt(object.input) : 0n;
+    return message;
+  },
+};
+
+function createBaseDiffOp(): DiffOp {
+  return { lower: undefined, upper: undefined };
+}
+
+export const DiffOp: MessageFns<DiffOp> = {
+  encode(message: DiffOp, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.lower !== undefined) {
+      InputRef.encode(message.lower, writer.uint32(10).fork()).join();
+    }
+    if (message.upper !== undefined) {
+      InputRef.encode(message.upper, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiffOp {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiffOp();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.lower = InputRef.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.upper = InputRef.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DiffOp>): DiffOp {
+    return DiffOp.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DiffOp>): DiffOp {
+    const message = createBaseDiffOp();
+    message.lower = (object.lower !== undefined && object.lower !== null)
+      ? InputRef.fromPartial(object.lower)
+      : undefined;
+    message.upper = (object.upper !== undefined && object.upper !== null)
+      ? InputRef.fromPartial(object.upper)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseBuildOp(): BuildOp {
+  return { builder: 0n };
+}
+
+export const BuildOp: MessageFns<BuildOp> = {
+  encode(message: BuildOp, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.builder !== 0n) {
+      if (BigInt.asIntN(64, message.builder) !== message.builder) {
+        throw new globalThis.Error("value provided for field message.builder of type int64 too large");
+      }
+      writer.uint32(8).int64(message.builder);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BuildOp {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBuildOp();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.builder = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BuildOp>): BuildOp {
+    return BuildOp.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BuildOp>): BuildOp {
+    const message = createBaseBuildOp();
+    message.builder = (object.builder !== undefined && object.builder !== null) ? BigInt(object.builder) : 0n;
+    return message;
+  },
+};
+
+function createBasePassthroughOp(): PassthroughOp {
+  return { id: "" };
+}
+
+export const PassthroughOp: MessageFns<PassthroughOp> = {
+  encode(message: PassthroughOp, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PassthroughOp {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePassthroughOp();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PassthroughOp>): PassthroughOp {
+    return PassthroughOp.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PassthroughOp>): PassthroughOp {
+    const message = createBasePassthroughOp();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseOpMetadata(): OpMetadata {
+  return { ignoreCache: false, description: {}, caps: {}, progressGroup: undefined, linuxResources: undefined };
+}
+
+export const OpMetadata: MessageFns<OpMetadata> = {
+  encode(message: OpMetadata, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ignoreCache !== false) {
+      writer.uint32(8).bool(message.ignoreCache);
+    }
+    globalThis.Object.entries(message.description).forEach(([key, value]: [string, string]) => {
+      OpMetadata_DescriptionEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+    });
+    globalThis.Object.entries(message.caps).forEach(([key, value]: [string, boolean]) => {
+      OpMetadata_CapsEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
+    });
+    if (message.progressGroup !== undefined) {
+      ProgressGroup.encode(message.progressGroup, writer.uint32(50).fork()).join();
+    }
+    if (message.linuxResources !== undefined) {
+      LinuxResources.encode(message.linuxResources, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OpMetadata {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOpMetadata();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ignoreCache = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = OpMetadata_DescriptionEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              message.description[entry2.key] = entry2.value;
+            }
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            const entry5 = OpMetadata_CapsEntry.decode(reader, reader.uint32());
+            if (entry5.value !== undefined) {
+              message.caps[entry5.key] = entry5.value;
+            }
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.progressGroup = ProgressGroup.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.linuxResources = LinuxResources.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OpMetadata>): OpMetadata {
+    return OpMetadata.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpMetadata>): OpMetadata {
+    const message = createBaseOpMetadata();
+    message.ignoreCache = object.ignoreCache ?? false;
+    message.description = (globalThis.Object.entries(object.description ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.caps = (globalThis.Object.entries(object.caps ?? {}) as [string, boolean][]).reduce(
+      (acc: { [key: string]: boolean }, [key, value]: [string, boolean]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.Boolean(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.progressGroup = (object.progressGroup !== undefined && object.progressGroup !== null)
+      ? ProgressGroup.fromPartial(object.progressGroup)
+      : undefined;
+    message.linuxResources = (object.linuxResources !== undefined && object.linuxResources !== null)
+      ? LinuxResources.fromPartial(object.linuxResources)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseOpMetadata_DescriptionEntry(): OpMetadata_DescriptionEntry {
+  return { key: "", value: "" };
+}
+
+export const OpMetadata_DescriptionEntry: MessageFns<OpMetadata_DescriptionEntry> = {
+  encode(message: OpMetadata_DescriptionEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OpMetadata_DescriptionEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOpMetadata_DescriptionEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OpMetadata_DescriptionEntry>): OpMetadata_DescriptionEntry {
+    return OpMetadata_DescriptionEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpMetadata_DescriptionEntry>): OpMetadata_DescriptionEntry {
+    const message = createBaseOpMetadata_DescriptionEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseOpMetadata_CapsEntry(): OpMetadata_CapsEntry {
+  return { key: "", value: false };
+}
+
+export const OpMetadata_CapsEntry: MessageFns<OpMetadata_CapsEntry> = {
+  encode(message: OpMetadata_CapsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== false) {
+      writer.uint32(16).bool(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OpMetadata_CapsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOpMetadata_CapsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.value = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OpMetadata_CapsEntry>): OpMetadata_CapsEntry {
+    return OpMetadata_CapsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpMetadata_CapsEntry>): OpMetadata_CapsEntry {
+    const message = createBaseOpMetadata_CapsEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? false;
+    return message;
+  },
+};
+
+function createBaseLinuxResources(): LinuxResources {
+  return { memory: 0n, memorySwap: 0n, cpuShares: 0n, cpuPeriod: 0n, cpuQuota: 0n, cpusetCpus: "", cpusetMems: "" };
+}
+
+export const LinuxResources: MessageFns<LinuxResources> = {
+  encode(message: LinuxResources, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.memory !== 0n) {
+      if (BigInt.asIntN(64, message.memory) !== message.memory) {
+        throw new globalThis.Error("value provided for field message.memory of type int64 too large");
+      }
+      writer.uint32(8).int64(message.memory);
+    }
+    if (message.memorySwap !== 0n) {
+      if (BigInt.asIntN(64, message.memorySwap) !== message.memorySwap) {
+        throw new globalThis.Error("value provided for field message.memorySwap of type int64 too large");
+      }
+      writer.uint32(16).int64(message.memorySwap);
+    }
+    if (message.cpuShares !== 0n) {
+      if (BigInt.asUintN(64, message.cpuShares) !== message.cpuShares) {
+        throw new globalThis.Error("value provided for field message.cpuShares of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.cpuShares);
+    }
+    if (message.cpuPeriod !== 0n) {
+      if (BigInt.asUintN(64, message.cpuPeriod) !== message.cpuPeriod) {
+        throw new globalThis.Error("value provided for field message.cpuPeriod of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.cpuPeriod);
+    }
+    if (message.cpuQuota !== 0n) {
+      if (BigInt.asIntN(64, message.cpuQuota) !== message.cpuQuota) {
+        throw new globalThis.Error("value provided for field message.cpuQuota of type int64 too large");
+      }
+      writer.uint32(40).int64(message.cpuQuota);
+    }
+    if (message.cpusetCpus !== "") {
+      writer.uint32(50).string(message.cpusetCpus);
+    }
+    if (message.cpusetMems !== "") {
+      writer.uint32(58).string(message.cpusetMems);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LinuxResources {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLinuxResources();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.memory = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.memorySwap = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.cpuShares = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.cpuPeriod = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.cpuQuota = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.cpusetCpus = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.cpusetMems = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LinuxResources>): LinuxResources {
+    return LinuxResources.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LinuxResources>): LinuxResources {
+    const message = createBaseLinuxResources();
+    message.memory = (object.memory !== undefined && object.memory !== null) ? BigInt(object.memory) : 0n;
+    message.memorySwap = (object.memorySwap !== undefined && object.memorySwap !== null)
+      ? BigInt(object.memorySwap)
+      : 0n;
+    message.cpuShares = (object.cpuShares !== undefined && object.cpuShares !== null) ? BigInt(object.cpuShares) : 0n;
+    message.cpuPeriod = (object.cpuPeriod !== undefined && object.cpuPeriod !== null) ? BigInt(object.cpuPeriod) : 0n;
+    message.cpuQuota = (object.cpuQuota !== undefined && object.cpuQuota !== null) ? BigInt(object.cpuQuota) : 0n;
+    message.cpusetCpus = object.cpusetCpus ?? "";
+    message.cpusetMems = object.cpusetMems ?? "";
+    return message;
+  },
+};
+
+function createBaseSource(): Source {
+  return { locations: {}, infos: [] };
+}
+
+export const Source: MessageFns<Source> = {
+  encode(message: Source, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    globalThis.Object.entries(message.locations).forEach(([key, value]: [string, Locations]) => {
+      Source_LocationsEntry.encode({ key: key as any, value }, writer.uint32(10).fork()).join();
+    });
+    for (const v of message.infos) {
+      SourceInfo.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Source {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSource();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            const entry1 = Source_LocationsEntry.decode(reader, reader.uint32());
+            if (entry1.value !== undefined) {
+              message.locations[entry1.key] = entry1.value;
+            }
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.infos.push(SourceInfo.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Source>): Source {
+    return Source.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Source>): Source {
+    const message = createBaseSource();
+    message.locations = (globalThis.Object.entries(object.locations ?? {}) as [string, Locations][]).reduce(
+      (acc: { [key: string]: Locations }, [key, value]: [string, Locations]) => {
+        if (value !== undefined) {
+          acc[key] = Locations.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.infos = object.infos?.map((e) => SourceInfo.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSource_LocationsEntry(): Source_LocationsEntry {
+  return { key: "", value: undefined };
+}
+
+export const Source_LocationsEntry: MessageFns<Source_LocationsEntry> = {
+  encode(message: Source_LocationsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      Locations.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Source_LocationsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSource_LocationsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = Locations.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Source_LocationsEntry>): Source_LocationsEntry {
+    return Source_LocationsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Source_LocationsEntry>): Source_LocationsEntry {
+    const message = createBaseSource_LocationsEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? Locations.fromPartial(object.value)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseLocations(): Locations {
+  return { locations: [] };
+}
+
+export const Locations: MessageFns<Locations> = {
+  encode(message: Locations, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.locations) {
+      Location.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Locations {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLocations();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.locations.push(Location.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Locations>): Locations {
+    return Locations.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Locations>): Locations {
+    const message = createBaseLocations();
+    message.locations = object.locations?.map((e) => Location.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseLocation(): Location {
+  return { sourceIndex: 0, ranges: [] };
+}
+
+export const Location: MessageFns<Location> = {
+  encode(message: Location, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sourceIndex !== 0) {
+      writer.uint32(8).int32(message.sourceIndex);
+    }
+    for (const v of message.ranges) {
+      Range.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Location {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLocation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sourceIndex = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.ranges.push(Range.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Location>): Location {
+    return Location.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Location>): Location {
+    const message = createBaseLocation();
+    message.sourceIndex = object.sourceIndex ?? 0;
+    message.ranges = object.ranges?.map((e) => Range.fromPartial(e)) || [];
     return message;
   },
 };

@@ -34,8 +34,9 @@ export class LocalRunner implements SourceRunner<LocalSource> {
   }
 
   async key(step: StepContext<LocalSource>): Promise<Digest> {
-    const { index } = await this.#tree(step);
-    return await inSlices(digestSelection(index, everything), step.signal);
+    const { index, found } = await this.#tree(step);
+    found.digest ??= await inSlices(digestSelection(index, everything), step.signal);
+    return found.digest;
   }
 
   async snapshot(step: StepContext<LocalSource>): Promise<ChainId> {
@@ -81,7 +82,9 @@ export class LocalRunner implements SourceRunner<LocalSource> {
     }
   }
 
-  async #receive({ op, session, signal, progress }: StepContext<LocalSource>): Promise<HeldTree> {
+  async #receive(step: StepContext<LocalSource>): Promise<HeldTree> {
+    const { op, signal, progress } = step;
+    const session = lenderOf(op, step.session);
     const { files } = session;
     if (!files) throw notFound(`the client sends no directory ${JSON.stringify(op.name)}`);
     if (isReceived(files)) return await files.tree(op.name === "dockerfile" ? [] : op.exclude, signal);
@@ -92,7 +95,7 @@ export class LocalRunner implements SourceRunner<LocalSource> {
         name: op.name,
         include: op.include,
         exclude: op.exclude,
-        follow: op.include,
+        follow: op.follow ?? op.include,
         into,
         signal,
         onProgress: (bytes) => {
@@ -106,6 +109,15 @@ export class LocalRunner implements SourceRunner<LocalSource> {
   }
 }
 
+/** Builds that take each other's results have steps with directories of several clients. */
+function lenderOf(op: LocalSource, session: BuildSession): BuildSession {
+  if (op.session === session.id) return session;
+  const lender = session.lender ? session.lender(op.session) : session;
+  if (!lender)
+    throw notFound(`no active session for ${op.session}: the client that has the directory is gone`);
+  return lender;
+}
+
 function isReceived(files: ContextFiles): files is ReceivedFiles {
   return "tree" in files;
 }
@@ -115,7 +127,7 @@ function identityOf(op: LocalSource, session: BuildSession): TreeIdentity {
   const shared = session.sharedKey === "" ? `session ${op.session}` : session.sharedKey;
   return {
     owner: JSON.stringify([shared, op.name]),
-    key: JSON.stringify([op.include, op.exclude]),
+    key: JSON.stringify([op.include, op.exclude, ...(op.follow ? [op.follow] : [])]),
     description: `local source for ${op.name}`,
     lasting: session.sharedKey !== "",
   };

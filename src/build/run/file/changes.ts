@@ -1,0 +1,162 @@
+import { closeFd, linkat, O, openat, readlinkat } from "../../../base/sys/at.ts";
+import { SystemError } from "../../../base/sys/libc.ts";
+import { removeTreeAt } from "../../../base/sys/remove-tree.ts";
+import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
+import { deviceOf } from "./content-digest.ts";
+import {
+  type CopyLook,
+  copyDirectoryNode,
+  copyRegularFile,
+  copySpecialNode,
+  dressDirectory,
+  xattrText,
+} from "./nodes.ts";
+import { sameContent } from "./same-content.ts";
+
+const asIs: CopyLook = { owner: undefined, chmod: undefined, time: undefined };
+/** Components that fit into a path (PATH_MAX). */
+const deepest = 2048;
+
+/**
+ * Puts what is different in the tree `upper` from `lower` (descriptors of directories; undefined: nothing) onto `root`: new and changed
+ * nodes replace what stands there, directories merge and take upper's metadata, what is gone from lower is removed. No link is followed
+ * in any of them. The metadata of the topmost directory stay.
+ */
+export function applyChanges(root: number, lower: number | undefined, upper: number): void {
+  new Changes().directory(root, lower, upper, 0);
+}
+
+class Changes {
+  /** Names in the root of files that have several, by device and inode in upper: links stay links. */
+  readonly #links = new Map<string, { readonly dir: number; readonly name: string }>();
+
+  directory(to: number, lower: number | undefined, upper: number, depth: number): void {
+    if (depth > deepest) throw new SystemError(36, "openat");
+    const names = new Set(readDirectory(upper).map(({ name }) => name));
+    for (const name of lower === undefined ? [] : readDirectory(lower).map((entry) => entry.name))
+      if (!names.has(name) && tryLstatat(to, name)) removeTreeAt(to, name);
+    const linked = new Map(this.#links);
+    for (const name of [...names].sort()) this.#node(to, lower, upper, name, depth);
+    // Descriptors of this directory end with it.
+    this.#links.clear();
+    for (const [key, link] of linked) this.#links.set(key, link);
+  }
+
+  #node(to: number, lower: number | undefined, upper: number, name: string, depth: number): void {
+    const stat = lstatat(upper, name);
+    const before = lower === undefined ? undefined : tryLstatat(lower, name);
+    if (stat.kind === "directory") {
+      this.#subdirectory(
+        { to, lower: before?.kind === "directory" ? lower : undefined, upper, name, depth },
+        stat,
+        before,
+      );
+      return;
+    }
+    if (before && lower !== undefined && same({ dir: lower, stat: before }, { dir: upper, stat }, name))
+      return;
+    if (tryLstatat(to, name)) removeTreeAt(to, name);
+    const key = stat.nlink > 1 ? `${stat.device}:${stat.ino}` : undefined;
+    const twin = key === undefined ? undefined : this.#links.get(key);
+    if (twin) {
+      linkat(twin.dir, twin.name, to, name);
+      return;
+    }
+    if (stat.kind === "file") copyRegularFile(upper, name, to, name, stat, asIs);
+    else copySpecialNode(upper, name, to, name, stat, asIs);
+    if (key !== undefined) this.#links.set(key, { dir: to, name });
+  }
+
+  #subdirectory(
+    at: {
+      readonly to: number;
+      readonly lower: number | undefined;
+      readonly upper: number;
+      readonly name: string;
+      readonly depth: number;
+    },
+    stat: FileStat,
+    before: FileStat | undefined,
+  ): void {
+    const { to, upper, name, depth } = at;
+    const there = tryLstatat(to, name);
+    if (there && there.kind !== "directory") removeTreeAt(to, name);
+    const from = openDirectory(upper, name);
+    const low = at.lower === undefined ? undefined : openDirectory(at.lower, name);
+    try {
+      const fresh = there?.kind !== "directory";
+      // What is as it was is not made: nothing of it belongs to the difference.
+      if (fresh && before?.kind === "directory" && low !== undefined && !differs(low, from, 0)) return;
+      copyDirectoryNode(to, name, name, stat, fresh);
+      const into = openDirectory(to, name);
+      try {
+        this.directory(into, low, from, depth + 1);
+        const changed =
+          before?.kind !== "directory" || low === undefined || !sameLook(low, from, before, stat);
+        if (changed || fresh) dressDirectory(from, into, stat, asIs);
+      } finally {
+        closeFd(into);
+      }
+    } finally {
+      closeFd(from);
+      if (low !== undefined) closeFd(low);
+    }
+  }
+}
+
+function openDirectory(dir: number, name: string): number {
+  return openat(dir, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+}
+
+/** Whether anything below two directories is different, or they themselves. */
+function differs(lower: number, upper: number, depth: number): boolean {
+  if (depth > deepest) throw new SystemError(36, "openat");
+  if (!sameLook(lower, upper, lstatat(lower), lstatat(upper))) return true;
+  const names = readDirectory(upper).map(({ name }) => name);
+  const before = new Set(readDirectory(lower).map(({ name }) => name));
+  if (names.length !== before.size || names.some((name) => !before.has(name))) return true;
+  return names.some((name) => {
+    const [low, high] = [lstatat(lower, name), lstatat(upper, name)];
+    if (low.kind !== "directory" || high.kind !== "directory")
+      return low.kind !== high.kind || !same({ dir: lower, stat: low }, { dir: upper, stat: high }, name);
+    const [a, b] = [openDirectory(lower, name), openDirectory(upper, name)];
+    try {
+      return differs(a, b, depth + 1);
+    } finally {
+      closeFd(a);
+      closeFd(b);
+    }
+  });
+}
+
+/** Metadata of two directories, times left out: they change with what is in them. */
+function sameLook(lower: number, upper: number, before: FileStat, now: FileStat): boolean {
+  return (
+    before.mode === now.mode &&
+    before.uid === now.uid &&
+    before.gid === now.gid &&
+    xattrText(lower, "") === xattrText(upper, "")
+  );
+}
+
+interface Place {
+  readonly dir: number;
+  readonly stat: FileStat;
+}
+
+/** Two nodes of one name that are no directories: metadata, times and what they hold. */
+function same(lower: Place, upper: Place, name: string): boolean {
+  const [before, now] = [lower.stat, upper.stat];
+  const look =
+    before.kind === now.kind &&
+    before.mode === now.mode &&
+    before.uid === now.uid &&
+    before.gid === now.gid &&
+    before.size === now.size &&
+    before.mtime === now.mtime &&
+    deviceOf(before) === deviceOf(now);
+  if (!look) return false;
+  if (now.kind === "symlink") return readlinkat(lower.dir, name) === readlinkat(upper.dir, name);
+  if (xattrText(lower.dir, name) !== xattrText(upper.dir, name)) return false;
+  return now.kind !== "file" || sameContent(lower.dir, upper.dir, name, now);
+}
