@@ -4,6 +4,8 @@ import { internal } from "../../../base/lib/errors.ts";
 import type { Log } from "../../../base/lib/log.ts";
 import { commandInScope, endScope, type Scope } from "../../../core/runtime/scope.ts";
 
+const START_TIMEOUT_MS = 60_000;
+
 /**
  * Ends steps whose daemon is gone. A RUN step has no meaning without it, but nothing in the kernel ties their lives together: the
  * runtime's own child may change its credentials, which takes a parent-death signal away. So a shell waits for the end of a pipe
@@ -43,11 +45,14 @@ export class Keeper implements AsyncDisposable {
       detached: true,
     });
     child.unref();
+    // systemd may not answer.
+    const timer = setTimeout(() => child.kill("SIGKILL"), START_TIMEOUT_MS);
     const reader = child.stdout.getReader();
     const { done } = await reader.read();
+    clearTimeout(timer);
     await reader.cancel();
     if (!done) return new Keeper(child, scope, log);
-    const reason = (await child.stderr.text()).trim();
+    const reason = (await child.stderr.text()).trim() || "no answer";
     throw internal(`build steps cannot be watched over${scope ? ` in ${scope.unit}` : ""}: ${reason}`);
   }
 
