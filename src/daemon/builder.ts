@@ -16,8 +16,8 @@ import { callBuild } from "../build/call-build.ts";
 import { exporters } from "../build/export/exporters.ts";
 import { LayerReaders } from "../build/export/layer-readers.ts";
 import { LayerExport } from "../build/export/layers.ts";
-import { planBuild } from "../build/plan/planner.ts";
 import { HandedOut } from "../build/llb/handed-out.ts";
+import { planBuild } from "../build/plan/planner.ts";
 import type { PlanDeps } from "../build/plan-build.ts";
 import { ChangesRunner } from "../build/run/file/changes-runner.ts";
 import { SnapshotContentKeys } from "../build/run/file/content-keys.ts";
@@ -167,6 +167,7 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
   const planning: PlanDeps = { solver, snapshots: steps, images: source, plan: planBuild, clock, host };
   const naming = {
     name: (snapshot: ChainId, chain: ChainId) => store.cache.name(snapshot, chain),
+    writeBehind: () => store.steps.writeBehind(),
     sync: () => store.cache.sync(),
   };
   // Names change while builds hold them.

@@ -26,6 +26,8 @@ export interface StepNaming {
    * is already, that one takes its place.
    */
   name(snapshot: ChainId, chainId: ChainId): Promise<void>;
+  /** Begins to write what the steps made so far. */
+  writeBehind(): void;
   /** Everything that was named is on disk. */
   sync(): Promise<void>;
 }
@@ -61,6 +63,7 @@ export class LayerExport {
   /** Begins to read a result's changes as soon as it is there. Held results must stay held until `layers` is done. */
   begin(result: Result, signal: AbortSignal): Promise<ReadLayer | undefined> {
     const reading = this.#read(result, signal);
+    this.#deps.naming.writeBehind();
     // Whoever asks for the layers hears of it; nobody may ask, when another step fails.
     reading.catch(() => undefined);
     return reading;

@@ -30,6 +30,9 @@ export class BuildSnapshots implements StepSnapshots {
   readonly #loose = new Set<ChainId>();
   /** Made since the last `sync`. */
   readonly #unsynced = new Set<ChainId>();
+  #writing: Promise<void> | undefined;
+  /** What went wrong with it. */
+  #lost: unknown;
 
   constructor(deps: BuildSnapshotsDeps) {
     this.#deps = deps;
@@ -97,11 +100,10 @@ export class BuildSnapshots implements StepSnapshots {
     };
   }
 
-  /** A record names it, or what stands on it, from now on; returns what it stands on itself. */
+  /** A record names it, or what stands on it, from now on; returns what it stands on itself, unless all that was recorded before. */
   recorded(snapshot: ChainId): string | undefined {
     const name = this.current(snapshot);
-    this.#loose.delete(name);
-    return this.#deps.snapshots.stat(name)?.parent;
+    return this.#loose.delete(name) ? this.#deps.snapshots.stat(name)?.parent : undefined;
   }
 
   /** Somebody here may still need it, though no record names it. */
@@ -137,8 +139,25 @@ export class BuildSnapshots implements StepSnapshots {
     return this.#unsynced.size > 0;
   }
 
+  /** Gives what was made so far to the disk, while more is made: the `sync` at the end has less to wait for. */
+  writeBehind(): void {
+    const { snapshots } = this.#deps;
+    if (this.#unsynced.size === 0) return;
+    this.#writing ??= snapshots
+      .writeBack()
+      .catch((error: unknown) => {
+        // The kernel tells of lost writes once: the next `sync` would hear of none.
+        this.#lost = error;
+      })
+      .finally(() => {
+        this.#writing = undefined;
+      });
+  }
+
   async sync(): Promise<void> {
     const before = [...this.#unsynced];
+    await this.#writing;
+    if (this.#lost !== undefined) throw this.#lost;
     await this.#deps.snapshots.sync();
     for (const name of before) this.#unsynced.delete(name);
   }

@@ -2,6 +2,7 @@ import type { Clock } from "../../base/lib/clock.ts";
 import type { ChainId, DiffId, Digest } from "../../base/lib/ids.ts";
 import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import { type Database, migrate } from "../../base/store/database.ts";
+import { relaxed } from "../../base/store/relaxed.ts";
 
 const migrations = [
   `CREATE TABLE layer (
@@ -33,8 +34,12 @@ export class LayerRecords {
     migrate(this.#db, "layer", migrations);
   }
 
-  /** `size` is the sum of the layer's regular files, in bytes. */
+  /** `size` is the sum of the layer's regular files, in bytes. On disk with the record of the image that has the layer. */
   add(chainId: ChainId, diffId: DiffId, size: number): void {
+    relaxed(this.#db, () => this.#insert(chainId, diffId, size));
+  }
+
+  #insert(chainId: ChainId, diffId: DiffId, size: number): void {
     this.#db
       .query("INSERT OR REPLACE INTO layer (chain_id, diff_id, size) VALUES (?1, ?2, ?3)")
       .run(chainId, diffId, size);
@@ -45,7 +50,7 @@ export class LayerRecords {
     layers: readonly { readonly chainId: ChainId; readonly diffId: DiffId; readonly size: number }[],
   ): void {
     const write = this.#db.transaction(() => {
-      for (const { chainId, diffId, size } of layers) this.add(chainId, diffId, size);
+      for (const { chainId, diffId, size } of layers) this.#insert(chainId, diffId, size);
     });
     write.immediate();
   }

@@ -97,8 +97,12 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
   }
 
   /** One driver's snapshots lie on one file system. */
-  async sync(): Promise<void> {
+  async writeBack(): Promise<void> {
     await (this.deps.sync ?? syncByProcess)(this.root);
+  }
+
+  async sync(): Promise<void> {
+    await this.writeBack();
     this.records.settle();
   }
 

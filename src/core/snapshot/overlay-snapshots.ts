@@ -7,7 +7,6 @@ import type { LayerStacks, StackedSnapshot } from "./layer-stacks.ts";
 import type { ProjectQuotas } from "./project-quotas.ts";
 import type { SnapshotRecord } from "./records.ts";
 import type { CommitOptions, Mount, PrepareOptions, SnapshotLayout, Snapshotter } from "./snapshotter.ts";
-import { syncByProcess } from "./sync.ts";
 
 /** The directories of a writable snapshot; `lowers` is not empty. */
 export interface WritableParts {
@@ -107,10 +106,6 @@ class OverlaySnapshots extends DirectorySnapshots<OverlayDriver> implements Laye
     }
     await this.writeBack();
     return records.commitStack(parent, layers);
-  }
-
-  async writeBack(): Promise<void> {
-    await (this.deps.sync ?? syncByProcess)(this.root);
   }
 
   upperdir(name: string): string | undefined {

@@ -49,6 +49,8 @@ export class SnapshotRecords {
   readonly #db: Database;
   readonly #driver: string;
   readonly #statements;
+  /** Committed ones that lie below something: chains of hundreds are walked several times for each step of a build. */
+  readonly #known = new Map<string, SnapshotRecord>();
 
   constructor(db: Database, driver: string) {
     migrate(db, "snapshot", migrations);
@@ -97,8 +99,17 @@ export class SnapshotRecords {
   /** The committed parents of a record, nearest first. */
   parents(of: SnapshotRecord): SnapshotRecord[] {
     const chain: SnapshotRecord[] = [];
-    for (let name = of.parent; name !== undefined; name = chain.at(-1)?.parent) chain.push(this.get(name));
+    for (let name = of.parent; name !== undefined; name = chain.at(-1)?.parent)
+      chain.push(this.#committed(name));
     return chain;
+  }
+
+  #committed(name: string): SnapshotRecord {
+    const known = this.#known.get(name);
+    if (known) return known;
+    const found = this.get(name);
+    if (found.kind === "committed") this.#known.set(name, found);
+    return found;
   }
 
   /** Checks that `key` is free and `parent` can bear children; returns the parent's record. */
@@ -154,7 +165,7 @@ export class SnapshotRecords {
     return tellingFullDisk(() => write.immediate());
   }
 
-  /** Durable; one transaction. See `Snapshotter.rename`. */
+  /** One transaction, durable where `from` may be removed afterwards. See `Snapshotter.rename`. */
   rename(from: ChainId, to: ChainId): void {
     const record = this.get(from);
     if (from === to) return;
@@ -167,7 +178,10 @@ export class SnapshotRecords {
       this.#statements.reparent.run(this.#driver, from, to);
       if (!there) this.#statements.rename.run(this.#driver, from, to);
     });
-    tellingFullDisk(() => write.immediate());
+    this.#known.delete(from);
+    for (const { name, parent } of this.#known.values()) if (parent === from) this.#known.delete(name);
+    if (there) tellingFullDisk(() => write.immediate());
+    else relaxed(this.#db, () => write.immediate());
   }
 
   /** Has earlier writes on disk: any durable one carries them along (the log is one file). */
@@ -177,10 +191,12 @@ export class SnapshotRecords {
   }
 
   measured(name: string, usage: Usage): void {
+    this.#known.delete(name);
     relaxed(this.#db, () => this.#statements.measure.run(this.#driver, name, usage.bytes, usage.inodes));
   }
 
   remove(name: string): void {
+    this.#known.delete(name);
     relaxed(this.#db, () => this.#statements.remove.run(this.#driver, name));
   }
 }

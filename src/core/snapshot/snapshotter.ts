@@ -35,12 +35,15 @@ export interface Snapshotter {
   mounts(name: string, view?: string): readonly Mount[];
   /** Turns an active snapshot into a committed one; its data is on disk (syncfs) before its record is, unless `relaxed`. */
   commit(name: ChainId, key: string, options?: CommitOptions): Promise<void>;
+  /** Writes the data of what was committed `relaxed` so far; no record counts on it before `sync`. */
+  writeBack(): Promise<void>;
   /** Has everything that was committed `relaxed` so far on disk, data and records. */
   sync(): Promise<void>;
   /**
    * Gives a committed snapshot another name; its children follow. Where a snapshot of that name exists (equal layers, so equal files) the
-   * children go over to that one instead, and `from` stays with none for its owner to remove, as mounts may still need its files. Durable
-   * when it returns; `sync` first what was committed `relaxed`. Throws not-found, and conflict for what is active or below itself.
+   * children go over to that one instead, and `from` stays with none for its owner to remove, as mounts may still need its files; that is
+   * durable when it returns. A new name alone becomes so with the next durable write, of the image that counts on it; a power cut before
+   * takes it back. `sync` first what was committed `relaxed`. Throws not-found, and conflict for what is active or below itself.
    */
   rename(from: ChainId, to: ChainId): void;
   /** Throws conflict while children exist. Idempotent. */
