@@ -270,6 +270,10 @@ describe("Arguments", () => {
     expect(file("FROM base\nWORKDIR /x", { epoch: 8 }).epoch).toBe(8);
   });
 
+  test("that are nothing at all are no command", () => {
+    expect(failure("FROM base\nRUN []").message).toBe("arguments are required");
+  });
+
   test("that grow without end are refused, as ranges of ports, and as stages do that hand on ever more", () => {
     expect(failure(`FROM base\nEXPOSE ${"0-65535 ".repeat(5000)}`).message).toContain("comes to more than");
     const stages = Array.from({ length: 1500 }, (_, i) => `FROM s${i} AS s${i + 1}\nENV E${i}=`).join("\n");

@@ -21,6 +21,7 @@ export function dispatchRun(at: Step, node: RunInstruction): void {
   const root = inputs.index(stage.root);
   const { args, shown, script } = commandOf(at, node);
   const words = node.command.shell ? withShell(stage, args) : args;
+  if (words.length === 0) throw invalid("arguments are required");
   const scriptMounts: readonly ExecMount[] = script
     ? [{ kind: "bind", target: "/dev/pipes", from: inputs.index(script), source: "", readonly: true }]
     : [];

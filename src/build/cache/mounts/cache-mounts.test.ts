@@ -69,6 +69,25 @@ test("a private cache is used again once it is free", async () => {
   expect(again.path).toBe(path);
 });
 
+test("a build without cache begins a new one and keeps to it; what another has stays", async () => {
+  const before = await take("f");
+  writeFileSync(join(before.path, "old"), "x");
+  using sharing = await take("f", { freshFor: "a" });
+  expect(readdirSync(sharing.path)).toEqual(["old"]);
+  sharing[Symbol.dispose]();
+  before[Symbol.dispose]();
+  const first = await take("f", { freshFor: "b" });
+  expect(readdirSync(first.path)).toEqual([]);
+  writeFileSync(join(first.path, "new"), "x");
+  first[Symbol.dispose]();
+  using again = await take("f", { freshFor: "b" });
+  expect(readdirSync(again.path)).toEqual(["new"]);
+  again[Symbol.dispose]();
+  using after = await take("f");
+  expect(readdirSync(after.path)).toEqual(["new"]);
+  expect(await named("f")).toHaveLength(1);
+});
+
 test("who wants a cache locked waits until nobody has it, and may give up waiting", async () => {
   const holder = await take("l");
   const waiting = take("l", { sharing: "locked" });

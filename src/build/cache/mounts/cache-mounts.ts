@@ -34,6 +34,8 @@ export interface CacheRequest {
   readonly base: { readonly key: string; readonly tree: () => number } | undefined;
   /** Who asks: one step may mount a cache twice. */
   readonly holder: string;
+  /** Of a build without cache, its session: what it finds that was not begun for it gives way to a new one, as with BuildKit. */
+  readonly freshFor?: string | undefined;
 }
 
 export interface HeldCache extends Disposable {
@@ -55,6 +57,8 @@ interface Cache {
   readonly key: string;
   record: CacheRecord;
   readonly holders: Map<string, number>;
+  /** As the request has it for which it was made. */
+  readonly freshFor?: string | undefined;
   /** Held by somebody who does not share it. */
   exclusive: boolean;
 }
@@ -109,6 +113,7 @@ export class CacheMounts {
       const freed = this.#freed(key);
       try {
         const cache = await this.#choosing.run(key, async () => {
+          await this.#makeWay(key, request);
           const found = this.#choose(key, request);
           if (found === "wait") return undefined;
           const taken = found ?? (await this.#make(key, identity, request));
@@ -138,13 +143,22 @@ export class CacheMounts {
   async remove(name: string): Promise<boolean> {
     const cache = this.#caches.get(name);
     if (!cache) return false;
-    return await this.#choosing.run(cache.key, async () => {
-      if (cache.holders.size > 0 || !this.#caches.delete(name)) return false;
-      const gone = join(this.#root, `${GONE}${randomId().slice(0, 16)}`);
-      renameSync(join(this.#root, name), gone);
-      await removeDirectory(gone);
-      return true;
-    });
+    return await this.#choosing.run(cache.key, () => this.#takeAway(cache));
+  }
+
+  async #takeAway(cache: Cache): Promise<boolean> {
+    if (cache.holders.size > 0 || !this.#caches.delete(cache.name)) return false;
+    const gone = join(this.#root, `${GONE}${randomId().slice(0, 16)}`);
+    renameSync(join(this.#root, cache.name), gone);
+    await removeDirectory(gone);
+    return true;
+  }
+
+  /** What another build has right now stays. */
+  async #makeWay(key: string, { freshFor }: CacheRequest): Promise<void> {
+    if (freshFor === undefined) return;
+    const old = [...this.#caches.values()].filter((one) => one.key === key && one.freshFor !== freshFor);
+    for (const cache of old) await this.#takeAway(cache);
   }
 
   /** What a cache holds, as a tar. It is kept from being removed meanwhile; steps may go on writing to it. */
@@ -201,17 +215,19 @@ export class CacheMounts {
 
   #make(key: string, identity: CacheIdentity, request: CacheRequest): Promise<Cache> {
     const record = { ...identity, description: request.description };
-    return this.#create(key, record, async (data) => {
+    const fill = async (data: string) => {
       if (request.base) return await copyBase(request.base.tree(), data);
       chownSync(data, request.uid, request.gid);
       chmodSync(data, request.mode & 0o7777);
-    });
+    };
+    return this.#create(key, record, fill, request.freshFor);
   }
 
   async #create(
     key: string,
     identity: CacheIdentity & Pick<CacheRecord, "description">,
     fill: (data: string) => Promise<void>,
+    freshFor?: string,
   ): Promise<Cache> {
     const { id, base, mode, uid, gid, description } = identity;
     const now = this.#clock.now();
@@ -228,7 +244,7 @@ export class CacheMounts {
       while (taken.has(`${key}-${at}`)) at++;
       const name = `${key}-${at}`;
       renameSync(making, join(this.#root, name));
-      const cache: Cache = { name, key, record, holders: new Map(), exclusive: false };
+      const cache: Cache = { name, key, record, holders: new Map(), exclusive: false, freshFor };
       this.#caches.set(name, cache);
       return cache;
     } catch (error) {

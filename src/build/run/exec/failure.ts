@@ -11,8 +11,13 @@ export function stepFailure(args: readonly string[], end: StepEnd, foreign?: str
   if (end.exitCode === 0) return undefined;
   const reason = end.oomKilled ? "cannot allocate memory" : `exit code: ${end.exitCode}`;
   const refused = foreign !== undefined && isForeign(end) ? `: ${foreign}` : "";
-  const message = `process ${JSON.stringify(args.join(" "))} did not complete successfully: ${reason}${refused}`;
+  const message = notCompleted(args, `${reason}${refused}`);
   return new TugError("runtime-command", message, { detail: { exitCode: end.exitCode } });
+}
+
+/** Of a step that ended badly, or could not begin. */
+export function notCompleted(args: readonly string[], reason: string): string {
+  return `process ${JSON.stringify(args.join(" "))} did not complete successfully: ${reason}`;
 }
 
 /** execve(2)'s ENOEXEC: a program for another machine, or none. The container's init may say so itself, on the step's standard error. */

@@ -85,7 +85,8 @@ test("user, groups, home and working directory come from the root's own files; a
   expect(numeric.stdout).toBe("uid=7 gid=44(extra) groups=44(extra)\n");
   expect(await failed(bench.run("id", { op: { user: "nobody" } }))).toEqual({
     code: "invalid-argument",
-    message: "unable to find user nobody: no matching entries in passwd file",
+    message:
+      'process "/bin/sh -c id" did not complete successfully: unable to find user nobody: no matching entries in passwd file',
   });
 });
 

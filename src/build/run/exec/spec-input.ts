@@ -1,4 +1,4 @@
-import { invalid } from "../../../base/lib/errors.ts";
+import { invalid, TugError } from "../../../base/lib/errors.ts";
 import type { HostConfig } from "../../../base/spec/docker/api.gen.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { checkedCwd } from "../../../core/runtime/spec/generate.ts";
@@ -7,6 +7,7 @@ import { lookupUser } from "../../../core/runtime/user.ts";
 import type { ExecOp } from "../../graph.ts";
 import type { StepCgroup } from "./cgroups.ts";
 import type { ExecDeps } from "./deps.ts";
+import { notCompleted } from "./failure.ts";
 import type { StepMounts } from "./mount-context.ts";
 import type { StepNamespace } from "./namespaces.ts";
 import { HOSTNAME } from "./network-files.ts";
@@ -36,7 +37,7 @@ export function stepSpecInput(
   },
 ): SpecInput {
   const { remap, defaults, facts } = deps;
-  const user = lookupUser(parts.root, op.user, []);
+  const user = userOf(op, parts.root);
   const env = stepEnvironment(op, parts.prepared, user.home);
   refuseNul("command", op.args);
   refuseNul("environment", env);
@@ -149,4 +150,14 @@ function deviceRequests(op: ExecOp, facts: HostFacts): NonNullable<HostConfig["D
   };
   const names = op.devices.filter(({ name, required }) => required || known(name)).map(({ name }) => name);
   return names.length === 0 ? [] : [{ Driver: "cdi", DeviceIDs: names }];
+}
+
+/** Of the step's own passwd and group. */
+function userOf(op: ExecOp, root: RootedDir): ReturnType<typeof lookupUser> {
+  try {
+    return lookupUser(root, op.user, []);
+  } catch (error) {
+    if (!(error instanceof TugError)) throw error;
+    throw new TugError(error.code, notCompleted(op.args, error.message), { cause: error });
+  }
 }

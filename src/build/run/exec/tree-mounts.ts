@@ -6,6 +6,8 @@ import { unmountIfMounted } from "../../../base/sys/mount.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ExecMount } from "../../graph.ts";
+import { missingSource } from "../missing-source.ts";
+import type { StepContext } from "../runner.ts";
 import {
   bindFound,
   bindOf,
@@ -32,7 +34,7 @@ export async function bindMount(context: MountContext, mount: BindMount, name: s
     undo.defer(() => void unmountIfMounted(tree));
   }
   using root = RootedDir.open(tree);
-  const found = openSource(root, mount.source);
+  const found = openSource(root, mount.source, step);
   try {
     const source = bindFound(context, found, { name, readonly: mount.readonly });
     return bindOf(mount.target, source, mount.readonly);
@@ -42,12 +44,12 @@ export async function bindMount(context: MountContext, mount: BindMount, name: s
 }
 
 /** Links are followed inside the tree, never out of it. */
-function openSource(root: RootedDir, source: string): number {
+function openSource(root: RootedDir, source: string, { vertex }: Pick<StepContext, "vertex">): number {
   try {
     return root.open(source || "/", O.PATH);
   } catch (error) {
     if (error instanceof SystemError && ["ENOENT", "ENOTDIR", "ELOOP", "EXDEV"].includes(error.code))
-      throw notFound(`${JSON.stringify(posix.join("/", source))}: not found`, error);
+      throw notFound(missingSource(vertex, posix.join("/", source)), error);
     throw error;
   }
 }
@@ -87,10 +89,11 @@ export async function cacheMount(context: MountContext, mount: CacheMount, name:
         key: `${base.key} ${mount.source}`,
         tree: () => {
           using root = RootedDir.open(mountView(context, base.snapshot));
-          return openSource(root, mount.source);
+          return openSource(root, mount.source, step);
         },
       },
       holder: context.work.id,
+      freshFor: step.vertex.ignoreCache ? step.session.id : undefined,
     },
     step.signal,
   );
@@ -106,7 +109,7 @@ export async function cacheMount(context: MountContext, mount: CacheMount, name:
   const path = base ? "/" : mount.source || "/";
   const owner = { uid: mount.uid, gid: mount.gid };
   makeSource(root, path, { mode: mount.mode, owner: deps.remap ? undefined : owner });
-  const found = openSource(root, path);
+  const found = openSource(root, path, step);
   try {
     const source = bindFound(context, found, { name, readonly: mount.readonly });
     return bindOf(mount.target, source, mount.readonly);

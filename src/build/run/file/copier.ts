@@ -91,7 +91,7 @@ export class Copier {
     const there = this.#dest.root.tryStat(`/${path}`);
     if (selected.kind === "directory") {
       if (!there) this.#dest.makeDirectories(path, 0o755, owner);
-      this.#copyContents(selected, path);
+      this.#copyContents(selected, path, there === undefined);
       return;
     }
     if (there?.kind === "directory") {
@@ -126,13 +126,15 @@ export class Copier {
     else this.#intoParent(selected, [path, below.at(-1)].filter((part) => part !== "").join("/"));
   }
 
-  #copyContents(selected: Selected, path: string): void {
+  /** A directory that was made for them is as old as the one that they come from. */
+  #copyContents(selected: Selected, path: string, made = false): void {
     const from = this.#openSource(selected.path);
     const to = this.#dest.open(path);
     try {
       this.#way.hash?.contents();
       this.#entries({ ...firstLevel, from, to, path });
       this.#way.hash?.directoryEnd();
+      if (made && this.#way.time === undefined) stamp(to, ".", lstatat(from).mtime);
     } finally {
       closeFd(from);
       closeFd(to);

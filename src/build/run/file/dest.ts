@@ -11,10 +11,11 @@ import {
 } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
-import { tryLstatat } from "../../../base/sys/stat.ts";
+import { lstatat, tryLstatat } from "../../../base/sys/stat.ts";
 import { evaluateLinks } from "../../../core/files/paths.ts";
 import type { Ids } from "./owner.ts";
 
+const S_ISGID = 0o2000;
 const ENOENT = 2;
 const ENOTDIR = 20;
 
@@ -58,7 +59,8 @@ export class Destination implements Disposable {
         dir = next;
         if (there) continue;
         if (owner) fchown(dir, owner.uid, owner.gid);
-        fchmod(dir, mode);
+        // What a set-group-id directory hands down stays.
+        fchmod(dir, mode | (lstatat(dir).mode & S_ISGID));
         this.#made.add(done);
       }
     } finally {

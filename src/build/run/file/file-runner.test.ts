@@ -37,8 +37,10 @@ beforeAll(async () => {
   steps = await TestSteps.open();
   runner = new FileRunner(steps);
   base = await steps.tree((root) => {
-    for (const path of ["etc", "app", "app/sub", "real", "usr/bin"])
+    for (const path of ["etc", "app", "app/sub", "real", "usr/bin", "team"])
       mkdirSync(join(root, path), { recursive: true });
+    chownSync(join(root, "team"), 0, 777);
+    chmodSync(join(root, "team"), 0o2775);
     chmodSync(join(root, "app/sub"), 0o700);
     writeFileSync(join(root, "etc/passwd"), "root:x:0:0::/root:/bin/sh\nweb:x:501:502::/:/bin/sh\n");
     writeFileSync(join(root, "etc/group"), "root:x:0:\nstaff:x:777:\n");
@@ -105,6 +107,19 @@ test("a directory's contents are copied, and nested directories get the source's
     expect(lstatSync(join(root, "app/pipe")).isFIFO()).toBe(true);
     expect(lstatSync(join(root, "app/null")).rdev).toBe(0x103);
     expect(statSync(join(root, "app")).mode & 0o777).toBe(0o755);
+  });
+  await copied(["dir/sub"], "/made/new", (root) => {
+    expect(statSync(join(root, "made/new")).mtimeMs).toBe(1_100_000_000_000);
+    expect(statSync(join(root, "made")).mtimeMs).toBeGreaterThan(1_100_000_000_000);
+  });
+});
+
+test("directories that are made in a set-group-id one hand it down", async () => {
+  await copied(["a.txt"], "/team/by/group/", (root) => {
+    for (const path of ["team/by", "team/by/group"]) {
+      const { mode, gid } = statSync(join(root, path));
+      expect([path, mode & 0o7777, gid]).toEqual([path, 0o2755, 777]);
+    }
   });
 });
 
@@ -201,6 +216,9 @@ test("--chown looks names up in the root that is written to, and a number is its
   }
   expect(await refusal(copyOp(["a.txt"], "/x", { owner: { user: "nobody-here", group: undefined } }))).toBe(
     "unable to find user nobody-here: no matching entries in passwd file",
+  );
+  expect(await refusal(copyOp(["a.txt"], "/x", { owner: { user: "1", group: "2:3" } }))).toBe(
+    "invalid chown string format: 1:2:3: it is user:group",
   );
 });
 

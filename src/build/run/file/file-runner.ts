@@ -5,6 +5,7 @@ import { LowerView } from "../../../core/snapshot/lower-view.ts";
 import type { SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
 import type { FileAction, FileOp } from "../../graph.ts";
 import type { Result } from "../../result.ts";
+import { missingSource } from "../missing-source.ts";
 import type { ActiveStep, StepContext, StepRunner, StepSnapshots } from "../runner.ts";
 import { type BuildFilesHelper, MissingSource } from "./helper.ts";
 
@@ -52,7 +53,7 @@ export class FileRunner implements StepRunner<FileOp> {
       step.onCopied?.(done.digests ?? []);
     } catch (error) {
       if (error instanceof MissingSource)
-        throw new MissingSource(error.path, checksumFailure(step, error.path));
+        throw new MissingSource(error.path, missingSource(step.vertex, error.path));
       throw error;
     }
   }
@@ -63,13 +64,6 @@ function inputOf(step: StepContext<FileOp>, index: number | undefined): Result |
   const input = step.inputs[index];
   if (!input) throw internal(`step ${JSON.stringify(step.vertex.name)} has no input ${index}`);
   return input;
-}
-
-/** BuildKit finds that a source is missing when it makes the cache key, and says so. */
-function checksumFailure(step: StepContext<FileOp>, path: string): string {
-  const ref = step.vertex.digest.replace(/^sha256:/, "");
-  const about = `${ref.slice(0, 25)}::${ref.slice(25, 50)}`;
-  return `failed to compute cache key: failed to calculate checksum of ref ${about}: ${JSON.stringify(path)}: not found`;
 }
 
 /** Only directories, and all are there: a WORKDIR that the base has. No helper is started for that. */

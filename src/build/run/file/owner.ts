@@ -1,3 +1,4 @@
+import { invalid } from "../../../base/lib/errors.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { lookupUser } from "../../../core/runtime/user.ts";
 import type { Owner } from "../../graph.ts";
@@ -13,6 +14,8 @@ export interface Ids {
  */
 export function lookupOwner(root: RootedDir, owner: Owner | undefined): Ids | undefined {
   if (!owner) return undefined;
+  if (owner.group?.includes(":"))
+    throw invalid(`invalid chown string format: ${owner.user}:${owner.group}: it is user:group`);
   const user = owner.user === "" ? "0" : owner.user;
   const numeric = /^\d+$/.test(user);
   const { uid, gid: primary } = lookupUser(root, numeric ? `${user}:${user}` : user, []);
