@@ -13,7 +13,7 @@ export interface NetworkConfig {
   /** IPv6 on the default bridge (`ipv6`, `fixed-cidr-v6`). */
   readonly ipv6?: boolean;
   readonly fixedCidrV6?: string;
-  /** Default gateway of containers on the default bridge (`default-gateway`). */
+  /** Router of containers on the default bridge, whose own address stays (`default-gateway`). */
   readonly defaultGateway?: string;
   /** The same for IPv6 (`default-gateway-v6`). */
   readonly defaultGatewayV6?: string;

@@ -21,19 +21,27 @@ export interface Pool {
   /** Where addresses are given out from: the ip-range, or the whole subnet. */
   readonly range: IpPrefix;
   readonly gateway: IpAddress | undefined;
+  /** Where the default route of its containers leads. */
+  readonly router: IpAddress | undefined;
   readonly reserved: readonly IpAddress[];
 }
+
+/** Auxiliary addresses by which a bridge network names another router than its bridge (libnetwork's bridge driver). */
+export const routerKey = { 4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6" } as const;
 
 /** The pools of a created network (whose records are already checked) of one family. */
 function poolsOf(network: Network, family: IpFamily): readonly Pool[] {
   return network.ipam.config.flatMap((config) => {
     const subnet = config.subnet === undefined ? undefined : parsePrefix(config.subnet);
     if (!subnet || subnet.family !== family) return [];
+    const gateway = config.gateway === undefined ? undefined : parseIp(config.gateway);
+    const named = network.driver === "bridge" ? config.auxAddresses?.[routerKey[family]] : undefined;
     return [
       {
         subnet: networkOf(subnet),
         range: networkOf((config.ipRange && parsePrefix(config.ipRange)) || subnet),
-        gateway: config.gateway === undefined ? undefined : parseIp(config.gateway),
+        gateway,
+        router: named === undefined ? gateway : parseIp(named),
         reserved: Object.values(config.auxAddresses ?? {}).flatMap((text) => parseIp(text) ?? []),
       },
     ];

@@ -248,3 +248,50 @@ test("daemons side by side take different subnets, and one bridge of the adminis
   await none.service.restore(new Map());
   expect(() => none.service.resolve("bridge")).toThrow("network bridge not found");
 });
+
+test("--default-gateway is the containers' router, in either family, and not the bridge's address", async () => {
+  await using bench = new NetworkBench({
+    bip: "10.213.7.1/24",
+    defaultGateway: "10.213.7.2",
+    ipv6: true,
+    fixedCidrV6: "fd00:213:7::/64",
+    defaultGatewayV6: "fd00:213:7::99",
+  });
+  const { service } = bench;
+  await service.restore(new Map());
+  const bridge = service.resolve("bridge");
+  expect(bridge.ipam.config).toEqual([
+    {
+      subnet: "10.213.7.0/24",
+      gateway: "10.213.7.1",
+      auxAddresses: { DefaultGatewayIPv4: "10.213.7.2" },
+    },
+    {
+      subnet: "fd00:213:7::/64",
+      gateway: "fd00:213:7::1",
+      auxAddresses: { DefaultGatewayIPv6: "fd00:213:7::99" },
+    },
+  ]);
+  const one = await bench.container("one");
+  const endpoint = await service.attach(await service.allocate(endpointRequest(one, bridge)), one);
+  expect([endpoint.ipv4, endpoint.ipv4Gateway, endpoint.ipv6Gateway]).toEqual([
+    "10.213.7.3",
+    "10.213.7.2",
+    "fd00:213:7::99",
+  ]);
+  expect(one.run("ip", "route")).toContain("default via 10.213.7.2");
+  expect(one.run("ip", "-6", "route")).toContain("default via fd00:213:7::99");
+  const link = Bun.spawnSync(["ip", "-o", "addr", "show", bench.config.defaultBridge ?? ""]);
+  expect(link.stdout.toString()).toContain("inet 10.213.7.1/24");
+  expect(link.stdout.toString()).toContain("inet6 fd00:213:7::1/64");
+  await service.detach(endpoint);
+  await service.release(endpoint);
+});
+
+test("a --default-gateway outside of the bridge's subnet is refused in Docker's words", async () => {
+  const bench = new NetworkBench({ bip: "10.213.8.1/24", defaultGateway: "10.9.9.9" });
+  await expect(bench.service.restore(new Map())).rejects.toThrow(
+    "auxiliary address: (DefaultGatewayIPv4:10.9.9.9) must belong to the master pool: 10.213.8.0/24",
+  );
+  await bench[Symbol.asyncDispose]();
+});

@@ -14,7 +14,7 @@ import type { Log } from "../../base/lib/log.ts";
 import type { NetlinkSocket } from "../../base/sys/netlink.ts";
 import type { NetworkConfig } from "./config.ts";
 import { interfaceAddress, liveSubnets } from "./host.ts";
-import { validatePools } from "./ipam.ts";
+import { routerKey, validatePools } from "./ipam.ts";
 import type { IpamPool, Network, NetworkSpec } from "./network.ts";
 import { bridgeName, gatewayMode } from "./options.ts";
 import { checkOverlap, chooseSubnet, defaultAddressPools, type TakenSubnet } from "./pools.ts";
@@ -89,15 +89,16 @@ export class SubnetPlanner {
   /** The default bridge's pools, by the configuration of this start and what it had before. */
   ofDefaultBridge(existing: Network | undefined): readonly IpamPool[] {
     const { config } = this.#deps;
-    const pools = [this.#defaultSubnet(existing, config.bridge ?? config.defaultBridge)];
-    if (config.ipv6 ?? false) pools.push(this.#defaultSubnetV6(existing));
+    const name = config.bridge ?? config.defaultBridge;
+    const pools = [withRouter(this.#defaultSubnet(existing, name), 4, config.defaultGateway)];
+    if (config.ipv6 ?? false)
+      pools.push(withRouter(this.#defaultSubnetV6(existing), 6, config.defaultGatewayV6));
     return pools;
   }
 
   #defaultSubnet(existing: Network | undefined, name: string): IpamPool {
     const { config, netlink } = this.#deps;
     const ipRange = config.fixedCidr === undefined ? {} : { ipRange: config.fixedCidr };
-    const gatewayOf = (fallback: string) => ({ gateway: config.defaultGateway ?? fallback });
     const given = config.bip ?? undefined;
     if (given !== undefined) {
       const prefix = parsePrefix(given);
@@ -112,7 +113,7 @@ export class SubnetPlanner {
     }
     const present = config.bridge === undefined ? undefined : interfaceAddress(netlink, name, 4);
     if (present) {
-      return { subnet: formatPrefix(networkOf(present.prefix)), ...ipRange, ...gatewayOf(present.address) };
+      return { subnet: formatPrefix(networkOf(present.prefix)), ...ipRange, gateway: present.address };
     }
     const before = existing?.ipam.config.find(
       (pool) => pool.subnet !== undefined && !pool.subnet.includes(":"),
@@ -148,7 +149,7 @@ export class SubnetPlanner {
     const chosen = prefix
       ? networkOf(prefix)
       : chooseSubnet([...this.#addressPools(), this.#uniqueLocalPool()], 6, this.#taken(existing));
-    return { subnet: formatPrefix(chosen), gateway: config.defaultGatewayV6 ?? firstHost(chosen) };
+    return { subnet: formatPrefix(chosen), gateway: firstHost(chosen) };
   }
 
   #networks(): readonly Network[] {
@@ -173,6 +174,20 @@ export class SubnetPlanner {
     if (adopted !== undefined) own.add(adopted);
     return [...ours, ...liveSubnets(this.#deps.netlink, own)];
   }
+}
+
+/** `--default-gateway`: the router that containers use; the bridge keeps its own address, and nobody else gets the router's. */
+function withRouter(pool: IpamPool, family: 4 | 6, router: string | undefined): IpamPool {
+  if (router === undefined) return pool;
+  const name = routerKey[family];
+  const subnet = parsePrefix(pool.subnet ?? "");
+  const address = parseIp(router);
+  if (!subnet || !address || !contains(subnet, address)) {
+    throw invalid(
+      `Error initializing network controller: Error creating default "bridge" network: auxiliary address: (${name}:${router}) must belong to the master pool: ${pool.subnet}`,
+    );
+  }
+  return { ...pool, auxAddresses: { ...pool.auxAddresses, [name]: formatIp(address) } };
 }
 
 function firstHost(prefix: IpPrefix): string {

@@ -122,8 +122,10 @@ async function hostsText(
   const { config, host } = record.definition;
   const extra = host.ExtraHosts ?? [];
   if (network.host && extra.length === 0) return await readHost("/etc/hosts");
-  // A container finds its host at the gateway of its own network, unless the administrator says where.
-  const gateway = network.endpoints.map((endpoint) => endpoint.ipv4Gateway).find((address) => address !== "");
+  // A container finds its host at the gateway of its own network, which need not be the router that it uses.
+  const gateway = network.networks
+    .flatMap(({ ipam }) => ipam.config.map((pool) => pool.gateway))
+    .find((address) => address !== undefined && !address.includes(":"));
   const hostGateway = context.defaults.hostGateway();
   return hostsFile({
     hostname,
