@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { systemClock } from "../../base/lib/clock.ts";
 import type { ChainId, Digest } from "../../base/lib/ids.ts";
 import { silentLog } from "../../base/lib/log.ts";
@@ -234,6 +234,19 @@ test("the collector keeps to its policy, and what a build counts on stays", asyn
   go.resolve();
   await building;
   expect(bench.ran).toEqual(["old", "base", "slow"]);
+});
+
+test("a step costs the same however much it stands on", async () => {
+  const lookUps = async (depth: number) => {
+    await using bench = await SolverBench.open();
+    let top = run("0");
+    for (let i = 1; i < depth; i++) top = run(String(i), top);
+    const stat = spyOn(bench.stores.snapshots, "stat");
+    await bench.solve([top]);
+    return stat.mock.calls.length;
+  };
+  const [few, many] = [await lookUps(8), await lookUps(32)];
+  expect(many).toBeLessThanOrEqual(few * 5);
 });
 
 test("two results of one key: the later one is found, the earlier one is collected", async () => {
