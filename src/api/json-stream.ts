@@ -34,8 +34,8 @@ export async function streamJson<T>(
     readonly each?: (value: T) => unknown;
     readonly only?: (value: T) => boolean;
     readonly failure?: (error: unknown) => unknown;
-    /** Even the first thing that happens is told in the stream. */
-    readonly failureInStream?: boolean;
+    /** Even the first thing that happens is told in the stream, if it is this. */
+    readonly failureInStream?: (error: unknown) => boolean;
     /** What stands around each value; default: plain JSON ended by CR LF, as progress has always come. */
     readonly format?: StreamFormat;
   },
@@ -66,7 +66,7 @@ export async function streamJson<T>(
     open().end();
   } catch (error) {
     if (signal.aborted) return;
-    if (!options.failure || (!reply && !options.failureInStream)) throw error;
+    if (!options.failure || (!reply && !options.failureInStream?.(error))) throw error;
     await write(options.failure(error));
   } finally {
     await iterator.return?.();

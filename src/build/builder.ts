@@ -59,7 +59,12 @@ export class BuildService implements Builder {
     const started = clock.now();
     const session = withLenders(client, lendersOf(request, handed));
     const solving = solvingOf(request, session, options);
-    const { plan, epoch } = await planRequest({ ...planning, handed }, request, solving);
+    const { plan, epoch } = await planRequest(
+      { ...planning, handed },
+      request,
+      solving,
+      options.onDefinition,
+    );
     options.onPlan?.(plan);
     for (const warning of plan.warnings) options.progress.warning({ ...warning, vertex: undefined });
     return this.#planned({ plan, epoch, session, started, request });

@@ -1,4 +1,5 @@
 import type { Digest } from "../base/lib/ids.ts";
+import type { StepNetwork } from "../base/spec/builder/request.ts";
 import type { SourceRange } from "../base/spec/dockerfile/syntax.ts";
 import type { Platform } from "../base/spec/oci/descriptor.ts";
 
@@ -101,7 +102,7 @@ export interface ExecOp {
   /** As USER says it; "" is root. Looked up in the root's own passwd and group. */
   readonly user: string;
   readonly mounts: readonly ExecMount[];
-  readonly network: "default" | "host" | "none";
+  readonly network: StepNetwork;
   readonly security: "sandbox" | "insecure";
   readonly hostname: string;
   /** --add-host. */

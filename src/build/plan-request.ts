@@ -21,10 +21,12 @@ export async function planRequest(
   deps: PlanRequestDeps,
   request: BuildRequest,
   options: SolveOptions,
+  onDefinition?: () => void,
 ): Promise<PlannedRequest> {
   if (request.definition) return await planDefinition(deps, request, options);
   const given = await readRequest(deps, request, options);
   const timed = await withEpoch(deps, request, given, options);
+  onDefinition?.();
   return { plan: await planBuild(deps, timed, given, options), epoch: timed.epoch };
 }
 

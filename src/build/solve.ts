@@ -90,6 +90,8 @@ export interface Builder {
 export interface BuildOptions {
   readonly signal: AbortSignal;
   readonly progress: ProgressSink;
+  /** The Dockerfile was read. */
+  readonly onDefinition?: () => void;
   /** Told before the first step runs. */
   readonly onPlan?: (plan: BuildPlan) => void;
 }

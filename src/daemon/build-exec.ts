@@ -6,7 +6,7 @@ import { hostPlatform } from "../base/spec/oci/platform.ts";
 import type { CgroupHierarchy } from "../base/sys/cgroup.ts";
 import { mountSpec } from "../base/sys/mount.ts";
 import { CacheMounts } from "../build/cache/mounts/cache-mounts.ts";
-import type { StepRemap } from "../build/run/exec/deps.ts";
+import type { JoinableNetwork, StepRemap } from "../build/run/exec/deps.ts";
 import { ExecRunner } from "../build/run/exec/runner.ts";
 import type { StepSnapshots } from "../build/run/runner.ts";
 
@@ -27,6 +27,7 @@ export interface BuildExecParts {
   readonly layout: CgroupLayout;
   readonly facts: HostFacts;
   readonly networks: NetworkService;
+  readonly joinable: (container: string) => JoinableNetwork;
   readonly snapshots: Snapshotter;
   readonly steps: StepSnapshots;
   /** What a snapshot is called now (BuildSnapshots.current); it may have been renamed since its step. */
@@ -62,6 +63,7 @@ export function execRunner(parts: BuildExecParts, caches: CacheMounts): ExecRunn
     hostPlatform: host,
     emulation: (platform) => emulationOf(platform, host),
     networks: parts.networks,
+    joinable: parts.joinable,
     snapshots: parts.steps,
     caches,
     remap: remap && stepRemap(parts, remap),

@@ -19,6 +19,7 @@ import { LayerExport } from "../build/export/layers.ts";
 import { HandedOut } from "../build/llb/handed-out.ts";
 import { planBuild } from "../build/plan/planner.ts";
 import type { PlanDeps } from "../build/plan-build.ts";
+import type { JoinableNetwork } from "../build/run/exec/deps.ts";
 import { ChangesRunner } from "../build/run/file/changes-runner.ts";
 import { SnapshotContentKeys } from "../build/run/file/content-keys.ts";
 import { FileRunner } from "../build/run/file/file-runner.ts";
@@ -60,6 +61,7 @@ export interface BuilderParts {
   readonly imageDeps: ImageServiceDeps;
   readonly snapshots: Snapshotter;
   readonly networks: NetworkService;
+  readonly joinable: (container: string) => JoinableNetwork;
   readonly runtimes: Runtimes;
   readonly hierarchy: CgroupHierarchy;
   readonly layout: CgroupLayout;

@@ -16,7 +16,7 @@ export function classicBackend(deps: {
   readonly trees: KeptTrees;
 }): ClassicBuildBackend {
   return {
-    build: async (request, { context, credentials, signal, progress, onSteps }) => {
+    build: async (request, { context, credentials, signal, progress, onDefined, onSteps }) => {
       const local = request.context.kind === "local";
       using files = local ? await ArchiveFiles.receive(deps, request.id, context, signal) : undefined;
       const ended = new AbortController();
@@ -42,7 +42,12 @@ export function classicBackend(deps: {
       };
       try {
         const onPlan = (plan: BuildPlan) => onSteps(classicSteps(plan));
-        const { imageId } = await deps.builder.build(request, session, { signal, progress, onPlan });
+        const { imageId } = await deps.builder.build(request, session, {
+          signal,
+          progress,
+          onDefinition: onDefined,
+          onPlan,
+        });
         return imageId ?? "";
       } finally {
         ended.abort(new TugError("cancelled", "the build has ended"));

@@ -25,6 +25,7 @@ import { stopWithDaemon } from "../engine/containers/lifecycle/stop.ts";
 import { containersWithSecret, isAlive } from "../engine/containers/record.ts";
 import { recoverContainers } from "../engine/containers/recovery.ts";
 import { ContainerLifecycle, ContainerQueries, ContainerStreams } from "../engine/containers/service.ts";
+import { networkToJoin } from "../engine/containers/start/spec-input.ts";
 import { EventLog } from "../engine/events/log.ts";
 import type { ExecService } from "../engine/exec/service.ts";
 import { FilesService } from "../engine/files/service.ts";
@@ -207,6 +208,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       imageDeps,
       snapshots,
       networks,
+      joinable: (container) => networkToJoin(context, container),
       runtimes,
       hierarchy,
       layout,

@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { FakeBuilder } from "../../src/api/fakes/builder.ts";
 import { FakeServer } from "../../src/api/fakes/server.ts";
 import { post } from "../../src/api/route.ts";
+import { cancelRoute } from "../../src/api/routes/build/builder.ts";
 import { buildkitRoutes } from "../../src/api/routes/build/buildkit.ts";
 import { BuilderClient } from "../../src/client/build/builder.ts";
 import type { SolveEvent } from "../../src/client/build/events.ts";
@@ -71,7 +72,7 @@ describe("clients of BuildKit over a fake builder", () => {
     server = new FakeServer(
       {},
       {
-        routes: [...kit.routes, build],
+        routes: [...kit.routes, build, cancelRoute((id) => kit.cancel(id))],
         about: { version: "0.1.0", builder: "2", experimental: false },
       },
     );

@@ -59,6 +59,17 @@ const layout = (root: string) => {
 const metadata = () =>
   JSON.parse(readFileSync(join(folder, "meta"), "utf8")) as Readonly<Record<string, string>>;
 
+test("a step that a failed build has made again does not come between what was built on the old one", async () => {
+  const steps = "FROM busybox\nCOPY . /copied\n";
+  await build(`${steps}RUN echo 1 >/one\n`, "--no-cache");
+  // Made again, the copied directory is younger: to the second, which is what a layer says.
+  const second = Math.floor(Date.now() / 1000);
+  while (Math.floor(Date.now() / 1000) === second) await Bun.sleep(50);
+  await expect(build(`${steps}RUN exit 1\n`, "--no-cache")).rejects.toThrow("exit code: 1");
+  await build(`${steps}RUN echo 1 >/one\n`, "-t", "on-old");
+  expect(await daemon.ok(["run", "--rm", "on-old", "cat", "/one", "/copied/file"])).toBe("1\ncontent");
+}, 60_000);
+
 describe("trees", () => {
   test("a directory of the client's gets the tree, and what was there stays", async () => {
     const out = join(folder, "out");

@@ -36,6 +36,8 @@ export class ClassicOutput implements ProgressSink {
   #at = 0;
   #headed = false;
   #heldBytes = 0;
+  readonly #quieted: string[] = [];
+  #quietedBytes = 0;
 
   constructor(send: (message: ProgressMessage) => void, options: { readonly quiet: boolean }) {
     this.#send = send;
@@ -77,16 +79,26 @@ export class ClassicOutput implements ProgressSink {
   }
 
   warning(warning: BuildWarning): void {
-    this.#line(`[Warning] ${warning.rule}: ${warning.short}\n`);
+    this.#line(`[Warning] ${warning.rule === "" ? "" : `${warning.rule}: `}${warning.short}\n`);
+  }
+
+  /** The instruction that a vertex belongs to. */
+  instruction(vertex: string): string | undefined {
+    return this.#steps.find(({ vertices }) => vertices.some((digest) => digest === vertex))?.text;
+  }
+
+  /** What a quiet build did not say, it says when it fails. */
+  failed(): void {
+    for (const stream of this.#quieted.splice(0)) this.#send({ stream });
   }
 
   /** What the client is told last. */
   built(id: string, tags: readonly string[]): void {
-    this.#send({ aux: { ID: id } });
     if (this.#quiet) {
       this.#send({ stream: `${id}\n` });
       return;
     }
+    this.#send({ aux: { ID: id } });
     this.#line(`Successfully built ${shortId(id)}\n`);
     for (const tag of tags) this.#line(`Successfully tagged ${tag}\n`);
   }
@@ -138,9 +150,17 @@ export class ClassicOutput implements ProgressSink {
   }
 
   #line(stream: string): void {
-    if (!this.#quiet) this.#send({ stream });
+    if (!this.#quiet) {
+      this.#send({ stream });
+      return;
+    }
+    this.#quieted.push(stream);
+    this.#quietedBytes += stream.length;
+    while (this.#quietedBytes > quietLimit) this.#quietedBytes -= this.#quieted.shift()?.length ?? Infinity;
   }
 }
 
 /** Bytes of output that wait for the steps before theirs. */
 const heldLimit = 16 << 20;
+/** Of what a quiet build did not say: the end is what explains a failure. */
+const quietLimit = 1 << 20;

@@ -32,7 +32,7 @@ export function classicBuildRequest(query: Query, id: string): BuildRequest {
     cgroupParent: query.text("cgroupparent"),
     resources: resourcesOf(query),
     entitlements: query.text("networkmode") === "host" ? ["network.host"] : [],
-    cacheFrom: listOf(query, "cachefrom").map((ref): CacheRef => ({ type: "registry", attributes: { ref } })),
+    cacheFrom: listOf(query, "cachefrom").map((ref): CacheRef => ({ type: "image", attributes: { ref } })),
     cacheTo: [],
     outputs: outputsOf(query),
     attestations: { provenance: false, sbom: false },
@@ -77,9 +77,9 @@ function networkOf(mode: string): BuildRequest["network"] {
     case "none":
       return mode;
     default:
-      throw invalid(
-        `network mode ${JSON.stringify(mode)} is not supported by the builder: use default, host or none`,
-      );
+      return mode.startsWith("container:")
+        ? `container:${mode.slice("container:".length)}`
+        : `network:${mode}`;
   }
 }
 

@@ -1,4 +1,4 @@
-import { TugError } from "../../base/lib/errors.ts";
+import { codeOf, TugError } from "../../base/lib/errors.ts";
 import { randomId } from "../../base/lib/ids.ts";
 import { reportsOf } from "../../base/lib/reports.ts";
 import { Signal } from "../../base/lib/signal.ts";
@@ -7,7 +7,7 @@ import type { BuildRequest } from "../../base/spec/builder/request.ts";
 import type { ProgressMessage, RegistryCredentials } from "../backend.ts";
 import type { Call } from "../call.ts";
 import { streamJson } from "../json-stream.ts";
-import { errorMessage } from "../progress.ts";
+import { classicFailure, failureMessage } from "./classic-failure.ts";
 import { ClassicOutput, type ClassicStep } from "./classic-output.ts";
 import { classicBuildRequest, classicTags } from "./classic-request.ts";
 import { registryConfig } from "./registry-config.ts";
@@ -23,6 +23,8 @@ export interface ClassicBuildBackend {
       readonly credentials: (host: string) => RegistryCredentials | undefined;
       readonly signal: AbortSignal;
       readonly progress: ProgressSink;
+      /** The Dockerfile is here; what fails now is the build. */
+      readonly onDefined: () => void;
       /** Told before the first step runs. */
       readonly onSteps: (steps: readonly ClassicStep[]) => void;
     },
@@ -41,13 +43,32 @@ export class ClassicBuilds {
 
   /** Bad parameters are refused before the stream begins. */
   async build(call: Call): Promise<void> {
-    const { query } = call;
-    const id = query.optional("buildid") ?? randomId();
+    const { exchange, query } = call;
     const tags = classicTags(query);
-    const request = classicBuildRequest(query, id);
-    const credentials = registryConfig(call.exchange.headers);
-    const messages = this.#messages(call, request, tags, credentials);
-    await streamJson(call, messages, { failure: failureMessage, failureInStream: true });
+    const request = classicBuildRequest(query, query.optional("buildid") ?? randomId());
+    const credentials = registryConfig(exchange.headers);
+    const told = new Outgoing(query.bool("q"));
+    const { output } = told;
+    const instructionOf = (vertex: string) => output.instruction(vertex);
+    let defined = false;
+    const work = async (signal: AbortSignal) => {
+      const context = exchange.body.stream();
+      const onDefined = () => {
+        defined = true;
+      };
+      const onSteps = (steps: readonly ClassicStep[]) => output.begin(steps);
+      const options = { context, credentials, signal, progress: output, onDefined, onSteps };
+      output.built(await this.#backend.build(request, options), tags);
+    };
+    try {
+      await streamJson(call, this.#messages(call, request.id, told, work), {
+        failure: (error) => failureMessage(error, instructionOf),
+        // As dockerd has it: what is wrong with the request or its Dockerfile is answered with a status, what comes after that is not.
+        failureInStream: (error) => defined && codeOf(error) !== "invalid-argument",
+      });
+    } catch (error) {
+      throw classicFailure(error, instructionOf);
+    }
   }
 
   /** Ends a build; one that is not running has ended. */
@@ -56,31 +77,21 @@ export class ClassicBuilds {
   }
 
   async *#messages(
-    call: Call,
-    request: BuildRequest,
-    tags: readonly string[],
-    credentials: (host: string) => RegistryCredentials | undefined,
+    { exchange }: Call,
+    id: string,
+    told: Outgoing,
+    work: (signal: AbortSignal) => Promise<void>,
   ): AsyncGenerator<ProgressMessage> {
-    const { exchange, query } = call;
-    const waiting: ProgressMessage[] = [];
-    const changed = new Signal();
-    const send = (message: ProgressMessage) => {
-      waiting.push(message);
-      changed.notify();
-    };
-    const output = new ClassicOutput(send, { quiet: query.bool("q") });
     const abort = new AbortController();
-    this.#running.set(request.id, abort);
-    const context = exchange.body.stream();
-    const signal = AbortSignal.any([exchange.signal, abort.signal]);
-    const onSteps = (steps: readonly ClassicStep[]) => output.begin(steps);
-    const building = this.#backend
-      .build(request, { context, credentials, signal, progress: output, onSteps })
-      .then((image) => output.built(image, tags));
+    this.#running.set(id, abort);
+    const building = work(AbortSignal.any([exchange.signal, abort.signal])).catch((error: unknown) => {
+      told.output.failed();
+      throw error;
+    });
     try {
-      yield* reportsOf(building, changed, () => waiting.splice(0));
+      yield* reportsOf(building, told.changed, () => told.take());
     } finally {
-      this.#running.delete(request.id);
+      this.#running.delete(id);
       abort.abort();
       // A client that went away waits for nobody, but what the build held must be let go before its context is.
       await building.catch(() => undefined);
@@ -88,14 +99,21 @@ export class ClassicBuilds {
   }
 }
 
-/** A command's exit code is told as the classic builder told it. */
-function failureMessage(error: unknown): ProgressMessage {
-  const message = errorMessage(error);
-  const failed = /^process "(.*)" did not complete successfully: exit code: (\d+)$/s.exec(
-    message.error ?? "",
-  );
-  if (!failed) return message;
-  const code = Number(failed[2]);
-  const text = `The command '${failed[1]}' returned a non-zero code: ${code}`;
-  return { errorDetail: { code, message: text }, error: text };
+/** What a build says until the stream takes it. */
+class Outgoing {
+  readonly changed = new Signal();
+  readonly output: ClassicOutput;
+  #waiting: ProgressMessage[] = [];
+
+  constructor(quiet: boolean) {
+    const send = (message: ProgressMessage) => {
+      this.#waiting.push(message);
+      this.changed.notify();
+    };
+    this.output = new ClassicOutput(send, { quiet });
+  }
+
+  take(): readonly ProgressMessage[] {
+    return this.#waiting.splice(0);
+  }
 }

@@ -61,7 +61,7 @@ export class LayerExport {
   }
 
   /** Begins to read a result's changes as soon as it is there. Held results must stay held until `layers` is done. */
-  begin(result: Result, signal: AbortSignal): Promise<ReadLayer | undefined> {
+  begin(result: Result, signal?: AbortSignal): Promise<ReadLayer | undefined> {
     const reading = this.#read(result, signal);
     this.#deps.naming.writeBehind();
     // Whoever asks for the layers hears of it; nobody may ask, when another step fails.
@@ -69,7 +69,7 @@ export class LayerExport {
     return reading;
   }
 
-  async #read(result: Result, signal: AbortSignal): Promise<ReadLayer | undefined> {
+  async #read(result: Result, signal?: AbortSignal): Promise<ReadLayer | undefined> {
     const { snapshot } = result;
     if (snapshot === undefined) return undefined;
     return await this.#locks.run(snapshot, async () => {
@@ -84,7 +84,7 @@ export class LayerExport {
   /** The layers of `results` (bottom first) on `base`, one for each result; undefined where a step has no tree of its own. */
   async layers(
     base: ChainId | undefined,
-    results: readonly { readonly result: Result; readonly read: Promise<ReadLayer | undefined> }[],
+    results: readonly BegunLayer[],
   ): Promise<readonly (ExportedLayer | undefined)[]> {
     const { known, snapshots, naming } = this.#deps;
     const layers: (ExportedLayer | undefined)[] = [];
@@ -93,7 +93,7 @@ export class LayerExport {
     syncing.catch(() => undefined); // told by the naming that waits for it
     let top = base;
     let below = base;
-    for (const { result, read } of results) {
+    for (const { result, read } of this.#standing(results)) {
       const layer = await read;
       const { snapshot } = result;
       if (snapshot === undefined || snapshot === below || layer === undefined) {
@@ -111,6 +111,40 @@ export class LayerExport {
     await naming.sync();
     return layers;
   }
+
+  /**
+   * A result stands on the tree that it was made on. The step below may have been made again since (`--no-cache`, a pruned record) and found equal
+   * but for its times: then what the result stands on is its layer, and not what was made last.
+   */
+  #standing(results: readonly BegunLayer[]): readonly BegunLayer[] {
+    const { snapshots } = this.#deps;
+    const standing = [...results];
+    for (let index = results.length - 1; index > 0; index--) {
+      const [below, above] = [standing[index - 1], standing[index]];
+      const parentOf = () => {
+        const name = above?.result.snapshot;
+        return name === undefined ? undefined : (snapshots.stat(name)?.parent as ChainId | undefined);
+      };
+      const [found, parent] = [below?.result.snapshot, parentOf()];
+      if (!below || found === undefined || parent === undefined) continue;
+      if (found === parent || found === above?.result.snapshot) continue;
+      const result: Result = {
+        // Asked anew each time: layers get other names meanwhile.
+        get snapshot() {
+          return parentOf();
+        },
+        key: below.result.key,
+        [Symbol.dispose]: () => undefined,
+      };
+      standing[index - 1] = { result, read: this.begin(result) };
+    }
+    return standing;
+  }
+}
+
+interface BegunLayer {
+  readonly result: Result;
+  readonly read: Promise<ReadLayer | undefined>;
 }
 
 export interface ReadLayer {

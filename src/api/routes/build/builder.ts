@@ -29,11 +29,8 @@ export function builderRoutes(deps: BuilderRoutesDeps): readonly Route[] {
   const buildkit = buildkitRoutes(deps);
   const classic = new ClassicBuilds(deps.classic);
   const build = post("/build", (call) => buildkit.build(call) ?? classic.build(call));
-  const cancel = post("/build/cancel", async (call) => {
-    const id = call.query.optional("id");
-    if (id === undefined) throw invalid("build ID not provided");
+  const cancel = cancelRoute((id) => {
     if (!buildkit.cancel(id)) classic.cancel(id);
-    empty(call, 200);
   });
   const prune = post("/build/prune", async (call) => {
     const { query } = call;
@@ -47,6 +44,15 @@ export function builderRoutes(deps: BuilderRoutesDeps): readonly Route[] {
     });
     json(call, 200, { CachesDeleted: ids, SpaceReclaimed: bytes });
   });
-  const own = new Set(["/build", "/build/cancel", "/build/prune"]);
-  return [build, cancel, prune, ...buildkit.routes.filter(({ path }) => !own.has(path))];
+  return [build, cancel, prune, ...buildkit.routes];
+}
+
+/** POST /build/cancel, for whichever protocol: a build that is not running has ended. */
+export function cancelRoute(cancel: (id: string) => void): Route {
+  return post("/build/cancel", async (call) => {
+    const id = call.query.optional("id");
+    if (id === undefined) throw invalid("build ID not provided");
+    cancel(id);
+    empty(call, 200);
+  });
 }

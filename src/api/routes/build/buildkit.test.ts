@@ -12,6 +12,7 @@ import { lendSsh } from "../../../client/build/ssh.ts";
 import { Client } from "../../../client/client.ts";
 import { FakeBuilder } from "../../fakes/builder.ts";
 import { FakeServer } from "../../fakes/server.ts";
+import { cancelRoute } from "./builder.ts";
 import { buildkitRoutes } from "./buildkit.ts";
 
 let server: FakeServer;
@@ -21,7 +22,8 @@ let folder: string;
 
 beforeAll(() => {
   fake = new FakeBuilder();
-  server = new FakeServer({}, { routes: buildkitRoutes(fake.deps).routes });
+  const kit = buildkitRoutes(fake.deps);
+  server = new FakeServer({}, { routes: [...kit.routes, cancelRoute((id) => kit.cancel(id))] });
   client = new Client({ address: { kind: "unix", path: server.socket, text: server.host } });
 });
 afterAll(async () => {

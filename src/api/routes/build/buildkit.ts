@@ -1,11 +1,10 @@
-import { invalid } from "../../../base/lib/errors.ts";
-import { type Call, empty } from "../../call.ts";
+import type { Call } from "../../call.ts";
 import { post, type Route } from "../../route.ts";
 import type { BuildkitDeps } from "./backend.ts";
 import type { BuildkitService } from "./service.ts";
 
 export interface BuildkitRoutes {
-  /** POST /grpc, /session and /build/cancel. */
+  /** POST /grpc and /session. */
   readonly routes: readonly Route[];
   /** POST /build of clients that have BuildKit built in (version=2, docker 18.09 to 20.10); undefined: the call is of the classic protocol. */
   build(call: Call): Promise<void> | undefined;
@@ -23,17 +22,10 @@ export function buildkitRoutes(deps: BuildkitDeps): BuildkitRoutes {
     loaded = await loading;
     return loaded;
   };
-  const cancel = post("/build/cancel", async (call) => {
-    const id = call.query.optional("id");
-    if (id === undefined) throw invalid("build ID not provided");
-    loaded?.cancel(id);
-    empty(call, 200);
-  });
   return {
     routes: [
       post("/grpc", async (call) => (await service()).grpc(call)),
       post("/session", async (call) => (await service()).session(call)),
-      cancel,
     ],
     build: (call) =>
       call.query.optional("version") === "2" ? service().then((it) => it.build(call)) : undefined,

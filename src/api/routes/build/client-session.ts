@@ -2,6 +2,7 @@ import { invalid, messageOf, notFound } from "../../../base/lib/errors.ts";
 import { randomId } from "../../../base/lib/ids.ts";
 import { type BuildSession, uploadPrefix } from "../../../base/spec/builder/session.ts";
 import { StatusResponse } from "../../../base/spec/buildkit/control.gen.ts";
+import { classicTags } from "../../build/classic-request.ts";
 import type { Call } from "../../call.ts";
 import type { BuildJob, Builds } from "./builds.ts";
 import { noSession } from "./no-session.ts";
@@ -36,6 +37,7 @@ export async function buildBySession(call: Call, deps: SessionBuildDeps): Promis
   const { signal } = call.exchange;
   const ref = buildId === "" ? randomId() : buildId;
   const { order, body } = orderOf(call, ref);
+  const tags = classicTags(call.query);
   const sessionId = call.query.optional("session") ?? "";
   const session = sessionId === "" ? noSession(signal) : await deps.sessions.get(sessionId, signal);
   const lent = body === undefined ? session : withUpload(session, () => bodyOf(call, deps, ref, body));
@@ -60,6 +62,7 @@ export async function buildBySession(call: Call, deps: SessionBuildDeps): Promis
     });
     await telling;
     if (imageId !== undefined) await line({ id: "moby.image.id", aux: { ID: imageId } });
+    for (const tag of tags) await line({ stream: `Successfully tagged ${tag}\n` });
   } catch (error) {
     if (signal.aborted) throw error;
     await telling?.catch(() => undefined); // the failure itself is told next

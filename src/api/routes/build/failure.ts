@@ -66,7 +66,9 @@ function* chain(error: unknown): Generator<object, void, void> {
 }
 
 /** The builder's `StepFailure`: the api floor knows its shape, not its class. */
-function stepOf(error: unknown): { readonly digest: string; readonly place: Place | undefined } | undefined {
+export function stepOf(
+  error: unknown,
+): { readonly digest: string; readonly place: Place | undefined } | undefined {
   for (const at of chain(error)) {
     const vertex = "vertex" in at ? at.vertex : undefined;
     if (typeof vertex !== "object" || vertex === null || !("digest" in vertex)) continue;

@@ -16,7 +16,7 @@ export function loadRoute(backend: ImageBackend): Route {
     // dockerd has sent its head before it looks at the archive.
     await streamJson(call, backend.load(tar, options, call.exchange.signal), {
       failure: errorMessage,
-      failureInStream: true,
+      failureInStream: () => true,
     });
   });
 }

@@ -22,7 +22,7 @@ export interface BuildRequest {
   readonly noCache: boolean | readonly string[];
   /** --pull: names are asked for at their registry even if they are here. */
   readonly pull: boolean;
-  readonly network: "default" | "host" | "none";
+  readonly network: StepNetwork;
   readonly hosts: readonly { readonly host: string; readonly address: string }[];
   readonly hostname: string;
   readonly shmSize: number;
@@ -49,6 +49,12 @@ export interface BuildRequest {
   readonly inputs?: Readonly<Record<string, Definition>>;
 }
 
+/**
+ * What RUN steps have of the network. A network of the daemon's (by its name or id) or that of a running container only the classic protocol can ask
+ * for, as with dockerd: BuildKit knows neither.
+ */
+export type StepNetwork = "default" | "host" | "none" | `network:${string}` | `container:${string}`;
+
 export type ContextRef =
   | { readonly kind: "local"; readonly name: string }
   | { readonly kind: "git"; readonly url: string }
@@ -60,9 +66,12 @@ export type ContextRef =
   | { readonly kind: "input"; readonly name: string; readonly config?: string }
   | { readonly kind: "none" };
 
-/** `--cache-from`/`--cache-to`: "type=registry,ref=…", "type=local,src=…", "inline". */
+/**
+ * `--cache-from`/`--cache-to`: "type=registry,ref=…", "type=local,src=…", "inline". "image": one that is here and has its cache in itself, which
+ * is all that the classic protocol asks for.
+ */
 export interface CacheRef {
-  readonly type: "registry" | "local" | "inline";
+  readonly type: "registry" | "local" | "inline" | "image";
   readonly attributes: Readonly<Record<string, string>>;
 }
 

@@ -13,7 +13,7 @@ import type { CacheMounts } from "../mounts/cache-mounts.ts";
 import { ImportedCache, type ImportedCacheDeps } from "./imported.ts";
 import { inlineCache } from "./inline.ts";
 import { localCache } from "./local.ts";
-import { cacheReference, type FoundCache, registryCache, type SourceDeps } from "./sources.ts";
+import { cacheReference, type FoundCache, registryCache, type SourceDeps, storedCache } from "./sources.ts";
 import { type CacheWriterDeps, type Writing, writeCache } from "./writer.ts";
 
 export interface BuildCachesDeps extends ImportedCacheDeps, SourceDeps, CacheWriterDeps {
@@ -100,7 +100,11 @@ export class BuildCaches {
     { type, attributes }: CacheRef,
     options: Pick<SolveOptions, "session" | "signal"> & { readonly lease: Lease },
   ): Promise<readonly FoundCache[]> {
-    if (type === "registry") return await registryCache(this.#deps, attributes, options);
+    if (type === "image") return (await storedCache(this.#deps, attributes)) ?? [];
+    if (type === "registry")
+      return (
+        (await storedCache(this.#deps, attributes)) ?? (await registryCache(this.#deps, attributes, options))
+      );
     if (type === "local") return await localCache(this.#deps, attributes, options);
     throw new TugError(
       "invalid-argument",

@@ -14,6 +14,8 @@ import type { CacheDocument, CacheLayer, CacheStep } from "./document.ts";
 export interface CacheSource {
   /** For people. */
   readonly name: string;
+  /** Its layers are snapshots here, and blobs of them nobody may have. */
+  readonly stored?: true;
   /** The repository, if it is one: a registry may mount blobs from there. */
   readonly repository: Reference | undefined;
   /** Makes the blob exist in content; the lease keeps it. */

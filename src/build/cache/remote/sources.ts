@@ -1,12 +1,19 @@
-import { invalid, notFound } from "../../../base/lib/errors.ts";
-import { parseReference, type Reference, withDefaultTag } from "../../../base/spec/docker/reference.ts";
+import { invalid, isCode, notFound } from "../../../base/lib/errors.ts";
+import type { DiffId, Digest } from "../../../base/lib/ids.ts";
+import {
+  familiarString,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from "../../../base/spec/docker/reference.ts";
 import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
 import { asObject, optionalString, parseObject } from "../../../base/spec/oci/fields.ts";
 import type { Manifest } from "../../../base/spec/oci/image.ts";
-import { isImageConfigType } from "../../../base/spec/oci/media-types.ts";
+import { isImageConfigType, mediaTypes } from "../../../base/spec/oci/media-types.ts";
 import { manifestLimit, parseImageDocument } from "../../../base/spec/oci/parse.ts";
 import { configLimit, parseImageConfig } from "../../../base/spec/oci/parse-config.ts";
 import type { ContentStore, Lease } from "../../../core/content/content.ts";
+import type { Image, ImageStore } from "../../../core/image/image.ts";
 import { attestationSubject } from "../../../core/image/index-tree.ts";
 import { flag } from "../../export/format.ts";
 import type { BuildSession } from "../../session.ts";
@@ -41,6 +48,7 @@ export interface CacheRegistry {
 export interface SourceDeps {
   readonly content: ContentStore;
   readonly registry: CacheRegistry;
+  readonly images: Pick<ImageStore, "find">;
 }
 
 /** No image has so many platforms. */
@@ -111,21 +119,58 @@ async function documentOf(
   if (!content.stat(config.digest)) await source.fetch(config, { signal, lease });
   const bytes = await content.read(config.digest, isCache ? documentLimit : configLimit);
   if (isCache) return [parseCacheDocument(bytes)];
+  const blobs = [...layers];
+  const found = inlineDocument(bytes, (index) => blobs[index]);
+  return found && parseImageConfig(bytes).rootfs.diff_ids.length === layers.length ? [found] : [];
+}
+
+/** The cache that an image has in its config; `blobOf`: its layers. */
+function inlineDocument(
+  config: Uint8Array,
+  blobOf: (index: number, diffId: DiffId) => Descriptor | undefined,
+): CacheDocument | undefined {
   const text = optionalString(
-    asObject(parseObject(bytes, "image config", configLimit), ""),
+    asObject(parseObject(config, "image config", configLimit), ""),
     inlineMember,
     "",
   );
-  const diffIds = parseImageConfig(bytes).rootfs.diff_ids;
-  if (text === undefined || diffIds.length !== layers.length) return [];
-  return [
-    {
-      steps: parseInlineSteps(text, layers.length),
-      layers: layers.flatMap((blob, index) => {
-        const diffId = diffIds[index];
-        return diffId === undefined ? [] : [{ blob, diffId, parent: index - 1 }];
-      }),
-      mounts: [],
-    },
-  ];
+  if (text === undefined) return undefined;
+  const diffIds = parseImageConfig(config).rootfs.diff_ids;
+  return {
+    steps: parseInlineSteps(text, diffIds.length),
+    layers: diffIds.flatMap((diffId, index) => {
+      const blob = blobOf(index, diffId);
+      return blob === undefined ? [] : [{ blob, diffId, parent: index - 1 }];
+    }),
+    mounts: [],
+  };
+}
+
+/**
+ * An image that is here, with the cache that it has in itself, if any: dockerd looks there first and asks no registry then. Its layers are here,
+ * too, so nothing is fetched. undefined: there is no such image.
+ */
+export async function storedCache(
+  { content, images }: SourceDeps,
+  attributes: Readonly<Record<string, string>>,
+): Promise<readonly FoundCache[] | undefined> {
+  const ref = cacheReference(attributes);
+  let image: Image;
+  try {
+    image = images.find(familiarString(ref)).image;
+  } catch (error) {
+    if (isCode(error, "not-found")) return undefined;
+    throw error;
+  }
+  const config = await content.read(image.id as string as Digest, configLimit);
+  const document = inlineDocument(config, (_, diffId) => ({
+    mediaType: mediaTypes.ociLayer,
+    digest: diffId as string as Digest,
+    size: 0,
+  }));
+  const name = attributes["ref"] ?? "";
+  const gone = async () => {
+    throw notFound(`a layer of ${name} was removed while it was built from`);
+  };
+  return document ? [{ source: { name, stored: true, repository: undefined, fetch: gone }, document }] : [];
 }

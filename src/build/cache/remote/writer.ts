@@ -2,7 +2,7 @@ import { createGzip } from "node:zlib";
 import { throughStream } from "../../../base/lib/compression/through-stream.ts";
 import { invalid, TugError } from "../../../base/lib/errors.ts";
 import { type ChainId, type DiffId, type Digest, randomId } from "../../../base/lib/ids.ts";
-import { chainId } from "../../../base/spec/oci/chain.ts";
+import { chainId, chainIds } from "../../../base/spec/oci/chain.ts";
 import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
 import type { Manifest } from "../../../base/spec/oci/image.ts";
 import { mediaTypes } from "../../../base/spec/oci/media-types.ts";
@@ -166,7 +166,9 @@ class CacheWriter {
     if (record) return record.snapshot === undefined ? -1 : await this.#own(record.snapshot);
     for (const cache of this.#writing.imported) {
       const chain = cache.chain(result);
-      if (chain) return this.#others(chain);
+      if (!chain) continue;
+      const top = cache.source.stored && chainIds(chain.map(({ diffId }) => diffId)).at(-1);
+      return top ? await this.#own(top) : this.#others(chain);
     }
     return undefined;
   }

@@ -48,7 +48,8 @@ export async function statements(
   solved: SolvedTarget,
   subject: readonly { readonly name: string; readonly digest: Digest }[],
 ): Promise<readonly Statement[]> {
-  const all = await predicates(deps, context, solved, true);
+  // What clients ask for by themselves is for images that have a place for it: an archive for `docker load` of old has none.
+  const all = await predicates(deps, context, solved, context.output.type !== "docker");
   return all.map(({ type, predicate }) => statement(type, predicate, subject));
 }
 

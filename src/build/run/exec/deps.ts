@@ -23,6 +23,8 @@ export interface ExecDeps {
   readonly hostPlatform: Platform;
   readonly emulation: (platform: Platform) => Emulation;
   readonly networks: StepNetworks;
+  /** The network of a running container (`--network container:NAME`). Throws not-found, and conflict for one that does not run. */
+  readonly joinable: (container: string) => JoinableNetwork;
   readonly snapshots: StepSnapshots;
   readonly caches: CacheMounts;
   /** Of a daemon that maps its containers' ids. */
@@ -36,6 +38,14 @@ export type StepNetworks = Pick<
   NetworkService,
   "resolve" | "allocate" | "attach" | "release" | "resolverAddress"
 >;
+
+export interface JoinableNetwork {
+  /** Of its init process. */
+  readonly pid: number;
+  /** Paths of what it has as /etc/hosts and /etc/resolv.conf. */
+  readonly hosts: string;
+  readonly resolvConf: string;
+}
 
 /** The daemon's settings for containers, read at each step. */
 export interface ExecDefaults {

@@ -1,21 +1,24 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { internal, messageOf, notFound } from "../../../base/lib/errors.ts";
+import { internal, invalid, messageOf, notFound } from "../../../base/lib/errors.ts";
 import { type ContainerId, randomId } from "../../../base/lib/ids.ts";
+import type { StepNetwork } from "../../../base/spec/builder/request.ts";
 import { writeIdMaps } from "../../../base/sys/idmap.ts";
 import { inNetworkNamespace, openNetworkNamespace } from "../../../base/sys/netns.ts";
 import type { Endpoint, Network } from "../../../core/network/network.ts";
-import type { ExecDeps } from "./deps.ts";
+import type { ExecDeps, JoinableNetwork } from "./deps.ts";
 
-/** A network namespace that is plumbed into the default network, and the user namespace it belongs to when ids are mapped. */
+/** A network namespace for steps, and the user namespace it belongs to when ids are mapped. */
 export interface StepNamespace {
   readonly network: string;
   readonly user: string | undefined;
-  readonly of: Network;
-  readonly endpoint: Endpoint;
+  /** What it is plumbed into; undefined: it is a container's. */
+  readonly plumbed: { readonly of: Network; readonly endpoint: Endpoint } | undefined;
+  readonly joined: JoinableNetwork | undefined;
 }
 
 interface Kept extends StepNamespace {
+  readonly plumbed: { readonly of: Network; readonly endpoint: Endpoint };
   readonly child: Bun.Subprocess<"pipe", "pipe", "pipe">;
   timer: ReturnType<typeof setTimeout> | undefined;
 }
@@ -25,8 +28,8 @@ const IDLE_MS = 5000;
 const MOST_IDLE = 8;
 
 /**
- * Network namespaces for steps. Making and plumbing one costs as much as all the rest of a small step, so those that are no longer
- * used wait a few seconds for the next step, as BuildKit keeps a pool of its own. Nothing of a step stays in one: its processes and
+ * Network namespaces for steps. Making and plumbing one costs as much as all the rest of a small step, so those of the default network that are no
+ * longer used wait a few seconds for the next step, as BuildKit keeps a pool of its own. Nothing of a step stays in one: its processes and
  * their sockets are gone, and without CAP_NET_ADMIN it could change nothing in it; one that could is not used again.
  *
  * A shell holds each, waiting for the end of a pipe: it ends with the daemon, and with it the namespace.
@@ -47,20 +50,38 @@ export class StepNamespaces implements AsyncDisposable {
     return this.#idle.length;
   }
 
-  async acquire(): Promise<StepNamespace> {
+  /** What a step of that network runs in; undefined: in none that was there before it. */
+  async acquire(network: StepNetwork): Promise<StepNamespace | undefined> {
+    if (network === "host" || network === "none") return undefined;
+    const [kind, name] = splitOnce(network);
+    if (kind === "container") return this.#join(name);
+    if (kind === "network") return await this.#make(this.#deps.networks.resolve(name));
+    return await this.#default();
+  }
+
+  #join(container: string): StepNamespace {
+    const joined = this.#deps.joinable(container);
+    const path = (kind: string) => `/proc/${joined.pid}/ns/${kind}`;
+    const user = this.#deps.remap ? path("user") : undefined;
+    return { network: path("net"), user, plumbed: undefined, joined };
+  }
+
+  async #default(): Promise<StepNamespace> {
     for (let kept = this.#idle.pop(); kept; kept = this.#idle.pop()) {
       clearTimeout(kept.timer);
       if (kept.child.exitCode === null && kept.child.signalCode === null) return kept;
       this.#end(kept);
     }
-    return await this.#make();
+    return await this.#make(this.#network());
   }
 
-  /** `reusable`: the step could not have changed anything in it. */
-  release(namespace: StepNamespace, reusable: boolean): void {
+  /** `reusable`: the step could not have changed anything in it. Resolves when one that is not kept has left its network: it may be removed then. */
+  async release(namespace: StepNamespace, reusable: boolean): Promise<void> {
+    if (!namespace.plumbed) return;
     const kept = namespace as Kept;
-    if (!reusable || this.#closed || this.#idle.length >= MOST_IDLE || this.#idleMs === 0) {
-      this.#end(kept);
+    const ordinary = kept.plumbed.of.name === this.#deps.defaults.network;
+    if (!reusable || !ordinary || this.#closed || this.#idle.length >= MOST_IDLE || this.#idleMs === 0) {
+      await this.#end(kept);
       return;
     }
     kept.timer = setTimeout(() => {
@@ -80,9 +101,10 @@ export class StepNamespaces implements AsyncDisposable {
     await Promise.all(this.#ending);
   }
 
-  async #make(): Promise<Kept> {
+  async #make(network: Network): Promise<Kept> {
     const { networks, defaults, remap } = this.#deps;
-    const network = this.#network();
+    if (network.driver === "host" || network.driver === "null")
+      throw invalid(`steps are not attached to the network ${network.name}: say host or none`);
     await using undo = new AsyncDisposableStack();
     const child = Bun.spawn(
       ["unshare", ...(remap ? ["--user"] : []), "--net", "--", "sh", "-c", "echo ready; read -r end"],
@@ -110,8 +132,8 @@ export class StepNamespaces implements AsyncDisposable {
       child,
       network: `/proc/${child.pid}/ns/net`,
       user: remap ? `/proc/${child.pid}/ns/user` : undefined,
-      of: network,
-      endpoint: attached,
+      plumbed: { of: network, endpoint: attached },
+      joined: undefined,
       timer: undefined,
     };
   }
@@ -141,19 +163,25 @@ export class StepNamespaces implements AsyncDisposable {
     });
   }
 
-  #end(kept: Kept): void {
+  #end(kept: Kept): Promise<void> {
     const work = (async () => {
       kept.child.stdin.end();
       kept.child.kill("SIGKILL");
       await kept.child.exited;
-      await this.#deps.networks.release(kept.endpoint);
+      await this.#deps.networks.release(kept.plumbed.endpoint);
     })()
       .catch((error: unknown) =>
         this.#deps.log.warn("a build's network was not released", { error: messageOf(error) }),
       )
       .finally(() => this.#ending.delete(work));
     this.#ending.add(work);
+    return work;
   }
+}
+
+function splitOnce(network: string): readonly [string, string] {
+  const colon = network.indexOf(":");
+  return colon < 0 ? [network, ""] : [network.slice(0, colon), network.slice(colon + 1)];
 }
 
 async function ready(child: Bun.Subprocess<"pipe", "pipe", "pipe">): Promise<void> {

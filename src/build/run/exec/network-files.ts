@@ -1,10 +1,10 @@
-import { chownSync, writeFileSync } from "node:fs";
+import { chownSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hostsFile, resolvConf } from "../../../core/network/files.ts";
 import { hostResolvConf } from "../../../core/network/host-servers.ts";
 import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ExecOp } from "../../graph.ts";
-import type { ExecDeps } from "./deps.ts";
+import type { ExecDeps, JoinableNetwork } from "./deps.ts";
 import { bindOf } from "./mount-context.ts";
 import type { StepNamespace } from "./namespaces.ts";
 
@@ -20,9 +20,31 @@ export async function networkFiles(
   op: ExecOp,
   place: { readonly directory: string; readonly namespace: StepNamespace | undefined },
 ): Promise<readonly SpecMount[]> {
-  const { defaults, networks, remap } = deps;
+  const { remap } = deps;
   const { namespace } = place;
-  const gateway = namespace?.endpoint.ipv4Gateway;
+  const texts = namespace?.joined ? joinedTexts(op, namespace.joined) : await ownTexts(deps, op, namespace);
+  return Object.entries(texts).map(([name, text]) => {
+    const path = join(place.directory, name);
+    writeFileSync(path, text, { mode: 0o644 });
+    if (remap) chownSync(path, remap.root.uid, remap.root.gid);
+    const mount = bindOf(`/etc/${name}`, path, true);
+    return { ...mount, options: [...mount.options, "nosuid", "nodev", "noexec"] };
+  });
+}
+
+/** As the container has them, whose network it is. */
+function joinedTexts(op: ExecOp, { hosts, resolvConf }: JoinableNetwork): Record<string, string> {
+  const extra = op.hosts.map(({ host, address }) => `${address}\t${host}\n`).join("");
+  return { hosts: readFileSync(hosts, "utf8") + extra, "resolv.conf": readFileSync(resolvConf, "utf8") };
+}
+
+async function ownTexts(
+  { defaults, networks }: ExecDeps,
+  op: ExecOp,
+  namespace: StepNamespace | undefined,
+): Promise<Record<string, string>> {
+  const plumbed = namespace?.plumbed;
+  const gateway = plumbed?.endpoint.ipv4Gateway;
   const hostGateway = defaults.hostGateway();
   const hosts = hostsFile({
     hostname: op.hostname || HOSTNAME,
@@ -36,18 +58,12 @@ export async function networkFiles(
   const shared = op.network === "host";
   const resolv = resolvConf({
     host: await hostResolvConf({ reachable: !shared }),
-    resolver: namespace && networks.resolverAddress([namespace.of]),
+    resolver: plumbed && networks.resolverAddress([plumbed.of]),
     hostNetwork: shared,
     servers: defaults.dns,
     options: defaults.dnsOptions,
     search: defaults.dnsSearch,
-    ipv6: (namespace?.endpoint.ipv6 ?? "") !== "",
+    ipv6: (plumbed?.endpoint.ipv6 ?? "") !== "",
   });
-  return Object.entries({ hosts, "resolv.conf": resolv }).map(([name, text]) => {
-    const path = join(place.directory, name);
-    writeFileSync(path, text, { mode: 0o644 });
-    if (remap) chownSync(path, remap.root.uid, remap.root.gid);
-    const mount = bindOf(`/etc/${name}`, path, true);
-    return { ...mount, options: [...mount.options, "nosuid", "nodev", "noexec"] };
-  });
+  return { hosts, "resolv.conf": resolv };
 }

@@ -147,12 +147,11 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
 
   /** The step's network is made while its root is. */
   #namespace(op: ExecOp, undo: AsyncDisposableStack): Promise<StepNamespace | undefined> {
-    if (op.network !== "default") return Promise.resolve(undefined);
-    const namespace = this.#namespaces.acquire();
+    const namespace = this.#namespaces.acquire(op.network);
     namespace.catch(() => undefined); // told to who awaits it below
     undo.defer(async () => {
       const had = await namespace.catch(() => undefined);
-      if (had) this.#namespaces.release(had, op.security !== "insecure");
+      if (had) await this.#namespaces.release(had, op.security !== "insecure");
     });
     return namespace;
   }

@@ -17,6 +17,8 @@ import { invalid, TugError } from "../../../base/lib/errors.ts";
 import { type Digest, randomId } from "../../../base/lib/ids.ts";
 import { KeyedMutex } from "../../../base/lib/mutex.ts";
 import { Digester, digestOf, splitDigest } from "../../../base/spec/oci/digest.ts";
+import { systemNames } from "../../../core/distribution/names.ts";
+import { transportError } from "../../../core/distribution/transport-error.ts";
 import { inTurn } from "../in-turn.ts";
 import type { StepProgress } from "../runner.ts";
 
@@ -59,6 +61,7 @@ const redirectLimit = 10;
 /** Files of the network, kept by their digest; a URL is asked again each time, but sent only when it has something new. */
 export class HttpStore {
   readonly #deps: HttpStoreDeps;
+  readonly #names = systemNames();
   readonly #locks = new KeyedMutex();
   /** Who still reads a file. */
   readonly #readers = new Map<string, Set<AbortSignal>>();
@@ -165,11 +168,9 @@ export class HttpStore {
         redirect: "manual",
         signal,
         decompress: false,
-      }).catch((error: unknown) => {
+      }).catch(async (error: unknown) => {
         signal.throwIfAborted();
-        throw new TugError("unavailable", `${at.origin}: ${error instanceof Error ? error.message : error}`, {
-          cause: error,
-        });
+        throw await transportError(error, "GET", at.href, false, this.#names);
       });
       const location = response.headers.get("location");
       if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return response;

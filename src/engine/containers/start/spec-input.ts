@@ -7,6 +7,7 @@ import type { ContainerContext } from "../context.ts";
 import { makeWorkingDirectory, workingDirectory } from "../create/prepare-root.ts";
 import { containerOfMode } from "../network-mode.ts";
 import { type ContainerRecord, isAlive } from "../record.ts";
+import { networkFiles } from "./network-files.ts";
 import { remapOf, userNamespace } from "./remap.ts";
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -85,6 +86,15 @@ function namespaces(context: ContainerContext, record: ContainerRecord): SpecInp
     cgroup: host.CgroupnsMode === "host" ? "host" : "private",
     user: userNamespace(context, host, (other) => context.store.resolve(other).state.pid),
   };
+}
+
+/** A running container's network as others join it. Throws not-found; conflict for one that does not run. */
+export function networkToJoin(
+  context: ContainerContext,
+  reference: string,
+): { readonly pid: number; readonly hosts: string; readonly resolvConf: string } {
+  const pid = pidToJoin(context, reference, "net");
+  return { pid, ...networkFiles(context.paths.dir(context.store.resolve(reference).id)) };
 }
 
 function pidToJoin(context: ContainerContext, reference: string, kind: "net" | "ipc" | "pid"): number {

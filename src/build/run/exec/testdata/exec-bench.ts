@@ -85,6 +85,7 @@ export class ExecBench implements AsyncDisposable {
         release: missing,
         resolverAddress: () => undefined,
       },
+      joinable: missing,
       snapshots: new BuildSnapshots({ snapshots, empty: join(root, "empty"), log: silentLog }),
       caches: new CacheMounts({ root: join(root, "caches"), clock: systemClock, log: silentLog }),
       remap: undefined,
