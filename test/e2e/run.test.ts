@@ -74,6 +74,13 @@ describe("tug run", () => {
 
   test("-w makes the working directory, -h sets the host name, --entrypoint replaces it", async () => {
     expect(await daemon.ok(["run", "--rm", "-w", "/made/here", "busybox", "pwd"])).toBe("/made/here");
+    await daemon.ok(["run", "--name", "linked", "busybox", "ln", "-s", "/nowhere/deep", "/dangling"]);
+    await daemon.ok(["commit", "linked", "linked"]);
+    const inLinked = (cwd: string) => daemon.ok(["run", "--rm", "-w", cwd, "linked", "pwd"]);
+    expect(await inLinked("/dangling")).toBe("/nowhere/deep");
+    expect(await inLinked("/dangling/sub")).toBe("/nowhere/deep/sub");
+    await daemon.ok(["rm", "linked"]);
+    await daemon.ok(["rmi", "linked"]);
     expect(await daemon.ok(["run", "--rm", "-h", "box.example", "busybox", "hostname"])).toBe("box.example");
     expect(await daemon.ok(["run", "--rm", "--entrypoint", "echo", "busybox", "given"])).toBe("given");
   });

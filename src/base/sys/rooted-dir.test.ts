@@ -98,6 +98,34 @@ test("directories, nodes, modes and times are made as asked", () => {
   expect(existsSync(inside("a"))).toBe(false);
 });
 
+test("what a dangling link leads to is made where that is asked for, inside the root whatever the link says", () => {
+  root.mkdir("way", 0o755);
+  for (const [target, name] of [
+    ["/absent/deep", "absolute"],
+    ["../relative", "way/up"],
+    ["../../../../far", "way/out"],
+    ["absolute/behind", "chain"],
+    [outside(), "escape"],
+    ["loop", "loop"],
+  ] as const)
+    root.symlink(target, name);
+  expect(root.mkdirAllThroughLinks("/absolute/sub", 0o755)).toEqual([
+    "/absent",
+    "/absent/deep",
+    "/absolute/sub",
+  ]);
+  expect(root.stat("/absent/deep/sub").kind).toBe("directory");
+  root.mkdirAllThroughLinks("way/up", 0o755);
+  root.mkdirAllThroughLinks("way/out/there", 0o755);
+  root.mkdirAllThroughLinks("chain", 0o755);
+  for (const path of ["/relative", "/far/there", "/absent/deep/behind"])
+    expect(root.lstat(path).kind).toBe("directory");
+  root.mkdirAllThroughLinks("escape/new", 0o755);
+  expect(existsSync(inside(`${outside()}/new`))).toBe(true);
+  expect(existsSync(join(outside(), "new"))).toBe(false);
+  expect(() => root.mkdirAllThroughLinks("loop", 0o755)).toThrow();
+});
+
 test("names that are not UTF-8 round-trip", () => {
   root.writeFile("caf\udce9", Buffer.from("latin"), 0o644);
   expect(root.readdir("/").map((e) => e.name)).toEqual(["caf\udce9"]);

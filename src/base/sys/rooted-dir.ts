@@ -28,6 +28,14 @@ import { removeTreeAt } from "./remove-tree.ts";
 import { type DirectoryEntry, type FileStat, lstatat, readDirectory } from "./stat.ts";
 import { getXattr, listXattrs, removeXattr, setXattr } from "./xattr.ts";
 
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** As the kernel's own limit (path_resolution(7)). */
+const maxLinks = 40;
+
 /**
  * A directory tree seen as if it were "/": the only way to touch a tree that a container, an image or a build can write.
  *
@@ -100,7 +108,16 @@ export class RootedDir implements Disposable {
    * Makes what is missing of a path, following links inside the root on the way; each directory it makes gets mode and owner.
    * Fails with ENOTDIR where something else stands. Returns the directories made.
    */
-  mkdirAll(path: string, mode: number, owner?: { readonly uid: number; readonly gid: number }): string[] {
+  mkdirAll(path: string, mode: number, owner?: Owner): string[] {
+    return this.#mkdirAll(path, mode, owner, 0);
+  }
+
+  /** `mkdirAll` that makes, too, what a dangling link on the way leads to, inside the root. */
+  mkdirAllThroughLinks(path: string, mode: number, owner?: Owner): string[] {
+    return this.#mkdirAll(path, mode, owner, maxLinks);
+  }
+
+  #mkdirAll(path: string, mode: number, owner: Owner | undefined, links: number): string[] {
     const made: string[] = [];
     let done = "";
     for (const part of path.split("/")) {
@@ -112,6 +129,11 @@ export class RootedDir implements Disposable {
       } catch (error) {
         if (!(error instanceof SystemError) || error.code !== "EEXIST") throw error;
         // A dangling link, or somebody was faster: it counts only if it leads to a directory.
+        if (links > 0 && this.tryLstat(done)?.kind === "symlink" && !this.tryStat(done)) {
+          const target = this.readlink(done);
+          const place = target.startsWith("/") ? target : `${done.slice(0, done.lastIndexOf("/"))}/${target}`;
+          made.push(...this.#mkdirAll(place, mode, owner, links - 1));
+        }
         this.#with(done, O.PATH | O.DIRECTORY, () => undefined);
         continue;
       }

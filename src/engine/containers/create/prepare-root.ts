@@ -39,10 +39,10 @@ export function workingDirectory(path: string): string {
   return cwd;
 }
 
-/** Makes it inside the root, owned by root, as Docker does. */
+/** Makes it inside the root, owned by root, as Docker does: a dangling link on the way gets what it leads to. */
 export function makeWorkingDirectory(root: RootedDir, cwd: string): void {
   try {
-    if (cwd !== "/") root.mkdirAll(cwd, 0o755);
+    if (cwd !== "/") root.mkdirAllThroughLinks(cwd, 0o755);
   } catch (error) {
     if (error instanceof SystemError && error.code === "ENOTDIR") {
       throw new TugError("runtime-command", `Cannot mkdir: ${cwd} is not a directory`, {
