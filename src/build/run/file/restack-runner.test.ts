@@ -25,6 +25,7 @@ for (const driver of ["overlay2", "vfs"] as const) {
       writeFileSync(join(root, "d/was-file/x"), "x");
       writeFileSync(join(root, "d/was-dir"), "file");
       writeFileSync(join(root, "d/new"), "new");
+      writeFileSync(join(root, "d/large"), Buffer.alloc(1 << 20, "l"));
     });
     const base = await steps.tree((root) => {
       mkdirSync(join(root, "app/was-dir/below"), { recursive: true });
@@ -40,16 +41,19 @@ for (const driver of ["overlay2", "vfs"] as const) {
     );
     if (made === undefined) throw new Error("nothing was made");
     steps.look(made, (root) => {
-      expect(readdirSync(join(root, "app")).sort()).toEqual(["kept", "new", "was-dir", "was-file"]);
+      expect(readdirSync(join(root, "app")).sort()).toEqual(["kept", "large", "new", "was-dir", "was-file"]);
       expect(readFileSync(join(root, "app/was-dir"), "utf8")).toBe("file");
       expect(readFileSync(join(root, "app/was-file/x"), "utf8")).toBe("x");
       expect(lstatSync(join(root, "link")).isSymbolicLink()).toBe(true);
       expect([statSync(join(root, "app")).mode & 0o777, statSync(root).mode & 0o777]).toEqual([0o755, 0o751]);
     });
-    // The base is as it was, and the files of an overlay layer are there once.
+    // The base is as it was; an overlay layer's large files are there once, and small ones have one name each, as cron wants it.
     steps.look(base, (root) => expect(readFileSync(join(root, "app/was-file"), "utf8")).toBe("base"));
     const [own, upper] = [layer, made].map((one) => steps.snapshotter.upperdir(one));
-    if (own && upper) expect(lstatSync(join(upper, "app/new")).ino).toBe(lstatSync(join(own, "app/new")).ino);
+    if (own && upper) {
+      expect(lstatSync(join(upper, "app/large")).ino).toBe(lstatSync(join(own, "app/large")).ino);
+      expect([own, upper].map((dir) => lstatSync(join(dir, "app/new")).nlink)).toEqual([1, 1]);
+    }
     expect(
       await new RestackRunner(steps).run(stepOf({ kind: "restack", root: undefined, layer: 0 }, [layer])),
     ).toBe(layer);

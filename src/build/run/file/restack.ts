@@ -12,11 +12,14 @@ import {
 
 const asIs: CopyLook = { owner: undefined, chmod: undefined, time: undefined };
 const deepest = 2048;
+/** From this size on a copy costs more than a link. */
+const large = 1 << 20;
 
 /**
  * Puts a layer's own files (a tree without whiteouts) onto what `into` holds, as stacking layers means: directories merge and take the
- * layer's metadata, everything else replaces what stands there. Files are hard links where both lie on one file system: neither is
- * written to again. The root's own metadata stay.
+ * layer's metadata, everything else replaces what stands there. Large files are hard links where both lie on one file system: neither is
+ * written to again. Small ones are not, as programs look at how many names their settings have: cron reads none with two. The root's own
+ * metadata stay.
  */
 export function restackLayer(layer: string, into: string): void {
   const from = openat(AT_FDCWD, layer, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
@@ -65,7 +68,8 @@ class Restacker {
 
   #leaf(from: number, to: number, name: string, stat: FileStat): void {
     if (tryLstatat(to, name)) removeTreeAt(to, name);
-    if (this.#linking && this.#link(from, to, name)) return;
+    const worth = stat.size >= large || stat.nlink > 1;
+    if (worth && this.#linking && this.#link(from, to, name)) return;
     if (stat.kind === "file") copyRegularFile(from, name, to, name, stat, asIs);
     else copySpecialNode(from, name, to, name, stat, asIs);
   }
