@@ -181,7 +181,8 @@ export class FakeBuilder implements BuilderBackend {
 
   async #export(request: BuildRequest, session: BuildSession): Promise<void> {
     for (const output of request.outputs) {
-      if (output.type === "local") await session.exports?.tree(output.id, this.tree, session.signal);
+      if (output.type === "local")
+        await session.exports?.tree(output.id, this.tree, { signal: session.signal });
       if (output.type === "tar" || output.type === "oci")
         await session.exports?.file(
           output.id,

@@ -8,7 +8,7 @@ import { predicates } from "./attest/statements.ts";
 import type { ExportDeps } from "./deps.ts";
 import type { ExportContext, Exporter, SolvedTarget } from "./exporter.ts";
 import { flag } from "./format.ts";
-import { clamped, rewriteTar } from "./rewrite-tar.ts";
+import { rewriteTar } from "./rewrite-tar.ts";
 import type { MountedTree } from "./tree-mounts.ts";
 
 /** A target's tree. */
@@ -21,8 +21,9 @@ interface Tree extends MountedTree {
 /** `--output type=local`: the tree to a directory of the client's, or a directory for each platform. */
 export function localExporter(deps: ExportDeps): Exporter {
   return async (context) => {
-    const { session, output, progress, signal } = context;
+    const { session, output, progress, signal, request } = context;
     const { exports } = session;
+    const { epoch } = request;
     if (!exports) throw takesNone(output.type);
     const step = new Step(deps.clock, progress, "exporting to client directory");
     try {
@@ -30,7 +31,7 @@ export function localExporter(deps: ExportDeps): Exporter {
         await step.part(`copying files ${tree.platform}`, async () => {
           await using place = await deps.trees.open([tree]);
           const root = tree.directory === "" ? join(place.path, tree.name) : place.path;
-          await exports.tree(output.id, root, signal);
+          await exports.tree(output.id, root, { signal, epoch });
         });
       }
       step.done();
@@ -104,21 +105,23 @@ async function* tarOf(
   const { epoch } = request;
   for (const { directory, name, snapshot, files } of trees) {
     await using place = await deps.trees.open([{ name, snapshot }]);
-    if (directory !== "") yield tarHeader({ path: directory, kind: "directory", mode: 0o755 });
+    const fixed = epoch === undefined ? {} : { mtime: BigInt(epoch) * 1_000_000_000n, atime: undefined };
+    if (directory !== "") yield tarHeader({ path: directory, kind: "directory", mode: 0o755, ...fixed });
     const below = (path: string) => (directory === "" ? path : `${directory}/${path}`);
     const own = new Set((files ?? []).map((file) => file.name));
     const source = deps.files.export({ kind: "directory", path: join(place.path, name) }, signal);
     yield* rewriteTar(
       source,
       (entry) => ({
-        ...(epoch === undefined ? entry : clamped(entry, epoch)),
+        ...entry,
+        ...fixed,
         path: below(own.has(entry.path) ? `${entry.path}.orig` : entry.path),
         ...(entry.kind === "link" && { linkPath: below(entry.linkPath) }),
       }),
       { open: true },
     );
     for (const { name: file, bytes } of files ?? []) {
-      yield tarHeader({ path: below(file), kind: "file", mode: 0o644, size: bytes.length });
+      yield tarHeader({ path: below(file), kind: "file", mode: 0o644, size: bytes.length, ...fixed });
       yield bytes;
       yield tarPadding(bytes.length);
     }

@@ -1,7 +1,7 @@
 import { drained, type RpcClient } from "../../../base/rpc/client.ts";
 import { directoryTree } from "../../../base/rpc/tree/directory.ts";
 import { treeMethod } from "../../../base/rpc/tree/packet.ts";
-import { sendTree } from "../../../base/rpc/tree/send.ts";
+import { sendTree, type TreeSource } from "../../../base/rpc/tree/send.ts";
 import type { SessionExports } from "../../../base/spec/builder/session.ts";
 import { FileSend, fileKeys } from "../../../base/spec/buildkit/methods.ts";
 
@@ -18,7 +18,11 @@ export class RemoteExports implements SessionExports {
     this.#signal = signal;
   }
 
-  async tree(exporter: string, root: string, signal: AbortSignal): Promise<void> {
+  async tree(
+    exporter: string,
+    root: string,
+    { signal, epoch }: Parameters<SessionExports["tree"]>[2],
+  ): Promise<void> {
     const metadata = { [fileKeys.exporter]: [exporter || "0"], [fileKeys.multiPlatform]: ["1"] };
     const call = this.#rpc.open(treeMethod(FileSend.tree), {
       metadata,
@@ -26,7 +30,8 @@ export class RemoteExports implements SessionExports {
     });
     try {
       const everything = { include: [], exclude: [], follow: [], owner: "keep" } as const;
-      await sendTree(call, directoryTree(root, everything));
+      const source = directoryTree(root, everything);
+      await sendTree(call, epoch === undefined ? source : dated(source, epoch));
       call.end();
       await drained(call);
     } finally {
@@ -57,4 +62,15 @@ export class RemoteExports implements SessionExports {
       call.cancel();
     }
   }
+}
+
+/** SOURCE_DATE_EPOCH: the time of every entry, as BuildKit has it (exporter/local). */
+function dated(source: TreeSource, epoch: number): TreeSource {
+  const mtime = BigInt(epoch) * 1_000_000_000n;
+  return {
+    *walk() {
+      for (const entry of source.walk()) yield { ...entry, mtime };
+    },
+    open: (path) => source.open(path),
+  };
 }

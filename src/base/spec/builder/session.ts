@@ -93,7 +93,15 @@ export interface ContextEntry {
 
 export interface SessionExports {
   /** `--output type=local`: a tree on the client; `entries` walks it. */
-  tree(exporter: string, root: string, signal: AbortSignal): Promise<void>;
+  tree(
+    exporter: string,
+    root: string,
+    options: {
+      readonly signal: AbortSignal;
+      /** Seconds: what every entry gets as its time; undefined: its own. */
+      readonly epoch?: number | undefined;
+    },
+  ): Promise<void>;
   /** `--output type=tar|oci|docker,dest=…`: one file on the client. */
   file(
     exporter: string,
