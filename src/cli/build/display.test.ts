@@ -92,7 +92,16 @@ const events: readonly SolveEvent[] = [
   },
 ];
 
-async function shown(mode: ProgressMode, size = { width: 0, height: 0 }) {
+interface Shown {
+  readonly size?: { readonly width: number; readonly height: number };
+  readonly env?: Readonly<Record<string, string>>;
+  readonly told?: readonly SolveEvent[];
+}
+
+async function shown(
+  mode: ProgressMode,
+  { size = { width: 0, height: 0 }, env = {}, told = events }: Shown = {},
+) {
   let text = "";
   const out: Output = {
     ...silentOutput,
@@ -103,9 +112,9 @@ async function shown(mode: ProgressMode, size = { width: 0, height: 0 }) {
     size: () => size,
   };
   let seconds = 0;
-  const display = buildDisplay(mode, out, { now: () => at(seconds), label: "tug" });
+  const display = buildDisplay(mode, out, { now: () => at(seconds), label: "tug", env });
   const teller = new EventTeller(display.trace);
-  for (const event of events) {
+  for (const event of told) {
     teller.tell(event);
     display.settle?.();
     seconds = 1.3;
@@ -170,7 +179,7 @@ describe("how a build is shown", () => {
   });
 
   test("tty: a picture that fits the terminal, each line as wide as it at most, the whole build in the end", async () => {
-    const { text } = await shown("tty", { width: 40, height: 6 });
+    const { text } = await shown("tty", { size: { width: 40, height: 6 } });
     const last = text.slice(text.lastIndexOf("[+] Building"));
     const lines = Bun.stripANSI(last)
       .split("\n")
@@ -184,6 +193,16 @@ describe("how a build is shown", () => {
       " => CANCELED [other 1/1] RUN slee… 1.1s",
     ]);
     for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThan(40);
+  });
+
+  test("tty: what a name holds moves no cursor, what is typed shifts no line, and the environment says the colours", async () => {
+    const name = "[1/1] RUN a &&\tb \x1b[2J\x07\x9b1A c";
+    const told = [{ ...nothing, vertexes: [vertex(name, 0, 1)] }];
+    const env = { BUILDKIT_COLORS: "run=green" };
+    const { text } = await shown("tty", { size: { width: 60, height: 9 }, env, told });
+    expect(text.slice(text.lastIndexOf("\x1b[?25l"))).toStartWith("\x1b[?25l\r");
+    expect(text).toContain("\x1b[32m => [1/1] RUN a &&    b ");
+    expect(Bun.stripANSI(text.slice(text.indexOf(" =>")))).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
   });
 
   test("quiet and none: nothing", async () => {
@@ -203,12 +222,12 @@ describe("what is said in the end", () => {
   });
 
   test("warnings by rule and line; with detail their lines of the Dockerfile too", () => {
-    expect(warningList([], false, false)).toBe("");
-    expect(warningList([warning], false, false)).toBe(
+    expect(warningList([], false, "")).toBe("");
+    expect(warningList([warning], false, "")).toBe(
       `\n 1 warning found (use docker --debug to expand):\n - ${warning.short}\n`,
     );
-    expect(warningList([warning, warning], true, false)).toStartWith("\n 2 warnings found:\n - ");
-    expect(warningList([warning], true, false)).toContain(
+    expect(warningList([warning, warning], true, "")).toStartWith("\n 2 warnings found:\n - ");
+    expect(warningList([warning], true, "")).toContain(
       [
         "The 'as' keyword should match the case of the 'from' keyword",
         "More info: https://docs.docker.com/go/dockerfile/rule/from-as-casing/",

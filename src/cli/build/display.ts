@@ -10,7 +10,12 @@ export type ProgressMode = "auto" | "tty" | "plain" | "quiet" | "rawjson" | "non
 export function buildDisplay(
   mode: ProgressMode,
   out: Output,
-  deps: { readonly now: () => bigint; readonly label: string },
+  deps: {
+    readonly now: () => bigint;
+    readonly label: string;
+    /** NO_COLOR, BUILDKIT_COLORS, BUILDKIT_TTY_LOG_LINES. */
+    readonly env: Readonly<Record<string, string | undefined>>;
+  },
 ): BuildDisplay {
   switch (mode) {
     case "quiet":

@@ -3,6 +3,7 @@ import { formatExcerpt } from "../../base/spec/dockerfile/error.ts";
 import { type FailedSource, failureOf, type SolveWarning } from "../../client/build/events.ts";
 import { exitError } from "../command.ts";
 import type { Output } from "../io/output.ts";
+import { paint } from "./colors.ts";
 import { isCanceled, secondsBetween, type TracedVertex } from "./trace.ts";
 
 /** The end of each failed step's output between rules, as buildx shows it below the progress. */
@@ -18,7 +19,7 @@ export function failedSteps(vertices: readonly TracedVertex[], lines: number): s
 }
 
 /** "1 warning found": with rule and line each; `detail` adds the explanation and the lines of the Dockerfile. */
-export function warningList(warnings: readonly SolveWarning[], detail: boolean, color: boolean): string {
+export function warningList(warnings: readonly SolveWarning[], detail: boolean, color: string): string {
   if (warnings.length === 0) return "";
   const count = warnings.length === 1 ? "1 warning found" : `${warnings.length} warnings found`;
   const head = `${count}${detail ? "" : " (use docker --debug to expand)"}:\n`;
@@ -27,7 +28,7 @@ export function warningList(warnings: readonly SolveWarning[], detail: boolean, 
     const more = url === "" ? "" : `More info: ${url}\n`;
     return ` - ${short}\n${lines.map((line) => `${line}\n`).join("")}${more}${excerpt(source)}\n`;
   });
-  return `\n ${color ? `\x1b[33m${head}\x1b[0m` : head}${items.join("")}`;
+  return `\n ${paint(head, color)}${items.join("")}`;
 }
 
 function excerpt(source: FailedSource | undefined): string {

@@ -1,6 +1,7 @@
 import type { BuilderClient } from "../../client/build/builder.ts";
 import type { SolveEvent, SolveWarning } from "../../client/build/events.ts";
 import type { Context } from "../context.ts";
+import { paletteOf } from "./colors.ts";
 import { buildDisplay } from "./display.ts";
 import { failedSteps, warningList } from "./report.ts";
 import type { BuildOrder } from "./request.ts";
@@ -20,7 +21,8 @@ export async function shown<T>(
   const { err } = context;
   let skew: bigint | undefined;
   const now = () => BigInt(Date.now()) * 1_000_000n - (skew ?? 0n);
-  const display = buildDisplay(order.progress, err, { now, label: "tug" });
+  const display = buildDisplay(order.progress, err, { now, label: "tug", env: context.env });
+  const warningColor = err.isTerminal ? paletteOf(context.env).warning : "";
   const teller = new EventTeller(display.trace);
   const warnings: SolveWarning[] = [];
   const stop = new AbortController();
@@ -47,10 +49,7 @@ export async function shown<T>(
       const { trace } = display;
       if (trace instanceof BuildTrace)
         await err.write(failedSteps(trace.vertices, err.isTerminal ? 100 : 10));
-      if (!order.call)
-        await err.write(
-          warningList(warnings, context.globals.debug, err.isTerminal && !context.env["NO_COLOR"]),
-        );
+      if (!order.call) await err.write(warningList(warnings, context.globals.debug, warningColor));
     }
   }
 }
