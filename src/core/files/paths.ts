@@ -1,12 +1,10 @@
 import { posix } from "node:path";
 import { decodePath } from "../../base/lib/path-bytes.ts";
 import { closeFd, O, readlinkat } from "../../base/sys/at.ts";
+import { followLinks } from "../../base/sys/follow-links.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import type { RootedDir } from "../../base/sys/rooted-dir.ts";
 import { lstatat } from "../../base/sys/stat.ts";
-
-/** Go's filepath.EvalSymlinks gives up here as well. */
-const linkLimit = 255;
 
 /**
  * The path of a request, made absolute and clean; a trailing "/" or "/." is kept, because it says "follow the link" and
@@ -34,25 +32,7 @@ export function evaluateLinks(
   path: string,
   options: { readonly mustExist: boolean },
 ): string {
-  const done: string[] = [];
-  const pending = path.split("/").reverse();
-  let links = 0;
-  for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
-    if (part === "" || part === ".") continue;
-    if (part === "..") {
-      done.pop();
-      continue;
-    }
-    const at = `/${[...done, part].join("/")}`;
-    const target = linkAt(root, at, options.mustExist);
-    if (target === undefined) {
-      done.push(part);
-      continue;
-    }
-    if (++links > linkLimit) throw new SystemError(40, "readlink", path);
-    if (target.startsWith("/")) done.length = 0;
-    pending.push(...target.split("/").reverse());
-  }
+  const done = followLinks(path, (at) => linkAt(root, `/${at}`, options.mustExist)) ?? [];
   return `/${done.join("/")}`;
 }
 

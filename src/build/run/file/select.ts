@@ -2,7 +2,7 @@ import { cleanPath, type ParentMatches, PatternList } from "../../../base/spec/d
 import { compilePathPattern, hasWildcard, unescapePattern } from "../../../base/spec/dockerfile/match.ts";
 import type { FileKind } from "../../../base/sys/stat.ts";
 import type { Selection } from "./protocol.ts";
-import { followLinks, type TreeReader } from "./tree-reader.ts";
+import { resolvePath, type TreeReader } from "./tree-reader.ts";
 
 /** One node that a source of a copy names. */
 export interface Selected {
@@ -50,7 +50,7 @@ function* selectSource(tree: TreeReader, source: string, selection: Selection): 
 }
 
 function existing(tree: TreeReader, path: string): Selected {
-  const found = followLinks(tree, path);
+  const found = resolvePath(tree, path);
   const kind = found === undefined ? undefined : tree.lstat(found)?.kind;
   if (found === undefined || !kind) throw new SourceMissing(`/${path}`);
   return { path: found, named: path, kind, below: undefined };

@@ -1,4 +1,5 @@
 import { closeFd, O, openat } from "../../../base/sys/at.ts";
+import { followLinks } from "../../../base/sys/follow-links.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { type FileKind, type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
@@ -70,31 +71,11 @@ export class RootReader implements TreeReader<FileStat>, Disposable {
   }
 }
 
-/** As Linux has it for one path. */
-const linkLimit = 255;
-
 /** Where a path leads when its links are followed inside the tree; undefined: nowhere. Throws ELOOP. */
-export function followLinks(tree: TreeReader, path: string): string | undefined {
-  const done: string[] = [];
-  const pending = path.split("/").reverse();
-  let links = 0;
-  for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
-    if (part === "" || part === ".") continue;
-    if (part === "..") {
-      done.pop();
-      continue;
-    }
-    const at = [...done, part].join("/");
+export function resolvePath(tree: TreeReader, path: string): string | undefined {
+  return followLinks(path, (at) => {
     const node = tree.lstat(at);
-    if (!node) return undefined;
-    if (node.kind !== "symlink") {
-      done.push(part);
-      continue;
-    }
-    if (++links > linkLimit) throw new SystemError(40, "lstat", `/${path}`);
-    const target = tree.readlink(at);
-    if (target.startsWith("/")) done.length = 0;
-    pending.push(...target.split("/").reverse());
-  }
-  return done.join("/");
+    if (!node) return null;
+    return node.kind === "symlink" ? tree.readlink(at) : undefined;
+  })?.join("/");
 }
