@@ -10,6 +10,7 @@ export function networkConfig(config: DaemonConfig): NetworkConfig {
     ipMasquerade: config.ipMasquerade,
     ipForward: config.ipForward,
     iptables: config.iptables,
+    directRouting: config.directRouting,
     dns: config.dns,
     ...(config.bridge === undefined ? {} : { bridge: config.bridge }),
     ...(config.bip === undefined ? {} : { bip: config.bip }),

@@ -25,7 +25,8 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
   const config: LiveConfig = loadConfig(flags);
   const { log, setLevel } = adjustableLog(config.logLevel, config.logFormat);
   const stopped = stopSignal(log);
-  for (const flag of config.ignored) log.info("option has no effect here", { option: flag });
+  for (const option of config.ignored)
+    log.warn(`the option ${option} has no effect here and can be left out`, { option });
   await using stack = new AsyncDisposableStack();
   // Nobody but root may look in: layers hold set-uid programs (CVE-2021-41091).
   mkdirSync(config.dataRoot, { recursive: true, mode: 0o700 });
@@ -39,7 +40,14 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
   const engine = stack.use(await composeEngine(config, log).catch(refused));
   const api = createApi({
     backends: engine.backends,
-    about: { version: tugVersion, builder: "2", experimental: config.experimental },
+    about: {
+      version: tugVersion,
+      // Clients choose the protocol by it; SIGHUP may change it.
+      get builder() {
+        return config.features["buildkit"] === false ? ("1" as const) : ("2" as const);
+      },
+      experimental: config.experimental,
+    },
     log,
     routes: buildRoutes(engine.builder, log),
   });

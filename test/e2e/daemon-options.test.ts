@@ -174,3 +174,23 @@ test("a daemon that cannot do what it was told does not start", async () => {
     expect([code, text]).toEqual([1, expect.stringContaining("systemd is not this host's init")]);
   }
 });
+
+test("features have their effect, and what has none is named in the log", async () => {
+  const other = await TestDaemon.start({
+    flags: ["--feature", "buildkit=false", "--feature", "cdi=false", "--feature", "other=true", "--raw-logs"],
+    busybox: false,
+  });
+  try {
+    const ping = await fetch("http://tug/_ping", { unix: other.socket });
+    expect(ping.headers.get("builder-version")).toBe("1");
+    const { body } = await other.api("GET", "/info");
+    expect((body as { CDISpecDirs: unknown }).CDISpecDirs).toEqual([]);
+    const warned = other.log.split("\n").filter((line) => line.includes("no effect here"));
+    expect(warned).toEqual([
+      expect.stringContaining('level=warn msg="the option --raw-logs has no effect here'),
+      expect.stringContaining("the option --feature other has no effect here"),
+    ]);
+  } finally {
+    await other.close();
+  }
+}, 30_000);

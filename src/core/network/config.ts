@@ -24,6 +24,8 @@ export interface NetworkConfig {
   readonly ipForward?: boolean;
   /** `iptables`: other firewalls of the host are told to let containers through; true unless set. */
   readonly iptables?: boolean;
+  /** `allow-direct-routing`: published ports answer other hosts at the containers' own addresses, too. */
+  readonly directRouting?: boolean;
   /** Address of published ports that name none (`ip`). */
   readonly defaultHostIp?: string;
   readonly defaultAddressPools?: readonly AddressPool[];

@@ -21,6 +21,8 @@ export interface FirewallState {
   networks(): readonly Network[];
   /** Attached endpoints with publications. */
   published(): readonly PublishedEndpoint[];
+  /** Published ports answer at the containers' addresses, too. */
+  readonly direct: boolean;
 }
 
 /** Puts the rules of `firewall.ts` into the kernel, one transaction a change, and heals a table that somebody flushed. */
@@ -55,19 +57,24 @@ export class Firewall implements Disposable {
     this.#nft = undefined;
   }
 
+  /** What publishes an endpoint's ports. */
+  elementsOf(endpoint: PublishedEndpoint): Elements {
+    return publishElements(endpoint, this.#state.direct);
+  }
+
   /** The whole table anew from the records, atomically: traffic never sees a moment without rules. */
   assertAll(): void {
-    const elements = new Map(this.#state.published().flatMap((endpoint) => [...publishElements(endpoint)]));
+    const elements = new Map(this.#state.published().flatMap((endpoint) => [...this.elementsOf(endpoint)]));
     this.#run(
       removeCommands(this.#table) +
-        rulesetCommands(this.#table, this.#state.networks()) +
+        rulesetCommands(this.#table, this.#state.networks(), this.#state.direct) +
         changeCommands(this.#table, noElements, elements),
     );
   }
 
   /** After a network came or went: new rules, published ports untouched. */
   networksChanged(): void {
-    this.#run(rulesetCommands(this.#table, this.#state.networks()));
+    this.#run(rulesetCommands(this.#table, this.#state.networks(), this.#state.direct));
   }
 
   /** One endpoint's publications change. Call it after the records say `after`, since healing reads them. */

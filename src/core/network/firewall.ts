@@ -85,9 +85,9 @@ function view(network: Network): BridgeView {
   };
 }
 
-function guardRules(bridge: BridgeView): readonly string[] {
+function guardRules(bridge: BridgeView, direct: boolean): readonly string[] {
   return bridge.subnets
-    .filter((subnet) => subnet.mode === "nat" || subnet.mode === "isolated")
+    .filter(({ mode }) => (mode === "nat" && (bridge.internal || !direct)) || mode === "isolated")
     .map(({ keyword, subnet, gateway }) => {
       const except = gateway === undefined ? "" : ` ${keyword} daddr != ${gateway}`;
       return `${keyword} daddr ${subnet}${except} ct direction original iifname != { ${quote(bridge.name)}, "lo" } drop`;
@@ -107,7 +107,7 @@ function postroutingRules(bridge: BridgeView): readonly string[] {
   ];
 }
 
-function forwardRules(bridge: BridgeView, all: string): readonly string[] {
+function forwardRules(bridge: BridgeView, all: string, direct: boolean): readonly string[] {
   const name = quote(bridge.name);
   if (bridge.internal) {
     return [
@@ -119,13 +119,11 @@ function forwardRules(bridge: BridgeView, all: string): readonly string[] {
   const unprotected = bridge.subnets
     .filter((subnet) => subnet.mode === "nat-unprotected")
     .map(({ keyword, subnet }) => `oifname ${name} ${keyword} daddr ${subnet} iifname != ${all} accept`);
-  const routed = bridge.subnets.some((subnet) => subnet.mode === "routed")
-    ? [
-        `oifname ${name} meta l4proto . ip daddr . th dport @open4 accept`,
-        `oifname ${name} meta l4proto . ip6 daddr . th dport @open6 accept`,
-        `oifname ${name} meta l4proto { icmp, ipv6-icmp } accept`,
-      ]
-    : [];
+  const isRouted = bridge.subnets.some((subnet) => subnet.mode === "routed");
+  const routed = [
+    ...(isRouted || direct ? openRules(name) : []),
+    ...(isRouted ? [`oifname ${name} meta l4proto { icmp, ipv6-icmp } accept`] : []),
+  ];
   return [
     `iifname ${name} oifname ${name} ${bridge.icc ? "accept" : "drop"}`,
     ...unprotected,
@@ -134,8 +132,14 @@ function forwardRules(bridge: BridgeView, all: string): readonly string[] {
   ];
 }
 
+/** What `--allow-direct-routing` lets in, which otherwise the guard drops: published ports at the containers' own addresses. */
+const openRules = (name: string): readonly string[] => [
+  `oifname ${name} meta l4proto . ip daddr . th dport @open4 accept`,
+  `oifname ${name} meta l4proto . ip6 daddr . th dport @open6 accept`,
+];
+
 /** Commands that make the table's chains say what these bridge networks need; published ports stay as they are. */
-export function rulesetCommands(table: string, networks: readonly Network[]): string {
+export function rulesetCommands(table: string, networks: readonly Network[], direct = false): string {
   const bridges = networks.map(view);
   const all = bridges.length === 0 ? "" : `{ ${bridges.map((bridge) => quote(bridge.name)).join(", ")} }`;
   const lines = (rules: readonly string[]) => rules.map((rule) => `\n    ${rule}`).join("");
@@ -143,7 +147,7 @@ export function rulesetCommands(table: string, networks: readonly Network[]): st
     [
       "guard",
       "type filter hook prerouting priority -150; policy accept;",
-      lines(bridges.flatMap(guardRules)),
+      lines(bridges.flatMap((bridge) => guardRules(bridge, direct))),
     ],
     ["publish", "", publishRules],
     [
@@ -171,7 +175,7 @@ export function rulesetCommands(table: string, networks: readonly Network[]): st
             "ct state vmap { established : accept, related : accept }",
             // A network that is not internal: internal ones never have publications.
             `oifname ${all} ct status dnat accept`,
-            ...bridges.flatMap((bridge) => forwardRules(bridge, all)),
+            ...bridges.flatMap((bridge) => forwardRules(bridge, all, direct)),
           ]),
     ],
   ];
@@ -198,7 +202,7 @@ export type Elements = ReadonlyMap<
   { readonly map: string; readonly key: string; readonly value: string }
 >;
 
-export function publishElements(endpoint: PublishedEndpoint): Elements {
+export function publishElements(endpoint: PublishedEndpoint, direct = false): Elements {
   const found = new Map<string, { readonly map: string; readonly key: string; readonly value: string }>();
   const add = (map: string, key: string, value: string) => found.set(`${map} ${key}`, { map, key, value });
   if (endpoint.network.internal) return found;
@@ -214,6 +218,9 @@ export function publishElements(endpoint: PublishedEndpoint): Elements {
       }
       continue;
     }
+    if (direct)
+      for (const port of mine)
+        add(`open${family}`, `${port.protocol} . ${target} . ${port.containerPort}`, "");
     for (const run of runs(mine)) {
       const { protocol, hostIp, first, last, containerPort } = run;
       const anyAddress = hostIp === "0.0.0.0" || hostIp === "::";

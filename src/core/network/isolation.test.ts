@@ -3,8 +3,10 @@ import type { Endpoint, Network } from "./network.ts";
 import {
   ask,
   askFrom,
+  askNeighbour,
   endpointRequest,
   type FakeContainer,
+  hostAddress,
   NetworkBench,
   neighbourAddress,
   networkSpec,
@@ -168,6 +170,38 @@ test("what the daemon's death interrupted is put right by the next one", async (
   ]);
   await bench.restart();
   expect(ask("127.0.0.1", 18100)).toContain("alive");
+});
+
+test("a neighbour that routes to containers reaches nothing, and with direct routing what is published", async () => {
+  const address = { protocol: "tcp", containerPort: 80, hostIp: "" } as const;
+  for (const direct of [false, true]) {
+    await using own = new NetworkBench({ directRouting: direct });
+    await own.service.restore(new Map());
+    const network = await own.service.create(networkSpec("direct"));
+    const web = await own.container("web");
+    const hostPort = direct ? 18111 : 18110;
+    const endpoint = await own.service.attach(
+      await own.service.allocate(endpointRequest(web, network, { ports: [{ ...address, hostPort }] })),
+      web,
+    );
+    await serve(web, 80, "direct");
+    await serve(web, 81, "unpublished");
+    host.neighbour("ip", "route", "replace", `${endpoint.ipv4}/32`, "via", hostAddress);
+    const from = (to: string, port: number) => askNeighbour(host, to, port);
+    const answer = expect.stringContaining("direct from");
+    expect([from(hostAddress, hostPort), from(endpoint.ipv4, 80), from(endpoint.ipv4, 81)]).toEqual([
+      answer,
+      direct ? answer : "",
+      "",
+    ]);
+    // The same after the table was written anew, and nothing once it is no longer published.
+    await own.restart();
+    expect(from(endpoint.ipv4, 80)).toEqual(direct ? answer : "");
+    const [now] = own.service.endpoints(network.id);
+    if (now) await own.service.publish(now, []);
+    expect(from(endpoint.ipv4, 80)).toBe("");
+    host.neighbour("ip", "route", "del", `${endpoint.ipv4}/32`);
+  }
 });
 
 test("a process on the host's own network is never plumbed", async () => {

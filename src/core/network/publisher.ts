@@ -5,7 +5,7 @@ import type { NetlinkSocket } from "../../base/sys/netlink.ts";
 import { forgetUdpFlows, isUntracked } from "../../base/sys/netlink-conntrack.ts";
 import { carrierOf } from "./carriers.ts";
 import type { NetworkCatalog } from "./catalog.ts";
-import { type Elements, publishElements } from "./firewall.ts";
+import type { Elements } from "./firewall.ts";
 import type { Firewall } from "./firewall-apply.ts";
 import type { PortPublication } from "./network.ts";
 import { hostBinding } from "./options.ts";
@@ -59,7 +59,10 @@ export class Publisher {
     const elements = (endpoints: readonly EndpointRecord[]): Elements =>
       new Map(
         endpoints.flatMap((endpoint) => [
-          ...publishElements({ ...endpoint, network: this.#deps.catalog.get(endpoint.network) }),
+          ...this.#deps.firewall.elementsOf({
+            ...endpoint,
+            network: this.#deps.catalog.get(endpoint.network),
+          }),
         ]),
       );
     this.#deps.firewall.change(elements(before), elements(after));

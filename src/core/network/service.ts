@@ -98,6 +98,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
         [...records.endpoints.values()]
           .filter((endpoint) => endpoint.attached && endpoint.ports.length > 0)
           .map((endpoint) => ({ ...endpoint, network: catalog.get(endpoint.network) })),
+      direct: config.directRouting ?? false,
     },
     log,
   );

@@ -114,6 +114,9 @@ export function networkOptions(
   return byDriver;
 }
 
+/** Features that decide something here: the builder that clients are told of, and whether devices may come from CDI. */
+export const knownFeatures: ReadonlySet<string> = new Set(["buildkit", "cdi"]);
+
 /** `features`: names with true or false. */
 export function features(map: Readonly<Record<string, unknown>>): Readonly<Record<string, boolean>> {
   return Object.fromEntries(

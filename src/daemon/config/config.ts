@@ -12,6 +12,7 @@ import {
   cgroupnsMode,
   features,
   ipcMode,
+  knownFeatures,
   labels,
   mirrors,
   networkOptions,
@@ -48,6 +49,8 @@ export interface DaemonConfig {
   readonly bip: string | undefined;
   readonly fixedCidr: string | undefined;
   readonly fixedCidrV6: string | undefined;
+  /** `allow-direct-routing`. */
+  readonly directRouting: boolean;
   readonly defaultGateway: string | undefined;
   readonly defaultGatewayV6: string | undefined;
   /** Options that new networks have, by driver and name. */
@@ -217,6 +220,7 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
     ipMasquerade: truth("ip-masq", true),
     ipForward: truth("ip-forward", true),
     iptables: truth("iptables", true),
+    directRouting: truth("allow-direct-routing", false),
     publishIp: addresses(text("ip") === undefined ? [] : [text("ip") ?? ""])[0],
     addressPools:
       list("default-address-pool").length > 0 ? list("default-address-pool").map(addressPool) : undefined,
@@ -241,7 +245,7 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
     cgroupParent: text("cgroup-parent"),
     cpuRealtime: { period: number("cpu-rt-period"), runtime: number("cpu-rt-runtime") },
     builder: values.get("builder") ?? {},
-    cdiSpecDirs: list("cdi-spec-dir").length > 0 ? list("cdi-spec-dir") : ["/etc/cdi", "/var/run/cdi"],
+    cdiSpecDirs: cdiSpecDirs(list("cdi-spec-dir"), features(map("feature"))),
     defaultRuntime: defaultRuntime(text("default-runtime"), runtimes),
     runtimes,
     init: truth("init", false),
@@ -269,8 +273,21 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
     oomScoreAdjust: number("oom-score-adjust"),
     proxy: { http: text("http-proxy") ?? "", https: text("https-proxy") ?? "", no: text("no-proxy") ?? "" },
     usernsRemap: text("userns-remap"),
-    ignored: daemonOptions.filter((one) => one.ignored && values.has(one.flag)).map((one) => one.flag),
+    ignored: [
+      ...daemonOptions.filter((one) => one.ignored && values.has(one.flag)).map((one) => `--${one.flag}`),
+      ...Object.keys(map("feature"))
+        .filter((name) => !knownFeatures.has(name))
+        .map((name) => `--feature ${name}`),
+    ],
   };
+}
+
+function cdiSpecDirs(
+  given: readonly string[],
+  { cdi }: Readonly<Record<string, boolean>>,
+): readonly string[] {
+  if (cdi === false) return [];
+  return given.length > 0 ? given : ["/etc/cdi", "/var/run/cdi"];
 }
 
 /** What this daemon calls itself in the host's global name spaces; two data roots never share a name. */

@@ -6,7 +6,7 @@ export interface DaemonOption {
   readonly key?: string | null;
   readonly kind: "string" | "bool" | "int" | "list" | "map" | "object";
   readonly help: string;
-  /** Accepted so that dockerd's command lines work, and without effect here; said once in the log when used. */
+  /** Accepted so that dockerd's command lines work, and without effect here; told in the log when used. */
   readonly ignored?: boolean;
 }
 
@@ -20,9 +20,7 @@ const option = (
 /** Everything `tug daemon` takes, in the order of its help. */
 export const daemonOptions: readonly DaemonOption[] = [
   option("add-runtime", "map", "Register an additional OCI compatible runtime (name=path)", { key: null }),
-  option("allow-direct-routing", "bool", "Allow remote access to published ports on container IP addresses", {
-    ignored: true,
-  }),
+  option("allow-direct-routing", "bool", "Allow remote access to published ports on container IP addresses"),
   option("allow-nondistributable-artifacts", "list", "Allow push of nondistributable artifacts to registry", {
     ignored: true,
   }),
@@ -70,10 +68,7 @@ export const daemonOptions: readonly DaemonOption[] = [
   option("exec-opt", "list", "Runtime execution options", { key: "exec-opts" }),
   option("exec-root", "string", "Root directory for execution state files"),
   option("experimental", "bool", "Enable experimental features"),
-  option("feature", "map", "Enable feature in the daemon", {
-    key: "features",
-    ignored: true,
-  }),
+  option("feature", "map", "Enable feature in the daemon (buildkit, cdi)", { key: "features" }),
   option("firewall-backend", "string", "Firewall backend to use (nftables)"),
   option("fixed-cidr", "string", "IPv4 subnet for the default bridge network"),
   option("fixed-cidr-v6", "string", "IPv6 subnet for the default bridge network"),
