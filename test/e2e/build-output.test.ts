@@ -206,6 +206,15 @@ describe("the image store", () => {
     expect(types).toEqual(["https://spdx.dev/Document", "https://slsa.dev/provenance/v1"]);
     expect(await daemon.ok(["run", "--rm", "told:1", "cat", "/f"])).toBe("content");
     await daemon.ok(["rmi", "told:1"]);
+    const root = join(folder, "artifact");
+    await build(onBusybox, ...flags, "-o", `type=oci,tar=false,oci-artifact=true,dest=${root}`);
+    const told = layout(root);
+    const [about, artifact] = told.blob(told.top?.digest).manifests;
+    expect(told.blob(artifact?.digest)).toMatchObject({
+      artifactType: "application/vnd.docker.attestation.manifest.v1+json",
+      config: { mediaType: "application/vnd.oci.empty.v1+json", size: 2 },
+      subject: { digest: about?.digest },
+    });
   });
 
   test("squashed layers are one on top of the base's, without what a later one removed", async () => {

@@ -111,7 +111,13 @@ async function assembleImage(
     manifest: { ...manifest, ...(own && { annotations: own }), platform },
     layers,
     attestation:
-      statements.length === 0 ? undefined : await putStatements(deps.content, statements, manifest, lease),
+      statements.length === 0
+        ? undefined
+        : await putStatements(deps.content, statements, {
+            subject: manifest,
+            artifact: format.artifact,
+            lease,
+          }),
   };
 }
 

@@ -10,6 +10,8 @@ export type LayerCompression = "gzip" | "zstd" | "uncompressed";
 export interface ImageFormat {
   /** Media types of the image-spec, not Docker's own. */
   readonly oci: boolean;
+  /** Attestations are artifacts of the image-spec. */
+  readonly artifact: boolean;
   /** undefined: layers as they are. */
   readonly compression: LayerCompression | undefined;
   readonly level: number | undefined;
@@ -56,7 +58,11 @@ export function imageFormat(request: BuildRequest, output: Output, host: Platfor
   const asked = readCompression(attributes["compression"]);
   const level = readLevel(attributes["compression-level"], asked);
   const force = flag(attributes, "force-compression", false);
+  const artifact = flag(attributes, "oci-artifact", false);
+  if (artifact && !flag(attributes, "oci-mediatypes", true))
+    throw invalid('exporter option "oci-artifact=true" conflicts with "oci-mediatypes=false"');
   return {
+    artifact,
     oci: flag(attributes, "oci-mediatypes", output.type !== "docker") || annotations.length > 0,
     compression: asked ?? (level !== undefined || force ? "gzip" : undefined),
     level,

@@ -38,12 +38,21 @@ export interface AttestationDocument {
 
 const statementType = "application/vnd.in-toto+json";
 
-/** The attestation manifest of an image: a layer for each statement, and what an index lists it by. */
+const artifactType = "application/vnd.docker.attestation.manifest.v1+json";
+const emptyType = "application/vnd.oci.empty.v1+json";
+
+/**
+ * The attestation manifest of an image: a layer for each statement, and what an index lists it by. As an artifact (image-spec v1.1, "Guidelines
+ * for Artifact Usage") it names the image as its subject, which registries list it under.
+ */
 export async function putStatements(
   content: ContentStore,
   statements: readonly Statement[],
-  subject: Descriptor,
-  lease: Lease,
+  {
+    subject,
+    artifact,
+    lease,
+  }: { readonly subject: Descriptor; readonly artifact: boolean; readonly lease: Lease },
 ): Promise<AttestationDocument> {
   const put = async (document: unknown, mediaType: string) => {
     const blob = await content.put(Buffer.from(JSON.stringify(document)), mediaType);
@@ -57,15 +66,19 @@ export async function putStatements(
       annotations: { "in-toto.io/predicate-type": one.predicateType },
     });
   const unknown = { architecture: "unknown", os: "unknown" };
-  const config = await put(
-    {
-      ...unknown,
-      config: {},
-      rootfs: { type: "layers", diff_ids: layers.map(({ digest }) => digest) },
-    },
-    mediaTypes.ociConfig,
-  );
-  const document: Manifest = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers };
+  const rootfs = { type: "layers", diff_ids: layers.map(({ digest }) => digest) };
+  const config = artifact
+    ? await put({}, emptyType)
+    : await put({ ...unknown, config: {}, rootfs }, mediaTypes.ociConfig);
+  const { mediaType, digest, size } = subject;
+  const document: Manifest = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    ...(artifact && { artifactType }),
+    config,
+    layers,
+    ...(artifact && { subject: { mediaType, digest, size } }),
+  };
   const manifest = await put(document, mediaTypes.ociManifest);
   return {
     manifest: {
