@@ -310,7 +310,7 @@ export class TestDaemon {
         if (existsSync(path)) for (const name of readdirSync(path)) left.push(`file ${join(path, name)}`);
       }
     }
-    if (this.#child && this.#baselineFds > 0 && this.fdCount() > this.#baselineFds + 12) {
+    if (this.#child && this.#baselineFds > 0 && this.fdCount() > this.#baselineFds + 16) {
       left.push(`${this.fdCount()} fds open, ${this.#baselineFds} at the start`);
     }
     return left;

@@ -13,6 +13,8 @@ export interface StepContext<O extends Op = Op> {
   readonly session: BuildSession;
   readonly signal: AbortSignal;
   readonly progress: StepProgress;
+  /** Told of all that one run made, by index of the mount (-1: the root), where it made several trees (`ExecOp.kept`). */
+  readonly onKept?: (made: ReadonlyMap<number, ChainId>) => void;
   /** What whoever ordered the build may have (`--allow`): "network.host", "security.insecure", "device". Nothing unless told. */
   readonly entitlements?: readonly string[];
   /**

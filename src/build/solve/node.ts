@@ -4,7 +4,7 @@ import { messageOf } from "../../base/lib/errors.ts";
 import { type ChainId, type Digest, randomId } from "../../base/lib/ids.ts";
 import type { Log } from "../../base/lib/log.ts";
 import type { Semaphore } from "../../base/lib/semaphore.ts";
-import type { Vertex } from "../graph.ts";
+import type { ExecOp, Vertex } from "../graph.ts";
 import type { ContentKeys, StepContext } from "../run/runner.ts";
 import type { BuildSession } from "../session.ts";
 import { type CacheImporter, type ImportedResult, StepFailure } from "../solve.ts";
@@ -15,12 +15,14 @@ import type { CacheRecord, CacheRecords } from "./records.ts";
 import { StepReport } from "./report.ts";
 import { keyOfSource, type Runners, recordType, snapshotOf } from "./runners.ts";
 import { SharedSession } from "./shared-session.ts";
+import { type SiblingRuns, siblingKey } from "./sibling-runs.ts";
 
 export interface NodeDeps {
   readonly runners: Runners;
   readonly content: ContentKeys;
   readonly cache: BuildCache;
   readonly records: CacheRecords;
+  readonly siblings: SiblingRuns;
   /** How many steps, and how many sources, are at work at once. */
   readonly steps: Semaphore;
   readonly sources: Semaphore;
@@ -233,8 +235,10 @@ export class Node {
     if (isSource(op)) throw new Error("not a step");
     const inputs = await this.#waiting(Promise.all(this.inputs.map((input) => input.settle())));
     let digests: readonly Digest[] = [];
-    this.#copied = await this.#make(inputs, (read) => {
-      digests = read;
+    this.#copied = await this.#make(inputs, {
+      onCopied: (read) => {
+        digests = read;
+      },
     });
     const parts = contentParts(vertex).map((part, index) => {
       const digest = digests[index];
@@ -384,19 +388,72 @@ export class Node {
   }
 
   async #run(key: Digest, keys: readonly Digest[], inputs: readonly HeldResult[]): Promise<HeldResult> {
+    const { op } = this.vertex;
+    const siblings =
+      op.kind === "exec" &&
+      siblingKey(
+        op,
+        inputs.map((input) => input.key),
+      );
+    if (op.kind === "exec" && siblings) return await this.#runSiblings(siblings, op, { key, keys, inputs });
     const result = this.#store(key, keys, await this.#make(inputs));
     this.report.completed();
     return result;
   }
 
+  /** One run makes the results of several vertices: those that nobody has asked for yet are kept, too. */
+  async #runSiblings(
+    siblings: Digest,
+    op: ExecOp,
+    mine: {
+      readonly key: Digest;
+      readonly keys: readonly Digest[];
+      readonly inputs: readonly HeldResult[];
+    },
+  ): Promise<HeldResult> {
+    const { cache } = this.#deps;
+    const run = this.#deps.siblings.join(siblings);
+    this.#holds.push(run);
+    const own = op.result ?? -1;
+    const outputs = await run.run(this.#abort.signal, async () => {
+      let made: ReadonlyMap<number, ChainId> = new Map();
+      await this.#make(mine.inputs, { onKept: (kept) => (made = kept) });
+      const results = new Map<number, HeldResult>();
+      for (const [result, snapshot] of made) {
+        const keys = result === own ? mine.keys : await this.#keysOf({ ...op, result }, mine);
+        const key = result === own ? mine.key : this.#resultKey(keys);
+        const description = this.vertex.name;
+        results.set(result, cache.store({ result: key, snapshot, type: "regular", description }, keys));
+      }
+      return results;
+    });
+    const output = outputs.get(own);
+    if (!output) throw new Error(`a run without output ${own}`);
+    this.report.started();
+    this.report.completed();
+    return this.#own(output.again());
+  }
+
+  /** Keys of a vertex that differs from this one in its operation alone. */
+  async #keysOf(
+    op: ExecOp,
+    { keys, inputs }: { readonly keys: readonly Digest[]; readonly inputs: readonly HeldResult[] },
+  ): Promise<readonly Digest[]> {
+    const read = inputs.map(({ key }) => key);
+    const fast = fastKey(op, read);
+    if (keys.length < 2) return [fast];
+    const vertex = { ...this.vertex, op };
+    return [fast, contentKey(vertex, read, await this.#digests(contentParts(vertex)))];
+  }
+
   async #make(
     inputs: readonly HeldResult[],
-    onCopied?: (digests: readonly Digest[]) => void,
+    told: Pick<StepContext, "onCopied" | "onKept"> = {},
   ): Promise<ChainId | undefined> {
     return await this.#within(this.#deps.steps, async () => {
       this.report.started();
       const context = this.#context(inputs);
-      return await snapshotOf(this.#deps.runners, { ...context, ...(onCopied && { onCopied }) });
+      return await snapshotOf(this.#deps.runners, { ...context, ...told });
     });
   }
 

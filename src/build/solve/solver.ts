@@ -6,20 +6,21 @@ import { refuseUnentitled } from "../run/exec/entitlements.ts";
 import { type SolvedStep, type SolveOptions, type Solver, StepFailure } from "../solve.ts";
 import { isSource } from "./keys.ts";
 import { Node, type NodeDeps, type NodeUser } from "./node.ts";
+import { SiblingRuns } from "./sibling-runs.ts";
 
-export interface GraphSolverDeps extends NodeDeps {
+export interface GraphSolverDeps extends Omit<NodeDeps, "siblings"> {
   /** A build has ended: what it made may be synced, and what is too much collected. */
   readonly ended?: () => void;
 }
 
 /** See `Solver`. */
 export class GraphSolver implements Solver {
-  readonly #deps: GraphSolverDeps;
+  readonly #deps: GraphSolverDeps & NodeDeps;
   /** Of all builds that run now. */
   readonly #nodes = new Map<string, Node>();
 
   constructor(deps: GraphSolverDeps) {
-    this.#deps = deps;
+    this.#deps = { ...deps, siblings: new SiblingRuns() };
   }
 
   async solve(vertices: readonly Vertex[], options: SolveOptions): Promise<readonly Result[]> {

@@ -20,6 +20,8 @@ export interface MountContext {
   readonly step: StepContext<ExecOp>;
   readonly work: Workspace;
   readonly undo: AsyncDisposableStack;
+  /** Writable mounts that are kept, by their index. */
+  readonly kept: ReadonlyMap<number, ActiveStep>;
   /** Read-only views of inputs, by snapshot: mounts of one input share theirs. */
   readonly views: Map<ChainId | undefined, string>;
   /** Paths of what is mounted once for several. */

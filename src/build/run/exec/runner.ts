@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { causeOf, messageOf } from "../../../base/lib/errors.ts";
+import { causeOf, internal, messageOf } from "../../../base/lib/errors.ts";
 import { type ChainId, type ContainerId, randomId } from "../../../base/lib/ids.ts";
 import {
   type CgroupPaths,
@@ -24,6 +24,7 @@ import { StepCgroups, scopeAround } from "./cgroups.ts";
 import type { ExecDeps } from "./deps.ts";
 import { refuseUnentitled } from "./entitlements.ts";
 import { foreignHint, startComplaint, stepFailure } from "./failure.ts";
+import { makeKept } from "./kept.ts";
 import { type MountContext, mountActive, snapshotOf } from "./mount-context.ts";
 import { prepareMounts } from "./mounts.ts";
 import { type StepNamespace, StepNamespaces } from "./namespaces.ts";
@@ -67,9 +68,12 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
     signal.throwIfAborted();
     refuseUnentitled(op, step.entitlements ?? []);
     refuseUnmappable(this.#deps, op);
-    const parent = snapshotOf(step, op.root);
     try {
-      return await this.#deps.snapshots.make(parent, (active) => this.#execute(step, active));
+      const made = await makeKept(this.#deps.snapshots, step, (kept) => this.#execute(step, kept));
+      step.onKept?.(made);
+      const result = made.get(op.result ?? -1);
+      if (result === undefined) throw internal(`a step keeps no tree ${op.result ?? -1}`);
+      return result;
     } catch (error) {
       if (error instanceof SuppressedError)
         this.#deps.log.warn("cleaning up after a build step", { error: messageOf(error.error) });
@@ -102,12 +106,14 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
     await this.#cgroups[Symbol.asyncDispose]();
   }
 
-  async #execute(step: StepContext<ExecOp>, active: ActiveStep): Promise<void> {
+  /** `kept`: what is written to for good, by index of the mount, -1 for the root. */
+  async #execute(step: StepContext<ExecOp>, kept: ReadonlyMap<number, ActiveStep>): Promise<void> {
     const { op } = step;
     const deps = this.#deps;
     const id = randomId() as ContainerId;
     const runtime = deps.runtime();
     await using undo = new AsyncDisposableStack();
+    const active = kept.get(-1) ?? undo.use(await deps.snapshots.scratch(snapshotOf(step, op.root)));
     const namespace = this.#namespace(op, undo);
     const { cgroup, release } = await this.#cgroups.acquire(id, op.cgroupParent);
     undo.defer(release);
@@ -116,7 +122,7 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
     undo.defer(() => removeWorkspace(work.directory));
     mountActive({ deps }, active, work.rootfs);
     undo.defer(() => void unmountIfMounted(work.rootfs));
-    const context: MountContext = { deps, step, work, undo, views: new Map(), tmpfs: new Set() };
+    const context: MountContext = { deps, step, work, undo, kept, views: new Map(), tmpfs: new Set() };
     const prepared = await prepareMounts(context);
     using root = RootedDir.open(work.rootfs);
     using targets = new MountTargets(root);
@@ -128,11 +134,11 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
       const parts = { ...shared, prepared, mounts, namespace: await namespace };
       const { spec } = generateSpec(stepSpecInput(deps, op, parts));
       const end = await this.#runContainer(step, { work, runtime, cgroups, spec });
-      if (end.exitCode !== 0) await this.#fail(step, end);
+      if (!(op.validExitCodes ?? [0]).includes(end.exitCode)) await this.#fail(step, end);
     } finally {
       targets.remove();
     }
-    await refuseLeakedSecrets(active.layout, prepared.secrets, step.signal);
+    for (const { layout } of kept.values()) await refuseLeakedSecrets(layout, prepared.secrets, step.signal);
   }
 
   /** Throws why a step failed, when its log says what there is to say. */

@@ -132,6 +132,7 @@ function stepHostConfig({ defaults, facts }: ExecDeps, op: ExecOp): HostConfig {
     PidsLimit: PIDS_LIMIT,
     ...asked,
     Privileged: op.security === "insecure",
+    ...(op.readonlyRoot && { ReadonlyRootfs: true }),
     ShmSize: op.shmSize || defaults.shmSize,
     Ulimits: op.ulimits.map(({ name, soft, hard }) => ({ Name: name, Soft: soft, Hard: hard })),
     DeviceRequests: deviceRequests(op, facts),

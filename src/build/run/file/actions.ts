@@ -10,8 +10,8 @@ import { parseModeChange } from "./chmod.ts";
 import { SelectionHash } from "./content-digest.ts";
 import { Copier, stamp } from "./copier.ts";
 import type { Destination } from "./dest.ts";
+import { clearTheWay, removeAction, selectedBy, symlinkAction, wholeDirectory } from "./llb-actions.ts";
 import { lookupOwner } from "./owner.ts";
-import { selectSources } from "./select.ts";
 import { RootReader } from "./tree-reader.ts";
 import { isArchive, unpackArchive } from "./unpack.ts";
 
@@ -38,6 +38,12 @@ export async function runActions(
       case "write":
         writeAction(dest, action);
         break;
+      case "symlink":
+        symlinkAction(dest, action);
+        break;
+      case "remove":
+        removeAction(dest, action);
+        break;
       case "copy":
         found.push(...(await copyAction(dest, sources, action, digests)));
         break;
@@ -59,7 +65,7 @@ function writeAction(dest: Destination, action: FileAction & { readonly kind: "w
     if (there) unlinkat(dir, name);
     const fd = openat(dir, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600);
     try {
-      const bytes = Buffer.from(action.content);
+      const bytes = Buffer.from(action.content, action.encoding ?? "utf8");
       for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
       if (owner) fchown(fd, owner.uid, owner.gid);
       fchmod(fd, action.mode & 0o7777);
@@ -84,13 +90,16 @@ async function copyAction(
   const hash = digests ? new SelectionHash() : undefined;
   const copier = new Copier(source, dest, { owner, chmod, time: dest.time, exclude: action.exclude, hash });
   using reader = new RootReader(source);
-  const selected = action.sources.map((one) => [...selectSources(reader, { ...action, sources: [one] })]);
+  const selected = action.sources.map((one) => selectedBy(reader, action, one));
   for (const ofSource of selected) {
     for (const one of ofSource) {
       if (action.unpack && one.kind === "file" && (await isArchive(source, one.path))) {
         await unpackArchive(source, one.path, dest, dest.resolve(action.dest), owner);
       } else {
-        copier.copy(one, action.dest);
+        const way =
+          action.whole && one.kind === "directory" ? wholeDirectory(dest, one, action.dest) : undefined;
+        if (action.replace) clearTheWay(source, way?.selected ?? one, dest, action.dest);
+        copier.copy(way?.selected ?? one, action.dest);
       }
     }
     hash?.sourceEnd();

@@ -32,8 +32,8 @@ class Changes {
 
   directory(to: number, lower: number | undefined, upper: number, depth: number): void {
     if (depth > deepest) throw new SystemError(36, "openat");
-    const names = new Set(readDirectory(upper).map(({ name }) => name));
-    for (const name of lower === undefined ? [] : readDirectory(lower).map((entry) => entry.name))
+    const names = new Set(namesIn(upper));
+    for (const name of lower === undefined ? [] : namesIn(lower))
       if (!names.has(name) && tryLstatat(to, name)) removeTreeAt(to, name);
     const linked = new Map(this.#links);
     for (const name of [...names].sort()) this.#node(to, lower, upper, name, depth);
@@ -104,6 +104,16 @@ class Changes {
   }
 }
 
+/** By a descriptor of its own: one that was read is at its end, and others only name a directory. */
+function namesIn(dir: number): readonly string[] {
+  const fd = openDirectory(dir, ".");
+  try {
+    return readDirectory(fd).map(({ name }) => name);
+  } finally {
+    closeFd(fd);
+  }
+}
+
 function openDirectory(dir: number, name: string): number {
   return openat(dir, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
 }
@@ -112,8 +122,8 @@ function openDirectory(dir: number, name: string): number {
 function differs(lower: number, upper: number, depth: number): boolean {
   if (depth > deepest) throw new SystemError(36, "openat");
   if (!sameLook(lower, upper, lstatat(lower), lstatat(upper))) return true;
-  const names = readDirectory(upper).map(({ name }) => name);
-  const before = new Set(readDirectory(lower).map(({ name }) => name));
+  const names = namesIn(upper);
+  const before = new Set(namesIn(lower));
   if (names.length !== before.size || names.some((name) => !before.has(name))) return true;
   return names.some((name) => {
     const [low, high] = [lstatat(lower, name), lstatat(upper, name)];
@@ -156,7 +166,7 @@ function same(lower: Place, upper: Place, name: string): boolean {
     before.mtime === now.mtime &&
     deviceOf(before) === deviceOf(now);
   if (!look) return false;
-  if (now.kind === "symlink") return readlinkat(lower.dir, name) === readlinkat(upper.dir, name);
+  if (now.kind === "symlink") return readlinkat(lower.dir, name).equals(readlinkat(upper.dir, name));
   if (xattrText(lower.dir, name) !== xattrText(upper.dir, name)) return false;
   return now.kind !== "file" || sameContent(lower.dir, upper.dir, name, now);
 }
