@@ -130,6 +130,8 @@ $tug rm -f counter torn child-crun child-runc >/dev/null
 for runtime in crun runc; do
   $tug run -d --name "away-$runtime" --runtime $runtime --network none -m 16m --memory-swap 16m busybox sh -c 'until [ -e /go ]; do sleep 0.1; done; exec tail /dev/zero' >/dev/null
 done
+. /root/builds.sh
+sleeper
 pids=$($tug inspect -f '{{.State.Pid}}' away-crun away-runc)
 kill -9 $daemon
 wait $daemon 2>/dev/null
@@ -139,12 +141,14 @@ await ended
 $tug daemon >>/root/daemon.log 2>&1 &
 daemon=$!
 await $tug version
+await nothing scopes
+check "a step of a build ends with the daemon that was killed" "" "$(sleeping)$(steps)$(scopes)"
 check "running after the daemon was killed" "running running" "$($tug inspect -f '{{.State.Status}}' limited web | tr '\n' ' ' | sed 's/ $//')"
 check "an OOM kill that no daemon saw is reported" "true 137 true 137" "$($tug inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' away-crun away-runc | tr '\n' ' ' | sed 's/ $//')"
 $tug rm -f limited web oom-crun oom-runc gone-crun gone-runc away-crun away-runc >/dev/null
 check "no cgroup is left" "" "$(find /sys/fs/cgroup -type d -path '*tug*')"
 check "no unit is left" "" "$(systemctl list-units --all --plain --no-legend 'tug*')"
-check "no mount is left" "" "$(grep /var/lib/tug /proc/mounts)"
+check "no mount is left" "" "$(grep '/var/lib/tug\|/run/tug/build' /proc/mounts)"
 kill $daemon
 wait $daemon
 check "the daemon ends cleanly" 0 $?

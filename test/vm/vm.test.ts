@@ -12,10 +12,11 @@ import {
 } from "node:fs";
 import { join, resolve } from "node:path";
 import { run, tugBinary } from "../harness/daemon.ts";
+import { bringEmulator } from "./emulator.ts";
 
 /**
- * Where users are: systemd, cgroup v2, Debian's own kernel, in QEMU with software emulation. The machine runs inside.sh and
- * storage.sh, which print a line a check; they are asserted here.
+ * Where users are: systemd, cgroup v2, Debian's own kernel, in QEMU with software emulation. The machine runs inside.sh (with builds.sh in it)
+ * and storage.sh, which print a line a check; they are asserted here.
  */
 function why(): string | undefined {
   if (process.arch !== "x64") return "the virtual machine is built for x86-64";
@@ -31,7 +32,7 @@ const packages =
   "systemd,systemd-sysv,dbus,linux-image-cloud-amd64,crun,runc,conmon,nftables,iproute2,busybox-static,tini,libseccomp2,procps,kmod,udev,criu,apparmor,e2fsprogs,xfsprogs,dmsetup";
 const mirrorScript =
   "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sed -nE 's/^URIs: *([^ ]+).*/\\1/p; s/^deb (\\[[^]]*\\] )?([^ ]+).*/\\2/p' | head -1";
-const scripts = ["inside.sh", "storage.sh"];
+const scripts = ["inside.sh", "builds.sh", "storage.sh"];
 const scratch = missing ? "" : mkdtempSync("/tmp/tug-vm-");
 let output = "";
 
@@ -45,6 +46,9 @@ beforeAll(async () => {
   };
   const root = join(scratch, "root");
   const mirror = await must(["sh", "-c", mirrorScript]);
+  const emulator = join(scratch, "emulator");
+  mkdirSync(emulator);
+  const brought = bringEmulator(emulator, scratch);
   await must([
     "debootstrap",
     "--variant=minbase",
@@ -56,6 +60,9 @@ beforeAll(async () => {
   rmSync(join(root, "etc/fstab"), { force: true });
   copyFileSync(tugBinary, join(root, "root/tug"));
   for (const script of scripts) copyFileSync(join(import.meta.dir, script), join(root, "root", script));
+  const lacking = await brought;
+  if (lacking) console.log(`skipped: builds for another platform: ${lacking}`);
+  else for (const name of readdirSync(emulator)) copyFileSync(join(emulator, name), join(root, "root", name));
   // inside.sh says what it leaves out without one.
   const docker = Bun.which("docker");
   if (docker) copyFileSync(docker, join(root, "usr/local/bin/docker"));
