@@ -10,7 +10,7 @@ const words: readonly (readonly [RegExp, string])[] = [
     "Cannot locate specified Dockerfile: $1",
   ],
   [/^the Dockerfile cannot be empty$/, "the Dockerfile (Dockerfile) cannot be empty"],
-  [/^target stage "(.*)" could not be found$/s, "failed to reach build target $1 in Dockerfile"],
+  [/^target stage "([^"]*)" could not be found(.*)$/s, "failed to reach build target $1 in Dockerfile$2"],
   [
     /^failed to compute cache key: failed to calculate checksum of ref \S+: "\/(.*)": not found$/s,
     "failed: file not found in build context or excluded by .dockerignore: stat $1: file does not exist",
@@ -28,7 +28,9 @@ export function classicFailure(
   const step = stepOf(error);
   const [instruction = "COPY"] = /^\w+/.exec((step && instructionOf(step.digest)) ?? "") ?? [];
   const message = classic.startsWith("failed: file not found") ? `${instruction} ${classic}` : classic;
-  return new TugError(codeOf(error), message, { cause: error });
+  // A target is a parameter of the request.
+  const code = message.startsWith("failed to reach build target ") ? "invalid-argument" : codeOf(error);
+  return new TugError(code, message, { cause: error });
 }
 
 /** A command's exit code is told as the classic builder told it. */

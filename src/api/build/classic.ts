@@ -1,4 +1,4 @@
-import { codeOf, TugError } from "../../base/lib/errors.ts";
+import { TugError } from "../../base/lib/errors.ts";
 import { randomId } from "../../base/lib/ids.ts";
 import { reportsOf } from "../../base/lib/reports.ts";
 import { Signal } from "../../base/lib/signal.ts";
@@ -7,9 +7,10 @@ import type { BuildRequest } from "../../base/spec/builder/request.ts";
 import type { ProgressMessage, RegistryCredentials } from "../backend.ts";
 import type { Call } from "../call.ts";
 import { streamJson } from "../json-stream.ts";
+import { readBuildQuery } from "./build-query.ts";
 import { classicFailure, failureMessage } from "./classic-failure.ts";
 import { ClassicOutput, type ClassicStep } from "./classic-output.ts";
-import { classicBuildRequest, classicTags } from "./classic-request.ts";
+import { classicBuildRequest } from "./classic-request.ts";
 import { registryConfig } from "./registry-config.ts";
 
 /** What the classic `POST /build` needs from below. */
@@ -44,8 +45,8 @@ export class ClassicBuilds {
   /** Bad parameters are refused before the stream begins. */
   async build(call: Call): Promise<void> {
     const { exchange, query } = call;
-    const tags = classicTags(query);
-    const request = classicBuildRequest(query, query.optional("buildid") ?? randomId());
+    const asked = readBuildQuery(query);
+    const request = classicBuildRequest(asked, query.optional("buildid") ?? randomId());
     const credentials = registryConfig(exchange.headers);
     const told = new Outgoing(query.bool("q"));
     const { output } = told;
@@ -58,13 +59,14 @@ export class ClassicBuilds {
       };
       const onSteps = (steps: readonly ClassicStep[]) => output.begin(steps);
       const options = { context, credentials, signal, progress: output, onDefined, onSteps };
-      output.built(await this.#backend.build(request, options), tags);
+      output.built(await this.#backend.build(request, options), asked.tags);
     };
     try {
       await streamJson(call, this.#messages(call, request.id, told, work), {
         failure: (error) => failureMessage(error, instructionOf),
         // As dockerd has it: what is wrong with the request or its Dockerfile is answered with a status, what comes after that is not.
-        failureInStream: (error) => defined && codeOf(error) !== "invalid-argument",
+        failureInStream: (error) =>
+          defined && classicFailure(error, instructionOf).code !== "invalid-argument",
       });
     } catch (error) {
       throw classicFailure(error, instructionOf);

@@ -1,5 +1,10 @@
 import { invalid } from "./errors.ts";
 
+/** Fields as one record that `parseCsv` reads again: what needs it is quoted. */
+export function writeCsv(fields: readonly string[]): string {
+  return fields.map((field) => (/[,"\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(",");
+}
+
 /** One CSV record (RFC 4180) as Go's encoding/csv reads it. */
 export function parseCsv(record: string): string[] {
   if (record === "") return [];

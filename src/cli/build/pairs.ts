@@ -1,5 +1,5 @@
 import { parseBoolean } from "../../base/lib/boolean.ts";
-import { parseCsv } from "../../base/lib/csv.ts";
+import { parseCsv, writeCsv } from "../../base/lib/csv.ts";
 import { invalid } from "../../base/lib/errors.ts";
 import { splitPair } from "../flags/flag.ts";
 
@@ -16,11 +16,8 @@ export function csvPairs(text: string): Record<string, string> {
 
 /** "key=value" pairs as CSV again, in the order of their keys; fields that need it are quoted. */
 export function pairsCsv(pairs: Readonly<Record<string, string>>): string {
-  const quoted = (field: string) => (/[,"\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field);
-  return Object.keys(pairs)
-    .sort()
-    .map((key) => quoted(`${key}=${pairs[key]}`))
-    .join(",");
+  const keys = Object.keys(pairs).sort();
+  return writeCsv(keys.map((key) => `${key}=${pairs[key]}`));
 }
 
 /** --label and --build-arg: the last of a key wins. A name alone is `alone(name)`; undefined leaves it out. */

@@ -1,8 +1,9 @@
+import { writeCsv } from "../../../base/lib/csv.ts";
 import { invalid, messageOf, notFound } from "../../../base/lib/errors.ts";
 import { randomId } from "../../../base/lib/ids.ts";
 import { type BuildSession, uploadPrefix } from "../../../base/spec/builder/session.ts";
 import { StatusResponse } from "../../../base/spec/buildkit/control.gen.ts";
-import { classicTags } from "../../build/classic-request.ts";
+import { type BuildQuery, readBuildQuery } from "../../build/build-query.ts";
 import type { Call } from "../../call.ts";
 import type { BuildJob, Builds } from "./builds.ts";
 import { noSession } from "./no-session.ts";
@@ -36,8 +37,8 @@ export async function buildBySession(call: Call, deps: SessionBuildDeps): Promis
   }
   const { signal } = call.exchange;
   const ref = buildId === "" ? randomId() : buildId;
-  const { order, body } = orderOf(call, ref);
-  const tags = classicTags(call.query);
+  const asked = readBuildQuery(call.query);
+  const { order, body } = orderOf(asked, ref);
   const sessionId = call.query.optional("session") ?? "";
   const session = sessionId === "" ? noSession(signal) : await deps.sessions.get(sessionId, signal);
   const lent = body === undefined ? session : withUpload(session, () => bodyOf(call, deps, ref, body));
@@ -62,7 +63,7 @@ export async function buildBySession(call: Call, deps: SessionBuildDeps): Promis
     });
     await telling;
     if (imageId !== undefined) await line({ id: "moby.image.id", aux: { ID: imageId } });
-    for (const tag of tags) await line({ stream: `Successfully tagged ${tag}\n` });
+    for (const tag of asked.tags) await line({ stream: `Successfully tagged ${tag}\n` });
   } catch (error) {
     if (signal.aborted) throw error;
     await telling?.catch(() => undefined); // the failure itself is told next
@@ -74,99 +75,48 @@ export async function buildBySession(call: Call, deps: SessionBuildDeps): Promis
 /** Where the context comes with the request: in it, or in a call of its own. */
 type Body = "here" | "elsewhere";
 
-function orderOf(call: Call, ref: string): { readonly order: SolveOrder; readonly body: Body | undefined } {
-  const { query } = call;
-  const remote = query.optional("remote") ?? "";
-  const attrs: Record<string, string> = { "image-resolve-mode": query.bool("pull") ? "pull" : "default" };
+/** The same order as BuildKit's frontend takes it, in its attributes. */
+function orderOf(
+  asked: BuildQuery,
+  ref: string,
+): { readonly order: SolveOrder; readonly body: Body | undefined } {
+  const { remote, networkMode, outputs, tags } = asked;
+  const attrs: Record<string, string> = { "image-resolve-mode": asked.pull ? "pull" : "default" };
+  const set = (attribute: string, value: string | number) => {
+    if (value !== "" && value !== 0) attrs[attribute] = String(value);
+  };
   const body: Body | undefined =
     remote === "" ? "here" : remote === "upload-request" ? "elsewhere" : undefined;
   if (body !== undefined) attrs["context"] = `${uploadPrefix}${ref}`;
   else if (remote !== "client-session") attrs["context"] = remote;
-  const copy = (parameter: string, attribute = parameter) => {
-    const value = query.optional(parameter) ?? "";
-    if (value !== "") attrs[attribute] = value;
-  };
-  copy("target");
-  copy("dockerfile", "filename");
-  copy("platform");
-  if (query.bool("nocache")) attrs["no-cache"] = "";
-  for (const [name, value] of stringMap(query.optional("buildargs"), "buildargs"))
-    attrs[`build-arg:${name}`] = value;
-  for (const [name, value] of stringMap(query.optional("labels"), "labels")) attrs[`label:${name}`] = value;
-  const network = query.optional("networkmode") ?? "";
-  if (network === "host" || network === "none") attrs["force-network-mode"] = network;
-  else if (network !== "" && network !== "default")
-    throw invalid(`network mode ${JSON.stringify(network)} not supported by buildkit`);
-  const hosts = query.all("extrahosts").map((text) => text.replace(/[:=]/, "="));
-  if (hosts.length > 0) attrs["add-hosts"] = hosts.map(csvField).join(",");
-  const shm = query.optional("shmsize") ?? "";
-  if (shm !== "" && shm !== "0") attrs["shm-size"] = shm;
-  const limits = ulimits(query.optional("ulimits"));
-  if (limits !== "") attrs["ulimit"] = limits;
+  set("target", asked.target);
+  set("filename", asked.dockerfile);
+  set("platform", asked.platform);
+  if (asked.noCache) attrs["no-cache"] = "";
+  for (const [name, value] of Object.entries(asked.buildArgs)) attrs[`build-arg:${name}`] = value;
+  for (const [name, value] of Object.entries(asked.labels)) attrs[`label:${name}`] = value;
+  if (networkMode === "host" || networkMode === "none") attrs["force-network-mode"] = networkMode;
+  else if (networkMode !== "" && networkMode !== "default")
+    throw invalid(`network mode ${JSON.stringify(networkMode)} not supported by buildkit`);
+  set("add-hosts", writeCsv(asked.hosts.map(({ host, address }) => `${host}=${address}`)));
+  set("shm-size", asked.shmSize);
+  set("ulimit", asked.ulimits.map(({ name, soft, hard }) => `${name}=${soft}:${hard}`).join(","));
+  set("cgroup-parent", asked.cgroupParent);
+  for (const [name, value] of Object.entries(asked.resources)) set(name.toLowerCase(), value);
+  if (asked.squash) attrs["squash"] = "true";
+  if (outputs.length > 1) throw invalid("multiple outputs not supported");
+  const [output = { type: "moby", attrs: {} }] = outputs;
+  const named = (output.type === "moby" || output.type === "image") && tags.length > 0;
   const order: SolveOrder = {
     ref,
     frontend: "dockerfile.v0",
     attrs,
-    exporters: exporters(call),
-    cacheImports: jsonArray(query.optional("cachefrom"), "cachefrom")
-      .filter((image) => typeof image === "string")
-      .map((image) => ({ type: "registry", attrs: { ref: image } })),
+    exporters: [{ ...output, attrs: { ...output.attrs, ...(named && { name: tags.join(",") }) } }],
+    cacheImports: asked.cacheFrom.map((image) => ({ type: "registry", attrs: { ref: image } })),
     cacheExports: [],
-    entitlements: network === "host" ? ["network.host"] : [],
+    entitlements: networkMode === "host" ? ["network.host"] : [],
   };
   return { order, body };
-}
-
-const csvField = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-
-function exporters(call: Call): SolveOrder["exporters"] {
-  const asked = jsonArray(call.query.optional("outputs"), "outputs");
-  if (asked.length > 1) throw invalid("multiple outputs not supported");
-  const [only] = asked;
-  const fields = typeof only === "object" && only !== null ? new Map(Object.entries(only)) : undefined;
-  const type = fields ? String(fields.get("Type") ?? fields.get("type") ?? "") : "moby";
-  const given: unknown = fields?.get("Attrs") ?? fields?.get("attrs") ?? {};
-  const attrs: Record<string, string> = {};
-  for (const [name, value] of Object.entries(given ?? {})) attrs[name] = String(value);
-  const tags = call.query.all("t").filter((tag) => tag !== "");
-  if ((type === "moby" || type === "image") && tags.length > 0) attrs["name"] = tags.join(",");
-  return [{ type, attrs }];
-}
-
-function ulimits(text: string | undefined): string {
-  return jsonArray(text, "ulimits")
-    .map((entry) => {
-      const fields = new Map(Object.entries(typeof entry === "object" && entry !== null ? entry : {}));
-      return `${fields.get("Name")}=${fields.get("Soft")}:${fields.get("Hard")}`;
-    })
-    .join(",");
-}
-
-function jsonArray(text: string | undefined, name: string): readonly unknown[] {
-  if (text === undefined || text === "") return [];
-  const value = json(text, name);
-  if (value === null) return [];
-  if (!Array.isArray(value)) throw invalid(`invalid ${name}: not a list`);
-  return value;
-}
-
-/** Entries whose value is null are left out: such a build argument has no value. */
-function stringMap(text: string | undefined, name: string): readonly (readonly [string, string])[] {
-  if (text === undefined || text === "") return [];
-  const value = json(text, name);
-  if (value === null) return [];
-  if (typeof value !== "object") throw invalid(`invalid ${name}: not an object`);
-  return Object.entries(value)
-    .filter(([, entry]) => entry !== null)
-    .map(([key, entry]) => [key, String(entry)] as const);
-}
-
-function json(text: string, name: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw invalid(`error reading ${name}: ${messageOf(cause)}`, cause);
-  }
 }
 
 async function bodyOf(
