@@ -5,6 +5,7 @@ import type { SolveRequest } from "../../../base/spec/buildkit/control.gen.ts";
 import { Control, Health } from "../../../base/spec/buildkit/methods.ts";
 import type { BuildCacheBackend, WorkerInfo } from "./backend.ts";
 import type { Builds } from "./builds.ts";
+import { sessionService } from "./control-session.ts";
 import { GatewayBuild } from "./gateway-build.ts";
 import { historyServices } from "./history.ts";
 import { noSession } from "./no-session.ts";
@@ -43,6 +44,7 @@ export function controlServices(deps: ControlDeps): readonly Service[] {
     }),
     unary(Control.listWorkers, async () => ({ record: [workerRecord(worker())] })),
     unary(Control.info, async () => ({ buildkitVersion: versionOf(worker()) })),
+    sessionService(sessions),
     ...historyServices(builds),
     unary(Health.check, async () => ({ status: 1 })),
   ];
