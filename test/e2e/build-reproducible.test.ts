@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { GitServer } from "../../src/build/run/testdata/git-server.ts";
 import { Builds } from "../harness/builds.ts";
@@ -65,6 +65,7 @@ async function byEach(
     age += 1000;
     for (const name of ["file", "dir/file", "Dockerfile"]) utimesSync(join(context, name), 0, age);
     const folder = join(builds.root, `made-${age}-${index}`);
+    mkdirSync(folder);
     const filled = args.map((arg) => arg.replaceAll("OUT", folder));
     await daemon.ok(
       ["build", "-q", "--no-cache", "--build-arg", `SOURCE_DATE_EPOCH=${epoch}`, ...filled, context],
@@ -77,14 +78,17 @@ async function byEach(
 const sha256 = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
 
 test("images of several platforms have one digest, and archives of them the same bytes", async () => {
-  const both = ["--platform", "linux/amd64,linux/arm64"];
-  for (const output of [
-    ["-o", "type=oci,dest=OUT,compression=zstd,name=x:1"],
-    ["-o", "type=docker,dest=OUT,name=x:1"],
-  ]) {
-    const [first, second] = await byEach(sha256, ...both, ...output);
-    expect(second).toBe(first ?? "");
-  }
+  const [first, second] = await byEach(
+    (folder) => `${sha256(join(folder, "oci"))} ${sha256(join(folder, "docker"))}`,
+    ...["--platform", "linux/amd64,linux/arm64"],
+    ...[
+      "-o",
+      "type=oci,dest=OUT/oci,compression=zstd,name=x:1",
+      "-o",
+      "type=docker,dest=OUT/docker,name=x:1",
+    ],
+  );
+  expect(second).toBe(first ?? "");
 }, 60_000);
 
 test("files and tars have the time that was asked for, and nothing else differs", async () => {
@@ -104,6 +108,32 @@ test("files and tars have the time that was asked for, and nothing else differs"
   const mk = ["-o", "OUT/files", "-o", "type=tar,dest=OUT/tar"];
   const [first, second] = await byEach(listed, ...mk);
   expect(second).toBe(first ?? "");
+}, 60_000);
+
+test("the time may be that of a downloaded context: the server's word, else the newest file in it", async () => {
+  const [daemon] = daemons;
+  const tree = builds.context({ Dockerfile: "FROM scratch\nCOPY f /\n", f: "f" });
+  utimesSync(join(tree, "f"), 0, 86_400);
+  utimesSync(join(tree, "Dockerfile"), 0, 3600);
+  const tar = Bun.spawnSync(["tar", "-C", tree, "-c", "Dockerfile", "f"]).stdout;
+  let headers = {};
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: () => new Response(new Uint8Array(tar), { headers }),
+  });
+  try {
+    const created: number[] = [];
+    for (const [index, told] of [{}, { "last-modified": new Date(50_000_000).toUTCString() }].entries()) {
+      headers = told;
+      const args = ["build", "-q", "--build-arg", "SOURCE_DATE_EPOCH=context", "-t", "dated"];
+      await daemon?.ok([...args, `${server.url.origin}/${index}.tar`], { timeout: 60_000 });
+      created.push(Date.parse((await daemon?.ok(["image", "inspect", "-f", "{{.Created}}", "dated"])) ?? ""));
+    }
+    expect(created).toEqual([86_400_000, 50_000_000]);
+  } finally {
+    await server.stop(true);
+  }
 }, 60_000);
 
 test("a bill of materials is the same, and so is the image that provenance is about", async () => {

@@ -136,6 +136,7 @@ export class GitCommand {
       const value = process.env[name];
       return value === undefined ? [] : [[name, value] as const];
     });
+    const shown = access?.authorization ? showing(access.authorization, shows) : { config: [], env: {} };
     return {
       ...Object.fromEntries(inherited),
       HOME: this.#home,
@@ -150,7 +151,9 @@ export class GitCommand {
       GIT_ALLOW_PROTOCOL: ownFiles ? "file" : "https:http:ssh:git",
       GIT_SSH_COMMAND: `ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="${this.#knownHosts}" -o IdentityFile=none`,
       ...(access?.agent === undefined ? {} : { SSH_AUTH_SOCK: access.agent }),
-      ...(access?.authorization === undefined ? {} : showing(access.authorization, shows)),
+      GIT_PROXY_COMMAND: "",
+      ...configured([...forced, ...shown.config]),
+      ...shown.env,
     };
   }
 }
@@ -166,24 +169,26 @@ const redirected = /requested URL returned error: 30[12378]\b/;
 function showing(
   { scope, value }: NonNullable<GitAccess["authorization"]>,
   shows: ShowsSecret,
-): Record<string, string> {
+): { readonly config: readonly Setting[]; readonly env: Readonly<Record<string, string>> } {
   const basic = /^basic ([A-Za-z0-9+/=]+)$/i.exec(value)?.[1];
   if (shows === "header" || basic === undefined)
-    return configured([
-      [`http.${scope}.extraheader`, `Authorization: ${value}`],
-      ["http.followRedirects", "false"],
-    ]);
+    return {
+      config: [
+        [`http.${scope}.extraheader`, `Authorization: ${value}`],
+        ["http.followRedirects", "false"],
+      ],
+      env: {},
+    };
   const [, user = "", password = ""] = /^([^:]*):(.*)$/s.exec(Buffer.from(basic, "base64").toString()) ?? [];
   const helper = `!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$TUG_USER" "$TUG_PASSWORD"; }; f`;
   return {
-    ...configured([[`credential.${scope.replace(/\/$/, "")}.helper`, helper]]),
-    TUG_USER: user,
-    TUG_PASSWORD: password,
+    config: [[`credential.${scope.replace(/\/$/, "")}.helper`, helper]],
+    env: { TUG_USER: user, TUG_PASSWORD: password },
   };
 }
 
 /** Configuration that counts more than any file's (git-config(1), GIT_CONFIG_COUNT). */
-function configured(pairs: readonly (readonly [string, string])[]): Record<string, string> {
+function configured(pairs: readonly Setting[]): Record<string, string> {
   return Object.fromEntries([
     ["GIT_CONFIG_COUNT", String(pairs.length)],
     ...pairs.flatMap(([key, value], index) => [
@@ -197,6 +202,16 @@ function configured(pairs: readonly (readonly [string, string])[]): Record<strin
 function commandOf([first, , third]: readonly string[]): string {
   return (first === "-C" || first === "--git-dir" ? third : first) ?? "";
 }
+
+type Setting = readonly [key: string, value: string];
+
+/** Once more where no configuration of a repository's counts: git has had holes through which commits wrote some (CVE-2025-48384). */
+const forced: readonly Setting[] = [
+  ["core.hooksPath", "/dev/null"],
+  ["core.fsmonitor", "false"],
+  ["core.alternateRefsCommand", "true"],
+  ["credential.helper", ""],
+];
 
 /** What whoever builds can do about it. */
 function wayOut(complaint: string, { access }: GitRun): string {

@@ -224,6 +224,46 @@ describe.skipIf(missing !== undefined)("git sources", () => {
     expect(existsSync(canary)).toBe(false);
   });
 
+  test("names and paths of submodules lead nowhere else, and a checkout that writes git's own files runs nothing", async () => {
+    const canary = join(steps.root, "canary-2");
+    const hook = `#!/bin/sh\ntouch ${canary}\n`;
+    const part = server.repository("part");
+    mkdirSync(join(part.path, "hooks"));
+    writeFileSync(join(part.path, "hooks/post-checkout"), hook, { mode: 0o755 });
+    const commit = part.commit();
+    // CVE-2018-11235 (a name), CVE-2025-48384 (a carriage return that is read away), CVE-2019-19604 (what a submodule is told to run).
+    const modules = {
+      name: `[submodule "../../hooks"]\n\tpath = m\n\turl = ${part.url}\n`,
+      "carriage-return": `[submodule "m"]\n\tpath = "m\r"\n\turl = ${part.url}\n`,
+      update: `[submodule "m"]\n\tpath = m\n\turl = ${part.url}\n\tupdate = !touch ${canary}\n`,
+    };
+    for (const [name, text] of Object.entries(modules)) {
+      const evil = server.repository(name);
+      writeFileSync(join(evil.path, ".gitmodules"), text);
+      symlinkSync(".git/modules/m/hooks", join(evil.path, "m"));
+      evil.git("add", ".gitmodules");
+      evil.git("update-index", "--add", "--cacheinfo", `160000,${commit},m${name === "update" ? "" : "\r"}`);
+      if (name === "carriage-return") evil.git("add", "m");
+      evil.git("commit", "--quiet", "-m", "m");
+      await runner.snapshot(step({ remote: evil.url })).catch(messageOf);
+      expect(existsSync(canary)).toBe(false);
+    }
+    const linked = server.repository("linked");
+    writeFileSync(join(linked.path, "f"), "f");
+    symlinkSync("/etc/passwd", join(linked.path, ".gitmodules"));
+    // git itself refuses to add it by name.
+    const blob = linked.git("hash-object", "-w", "-t", "blob", "/etc/hostname");
+    linked.git("add", "f");
+    try {
+      linked.git("update-index", "--add", "--cacheinfo", `120000,${blob},.gitmodules`);
+    } catch (error) {
+      expect(messageOf(error)).toContain(".gitmodules");
+      return;
+    }
+    linked.git("commit", "--quiet", "-m", "link");
+    expect(await refusal({ remote: linked.url })).toContain(".gitmodules");
+  });
+
   test("a secret of the session is sent to the remote's host, and a wrong one asks nobody at the terminal", async () => {
     const value = `basic ${btoa("x-access-token:t0ken")}`;
     server.secret = value;

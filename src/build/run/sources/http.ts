@@ -40,9 +40,11 @@ export class HttpRunner implements SourceRunner<HttpSource> {
   async key(step: StepContext<HttpSource>): Promise<Digest> {
     const { checksum, url, filename } = step.op;
     // What it must be is known: nothing is asked for.
-    const digest = checksum ?? (await this.#fetch(step)).digest;
-    const name = filename || (checksum ? httpFileName(url, null) : this.#remembered(step)?.filename);
-    return digestOf(JSON.stringify(["http", name, digest]));
+    if (checksum !== undefined)
+      return digestOf(JSON.stringify(["http", filename || httpFileName(url, null), checksum]));
+    // The time is the file's: a build may take its own from there.
+    const known = await this.#fetch(step);
+    return digestOf(JSON.stringify(["http", known.filename, known.digest, known.lastModified]));
   }
 
   async snapshot(step: StepContext<HttpSource>): Promise<ChainId> {
