@@ -12,7 +12,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   "base/sys": [],
   "base/store": [],
   "base/http": ["base/sys"],
-  "base/rpc": [],
+  "base/rpc": ["base/sys"],
   "core/content": ["base/store", "base/sys"],
   "core/snapshot": ["base/store", "base/sys"],
   "core/runtime": ["base/store", "base/sys"],

@@ -1,5 +1,8 @@
-import http2, { type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
-import { type ByteStream, toDuplex } from "./bytes.ts";
+import type { ByteStream } from "./bytes.ts";
+import { Http2Connection } from "./http2/connection.ts";
+import { ConnectionError, Reason } from "./http2/frames.ts";
+import type { Fields } from "./http2/hpack.ts";
+import type { Http2Stream } from "./http2/stream.ts";
 import type { Metadata } from "./metadata.ts";
 import type { Method } from "./method.ts";
 import { Code, errorOfFields, RpcError } from "./status.ts";
@@ -39,26 +42,28 @@ export async function drained(call: { next(): Promise<unknown> }): Promise<void>
 const keepaliveMs = 30_000;
 /** Bytes that a peer may send ahead on one stream. */
 export const windowBytes = 1 << 20;
+/** Of one list of header fields: include patterns and followed paths of a large Dockerfile are there. */
+export const maxHeaderBytes = 1 << 20;
 
 /** Calls methods of the peer on `bytes`. */
 export function openRpc(bytes: ByteStream): RpcClient {
-  const session = http2.connect("http://localhost", {
-    createConnection: () => toDuplex(bytes),
-    settings: { initialWindowSize: windowBytes, enablePush: false },
-  });
   const closed = Promise.withResolvers<void>();
-  const stopKeepalive = keepalive(session);
-  session.on("error", () => session.destroy()); // each call on it fails with its own error
-  session.on("close", () => {
-    stopKeepalive();
-    bytes.close();
-    closed.resolve();
+  const connection = new Http2Connection(bytes, {
+    role: "client",
+    windowBytes,
+    maxHeaderBytes,
+    maxStreams: 0,
+    // Each call on it fails with its own error.
+    onClose: () => {
+      stopKeepalive();
+      closed.resolve();
+    },
   });
+  const stopKeepalive = keepalive(connection);
 
   const open = <I, O>(method: Method<I, O>, options: CallOptions = {}) => {
     options.signal?.throwIfAborted();
-    if (session.destroyed || session.closed) throw connectionClosed();
-    return new ClientCall(request(session, method.path, options.metadata), method, options.signal);
+    return new ClientCall(request(connection, method.path, options.metadata), method, options.signal);
   };
   const client: RpcClient = {
     open,
@@ -82,72 +87,79 @@ export function openRpc(bytes: ByteStream): RpcClient {
       }
     },
     closed: closed.promise,
-    close: () => session.destroy(),
+    close: () => connection.destroy(),
     async [Symbol.asyncDispose]() {
-      session.destroy();
+      connection.destroy();
       await closed.promise;
     },
   };
   return client;
 }
 
-function request(session: ClientHttp2Session, path: string, metadata: Metadata = {}): ClientHttp2Stream {
-  const fields: Record<string, string | string[]> = {
-    ":method": "POST",
-    ":path": path,
-    "content-type": "application/grpc",
-    te: "trailers",
-    "user-agent": "tug",
-  };
-  for (const [name, values] of Object.entries(metadata)) fields[name] = [...values];
-  return session.request(fields);
+function request(connection: Http2Connection, path: string, metadata: Metadata = {}): Http2Stream {
+  const fields = [":method", "POST", ":scheme", "http", ":path", path, ":authority", "localhost"];
+  fields.push("content-type", "application/grpc", "te", "trailers", "user-agent", "tug");
+  for (const [name, values] of Object.entries(metadata)) for (const value of values) fields.push(name, value);
+  try {
+    return connection.request(fields);
+  } catch (error) {
+    if (error instanceof ConnectionError) throw new RpcError(Code.unavailable, error.message, [], error);
+    throw error;
+  }
 }
 
 class ClientCall<I, O> extends MessageStream<O, I> implements RpcCall<I, O> {
-  readonly #stream: ClientHttp2Stream;
+  readonly #stream: Http2Stream;
+  readonly #unwatch: () => void;
   #status: { readonly error: RpcError | undefined } | undefined;
+  #responded = false;
   #done = false;
 
-  constructor(stream: ClientHttp2Stream, method: Method<I, O>, signal: AbortSignal | undefined) {
+  constructor(stream: Http2Stream, method: Method<I, O>, signal: AbortSignal | undefined) {
     super(stream, method.output, method.input);
     this.#stream = stream;
     const abort = () => this.#giveUp(new RpcError(Code.cancelled, "context canceled", [], signal?.reason));
     signal?.addEventListener("abort", abort, { once: true });
-    stream.on("response", (headers) => {
-      const status = Number(headers[":status"]);
-      if (status !== 200) this.#giveUp(new RpcError(Code.unavailable, `unexpected HTTP status ${status}`));
-      else if (headers["grpc-status"] !== undefined) this.#learn(headers);
-    });
-    stream.on("trailers", (headers) => this.#learn(headers));
-    stream.on("end", () => {
-      if (this.#status) this.#over();
-    });
-    stream.on("error", () => undefined); // "close" follows
-    stream.on("close", () => {
-      signal?.removeEventListener("abort", abort);
-      this.#status ??= { error: connectionClosed() };
-      this.#over();
-    });
+    this.#unwatch = () => signal?.removeEventListener("abort", abort);
   }
 
   end(): void {
     this.flush();
-    if (!this.#stream.destroyed) this.#stream.end();
+    this.#stream.end();
   }
 
   cancel(): void {
     this.#giveUp(new RpcError(Code.cancelled, "context canceled"));
   }
 
-  #learn(headers: Readonly<Record<string, unknown>>): void {
-    this.#status ??= { error: errorOfFields(headers) };
+  protected override onHeaders(fields: Fields): void {
+    const values: Record<string, string> = Object.create(null);
+    for (let i = 0; i + 1 < fields.length; i += 2) values[fields[i] ?? ""] = fields[i + 1] ?? "";
+    const status = values[":status"] ?? "";
+    if (/^1\d\d$/.test(status)) return; // a notice: the response follows
+    if (!this.#responded && status !== "200")
+      this.#giveUp(new RpcError(Code.unavailable, `unexpected HTTP status ${status}`));
+    else if (this.#responded || values["grpc-status"] !== undefined)
+      this.#status ??= { error: errorOfFields(values) };
+    this.#responded = true;
+  }
+
+  protected override onEnd(): void {
+    this.#status ??= { error: new RpcError(Code.internal, "the peer ended the call without a status") };
+    this.#over();
+  }
+
+  protected override onClose(): void {
+    this.#unwatch();
+    this.#status ??= { error: connectionClosed() };
+    this.#over();
   }
 
   #giveUp(error: RpcError): void {
     if (this.#done) return;
     this.#status = { error };
     this.#over();
-    this.#stream.close(http2.constants.NGHTTP2_CANCEL);
+    this.#stream.reset(Reason.cancel);
   }
 
   #over(): void {
@@ -159,20 +171,17 @@ class ClientCall<I, O> extends MessageStream<O, I> implements RpcCall<I, O> {
       this.close();
     }
     // The peer answered before it read everything: the rest need not be sent.
-    if (!this.#stream.writableEnded) this.#stream.close(http2.constants.NGHTTP2_CANCEL);
+    if (!this.#stream.ended) this.#stream.reset(Reason.cancel);
   }
 }
 
 /** Asks for a sign of life now and then, because a peer whose host is gone says nothing. */
-export function keepalive(session: {
-  ping(callback: (error: Error | null) => void): boolean;
-  destroy(): void;
-}): () => void {
+export function keepalive(connection: Pick<Http2Connection, "ping" | "destroy">): () => void {
   let waiting = false;
   const timer = setInterval(() => {
-    if (waiting) return session.destroy();
+    if (waiting) return connection.destroy();
     waiting = true;
-    session.ping(() => {
+    connection.ping(() => {
       waiting = false;
     });
   }, keepaliveMs);

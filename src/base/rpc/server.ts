@@ -1,8 +1,11 @@
-import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { messageOf } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { type ByteStream, toDuplex } from "./bytes.ts";
-import { keepalive, windowBytes } from "./client.ts";
+import type { ByteStream } from "./bytes.ts";
+import { keepalive, maxHeaderBytes, windowBytes } from "./client.ts";
+import { Http2Connection } from "./http2/connection.ts";
+import { Reason } from "./http2/frames.ts";
+import type { Fields } from "./http2/hpack.ts";
+import type { Http2Stream } from "./http2/stream.ts";
 import { type Metadata, metadataOf, timeoutOf } from "./metadata.ts";
 import type { Method } from "./method.ts";
 import { Code, RpcError, statusFields, statusOf } from "./status.ts";
@@ -18,7 +21,7 @@ export interface CallContext {
 /** A method with what answers it. Made by `unary`, `serverStream` and `bidi`. */
 export interface Service {
   readonly path: string;
-  serve(stream: ServerHttp2Stream, metadata: Metadata): Promise<void>;
+  serve(stream: Http2Stream, metadata: Metadata): Promise<void>;
 }
 
 /** One request, one reply. */
@@ -50,8 +53,6 @@ export function bidi<I, O>(
     path: method.path,
     serve: async (http, metadata) => {
       const stream = new MessageStream<I, O>(http, method.input, method.output);
-      http.on("end", () => stream.finish());
-      http.on("close", () => stream.fail(new RpcError(Code.cancelled, "context canceled")));
       try {
         await answer(stream, { metadata, signal: stream.signal });
         stream.flush();
@@ -80,102 +81,82 @@ export interface ServeOptions {
 const maxStreams = 256;
 /** A caller that goes on sending after its call was answered is cut off after so many milliseconds. */
 const unwantedMs = 5_000;
-/** Of one call's header fields: include patterns and followed paths of a large Dockerfile are there. */
-const maxHeaderBytes = 1 << 20;
 
 /** Answers calls on `bytes` until the connection ends. */
 export async function serveRpc(bytes: ByteStream, options: ServeOptions): Promise<void> {
   const { log, signal } = options;
+  if (signal?.aborted) return bytes.close();
   const services = new Map(options.services.map((service) => [service.path, service]));
-  const server = http2.createServer({
-    settings: {
-      initialWindowSize: windowBytes,
-      maxConcurrentStreams: maxStreams,
-      maxHeaderListSize: maxHeaderBytes,
-    },
-  });
   const over = Promise.withResolvers<void>();
-  const duplex = toDuplex(bytes);
-  duplex.on("error", () => undefined); // "close" follows
-  duplex.on("close", () => over.resolve());
-  server.on("sessionError", (error) => {
-    log.debug("rpc connection failed", { error });
-    duplex.destroy();
-  });
-  server.on("session", (session) => {
-    const stop = keepalive(session);
-    session.on("close", () => {
-      stop();
-      duplex.destroy();
+  const connection = new Http2Connection(bytes, {
+    role: "server",
+    windowBytes,
+    maxStreams,
+    maxHeaderBytes,
+    onStream: (stream, fields) => void answer(stream, fields, services, log),
+    onClose: (error) => {
+      if (error !== undefined) log.debug("rpc connection failed", { error });
       over.resolve();
-    });
-  });
-  server.on(
-    "stream",
-    (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
-      stream.on("error", () => undefined); // "close" follows
-      const path = String(headers[":path"] ?? "");
-      const type = String(headers["content-type"] ?? "");
-      const service = services.get(path);
-      const timeout = timeoutOf(asText(headers["grpc-timeout"]));
-      void answer(stream, path, type, service, metadataOf(raw), timeout, log);
     },
-  );
-  const abort = () => duplex.destroy();
+  });
+  const stop = keepalive(connection);
+  const abort = () => connection.destroy();
   signal?.addEventListener("abort", abort, { once: true });
-  if (signal?.aborted) abort();
-  else server.emit("connection", duplex);
   await over.promise;
   signal?.removeEventListener("abort", abort);
+  stop();
 }
 
-const asText = (field: unknown) => (typeof field === "string" ? field : undefined);
-
 async function answer(
-  stream: ServerHttp2Stream,
-  path: string,
-  type: string,
-  service: Service | undefined,
-  metadata: Metadata,
-  timeout: number | undefined,
+  stream: Http2Stream,
+  fields: Fields,
+  services: ReadonlyMap<string, Service>,
   log: Log,
 ): Promise<void> {
+  const path = fieldOf(fields, ":path") ?? "";
+  let responded = false;
   let deadline: ReturnType<typeof setTimeout> | undefined;
   try {
-    if (!/^application\/grpc(?:\+proto)?(?:;|$)/.test(type)) {
-      stream.respond({ ":status": 415 }, { endStream: true });
+    if (!/^application\/grpc(?:\+proto)?(?:;|$)/.test(fieldOf(fields, "content-type") ?? "")) {
+      stream.sendHeaders([":status", "415"], true);
       return;
     }
+    const service = services.get(path);
     if (!service) throw new RpcError(Code.unimplemented, `unknown method ${path}`);
     const late = Promise.withResolvers<never>();
+    const timeout = timeoutOf(fieldOf(fields, "grpc-timeout"));
     if (timeout !== undefined) {
       deadline = setTimeout(
         () => late.reject(new RpcError(Code.deadlineExceeded, "context deadline exceeded")),
         Math.min(timeout, 2 ** 31 - 1),
       );
     }
-    stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
-    await Promise.race([service.serve(stream, metadata), late.promise]);
-    end(stream, { "grpc-status": "0" });
+    stream.sendHeaders(response, false);
+    responded = true;
+    await Promise.race([service.serve(stream, metadataOf(fields)), late.promise]);
+    stream.end(["grpc-status", "0"]);
   } catch (error) {
     const status = statusOf(error);
     if (status.code === Code.unknown) log.debug("rpc failed", { path, error: messageOf(error) });
-    end(stream, statusFields(status));
+    const told = Object.entries(statusFields(status)).flat();
+    if (responded) stream.end(told);
+    else stream.sendHeaders([...response, ...told], true);
   } finally {
     clearTimeout(deadline);
+    dismiss(stream);
   }
 }
 
-/** Ends the call: with trailers, or as a whole where nothing was said yet. */
-function end(stream: ServerHttp2Stream, fields: Record<string, string>): void {
-  if (stream.destroyed || stream.closed) return;
-  if (!stream.headersSent) {
-    stream.respond({ ":status": 200, "content-type": "application/grpc", ...fields }, { endStream: true });
-  } else {
-    stream.on("wantTrailers", () => stream.sendTrailers(fields));
-    stream.end();
-  }
-  stream.resume(); // what the caller still sends is not wanted
-  const stop = setTimeout(() => stream.close(http2.constants.NGHTTP2_NO_ERROR), unwantedMs);
-  stream.once("close", () => clearTimeout(stop));
+const response: Fields = [":status", "200", "content-type", "application/grpc"];
+
+/** What the caller still sends is not wanted. */
+function dismiss(stream: Http2Stream): void {
+  stream.resume();
+  if (stream.remoteEnded || stream.closed) return;
+  setTimeout(() => stream.reset(Reason.none), unwantedMs).unref();
+}
+
+function fieldOf(fields: Fields, name: string): string | undefined {
+  for (let i = 0; i + 1 < fields.length; i += 2) if (fields[i] === name) return fields[i + 1];
+  return undefined;
 }

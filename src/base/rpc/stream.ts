@@ -1,5 +1,6 @@
-import type { Http2Stream } from "node:http2";
 import { FrameDecoder, FrameWriter } from "./framing.ts";
+import type { Fields } from "./http2/hpack.ts";
+import type { Http2Stream } from "./http2/stream.ts";
 import type { Codec } from "./method.ts";
 import { Code, RpcError } from "./status.ts";
 
@@ -24,7 +25,7 @@ const batchBytes = 32 * 1024;
 /** Largest message that is taken: what containerd and BuildKit allow on their side. */
 export const maxMessageBytes = 16 * 1024 * 1024;
 
-/** Both directions of one HTTP/2 stream as messages. The owner says how it ends (`finish`, `fail`). */
+/** Both directions of one HTTP/2 stream as messages. How it ends is for who extends it: as it is, it is the side that is called. */
 export class MessageStream<In, Out> implements RpcStream<In, Out> {
   readonly #stream: Http2Stream;
   readonly #input: Codec<In>;
@@ -48,11 +49,28 @@ export class MessageStream<In, Out> implements RpcStream<In, Out> {
     this.#input = input;
     this.#output = output;
     this.#decoder = new FrameDecoder(limit);
-    stream.on("data", (chunk: Uint8Array) => this.#received(chunk));
-    stream.on("drain", () => {
-      this.#drained?.resolve();
-      this.#drained = undefined;
+    stream.listen({
+      headers: (fields) => this.onHeaders(fields),
+      data: (chunk) => this.#received(chunk),
+      end: () => this.onEnd(),
+      drain: () => {
+        this.#drained?.resolve();
+        this.#drained = undefined;
+      },
+      close: () => this.onClose(),
     });
+  }
+
+  protected onHeaders(_fields: Fields): void {
+    // A caller's trailers say nothing.
+  }
+
+  protected onEnd(): void {
+    this.finish();
+  }
+
+  protected onClose(): void {
+    this.fail(new RpcError(Code.cancelled, "context canceled"));
   }
 
   get signal(): AbortSignal {
@@ -79,7 +97,7 @@ export class MessageStream<In, Out> implements RpcStream<In, Out> {
   }
 
   send(message: Out): Promise<void> {
-    if (this.#abort.signal.aborted || this.#stream.destroyed || this.#stream.writableEnded)
+    if (this.#abort.signal.aborted || this.#stream.ended)
       return failed(this.#failure ?? new RpcError(Code.cancelled, "the call has ended"));
     if (!this.#output.writeTo?.(message, this.#batch))
       this.#batch.append(this.#output.encode(message).finish());
@@ -96,7 +114,7 @@ export class MessageStream<In, Out> implements RpcStream<In, Out> {
     this.#scheduled = false;
     if (this.#batch.length === 0) return;
     const bytes = this.#batch.take();
-    if (this.#stream.destroyed || this.#stream.writableEnded) return;
+    if (this.#stream.ended) return;
     if (this.#stream.write(bytes) || this.#drained) return;
     this.#drained = Promise.withResolvers<void>();
     this.#drained.promise.catch(() => undefined); // whoever sends sees it
@@ -130,8 +148,10 @@ export class MessageStream<In, Out> implements RpcStream<In, Out> {
     this.#paused = false;
   }
 
-  #received(chunk: Uint8Array): void {
+  #received(piece: Uint8Array): void {
     if (this.#abort.signal.aborted) return;
+    // Messages are parts of it: they shall not keep alive what came for others beside it.
+    const chunk = piece.length * 2 < piece.buffer.byteLength ? Buffer.from(piece) : piece;
     try {
       this.#decoder.push(chunk, (message) => {
         this.#queue.push(message);

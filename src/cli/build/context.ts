@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { CryptoHasher } from "bun";
 import { detectCompression, magicLength } from "../../base/lib/compression/compression.ts";
 import { invalid, messageOf } from "../../base/lib/errors.ts";
 import { systemText } from "../../base/lib/system-text.ts";
@@ -179,9 +179,7 @@ function dockerfileName(folder: string, file: string): string {
 
 /** The same for the same directory of the same machine, and for nothing else; it does not tell the path. */
 function sharedKeyOf(path: string): string {
-  return createHash("sha256")
-    .update(`${machine()}\0${process.getuid?.() ?? 0}\0${path}`)
-    .digest("hex");
+  return new CryptoHasher("sha256").update(`${machine()}\0${process.getuid?.() ?? 0}\0${path}`).digest("hex");
 }
 
 function machine(): string {

@@ -1,4 +1,4 @@
-import { nodeTty } from "./builtin.ts";
+import { isTerminal } from "./builtin.ts";
 
 /** The process's standard input. */
 export interface Input {
@@ -20,7 +20,7 @@ export class StandardInput implements Input {
   #terminal: boolean | undefined;
 
   get isTerminal(): boolean {
-    this.#terminal ??= nodeTty().isatty(0);
+    this.#terminal ??= isTerminal(0);
     return this.#terminal;
   }
 

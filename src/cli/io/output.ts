@@ -1,4 +1,4 @@
-import { nodeFs, nodeTty } from "./builtin.ts";
+import { isTerminal, nodeFs } from "./builtin.ts";
 
 /** One of the process's output streams. Writes keep their order. */
 export interface Output {
@@ -42,7 +42,7 @@ export class FdOutput implements Output {
   }
 
   get isTerminal(): boolean {
-    this.#terminal ??= nodeTty().isatty(this.#fd);
+    this.#terminal ??= isTerminal(this.#fd);
     return this.#terminal;
   }
 

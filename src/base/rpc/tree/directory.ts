@@ -1,7 +1,8 @@
-import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
+import { closeSync, constants, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { notFound, TugError } from "../../lib/errors.ts";
 import { type ParentMatches, PatternList } from "../../spec/dockerfile/ignore.ts";
+import { EntryReader } from "../../sys/lstat.ts";
 import { compareNames, fileType, hasSurrogate, isType, type TreeEntry } from "./entry.ts";
 import { followLinks } from "./follow.ts";
 import type { TreeSource } from "./send.ts";
@@ -17,6 +18,7 @@ export interface TreeFilter {
   readonly owner: "root" | "keep";
 }
 
+const noAttributes: TreeEntry["xattrs"] = Object.freeze({});
 const pieceBytes = 128 * 1024;
 
 /** A directory of this machine as a tree to send. Links in it are never followed; sockets are left out. */
@@ -59,6 +61,7 @@ class Walk {
   readonly #filter: TreeFilter;
   readonly #include: PatternList | undefined;
   readonly #exclude: PatternList | undefined;
+  readonly #reader = new EntryReader();
   /** First names of files that have several. */
   readonly #links = new Map<string, string>();
 
@@ -132,26 +135,26 @@ class Walk {
 
   #entry(path: string): TreeEntry | undefined {
     try {
-      const full = join(this.#root, path);
-      const stat = lstatSync(full, { bigint: true });
-      const mode = Number(stat.mode);
+      const full = `${this.#root}/${path}`;
+      const stat = this.#reader.read(full);
+      if (!stat) return undefined;
+      const { mode } = stat;
       if (isType(mode, fileType.socket)) return undefined;
       const keep = this.#filter.owner === "keep";
       const device = isType(mode, fileType.block) || isType(mode, fileType.character);
       const entry = {
         path,
         mode,
-        uid: keep ? Number(stat.uid) : 0,
-        gid: keep ? Number(stat.gid) : 0,
-        size: isType(mode, fileType.directory) ? 0 : Number(stat.size),
-        mtime: stat.mtimeNs,
+        uid: keep ? stat.uid : 0,
+        gid: keep ? stat.gid : 0,
+        size: isType(mode, fileType.directory) ? 0 : stat.size,
+        mtime: stat.mtime,
         linkname: isType(mode, fileType.symlink) ? target(full, path) : "",
-        devmajor: device ? major(stat.rdev) : 0,
-        devminor: device ? minor(stat.rdev) : 0,
-        xattrs: {},
+        devmajor: device ? stat.rdevMajor : 0,
+        devminor: device ? stat.rdevMinor : 0,
+        xattrs: noAttributes,
       };
-      if (stat.nlink > 1n && isType(mode, fileType.regular))
-        this.#several.set(path, `${stat.dev}:${stat.ino}`);
+      if (stat.nlink > 1 && isType(mode, fileType.regular)) this.#several.set(path, stat.inode());
       return entry;
     } catch (error) {
       if (isGone(error)) return undefined;
@@ -197,7 +200,3 @@ function target(full: string, path: string): string {
 function isGone(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
-
-/** makedev(3) on Linux: 12 bits and 20 bits, interleaved. */
-const major = (device: bigint) => Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n));
-const minor = (device: bigint) => Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n));
