@@ -2,10 +2,9 @@ import type { Clock } from "../base/lib/clock.ts";
 import { TugError } from "../base/lib/errors.ts";
 import { DockerfileError } from "../base/spec/dockerfile/error.ts";
 import type { Platform } from "../base/spec/oci/descriptor.ts";
-import { digestOfValue } from "./canonical.ts";
+import { Activity } from "./activity.ts";
 import type { ImageNeed, PlanInput, PlanResult } from "./plan/input.ts";
 import type { BuildPlan, ResolvedImage } from "./plan.ts";
-import type { ProgressSink } from "./progress.ts";
 import { type Definition, type DefinitionDeps, readTexts } from "./read-definition.ts";
 import type { BuildRequest } from "./request.ts";
 import type { BuildImages } from "./run/sources/images.ts";
@@ -88,7 +87,7 @@ export async function resolveImage(
   need: ImageNeed,
   { session, signal, progress }: SolveOptions,
 ): Promise<ResolvedImage | TugError> {
-  const told = new Step(deps.clock, progress, need.progressName);
+  const told = new Activity(deps.clock, progress, need.progressName);
   try {
     const { reference, platform, pull, store } = need;
     const found = await deps.images.resolve(reference, platform, {
@@ -103,65 +102,5 @@ export async function resolveImage(
     told.done(error);
     if (error instanceof TugError && !signal.aborted) return error;
     throw error;
-  }
-}
-
-/** A step that is no vertex of the graph: looking up names, exporting. */
-export class Step {
-  readonly digest;
-  readonly #clock: Clock;
-  readonly #progress: ProgressSink;
-  readonly #name: string;
-  readonly #started: bigint;
-
-  constructor(clock: Clock, progress: ProgressSink, name: string) {
-    this.#clock = clock;
-    this.#progress = progress;
-    this.#name = name;
-    this.#started = this.#now();
-    this.digest = digestOfValue({ step: name, at: String(this.#started) });
-    this.#tell(undefined, undefined);
-  }
-
-  /** Runs a named part of it. */
-  async part<Value>(name: string, work: () => Promise<Value>): Promise<Value> {
-    const started = this.#now();
-    const tell = (completed: bigint | undefined) =>
-      this.#progress.status({
-        id: name,
-        vertex: this.digest,
-        name,
-        current: 0,
-        total: 0,
-        started,
-        completed,
-      });
-    tell(undefined);
-    const value = await work();
-    tell(this.#now());
-    return value;
-  }
-
-  done(error?: unknown): void {
-    this.#tell(
-      this.#now(),
-      error === undefined ? undefined : error instanceof Error ? error.message : String(error),
-    );
-  }
-
-  #tell(completed: bigint | undefined, error: string | undefined): void {
-    this.#progress.vertex({
-      digest: this.digest,
-      inputs: [],
-      name: this.#name,
-      cached: false,
-      started: this.#started,
-      completed,
-      error,
-    });
-  }
-
-  #now(): bigint {
-    return BigInt(Math.trunc(this.#clock.now() * 1000)) * 1000n;
   }
 }

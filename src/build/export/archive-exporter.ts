@@ -6,7 +6,7 @@ import { type Digest, randomId } from "../../base/lib/ids.ts";
 import type { Index } from "../../base/spec/oci/image.ts";
 import { removeDirectory } from "../../base/sys/remove-tree.ts";
 import { blobPath } from "../../core/image/archive/archive-members.ts";
-import { Step } from "../plan-build.ts";
+import { Activity } from "../activity.ts";
 import { imageArchive, layoutBlobs, layoutIndex, layoutMark } from "./archive.ts";
 import type { Assembled } from "./assemble.ts";
 import type { ExportDeps } from "./deps.ts";
@@ -36,7 +36,7 @@ export function archiveExporter(
     }
     const format = maker.format(context);
     const names = namesOf(output.attributes);
-    const step = new Step(deps.clock, progress, `exporting to ${kind} image format`);
+    const step = new Activity(deps.clock, progress, `exporting to ${kind} image format`);
     try {
       using lease = deps.content.lease();
       const images = await maker.finish(context, step, lease, format.rewrite);

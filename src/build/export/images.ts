@@ -1,6 +1,6 @@
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
 import type { Lease } from "../../core/content/content.ts";
-import type { Step } from "../plan-build.ts";
+import type { Activity } from "../activity.ts";
 import { type Assembled, assemble } from "./assemble.ts";
 import { statements } from "./attest/statements.ts";
 import type { ExportDeps } from "./deps.ts";
@@ -27,7 +27,7 @@ export class ImageMaker {
   /** Configs and layers; nothing but what was asked to be changed is read. */
   async finish(
     context: ExportContext,
-    step: Step,
+    step: Activity,
     lease: Lease,
     rewrite: number | undefined,
   ): Promise<readonly FinishedImage[]> {
@@ -51,7 +51,7 @@ export class ImageMaker {
   /** Documents and blobs, attestations too. */
   async assemble(
     context: ExportContext,
-    step: Step,
+    step: Activity,
     images: readonly FinishedImage[],
     options: { readonly format: ImageFormat; readonly names: readonly string[]; readonly lease: Lease },
   ): Promise<Assembled> {

@@ -4,7 +4,7 @@ import { parseReference, type Reference } from "../../base/spec/docker/reference
 import { choosePlatform } from "../../base/spec/oci/platform.ts";
 import type { Lease } from "../../core/content/content.ts";
 import type { Image } from "../../core/image/image.ts";
-import { Step } from "../plan-build.ts";
+import { Activity } from "../activity.ts";
 import type { Assembled } from "./assemble.ts";
 import type { ExportDeps } from "./deps.ts";
 import type { ExportContext, Exporter, ExportReply } from "./exporter.ts";
@@ -30,7 +30,7 @@ export function storeExporter(deps: ExportDeps, maker: ImageMaker): Exporter {
   return async (context) => {
     const format = maker.format(context);
     const wanted = read(context.output.attributes);
-    const step = new Step(deps.clock, context.progress, "exporting to image");
+    const step = new Activity(deps.clock, context.progress, "exporting to image");
     try {
       using lease = deps.content.lease();
       const images = await maker.finish(context, step, lease, format.rewrite);
@@ -85,7 +85,7 @@ async function record(
   made: {
     readonly images: readonly FinishedImage[];
     readonly wanted: Wanted;
-    readonly step: Step;
+    readonly step: Activity;
     readonly lease: Lease;
   },
 ): Promise<ExportReply> {
@@ -106,7 +106,12 @@ async function record(
   return { response, imageId: image.id };
 }
 
-async function tell(deps: ExportDeps, step: Step, image: Image, names: readonly Reference[]): Promise<void> {
+async function tell(
+  deps: ExportDeps,
+  step: Activity,
+  image: Image,
+  names: readonly Reference[],
+): Promise<void> {
   for (const name of names)
     await step.part(`naming to ${canonicalName(name)}`, async () => deps.tagged(image, storedName(name)));
 }
@@ -119,7 +124,7 @@ async function write(
     readonly images: readonly FinishedImage[];
     readonly format: ImageFormat;
     readonly wanted: Wanted;
-    readonly step: Step;
+    readonly step: Activity;
     readonly lease: Lease;
   },
 ): Promise<ExportReply> {
@@ -136,7 +141,7 @@ async function write(
 }
 
 /** Records of all platforms, named by the index if there is one; the id of the one that suits this host. */
-async function keep(deps: ExportDeps, made: Assembled, wanted: Wanted, step: Step): Promise<ImageId> {
+async function keep(deps: ExportDeps, made: Assembled, wanted: Wanted, step: Activity): Promise<ImageId> {
   const { digest } = made.target;
   const names = wanted.byDigest ? [] : wanted.names.map(storedName);
   const references = [
@@ -178,7 +183,7 @@ async function push(
   context: ExportContext,
   made: Assembled,
   wanted: Wanted,
-  step: Step,
+  step: Activity,
 ): Promise<void> {
   const { session, signal } = context;
   const { insecure } = wanted;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { tarHeader, tarPadding, tarTrailer } from "../../base/lib/tar/writer.ts";
 import { formatPlatform } from "../../base/spec/oci/platform.ts";
-import { Step } from "../plan-build.ts";
+import { Activity } from "../activity.ts";
 import { sendFile, takesNone } from "./archive-exporter.ts";
 import { statement } from "./attest/statement.ts";
 import { predicates } from "./attest/statements.ts";
@@ -25,7 +25,7 @@ export function localExporter(deps: ExportDeps): Exporter {
     const { exports } = session;
     const { epoch } = request;
     if (!exports) throw takesNone(output.type);
-    const step = new Step(deps.clock, progress, "exporting to client directory");
+    const step = new Activity(deps.clock, progress, "exporting to client directory");
     try {
       for (const tree of await treesOf(deps, context)) {
         await step.part(`copying files ${tree.platform}`, async () => {
@@ -47,7 +47,7 @@ export function localExporter(deps: ExportDeps): Exporter {
 export function tarExporter(deps: ExportDeps): Exporter {
   return async (context) => {
     if (!context.session.exports) throw takesNone(context.output.type);
-    const step = new Step(deps.clock, context.progress, "exporting to client tarball");
+    const step = new Activity(deps.clock, context.progress, "exporting to client tarball");
     try {
       const trees = await treesOf(deps, context);
       await step.part("sending tarball", () => sendFile(context, {}, tarOf(deps, context, trees)));

@@ -2,11 +2,11 @@ import type { Clock } from "../../../base/lib/clock.ts";
 import { decompress } from "../../../base/lib/compression/compression.ts";
 import { messageOf, TugError } from "../../../base/lib/errors.ts";
 import type { ContentStore, Lease } from "../../../core/content/content.ts";
+import { Activity } from "../../activity.ts";
 import { canonicalJson } from "../../canonical.ts";
 import type { InlineCache } from "../../export/exporter.ts";
 import { flag } from "../../export/format.ts";
 import type { PlannedTarget } from "../../plan.ts";
-import { Step } from "../../plan-build.ts";
 import type { BuildRequest, CacheRef } from "../../request.ts";
 import type { SolvedStep, SolveOptions } from "../../solve.ts";
 import type { CacheMounts } from "../mounts/cache-mounts.ts";
@@ -76,7 +76,7 @@ export class BuildCaches {
   async #import(ref: CacheRef, lease: Lease, options: SolveOptions): Promise<readonly ImportedCache[]> {
     const { progress, session, signal } = options;
     const name = ref.attributes["ref"] ?? ref.attributes["src"] ?? ref.type;
-    const step = new Step(this.#deps.clock, progress, `importing cache manifest from ${name}`);
+    const step = new Activity(this.#deps.clock, progress, `importing cache manifest from ${name}`);
     try {
       const found = await this.#find(ref, { session, signal, lease });
       const caches = found.map(({ source, document }) => new ImportedCache(this.#deps, source, document));
@@ -133,7 +133,7 @@ export class BuildCaches {
     const response: Record<string, string> = {};
     for (const ref of cacheTo) {
       if (ref.type === "inline") continue;
-      const step = new Step(this.#deps.clock, options.progress, `exporting cache to ${ref.type}`);
+      const step = new Activity(this.#deps.clock, options.progress, `exporting cache to ${ref.type}`);
       try {
         Object.assign(response, await writeCache(this.#deps, ref, { ...made, step, options }));
         step.done();

@@ -9,11 +9,11 @@ import { mediaTypes } from "../../../base/spec/oci/media-types.ts";
 import { manifestLimit, parseManifest } from "../../../base/spec/oci/parse.ts";
 import type { ContentStore, Lease } from "../../../core/content/content.ts";
 import type { Snapshotter } from "../../../core/snapshot/snapshotter.ts";
+import type { Activity } from "../../activity.ts";
 import type { ImagePusher } from "../../export/deps.ts";
 import { flag, readCompression, readLevel } from "../../export/format.ts";
 import { LayerForms, layerTyped } from "../../export/layer-blobs.ts";
 import type { LayerExport } from "../../export/layers.ts";
-import type { Step } from "../../plan-build.ts";
 import type { CacheRef } from "../../request.ts";
 import { isSource } from "../../solve/keys.ts";
 import type { CacheRecord } from "../../solve/records.ts";
@@ -44,7 +44,7 @@ export interface CacheWriterDeps {
 export interface Writing {
   readonly steps: readonly SolvedStep[];
   readonly imported: readonly ImportedCache[];
-  readonly step: Step;
+  readonly step: Activity;
   readonly options: SolveOptions;
   /** Vertices that the targets' images are made of: all that `mode=min` has layers of. */
   readonly targets: ReadonlySet<Digest>;
