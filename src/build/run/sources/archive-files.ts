@@ -1,5 +1,5 @@
 import { decompress } from "../../../base/lib/compression/compression.ts";
-import { invalid } from "../../../base/lib/errors.ts";
+import { invalid, TugError } from "../../../base/lib/errors.ts";
 import type { TarEntry } from "../../../base/lib/tar/entry.ts";
 import { readTar, type TarMember } from "../../../base/lib/tar/read.ts";
 import { PatternList } from "../../../base/spec/dockerfile/ignore.ts";
@@ -123,14 +123,14 @@ async function unpack(
 
 async function unpackMember(member: TarMember, into: TreeReceiver): Promise<void> {
   const { entry } = member;
-  const components = layerComponents(entry.path);
+  const components = componentsOf(entry.path);
   if (components.length === 0) return;
   const path = components.join("/");
   for (let length = 1; length < components.length; length++) {
     const parent = components.slice(0, length).join("/");
     if (!into.has(parent)) into.entry(asContext({ ...entry, kind: "directory", mode: 0o755 }, parent));
   }
-  const linkPath = entry.kind === "link" ? layerComponents(entry.linkPath).join("/") : entry.linkPath;
+  const linkPath = entry.kind === "link" ? componentsOf(entry.linkPath).join("/") : entry.linkPath;
   if (entry.kind === "unknown") throw invalid(`unhandled tar header type ${entry.typeflag.charCodeAt(0)}`);
   if (entry.kind === "link" && linkPath === path) return;
   if (!into.entry(asContext({ ...entry, linkPath }, path))) return;
@@ -142,6 +142,17 @@ async function unpackMember(member: TarMember, into: TreeReceiver): Promise<void
   }
   await fill(into, path, entry.size - written);
   await into.content(path, new Uint8Array(), true);
+}
+
+/** What a layer may not have is corrupt; in a context it is the client's mistake. */
+function componentsOf(path: string): readonly string[] {
+  try {
+    return layerComponents(path);
+  } catch (error) {
+    throw error instanceof TugError
+      ? invalid(`cannot unpack the build context: ${error.message}`, error)
+      : error;
+  }
 }
 
 async function fill(into: TreeReceiver, path: string, length: number): Promise<number> {

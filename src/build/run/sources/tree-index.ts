@@ -21,6 +21,8 @@ export interface TreeEntry extends NodeFacts {
 }
 
 const longestPath = 4095;
+/** NAME_MAX, bytes. */
+const longestName = 255;
 /** The kernel's limits of one value (XATTR_SIZE_MAX) are met by the file system; this bounds what is kept of one entry. */
 const longestAttributes = 256 * 1024;
 
@@ -29,7 +31,8 @@ export function readEntry(told: ContextEntry): TreeEntry | undefined {
   const path = checkedPath(told.path);
   const kind = kindOf(told.mode);
   if (kind === "socket") return undefined;
-  if (kind === "char" || kind === "block") throw refused(path, "is a device");
+  if (kind === "char" || kind === "block")
+    throw refused(path, "is a device, which no context can have (leave it out in .dockerignore)");
   if (kind === "unknown") throw refused(path, `has the mode ${told.mode.toString(8)}`);
   if (told.linkname.length > longestPath || told.linkname.includes("\0"))
     throw refused(path, "is a link that leads nowhere");
@@ -62,6 +65,8 @@ const idlePart = /(?:^|\/)\.{0,2}(?:\/|$)/;
 function checkedPath(path: string): string {
   const bad = path === "" || path.length > longestPath || path.includes("\0") || idlePart.test(path);
   if (bad) throw refused(path, "is no clean path below the context");
+  if (path.length > longestName / 3 && path.split("/").some((name) => Buffer.byteLength(name) > longestName))
+    throw refused(path, `has a name of more than ${longestName} bytes`);
   return path;
 }
 
