@@ -20,6 +20,7 @@ export interface BuildQuery
     | "resources"
     | "squash"
   > {
+  readonly quiet: boolean;
   readonly remote: string;
   readonly platform: string;
   readonly noCache: boolean;
@@ -32,7 +33,10 @@ export interface BuildQuery
 
 /** Throws invalid, in dockerd's words where it has some. */
 export function readBuildQuery(query: Query): BuildQuery {
+  if (query.all("securityopt").some((option) => option !== ""))
+    throw invalid("The daemon on this platform does not support setting security options on build");
   return {
+    quiet: query.bool("q"),
     remote: query.text("remote"),
     target: query.text("target"),
     dockerfile: query.text("dockerfile"),

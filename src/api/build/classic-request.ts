@@ -8,7 +8,7 @@ export const bodyContext = "context";
 
 /** What the classic `POST /build` asks for, without its body. `id` names the build in `/build/cancel`. */
 export function classicBuildRequest(query: BuildQuery, id: string): BuildRequest {
-  const { remote, platform, networkMode, cacheFrom, outputs, tags, ...same } = query;
+  const { quiet: _, remote, platform, networkMode, cacheFrom, outputs, tags, ...same } = query;
   return {
     ...same,
     id,

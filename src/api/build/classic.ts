@@ -48,7 +48,7 @@ export class ClassicBuilds {
     const asked = readBuildQuery(query);
     const request = classicBuildRequest(asked, query.optional("buildid") ?? randomId());
     const credentials = registryConfig(exchange.headers);
-    const told = new Outgoing(query.bool("q"));
+    const told = new Outgoing(asked.quiet);
     const { output } = told;
     const instructionOf = (vertex: string) => output.instruction(vertex);
     let defined = false;

@@ -7,7 +7,7 @@ import { type BuildQuery, readBuildQuery } from "../../build/build-query.ts";
 import type { Call } from "../../call.ts";
 import type { BuildJob, Builds } from "./builds.ts";
 import { noSession } from "./no-session.ts";
-import type { SolveOrder } from "./parse-request.ts";
+import { parseOrder, type SolveOrder } from "./parse-request.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Uploads } from "./uploads.ts";
 
@@ -39,6 +39,7 @@ export async function buildBySession(call: Call, deps: SessionBuildDeps): Promis
   const ref = buildId === "" ? randomId() : buildId;
   const asked = readBuildQuery(call.query);
   const { order, body } = orderOf(asked, ref);
+  parseOrder(order);
   const sessionId = call.query.optional("session") ?? "";
   const session = sessionId === "" ? noSession(signal) : await deps.sessions.get(sessionId, signal);
   const lent = body === undefined ? session : withUpload(session, () => bodyOf(call, deps, ref, body));
@@ -52,21 +53,25 @@ export async function buildBySession(call: Call, deps: SessionBuildDeps): Promis
     }
   };
   let telling: Promise<void> | undefined;
+  let quiet = () => Promise.resolve();
   try {
     let imageId: string | undefined;
     await deps.builds.run(order, lent, signal, async (job, until) => {
-      telling = tell(job);
-      telling.catch(() => undefined); // awaited below
+      // What a quiet build did not say, it says when it fails.
+      if (asked.quiet) quiet = () => tell(job);
+      else telling = tell(job);
+      telling?.catch(() => undefined); // awaited below
       const outcome = await deps.builds.build(job, order, lent, until);
       imageId = outcome.imageId;
       return outcome.response;
     });
     await telling;
+    if (asked.quiet) return await line({ stream: `${imageId ?? ""}\n` });
     if (imageId !== undefined) await line({ id: "moby.image.id", aux: { ID: imageId } });
     for (const tag of asked.tags) await line({ stream: `Successfully tagged ${tag}\n` });
   } catch (error) {
     if (signal.aborted) throw error;
-    await telling?.catch(() => undefined); // the failure itself is told next
+    await (telling ?? quiet()).catch(() => undefined); // the failure itself is told next
     const message = messageOf(error);
     await line({ errorDetail: { message }, error: message });
   }
