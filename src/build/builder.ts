@@ -1,4 +1,5 @@
 import type { Clock } from "../base/lib/clock.ts";
+import type { Digest } from "../base/lib/ids.ts";
 import { askImage } from "./ask-image.ts";
 import type { BuildCaches } from "./cache/remote/caches.ts";
 import type { ExportContext, Exporters, SolvedTarget } from "./export/exporter.ts";
@@ -7,6 +8,7 @@ import type { LayerExport, ReadLayer } from "./export/layers.ts";
 import { refuseSecrets } from "./export/secrets.ts";
 import type { TreeMounts } from "./export/tree-mounts.ts";
 import type { Vertex } from "./graph.ts";
+import { type FrontendDeps, runFrontend } from "./frontend/run.ts";
 import type { HandedOut } from "./llb/handed-out.ts";
 import { lendersOf } from "./llb/load.ts";
 import type { BuildPlan, PlannedTarget } from "./plan.ts";
@@ -27,7 +29,7 @@ import type {
   SolveOptions,
 } from "./solve.ts";
 
-export interface BuilderDeps {
+export interface BuilderDeps extends Pick<FrontendDeps, "exec"> {
   readonly planning: PlanDeps;
   readonly clock: Clock;
   readonly layers: LayerExport;
@@ -77,6 +79,10 @@ export class BuildService implements Builder {
     return this.#planned({ plan, epoch, session, started, request });
   }
 
+  readonly frontend: Builder["frontend"] = async (asked, stdio, session, options) => {
+    await runFrontend(this.#deps, asked, stdio, solvingOf({ entitlements: [] }, session, options));
+  };
+
   readonly image: Builder["image"] = async (asked, session, options) => {
     const solving = solvingOf({ entitlements: [] }, session, options);
     return await askImage(this.#deps.planning, asked, solving);
@@ -95,12 +101,16 @@ export class BuildService implements Builder {
     const timed = { ...request, epoch };
     using cache = await this.#deps.caches.open(request, solving);
     const { importers } = cache;
-    const onSolved = (steps: readonly SolvedStep[]) => cache.solved(steps);
+    const pins = new Map<Digest, Readonly<Record<string, string>>>();
+    const onSolved = (steps: readonly SolvedStep[]) => {
+      for (const { vertex, pin } of steps) if (pin) pins.set(vertex.digest, pin);
+      cache.solved(steps);
+    };
     using held = new DisposableStack();
     const scan = request.attestations.sbom !== false;
     const targets = await this.#solve(plan, { ...solving, importers, onSolved }, { held, scan });
     const outcome = await this.#export(
-      { request: timed, plan, targets, started, ...(cache.inline && { inlineCache: cache.inline }) },
+      { request: timed, plan, targets, started, pins, ...(cache.inline && { inlineCache: cache.inline }) },
       solving,
     );
     return { ...outcome, response: { ...outcome.response, ...(await cache.export(plan.targets)) } };
@@ -151,7 +161,7 @@ export class BuildService implements Builder {
   }
 
   async #export(
-    build: Pick<ExportContext, "request" | "plan" | "targets" | "started" | "inlineCache">,
+    build: Pick<ExportContext, "request" | "plan" | "targets" | "started" | "pins" | "inlineCache">,
     options: SolveOptions,
   ): Promise<BuildOutcome> {
     const { request, plan } = build;

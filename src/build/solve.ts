@@ -42,6 +42,8 @@ export interface SolvedStep {
   readonly key: Digest;
   /** Keys that lead to it, as importers are asked; none for a source. */
   readonly keys: readonly Digest[];
+  /** See `StepContext.pinned`. */
+  readonly pin?: Readonly<Record<string, string>>;
 }
 
 /** A cache from elsewhere. */
@@ -75,6 +77,8 @@ export interface Builder {
   plan(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<PlannedBuild>;
   /** A plan of targets that were planned apart, as clients put results together; `request` says what is common. */
   combine(parts: readonly CombinedTarget[], request: BuildRequest, session: BuildSession): PlannedBuild;
+  /** Runs a frontend's image, which is served over `stdio`; resolves when it ended well. */
+  frontend(asked: AskedFrontend, stdio: StepStdio, session: BuildSession, options: BuildOptions): Promise<void>;
   /** What an image says of itself. */
   image(asked: AskedImage, session: BuildSession, options: BuildOptions): Promise<FoundImage>;
   build(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<BuildOutcome>;
@@ -122,6 +126,23 @@ export interface ReadableTree {
   /** Sorted by name; `pattern` as a shell has it, "" is all. */
   directory(path: string, pattern: string): readonly ContextEntry[];
   stat(path: string): ContextEntry;
+}
+
+export interface AskedFrontend {
+  /** Reference of its image. */
+  readonly source: string;
+  readonly env: readonly string[];
+  /** What it must be able to do, by BuildKit's names with commas between. */
+  readonly caps: string | undefined;
+  /** The client hands it trees. */
+  readonly hasInputs: boolean;
+}
+
+/** Standard input and output of a program that is spoken with. */
+export interface StepStdio {
+  readonly input: AsyncIterable<Uint8Array>;
+  /** The next piece is read when it has resolved. */
+  output(bytes: Uint8Array): void | Promise<void>;
 }
 
 export interface AskedImage {

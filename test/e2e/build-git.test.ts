@@ -77,8 +77,15 @@ describe("a repository", () => {
     }
     await ok("-t", "kept", `${app.url}?ref=v1&keep-git-dir=1`);
     expect(await files("kept", "/app/.git")).toContain("/app/.git/HEAD");
-    await ok("-o", join(builds.root, "sub"), `${app.url}?subdir=sub#main`);
+    const withPassword = app.url.replace("//", "//user:geheim@");
+    const sub = ["--provenance", "mode=max", "-o", join(builds.root, "sub")];
+    await ok(...sub, `${withPassword}?subdir=sub#main`);
     expect(readFileSync(join(builds.root, "sub/file"), "utf8")).toBe("one");
+    const told = readFileSync(join(builds.root, "sub/provenance.json"), "utf8");
+    expect(JSON.parse(told).predicate.materials).toEqual([
+      { uri: `${app.url.replace("//", "//xxxxx:xxxxx@")}#main`, digest: { sha1: commit } },
+    ]);
+    expect(told).not.toContain("geheim");
     const wrong = await build(`${app.url}?tag=v1&checksum=abcdef0`);
     expect(wrong.stderr).toContain("expected checksum to match abcdef0");
     const unknown = await build(`${app.url}?tags=v1`);

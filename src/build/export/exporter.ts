@@ -1,4 +1,4 @@
-import type { ChainId, DiffId } from "../../base/lib/ids.ts";
+import type { ChainId, DiffId, Digest } from "../../base/lib/ids.ts";
 import type { BuildPlan, PlannedTarget } from "../plan.ts";
 import type { ProgressSink } from "../progress.ts";
 import type { BuildRequest, Output } from "../request.ts";
@@ -26,6 +26,8 @@ export interface ExportContext {
   readonly session: BuildSession;
   readonly signal: AbortSignal;
   readonly progress: ProgressSink;
+  /** What sources of the network were, by their vertices' digests. */
+  readonly pins: ReadonlyMap<Digest, Readonly<Record<string, string>>>;
   /** When the build began, milliseconds since the epoch. */
   readonly started: number;
   /** What goes into a target's image config for later builds (`--cache-to type=inline`), when its layers are known. */

@@ -22,6 +22,8 @@ export interface StepContext<O extends Op = Op> {
    * known for nothing when everything is read to be copied.
    */
   readonly onCopied?: (digests: readonly Digest[]) => void;
+  /** Told of what a source of the network turned out to be: { sha1: … } of a commit, { sha256: … } of a file. Provenance tells it. */
+  readonly pinned?: (digest: Readonly<Record<string, string>>) => void;
 }
 
 export interface StepProgress {

@@ -68,6 +68,7 @@ export class Node {
   readonly vertex: Vertex;
   readonly inputs: readonly Node[];
   readonly report: StepReport;
+  #pin: Readonly<Record<string, string>> | undefined;
   readonly #deps: NodeDeps;
   readonly #users = new Set<NodeUser>();
   readonly #abort = new AbortController();
@@ -146,6 +147,11 @@ export class Node {
       for (const user of this.#users) user.failed(told);
       throw told;
     }
+  }
+
+  /** See `StepContext.pinned`. */
+  get pin(): Readonly<Record<string, string>> | undefined {
+    return this.#pin;
   }
 
   async #claimSource(): Promise<Claim> {
@@ -486,8 +492,12 @@ export class Node {
     if (!first) throw signal.reason;
     const session = new SharedSession(first.session, signal, sessions);
     const { vertex, report: progress } = this;
+    const pinned = (digest: Readonly<Record<string, string>>) => {
+      this.#pin = digest;
+    };
     // Every build that has the step is entitled to it.
-    return { vertex, op: vertex.op, inputs, session, signal, progress, entitlements: first.entitlements };
+    const { entitlements } = first;
+    return { vertex, op: vertex.op, inputs, session, signal, progress, entitlements, pinned };
   }
 }
 

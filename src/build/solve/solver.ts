@@ -66,7 +66,8 @@ export class GraphSolver implements Solver {
     const steps: SolvedStep[] = [];
     for (const [vertex, node] of nodes) {
       const key = await node.key();
-      steps.push({ vertex, key, keys: isSource(vertex.op) ? [] : this.#deps.records.keysOf(key) });
+      const keys = isSource(vertex.op) ? [] : this.#deps.records.keysOf(key);
+      steps.push({ vertex, key, keys, ...(node.pin && { pin: node.pin }) });
     }
     return steps;
   }

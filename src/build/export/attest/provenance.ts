@@ -19,6 +19,8 @@ export interface ProvenanceInput {
   readonly plan: BuildPlan;
   readonly target: PlannedTarget;
   readonly host: Platform;
+  /** See `ExportContext`. */
+  readonly pins: ReadonlyMap<Digest, Readonly<Record<string, string>>>;
   /** Milliseconds since the epoch. */
   readonly started: number;
   readonly finished: number;
@@ -127,22 +129,19 @@ interface Material {
   readonly digest?: Readonly<Record<string, string>>;
 }
 
-function materials({ target }: ProvenanceInput): readonly Material[] {
+function materials({ target, pins }: ProvenanceInput): readonly Material[] {
   const found = new Map<string, Material>();
   const add = (material: Material) => void found.set(material.uri, material);
   const base = target.base;
   if (base) add(imageMaterial(base.reference, base.image, target.platform));
-  for (const { op } of reachable(target)) {
+  for (const { op, digest: vertex } of reachable(target)) {
+    const digest = pins.get(vertex);
     if (op.kind === "image") add(imageMaterial(op.reference, op.image, op.platform));
-    if (op.kind === "http")
-      add({ uri: redactUrl(op.url), ...(op.checksum !== undefined && { digest: digestSet(op.checksum) }) });
-    if (op.kind === "git")
-      add({
-        uri: `${redactUrl(op.remote)}${op.ref === "" ? "" : `#${op.ref}`}`,
-        ...(op.checksum !== undefined && {
-          digest: { [op.checksum.length === 64 ? "sha256" : "sha1"]: op.checksum },
-        }),
-      });
+    if (op.kind === "http") add({ uri: redactUrl(op.url), ...(digest && { digest }) });
+    if (op.kind === "git") {
+      const ref = op.ref === "" ? "" : `#${op.ref}`;
+      add({ uri: `${redactUrl(op.remote)}${ref}`, ...(digest && { digest }) });
+    }
   }
   return [...found.values()];
 }

@@ -35,7 +35,8 @@ export async function predicates(
   if (asked && (inline || asked.inlineOnly !== true)) {
     const version = asked.version ?? "v0.2";
     const started = request.epoch === undefined ? context.started : finished;
-    const input = { request, plan, target: solved.target, host: deps.host, started, finished };
+    const { pins } = context;
+    const input = { request, plan, target: solved.target, host: deps.host, started, finished, pins };
     const predicate = provenance(input, { mode: asked.mode, version });
     found.push({ file: "provenance.json", type: provenanceTypes[version], predicate });
   }

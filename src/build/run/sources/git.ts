@@ -61,6 +61,7 @@ export class GitRunner implements SourceRunner<GitSource> {
 
   async key(step: StepContext<GitSource>): Promise<Digest> {
     const { commit } = await this.#resolve(step);
+    step.pinned?.({ [commit.length === 64 ? "sha256" : "sha1"]: commit });
     const { subdir, keepGitDir, remote, submodules, mtime } = step.op;
     const with_ = keepGitDir ? redactUrl(remote) : "";
     return digestOf(JSON.stringify(["git", commit, cleanSubdir(subdir), with_, submodules, mtime]));

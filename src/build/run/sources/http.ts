@@ -4,7 +4,7 @@ import { notFound, TugError } from "../../../base/lib/errors.ts";
 import type { ChainId, Digest } from "../../../base/lib/ids.ts";
 import { redactUrl } from "../../../base/lib/redact-url.ts";
 import { type BuildSession, uploadPrefix } from "../../../base/spec/builder/session.ts";
-import { digestOf } from "../../../base/spec/oci/digest.ts";
+import { digestOf, splitDigest } from "../../../base/spec/oci/digest.ts";
 import type { HttpSource } from "../../graph.ts";
 import type { SourceRunner, StepContext, StepSnapshots } from "../runner.ts";
 import { httpFileName } from "./http-name.ts";
@@ -40,10 +40,13 @@ export class HttpRunner implements SourceRunner<HttpSource> {
   async key(step: StepContext<HttpSource>): Promise<Digest> {
     const { checksum, url, filename } = step.op;
     // What it must be is known: nothing is asked for.
-    if (checksum !== undefined)
+    if (checksum !== undefined) {
+      pin(step, checksum);
       return digestOf(JSON.stringify(["http", filename || httpFileName(url, null), checksum]));
+    }
     // The time is the file's: a build may take its own from there.
     const known = await this.#fetch(step);
+    pin(step, known.digest);
     return digestOf(JSON.stringify(["http", known.filename, known.digest, known.lastModified]));
   }
 
@@ -95,6 +98,11 @@ export class HttpRunner implements SourceRunner<HttpSource> {
     const known = this.#told.get(step.session.signal)?.get(step.vertex.digest);
     return known && this.#deps.store.has(known.digest) ? known : undefined;
   }
+}
+
+function pin({ pinned }: StepContext<HttpSource>, digest: Digest): void {
+  const { algorithm, hex } = splitDigest(digest);
+  pinned?.({ [algorithm]: hex });
 }
 
 async function uploadOf(
