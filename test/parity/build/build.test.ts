@@ -54,6 +54,42 @@ builds.forEach((one, index) => {
   );
 });
 
+test.skipIf(missing !== undefined)(
+  "output: files of any name, kind and mode, in a directory and in a tar",
+  async () => {
+    const make = `mkdir -p /o/dir && cd /o && ln -s /etc abs && ln -s ../../.. up && ln -s nowhere dangling
+touch "new
+line" "tab\tx" 'back\\slash' ünï -- -rf && chmod 4755 -- -rf && ln -- -rf hard
+chmod 1777 dir && chown 12:34 dir && touch -d @86400 dir/old && printf "#!/bin/sh" >dir/run && chmod 750 dir/run
+`;
+    const dockerfile = "FROM busybox AS b\nCOPY make /\nRUN sh -e /make\nFROM scratch\nCOPY --from=b /o /\n";
+    const context = writeContext(join(root, "context-output"), { name: "", dockerfile, files: { make } });
+    const listed = async (cli: typeof tug.tug, who: string) => {
+      const at = (name: string) => join(root, `${who}-output-${name}`);
+      for (const output of [`type=local,dest=${at("local")}`, `type=tar,dest=${at("tar")}`]) {
+        const built = await cli(["build", "--progress=plain", "-o", output, context]);
+        expect(built).toMatchObject({ code: 0 });
+      }
+      const unpacked = at("unpacked");
+      mkdirSync(unpacked);
+      await run(["tar", "--numeric-owner", "-xpf", at("tar"), "-C", unpacked]);
+      const trees = [at("local"), unpacked].map(async (tree) => {
+        const found = await run(["find", tree, "-mindepth", "1", "-printf", "%P %y %m %U:%G %n %l\\0"]);
+        return found.stdout.split("\0").sort();
+      });
+      return await Promise.all(trees);
+    };
+    const config = { DOCKER_BUILDKIT: "1", DOCKER_CONFIG: join(root, "config") };
+    const [ours, theirs] = await Promise.all([
+      listed((args) => tug.tug(args), "tug"),
+      listed((args) => docker.docker(args, { env: config }), "docker"),
+    ]);
+    expect(ours).toEqual(theirs);
+    expect(ours[0]?.length).toBe(13);
+  },
+  60_000,
+);
+
 function writeContext(folder: string, { dockerfile, files = {} }: BuildCase): string {
   mkdirSync(folder, { recursive: true });
   const all: Record<string, ContextFile> = { ...files, Dockerfile: dockerfile };
