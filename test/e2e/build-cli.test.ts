@@ -214,7 +214,7 @@ describe("tug build", () => {
           "T tried",
           "------",
           "",
-          " 1 warning found (use docker --debug to expand):",
+          " 1 warning found (use tug --debug to expand):",
           " - FromAsCasing: 'as' and 'FROM' keywords' casing do not match (line 1)",
           "Dockerfile:3",
           "--------------------",

@@ -2,7 +2,23 @@
 
 /** `%q` of a list. */
 export function quotedList(values: readonly string[]): string {
-  return `[${values.map((value) => JSON.stringify(value)).join(" ")}]`;
+  return `[${values.map(quoted).join(" ")}]`;
+}
+
+const short: Readonly<Record<string, string>> = {
+  ...{ '"': '\\"', "\\": "\\\\", "\x07": "\\a", "\b": "\\b", "\f": "\\f" },
+  ...{ "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v" },
+};
+
+/** `%q`: what is not printable (strconv.IsPrint), blanks other than the space too, stands as its number. */
+function quoted(text: string): string {
+  const escaped = text.replace(/["\\]|[\p{C}\p{Zs}\p{Zl}\p{Zp}]/gu, (char) => {
+    if (char === " ") return char;
+    const code = char.codePointAt(0) ?? 0;
+    const hex = (digits: number) => code.toString(16).padStart(digits, "0");
+    return short[char] ?? (code < 0x80 ? `\\x${hex(2)}` : code < 0x10000 ? `\\u${hex(4)}` : `\\U${hex(8)}`);
+  });
+  return `"${escaped}"`;
 }
 
 /** `%v` of a list. */

@@ -224,7 +224,7 @@ describe("what is said in the end", () => {
   test("warnings by rule and line; with detail their lines of the Dockerfile too", () => {
     expect(warningList([], false, "")).toBe("");
     expect(warningList([warning], false, "")).toBe(
-      `\n 1 warning found (use docker --debug to expand):\n - ${warning.short}\n`,
+      `\n 1 warning found (use tug --debug to expand):\n - ${warning.short}\n`,
     );
     expect(warningList([warning, warning], true, "")).toStartWith("\n 2 warnings found:\n - ");
     expect(warningList([warning], true, "")).toContain(

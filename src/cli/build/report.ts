@@ -22,7 +22,7 @@ export function failedSteps(vertices: readonly TracedVertex[], lines: number): s
 export function warningList(warnings: readonly SolveWarning[], detail: boolean, color: string): string {
   if (warnings.length === 0) return "";
   const count = warnings.length === 1 ? "1 warning found" : `${warnings.length} warnings found`;
-  const head = `${count}${detail ? "" : " (use docker --debug to expand)"}:\n`;
+  const head = `${count}${detail ? "" : " (use tug --debug to expand)"}:\n`;
   const items = warnings.map(({ short, detail: lines, url, source }) => {
     if (!detail) return ` - ${short}\n`;
     const more = url === "" ? "" : `More info: ${url}\n`;
