@@ -49,11 +49,11 @@ else
 fi
 # A step that sleeps, in the background; says so once it does.
 sleeper() {
-  printf 'FROM busybox\nRUN --mount=type=cache,target=/c echo up; (sleep 4242) & sleep 4242\n' >Dockerfile
+  printf 'FROM busybox\nRUN --mount=type=cache,target=/c echo up; (sleep 4242) & sleep 4242\n' >/root/context/Dockerfile
   : >/root/build.log
   build "$@" >/root/build.log &
   client=$!
-  await grep -q ' up$' /root/build.log
+  await grep -q ' up$' /root/build.log || echo "FAIL a step that sleeps: $(cat /root/build.log)"
 }
 sleeper --cgroup-parent team-b.slice
 check "a step's cgroup lies below the slice that was asked for" "1 2" "$(find /sys/fs/cgroup/team.slice/team-b.slice/tug-build-*.scope -name container | wc -l) $(sleeping | wc -l)"
