@@ -200,4 +200,51 @@ describe("over SSH", () => {
     },
     60_000,
   );
+
+  const noAgent = Bun.which("ssh-add")
+    ? undefined
+    : "ssh-add is not installed (Debian package openssh-client)";
+  if (noAgent !== undefined) console.log(`skipped: ${noAgent}`);
+  test.skipIf(noAgent !== undefined)(
+    "a step has the agent that it names and no other, and only while it runs",
+    async () => {
+      const key = (name: string) => {
+        const path = join(builds.root, `key-${name}`);
+        Bun.spawnSync(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path]);
+        return path;
+      };
+      // The host's program with what it is linked to; the image has no libc of its own.
+      const program = "/usr/bin/ssh-add";
+      const linked = Bun.spawnSync(["ldd", program]).stdout.toString();
+      const parts = [program, ...linked.matchAll(/(\/\S+) \(0x/g)].map((part) =>
+        typeof part === "string" ? part : (part[1] ?? ""),
+      );
+      const files = Object.fromEntries(parts.map((path) => [`root${path}`, readFileSync(path)]));
+      const dockerfile = `FROM busybox
+COPY --chmod=755 root /
+RUN --mount=type=ssh ssh-add -l >/default
+RUN --mount=type=ssh,id=deploy,target=/agent SSH_AUTH_SOCK=/agent ssh-add -l >/deploy
+RUN --mount=type=ssh,id=none true && test ! -e /agent
+`;
+      const context = builds.context({ Dockerfile: dockerfile, ...files });
+      await ok(
+        "--ssh",
+        `default=${key("first")}`,
+        "--ssh",
+        `deploy=${key("second")}`,
+        "-t",
+        "agents",
+        context,
+      );
+      const said = await daemon.ok(["run", "--rm", "agents", "cat", "/default", "/deploy"]);
+      expect(said.split("\n").map((line) => line.split(" ")[2])).toEqual(["first", "second"]);
+      const required = builds.context({
+        Dockerfile: "FROM busybox\nRUN --mount=type=ssh,id=other,required true\n",
+      });
+      const refused = await build(required, "--ssh", `default=${join(builds.root, "key-first")}`);
+      expect(refused.stderr).toContain("other");
+      expect(refused.code).toBe(1);
+    },
+    60_000,
+  );
 });
