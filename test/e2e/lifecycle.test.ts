@@ -102,6 +102,19 @@ test("rm refuses a running container unless forced", async () => {
   expect(await daemon.ok(["rm", "-f", "busy"])).toBe("busy");
 });
 
+test("rm -f takes a container along that is being started in the same moment", async () => {
+  for (let round = 0; round < 8; round++) {
+    const id = await daemon.ok(["create", "--network", "none", "busybox", "sleep", "1000"]);
+    const start = daemon.api("POST", `/containers/${id}/start`);
+    await Bun.sleep(round * 2);
+    const { status, body } = await daemon.api("DELETE", `/containers/${id}?force=1`);
+    expect([status, body]).toEqual([204, ""]);
+    // It was there in time or it was not: never half.
+    expect([204, 404, 409, 500]).toContain((await start).status);
+    expect(await daemon.ok(["ps", "-aq", "--no-trunc"])).not.toContain(id);
+  }
+});
+
 test("ps shows names, commands, states and filters them", async () => {
   await daemon.ok(["run", "-d", "--name", "up", "--label", "tier=web", "busybox", "sleep", "1000"]);
   await daemon.tug(["run", "--name", "down", "busybox", "sh", "-c", "exit 3"]);

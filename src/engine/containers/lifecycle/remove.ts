@@ -21,19 +21,30 @@ export async function removeOnRequest(
   if (record.state.status === "removing") {
     throw conflict(`removal of container ${reference} is already in progress`);
   }
-  if (isRunning(record)) {
-    if (!options.force)
-      throw conflict(`cannot remove container ${JSON.stringify(`/${record.name}`)}: ${whyNot(record)}`);
-    await killAndWait(context, record);
+  for (let starts = 0; ; starts++) {
+    const seen = context.store.get(record.id);
+    if (seen && isRunning(seen)) {
+      if (!options.force || starts === maxStarts) throw stillRunning(seen);
+      await killAndWait(context, seen);
+    }
+    const started = await context.locks.run(record.id, async () => {
+      const now = context.store.get(record.id);
+      // --rm or another request was faster.
+      if (!now) return false;
+      // A start was under way before.
+      if (isRunning(now)) return true;
+      await removeContainer(context, now, options);
+      return false;
+    });
+    if (!started) return;
   }
-  await context.locks.run(record.id, async () => {
-    const now = context.store.get(record.id);
-    // --rm or another request was faster.
-    if (!now) return;
-    if (isRunning(now))
-      throw conflict(`cannot remove container ${JSON.stringify(`/${now.name}`)}: ${whyNot(now)}`);
-    await removeContainer(context, now, options);
-  });
+}
+
+/** So often a forced removal kills what somebody starts in the same moment. */
+const maxStarts = 10;
+
+function stillRunning(record: ContainerRecord): TugError {
+  return conflict(`cannot remove container ${JSON.stringify(`/${record.name}`)}: ${whyNot(record)}`);
 }
 
 function whyNot(record: ContainerRecord): string {
