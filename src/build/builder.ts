@@ -1,14 +1,16 @@
 import type { Clock } from "../base/lib/clock.ts";
 import type { Digest } from "../base/lib/ids.ts";
+import { formatPlatform } from "../base/spec/oci/platform.ts";
 import { askImage } from "./ask-image.ts";
 import type { BuildCaches } from "./cache/remote/caches.ts";
+import { type ProvenanceInput, provenance, provenanceTypes } from "./export/attest/provenance.ts";
 import type { ExportContext, Exporters, SolvedTarget } from "./export/exporter.ts";
 import { baseChain } from "./export/image.ts";
 import type { LayerExport, ReadLayer } from "./export/layers.ts";
 import { refuseSecrets } from "./export/secrets.ts";
 import type { TreeMounts } from "./export/tree-mounts.ts";
-import type { Vertex } from "./graph.ts";
 import { type FrontendDeps, runFrontend } from "./frontend/run.ts";
+import type { Vertex } from "./graph.ts";
 import type { HandedOut } from "./llb/handed-out.ts";
 import { lendersOf } from "./llb/load.ts";
 import type { BuildPlan, PlannedTarget } from "./plan.ts";
@@ -113,7 +115,22 @@ export class BuildService implements Builder {
       { request: timed, plan, targets, started, pins, ...(cache.inline && { inlineCache: cache.inline }) },
       solving,
     );
-    return { ...outcome, response: { ...outcome.response, ...(await cache.export(plan.targets)) } };
+    const response = { ...outcome.response, ...(await cache.export(plan.targets)) };
+    const times = { started, finished: this.#deps.clock.now() };
+    return {
+      ...outcome,
+      response,
+      provenance: () => this.#provenance({ request: timed, plan, pins, ...times }),
+    };
+  }
+
+  #provenance(build: Omit<ProvenanceInput, "target" | "host">): ReturnType<BuildOutcome["provenance"]> {
+    const { host } = this.#deps.planning;
+    return build.plan.targets.map((target) => ({
+      platform: formatPlatform(target.platform),
+      type: provenanceTypes["v0.2"],
+      predicate: provenance({ ...build, target, host }, { mode: "max", version: "v0.2" }),
+    }));
   }
 
   /** Every target's steps; what becomes a layer is read while later steps still run. */
@@ -163,7 +180,7 @@ export class BuildService implements Builder {
   async #export(
     build: Pick<ExportContext, "request" | "plan" | "targets" | "started" | "pins" | "inlineCache">,
     options: SolveOptions,
-  ): Promise<BuildOutcome> {
+  ): Promise<Omit<BuildOutcome, "provenance">> {
     const { request, plan } = build;
     const response: Record<string, string> = {};
     let imageId: string | undefined;

@@ -177,4 +177,10 @@ export interface BuildOutcome {
   readonly response: Readonly<Record<string, string>>;
   /** Of the image that was made for this host's platform, if one was. */
   readonly imageId: string | undefined;
+  /** Where each target came from, told in full (`mode=max`); made when it is asked for. */
+  readonly provenance: () => readonly {
+    readonly platform: string;
+    readonly type: string;
+    readonly predicate: object;
+  }[];
 }

@@ -150,6 +150,24 @@ describe("archives", () => {
   });
 });
 
+test("the metadata file tells where the results came from, as much of it as was asked for", async () => {
+  const told = async (mode: string, ...flags: string[]) => {
+    writeFileSync(join(context, "Dockerfile"), scratch);
+    const args = ["build", "-q", "--metadata-file", join(folder, "meta"), ...flags, context];
+    await daemon.ok(args, { env: { BUILDX_METADATA_PROVENANCE: mode } });
+    return JSON.parse(readFileSync(join(folder, "meta"), "utf8")) as Record<string, Record<string, unknown>>;
+  };
+  const name = "buildx.build.provenance";
+  const least = (await told(""))[name];
+  expect(least).toMatchObject({ buildType: "https://mobyproject.org/buildkit@v1", materials: [] });
+  expect(least).not.toHaveProperty("buildConfig");
+  expect((await told("max"))[name]).toHaveProperty("buildConfig");
+  expect(await told("disabled")).not.toHaveProperty([name]);
+  const several = await told("min", "--platform", "linux/amd64,linux/arm64");
+  for (const platform of ["linux/amd64", "linux/arm64"])
+    expect(several).toHaveProperty([`${name}/${platform}`]);
+}, 60_000);
+
 describe("the image store", () => {
   test("several platforms are one image with an index", async () => {
     await build(

@@ -12,6 +12,7 @@ import type { buildFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { type Lent, lentServices } from "./lend.ts";
 import { noteCaches, withDigest } from "./local-cache.ts";
+import { type ProvenanceMode, provenanceMembers, provenanceMode } from "./metadata-provenance.ts";
 import { forDockerd, isTug, pushFromHere } from "./other-daemon.ts";
 import { buildError } from "./report.ts";
 import { type BuildOrder, readOrder } from "./request.ts";
@@ -47,7 +48,9 @@ export async function runBuild(context: Context, call: Call): Promise<number> {
     agents: await openAgents(withDefaultAgent(values.ssh, args[0] ?? ""), context.env, undo),
   }));
   const ref = newBuildId();
-  const done = await solve(context, client, { ...lent, order, ref, signal: interrupt.signal });
+  const provenance =
+    values["metadata-file"] === "" ? "disabled" : provenanceMode(context.env["BUILDX_METADATA_PROVENANCE"]);
+  const done = await solve(context, client, { ...lent, order, ref, provenance, signal: interrupt.signal });
   if (order.quiet && !order.call) await context.out.write(`${imageIdOf(done.response)}\n`);
   if (values.iidfile !== "" && !order.call) writeId(values.iidfile, done.response);
   if (values["metadata-file"] !== "") writeMetadata(values["metadata-file"], done.response, ref);
@@ -71,6 +74,7 @@ async function orFail<T>(words: string, work: () => Promise<T>): Promise<T> {
 interface Work extends Lent {
   readonly order: BuildOrder;
   readonly ref: string;
+  readonly provenance: ProvenanceMode;
   readonly signal: AbortSignal;
 }
 
@@ -123,7 +127,11 @@ async function solve(context: Context, client: Client, work: Work): Promise<Done
         signal,
       );
       noteCaches(order.cacheTo, response);
-      return { response, answer: {}, toPush: tug ? [] : order.outputs };
+      const told =
+        work.provenance === "disabled"
+          ? {}
+          : provenanceMembers(await builder.provenance(work.ref, signal), work.provenance);
+      return { response: { ...response, ...told }, answer: {}, toPush: tug ? [] : order.outputs };
     });
     await pushFromHere(context, client, watched.toPush ?? [], order.quiet);
     return watched;

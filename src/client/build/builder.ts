@@ -12,6 +12,7 @@ import { buildIdKey, Control, LlbBridge } from "../../base/spec/buildkit/methods
 import type { Client } from "../client.ts";
 import { openBuilder } from "./connect.ts";
 import { type SolveEvent, toEvent } from "./events.ts";
+import { readProvenance } from "./provenance.ts";
 
 /** What a frontend must know to be asked something. */
 const subrequestCap = "moby.buildkit.frontend.subrequests";
@@ -94,6 +95,11 @@ export class BuilderClient implements AsyncDisposable {
   /** What happens in the build `ref`, from its beginning, until it ends. May be asked for before `solve`. */
   async *status(ref: string, signal?: AbortSignal): AsyncGenerator<SolveEvent, void, void> {
     for await (const reply of this.#rpc.replies(Control.status, { ref }, { signal })) yield toEvent(reply);
+  }
+
+  /** See `readProvenance`. */
+  async provenance(ref: string, signal?: AbortSignal): Promise<ReadonlyMap<string, Uint8Array>> {
+    return await readProvenance(this.#rpc, ref, signal);
   }
 
   async diskUsage(

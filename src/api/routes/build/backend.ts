@@ -17,9 +17,19 @@ interface BuildOptions {
   readonly onPlan?: (plan: BuildSources) => void;
 }
 
-interface BuildOutcome {
+export interface BuildOutcome {
   readonly response: Readonly<Record<string, string>>;
   readonly imageId: string | undefined;
+  /** Where each target came from, told in full; made when it is asked for. */
+  readonly provenance?: () => readonly Provenance[];
+}
+
+export interface Provenance {
+  /** "linux/amd64" */
+  readonly platform: string;
+  /** Of the predicate: "https://slsa.dev/provenance/v0.2". */
+  readonly type: string;
+  readonly predicate: object;
 }
 
 /** What the routes need of the builder. */

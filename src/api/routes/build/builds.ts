@@ -3,7 +3,8 @@ import { conflict, invalid, messageOf, notFound, TugError } from "../../../base/
 import type { Log } from "../../../base/lib/log.ts";
 import type { RpcError } from "../../../base/rpc/status.ts";
 import type { BuildSession } from "../../../base/spec/builder/session.ts";
-import type { BuilderBackend, CombinedTarget, PlannedBuild } from "./backend.ts";
+import { type Attachment, attachmentOf } from "./attachments.ts";
+import type { BuilderBackend, BuildOutcome, CombinedTarget, PlannedBuild } from "./backend.ts";
 import { buildFailure } from "./failure.ts";
 import { parseOrder, type SolveOrder } from "./parse-request.ts";
 import { ProgressLog } from "./progress-log.ts";
@@ -38,6 +39,8 @@ export class BuildJob {
   response: Readonly<Record<string, string>> = {};
   error: RpcError | undefined;
   pinned = false;
+  provenance: BuildOutcome["provenance"];
+  #attachments: readonly Attachment[] | undefined;
   readonly #abort = new AbortController();
 
   constructor(order: SolveOrder, clock: Clock) {
@@ -49,6 +52,13 @@ export class BuildJob {
 
   get signal(): AbortSignal {
     return this.#abort.signal;
+  }
+
+  /** What its record in the history has: nothing before it was built. */
+  attachments(): readonly Attachment[] {
+    if (this.completed === undefined || this.error) return [];
+    this.#attachments ??= (this.provenance?.() ?? []).map(attachmentOf);
+    return this.#attachments;
   }
 
   cancel(): void {
@@ -108,12 +118,14 @@ export class Builds {
     order: SolveOrder,
     session: BuildSession,
     signal: AbortSignal,
-  ): Promise<{ readonly response: Readonly<Record<string, string>>; readonly imageId: string | undefined }> {
-    return await this.#deps.builder.build(parseOrder(order), session, {
+  ): Promise<BuildOutcome> {
+    const outcome = await this.#deps.builder.build(parseOrder(order), session, {
       signal,
       progress: job.progress,
       onPlan: (plan) => job.progress.planned(plan),
     });
+    job.provenance = outcome.provenance;
+    return outcome;
   }
 
   /** Plans what the order says, within a job; `several`: its results are told apart by platform. */
@@ -140,10 +152,12 @@ export class Builds {
     session: BuildSession,
     targets: readonly CombinedTarget[],
     signal: AbortSignal,
-  ): Promise<{ readonly response: Readonly<Record<string, string>> }> {
+  ): Promise<BuildOutcome> {
     const request = parseOrder(order);
     using planned = this.#deps.builder.combine(targets, request, session);
-    return await planned.build(request, { signal, progress: job.progress });
+    const outcome = await planned.build(request, { signal, progress: job.progress });
+    job.provenance = outcome.provenance;
+    return outcome;
   }
 
   /** What an image says of itself. */

@@ -3,6 +3,7 @@ import { type Service, serverStream, unary } from "../../../base/rpc/server.ts";
 import type { BuildSession } from "../../../base/spec/builder/session.ts";
 import type { SolveRequest } from "../../../base/spec/buildkit/control.gen.ts";
 import { Control, Health } from "../../../base/spec/buildkit/methods.ts";
+import { attachmentServices } from "./attachments.ts";
 import type { BuildCacheBackend, WorkerInfo } from "./backend.ts";
 import type { Builds } from "./builds.ts";
 import { sessionService } from "./control-session.ts";
@@ -46,6 +47,7 @@ export function controlServices(deps: ControlDeps): readonly Service[] {
     unary(Control.info, async () => ({ buildkitVersion: versionOf(worker()) })),
     sessionService(sessions),
     ...historyServices(builds),
+    ...attachmentServices(builds),
     unary(Health.check, async () => ({ status: 1 })),
   ];
 }

@@ -1,7 +1,12 @@
 import { notFound } from "../../../base/lib/errors.ts";
 import { type Service, serverStream, unary } from "../../../base/rpc/server.ts";
-import { type BuildHistoryEvent, BuildHistoryRecord } from "../../../base/spec/buildkit/control.gen.ts";
+import {
+  type BuildHistoryEvent,
+  BuildHistoryRecord,
+  type BuildResultInfo,
+} from "../../../base/spec/buildkit/control.gen.ts";
 import { Control } from "../../../base/spec/buildkit/methods.ts";
+import { attachmentType } from "./attachments.ts";
 import type { BuildJob, Builds } from "./builds.ts";
 import { timestampOfMs } from "./progress-log.ts";
 
@@ -47,6 +52,17 @@ export function historyServices(builds: Builds): readonly Service[] {
   ];
 }
 
+/** The only result, or those of several platforms by theirs. */
+function results(job: BuildJob): Partial<Pick<BuildHistoryRecord, "result" | "results">> {
+  const all = job.attachments().map(({ platform, type, digest, bytes }): [string, BuildResultInfo] => {
+    const annotations = { "in-toto.io/predicate-type": type };
+    const attestation = { mediaType: attachmentType, digest, size: BigInt(bytes.length), annotations };
+    return [platform, { attestations: [attestation] }];
+  });
+  const [only] = all;
+  return all.length === 1 && only ? { result: only[1] } : { results: Object.fromEntries(all) };
+}
+
 function eventOf(type: Kind, job: BuildJob): BuildHistoryEvent {
   const { total, completed, cached, warnings } = job.progress.counts;
   return {
@@ -67,6 +83,7 @@ function eventOf(type: Kind, job: BuildJob): BuildHistoryEvent {
       createdAt: timestampOfMs(job.created),
       completedAt: timestampOfMs(job.completed),
       exporterResponse: { ...job.response },
+      ...results(job),
       generation: 1,
       pinned: job.pinned,
       numCachedSteps: cached,

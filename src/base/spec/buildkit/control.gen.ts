@@ -233,6 +233,8 @@ export interface BuildHistoryRecord {
   createdAt: Timestamp | undefined;
   completedAt: Timestamp | undefined;
   exporterResponse: { [key: string]: string };
+  result: BuildResultInfo | undefined;
+  results: { [key: string]: BuildResultInfo };
   generation: number;
   pinned: boolean;
   numCachedSteps: number;
@@ -247,6 +249,27 @@ export interface BuildHistoryRecord_FrontendAttrsEntry {
 }
 
 export interface BuildHistoryRecord_ExporterResponseEntry {
+  key: string;
+  value: string;
+}
+
+export interface BuildHistoryRecord_ResultsEntry {
+  key: string;
+  value: BuildResultInfo | undefined;
+}
+
+export interface BuildResultInfo {
+  attestations: Descriptor[];
+}
+
+export interface Descriptor {
+  mediaType: string;
+  digest: string;
+  size: bigint;
+  annotations: { [key: string]: string };
+}
+
+export interface Descriptor_AnnotationsEntry {
   key: string;
   value: string;
 }
@@ -3157,6 +3180,8 @@ function createBaseBuildHistoryRecord(): BuildHistoryRecord {
     createdAt: undefined,
     completedAt: undefined,
     exporterResponse: {},
+    result: undefined,
+    results: {},
     generation: 0,
     pinned: false,
     numCachedSteps: 0,
@@ -3191,6 +3216,12 @@ export const BuildHistoryRecord: MessageFns<BuildHistoryRecord> = {
     }
     globalThis.Object.entries(message.exporterResponse).forEach(([key, value]: [string, string]) => {
       BuildHistoryRecord_ExporterResponseEntry.encode({ key: key as any, value }, writer.uint32(74).fork()).join();
+    });
+    if (message.result !== undefined) {
+      BuildResultInfo.encode(message.result, writer.uint32(82).fork()).join();
+    }
+    globalThis.Object.entries(message.results).forEach(([key, value]: [string, BuildResultInfo]) => {
+      BuildHistoryRecord_ResultsEntry.encode({ key: key as any, value }, writer.uint32(90).fork()).join();
     });
     if (message.generation !== 0) {
       writer.uint32(96).int32(message.generation);
@@ -3296,6 +3327,25 @@ export const BuildHistoryRecord: MessageFns<BuildHistoryRecord> = {
             }
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.result = BuildResultInfo.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            const entry11 = BuildHistoryRecord_ResultsEntry.decode(reader, reader.uint32());
+            if (entry11.value !== undefined) {
+              message.results[entry11.key] = entry11.value;
+            }
+            continue;
+          }
           case 12: {
             if (tag !== 96) {
               break;
@@ -3386,6 +3436,18 @@ export const BuildHistoryRecord: MessageFns<BuildHistoryRecord> = {
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
         if (value !== undefined) {
           acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.result = (object.result !== undefined && object.result !== null)
+      ? BuildResultInfo.fromPartial(object.result)
+      : undefined;
+    message.results = (globalThis.Object.entries(object.results ?? {}) as [string, BuildResultInfo][]).reduce(
+      (acc: { [key: string]: BuildResultInfo }, [key, value]: [string, BuildResultInfo]) => {
+        if (value !== undefined) {
+          acc[key] = BuildResultInfo.fromPartial(value);
         }
         return acc;
       },
@@ -3529,6 +3591,302 @@ export const BuildHistoryRecord_ExporterResponseEntry: MessageFns<BuildHistoryRe
   },
   fromPartial(object: DeepPartial<BuildHistoryRecord_ExporterResponseEntry>): BuildHistoryRecord_ExporterResponseEntry {
     const message = createBaseBuildHistoryRecord_ExporterResponseEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseBuildHistoryRecord_ResultsEntry(): BuildHistoryRecord_ResultsEntry {
+  return { key: "", value: undefined };
+}
+
+export const BuildHistoryRecord_ResultsEntry: MessageFns<BuildHistoryRecord_ResultsEntry> = {
+  encode(message: BuildHistoryRecord_ResultsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      BuildResultInfo.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BuildHistoryRecord_ResultsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBuildHistoryRecord_ResultsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = BuildResultInfo.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BuildHistoryRecord_ResultsEntry>): BuildHistoryRecord_ResultsEntry {
+    return BuildHistoryRecord_ResultsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BuildHistoryRecord_ResultsEntry>): BuildHistoryRecord_ResultsEntry {
+    const message = createBaseBuildHistoryRecord_ResultsEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? BuildResultInfo.fromPartial(object.value)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseBuildResultInfo(): BuildResultInfo {
+  return { attestations: [] };
+}
+
+export const BuildResultInfo: MessageFns<BuildResultInfo> = {
+  encode(message: BuildResultInfo, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.attestations) {
+      Descriptor.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BuildResultInfo {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBuildResultInfo();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.attestations.push(Descriptor.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BuildResultInfo>): BuildResultInfo {
+    return BuildResultInfo.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BuildResultInfo>): BuildResultInfo {
+    const message = createBaseBuildResultInfo();
+    message.attestations = object.attestations?.map((e) => Descriptor.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDescriptor(): Descriptor {
+  return { mediaType: "", digest: "", size: 0n, annotations: {} };
+}
+
+export const Descriptor: MessageFns<Descriptor> = {
+  encode(message: Descriptor, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.mediaType !== "") {
+      writer.uint32(10).string(message.mediaType);
+    }
+    if (message.digest !== "") {
+      writer.uint32(18).string(message.digest);
+    }
+    if (message.size !== 0n) {
+      if (BigInt.asIntN(64, message.size) !== message.size) {
+        throw new globalThis.Error("value provided for field message.size of type int64 too large");
+      }
+      writer.uint32(24).int64(message.size);
+    }
+    globalThis.Object.entries(message.annotations).forEach(([key, value]: [string, string]) => {
+      Descriptor_AnnotationsEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Descriptor {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDescriptor();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.mediaType = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.size = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            const entry5 = Descriptor_AnnotationsEntry.decode(reader, reader.uint32());
+            if (entry5.value !== undefined) {
+              message.annotations[entry5.key] = entry5.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Descriptor>): Descriptor {
+    return Descriptor.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Descriptor>): Descriptor {
+    const message = createBaseDescriptor();
+    message.mediaType = object.mediaType ?? "";
+    message.digest = object.digest ?? "";
+    message.size = (object.size !== undefined && object.size !== null) ? BigInt(object.size) : 0n;
+    message.annotations = (globalThis.Object.entries(object.annotations ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseDescriptor_AnnotationsEntry(): Descriptor_AnnotationsEntry {
+  return { key: "", value: "" };
+}
+
+export const Descriptor_AnnotationsEntry: MessageFns<Descriptor_AnnotationsEntry> = {
+  encode(message: Descriptor_AnnotationsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Descriptor_AnnotationsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDescriptor_AnnotationsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Descriptor_AnnotationsEntry>): Descriptor_AnnotationsEntry {
+    return Descriptor_AnnotationsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Descriptor_AnnotationsEntry>): Descriptor_AnnotationsEntry {
+    const message = createBaseDescriptor_AnnotationsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
