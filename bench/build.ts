@@ -71,6 +71,7 @@ async function build(engine: Engine, folder: string, ...flags: readonly string[]
   await run(["sync", "-f", engine.scratch]);
   const started = performance.now();
   const result = await run([...engine.cli, "build", "-q", "-t", image, ...flags, folder], {
+    ...(engine.signal ? { signal: engine.signal } : {}),
     env: { ...engine.env, DOCKER_BUILDKIT: "1" },
     timeout: 180_000,
   });

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { run, TestDaemon, tugBinary } from "../test/harness/daemon.ts";
+import { removeCgroups } from "../test/harness/leftovers.ts";
 import { RealDocker } from "../test/harness/real-docker.ts";
 
 /** One engine under measurement: how to call its CLI, and which processes count as its own. */
@@ -13,6 +14,8 @@ export interface Engine {
   readonly scratch: string;
   /** Process id of the daemon; undefined for an engine without one. */
   readonly daemonPid: number | undefined;
+  /** Ends what is being measured; undefined: it may not be interrupted. */
+  readonly signal?: AbortSignal;
   /** Ids of all processes that belong to the engine (daemon, monitors, proxies), without the containers' own. */
   pids(): number[];
   close(): Promise<void>;
@@ -35,8 +38,11 @@ function pidsMatching(pattern: RegExp): number[] {
 
 const quoted = (text: string) => text.replace(/[/.]/g, "\\$&");
 
+/** Ctrl-C on the terminal is for the bench alone, which ends them in order. */
+const ownSession = ["setsid"];
+
 export async function startTug(root: string): Promise<Engine> {
-  const daemon = await TestDaemon.start({ root });
+  const daemon = await TestDaemon.start({ root, launcher: ownSession });
   return {
     name: "tug",
     cli: [tugBinary],
@@ -49,7 +55,7 @@ export async function startTug(root: string): Promise<Engine> {
 }
 
 export async function startDocker(root: string): Promise<Engine> {
-  const docker = await RealDocker.start({ root });
+  const docker = await RealDocker.start({ root, launcher: ownSession });
   return {
     name: "docker",
     cli: ["/usr/bin/docker"],
@@ -64,7 +70,18 @@ export async function startDocker(root: string): Promise<Engine> {
 export async function startPodman(root: string): Promise<Engine | undefined> {
   if (!existsSync("/usr/bin/podman")) return undefined;
   mkdirSync(root, { recursive: true });
+  // Its bridge and its iptables rules are to end with it: a network namespace of its own, as dockerd has.
+  const host = Bun.spawn(
+    [...ownSession, "unshare", "--net", "sh", "-c", "ip link set lo up; echo; exec sleep infinity"],
+    {
+      stdio: ["ignore", "pipe", "ignore"],
+    },
+  );
+  await host.stdout.getReader().read();
+  const foreign = cgroupsNamed("libpod_parent");
   const cli = [
+    "nsenter",
+    `--net=/proc/${host.pid}/ns/net`,
     "/usr/bin/podman",
     "--root",
     join(root, "data"),
@@ -84,8 +101,17 @@ export async function startPodman(root: string): Promise<Engine | undefined> {
     input: tar,
     env,
   });
+  const close = async () => {
+    await run([...cli, "rm", "-f", "-a", "-t", "0"], { env });
+    await run([...cli, "system", "reset", "-f"], { env });
+    host.kill("SIGKILL");
+    await host.exited;
+    for (const path of cgroupsNamed("libpod_parent")) if (!foreign.includes(path)) removeCgroups(path);
+    rmSync(root, { recursive: true, force: true });
+  };
   if (imported.code !== 0) {
     console.error(`podman cannot be measured here: ${imported.stderr.trim()}`);
+    await close();
     return undefined;
   }
   return {
@@ -95,12 +121,16 @@ export async function startPodman(root: string): Promise<Engine | undefined> {
     scratch: dirname(root),
     daemonPid: undefined,
     pids: () => pidsMatching(new RegExp(`conmon.*${quoted(root)}`)),
-    close: async () => {
-      await run([...cli, "rm", "-f", "-a", "-t", "0"], { env });
-      await run([...cli, "system", "reset", "-f"], { env });
-      rmSync(root, { recursive: true, force: true });
-    },
+    close,
   };
+}
+
+/** Cgroups of that name, one in each hierarchy. */
+function cgroupsNamed(name: string): readonly string[] {
+  const root = "/sys/fs/cgroup";
+  return [root, ...readdirSync(root).map((hierarchy) => join(root, hierarchy))]
+    .map((hierarchy) => join(hierarchy, name))
+    .filter((path) => existsSync(path));
 }
 
 /** Resident and proportional bytes of some processes together. */

@@ -23,6 +23,7 @@ export async function command(engine: Engine, args: readonly string[], input?: U
   const result = await run([...engine.cli, ...args], {
     env: engine.env,
     timeout: 180_000,
+    ...(engine.signal ? { signal: engine.signal } : {}),
     ...(input ? { input } : {}),
   });
   if (result.code !== 0)
@@ -32,9 +33,11 @@ export async function command(engine: Engine, args: readonly string[], input?: U
 
 /** Milliseconds of one CLI call, output thrown away. */
 export async function timed(engine: Engine, args: readonly string[]): Promise<number> {
+  engine.signal?.throwIfAborted();
   const started = performance.now();
   const child = Bun.spawn([...engine.cli, ...args], {
     stdio: ["ignore", "ignore", "pipe"],
+    ...(engine.signal ? { signal: engine.signal } : {}),
     env: { ...process.env, ...engine.env },
   });
   const [code, errors] = await Promise.all([child.exited, new Response(child.stderr).text()]);
@@ -46,6 +49,15 @@ export async function timed(engine: Engine, args: readonly string[]): Promise<nu
 export async function removeAll(engine: Engine): Promise<void> {
   const ids = (await command(engine, ["ps", "-aq"])).split("\n").filter(Boolean);
   if (ids.length > 0) await command(engine, ["rm", "-f", ...ids]);
+}
+
+/** The same where commands were killed: what they had asked for may still come for a moment. */
+export async function removeLate(engine: Engine): Promise<void> {
+  for (let look = 0, quiet = 0; look < 20 && quiet < 3; look++) {
+    quiet = (await command(engine, ["ps", "-aq"])) === "" ? quiet + 1 : 0;
+    await removeAll(engine).catch((error: unknown) => console.error(`${engine.name}: ${String(error)}`));
+    await Bun.sleep(500);
+  }
 }
 
 /** Arguments that start a container which sleeps. */

@@ -22,6 +22,7 @@ const runRm = (network: string, goal?: number): Scenario => ({
 async function settled(engine: Engine, kind: "resident" | "proportional"): Promise<number> {
   let last = memory(engine.pids())[kind];
   for (let look = 0; look < 15; look++) {
+    engine.signal?.throwIfAborted();
     await Bun.sleep(1000);
     const now = memory(engine.pids())[kind];
     if (look >= 4 && Math.abs(now - last) < last / 100) return now / 1e6;
@@ -139,6 +140,7 @@ export const scenarios: readonly Scenario[] = [
       const script = `head -c 128000000 /dev/zero | "$@" run --rm -i busybox cat | wc -c`;
       const started = performance.now();
       const result = await run(["sh", "-c", script, "sh", ...engine.cli], {
+        ...(engine.signal ? { signal: engine.signal } : {}),
         env: engine.env,
         timeout: 180_000,
       });

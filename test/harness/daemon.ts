@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Milliseconds before the command is killed; a hang is a failure, not a wait. */
   readonly timeout?: number;
+  /** Kills the command, which then fails. */
+  readonly signal?: AbortSignal;
 }
 
 export const tugBinary = process.env["TUG_BINARY"] ?? resolve(import.meta.dir, "../../dist/tug");
@@ -31,6 +33,7 @@ const repository = resolve(import.meta.dir, "../..");
 
 /** Runs a command to its end and captures it. */
 export async function run(command: readonly string[], options: RunOptions = {}): Promise<Result> {
+  options.signal?.throwIfAborted();
   const input = typeof options.input === "string" ? Buffer.from(options.input) : options.input;
   const child = Bun.spawn([...command], {
     stdin: input ?? "ignore",
@@ -38,6 +41,7 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     stderr: "pipe",
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.signal ? { signal: options.signal } : {}),
   });
   let expired = false;
   const timer = setTimeout(() => {

@@ -87,7 +87,8 @@ function thaw(path: string): void {
   for (const child of childrenOf(path)) thaw(child);
 }
 
-function removeCgroups(path: string): void {
+/** A cgroup and all below it; what is still busy stays. */
+export function removeCgroups(path: string): void {
   for (const child of childrenOf(path)) removeCgroups(child);
   try {
     rmdirSync(path);

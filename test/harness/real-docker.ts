@@ -35,7 +35,12 @@ export class RealDocker {
   }
 
   static async start(
-    options: { readonly root?: string; readonly flags?: readonly string[] } = {},
+    options: {
+      readonly root?: string;
+      readonly flags?: readonly string[];
+      /** A command that ends in executing its arguments, which start dockerd. */
+      readonly launcher?: readonly string[];
+    } = {},
   ): Promise<RealDocker> {
     const root = options.root ?? mkdtempSync("/tmp/tug-real-docker-");
     mkdirSync(root, { recursive: true });
@@ -48,6 +53,7 @@ export class RealDocker {
     ].join(" ");
     const child = Bun.spawn(
       [
+        ...(options.launcher ?? []),
         "unshare",
         "--net",
         "--mount",
