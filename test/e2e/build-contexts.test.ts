@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { GitServer } from "../../src/build/run/testdata/git-server.ts";
 import { Builds } from "../harness/builds.ts";
@@ -22,6 +31,55 @@ const quiet = async (args: readonly string[], input?: Uint8Array | string) =>
   await daemon.ok(["build", "-q", ...args], { timeout: 60_000, ...(input !== undefined && { input }) });
 const shown = async (image: string, ...command: string[]) =>
   await daemon.ok(["run", "--rm", image, ...command]);
+
+test("a directory is what it is now, however little of it differs from what was sent before", async () => {
+  const context = builds.context({ "src/a": "one!", "src/b": "two!", "src/deep/c": "three" });
+  writeFileSync(join(context, "Dockerfile"), "FROM scratch\nCOPY src /\n");
+  const touched = (name: string, time: string) =>
+    expect(Bun.spawnSync(["touch", "-h", "-d", time, join(context, "src", name)]).exitCode).toBe(0);
+  const out = join(builds.root, "as-it-is");
+  /** Names, types, contents and link targets of what the build copied. */
+  const built = async () => {
+    rmSync(out, { recursive: true, force: true });
+    await quiet(["--output", out, context]);
+    const listing = await run(["find", ".", "-mindepth", "1", "-printf", "%P %y %l\n"], { cwd: out });
+    const texts = await run(["sh", "-c", "find . -type f | sort | xargs head -c 99"], { cwd: out });
+    return `${listing.stdout.split("\n").sort().join("\n")}\n${texts.stdout}`;
+  };
+  const source = async () => {
+    const cwd = join(context, "src");
+    const listing = await run(["find", ".", "-mindepth", "1", "-printf", "%P %y %l\n"], { cwd });
+    const texts = await run(["sh", "-c", "find . -type f | sort | xargs head -c 99"], { cwd });
+    return `${listing.stdout.split("\n").sort().join("\n")}\n${texts.stdout}`;
+  };
+  touched("a", "2024-05-06 07:08:09.000000001 UTC");
+  touched("b", "2024-05-06 07:08:09.000000001 UTC");
+  const src = (name: string) => join(context, "src", name);
+  const changes: readonly (() => unknown)[] = [
+    () => undefined,
+    () => undefined,
+    // As many bytes, and a nanosecond later.
+    () => {
+      writeFileSync(src("b"), "TWO!");
+      touched("b", "2024-05-06 07:08:09.000000002 UTC");
+    },
+    () => linkSync(src("a"), src("deep/z")),
+    () => symlinkSync("a", src("aa")),
+    () => {
+      rmSync(src("aa"));
+      symlinkSync("b", src("aa"));
+    },
+    () => renameSync(src("deep/c"), src("deep/d")),
+    () => rmSync(src("deep"), { recursive: true }),
+    () => writeFileSync(src("deep"), "a file by now"),
+    () => daemon.restart(),
+    () => rmSync(src("a")),
+  ];
+  for (const change of changes) {
+    await change();
+    expect(await built()).toBe(await source());
+  }
+}, 120_000);
 
 describe("a named context", () => {
   test("is a directory, an image, a repository or an archive of the network", async () => {

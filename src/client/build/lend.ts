@@ -2,7 +2,7 @@ import { notFound, TugError } from "../../base/lib/errors.ts";
 import { first, type Metadata } from "../../base/rpc/metadata.ts";
 import { bidi, type Service, unary } from "../../base/rpc/server.ts";
 import { directoryTree } from "../../base/rpc/tree/directory.ts";
-import { treeMethod } from "../../base/rpc/tree/packet.ts";
+import { sendingMethod } from "../../base/rpc/tree/packet.ts";
 import { sendTree } from "../../base/rpc/tree/send.ts";
 import { Auth, FileSync, fileKeys, Secrets, Upload } from "../../base/spec/buildkit/methods.ts";
 
@@ -24,7 +24,7 @@ export interface LendFilesOptions {
 
 /** Lets the build read directories. Only what it asks for is sent. */
 export function lendFiles(options: LendFilesOptions): Service {
-  return bidi(treeMethod(FileSync.diffCopy), async (stream, { metadata }) => {
+  return bidi(sendingMethod(FileSync.diffCopy), async (stream, { metadata }) => {
     const fields = decoded(metadata);
     const name = first(fields, fileKeys.directory) ?? "";
     const directory = Object.hasOwn(options.directories, name) ? options.directories[name] : undefined;

@@ -1,7 +1,7 @@
 import { notFound } from "../../base/lib/errors.ts";
 import { first, type Metadata } from "../../base/rpc/metadata.ts";
 import { bidi, type Service } from "../../base/rpc/server.ts";
-import { treeMethod } from "../../base/rpc/tree/packet.ts";
+import { receivingMethod } from "../../base/rpc/tree/packet.ts";
 import { receiveTree } from "../../base/rpc/tree/receive.ts";
 import { FileSend, fileKeys } from "../../base/spec/buildkit/methods.ts";
 import { DirectoryTarget } from "./directory-target.ts";
@@ -25,7 +25,7 @@ export function takeOutputs(targets: Readonly<Record<string, OutputTarget>>): Se
       const target = Object.hasOwn(targets, id) ? targets[id] : undefined;
       const service =
         target?.kind === "directory"
-          ? bidi(treeMethod(FileSend.tree), async (stream) => {
+          ? bidi(receivingMethod(FileSend.tree), async (stream) => {
               using into = new DirectoryTarget(target.path);
               await receiveTree(stream, into);
             })

@@ -1,6 +1,6 @@
 import { drained, type RpcClient } from "../../../base/rpc/client.ts";
 import { directoryTree } from "../../../base/rpc/tree/directory.ts";
-import { treeMethod } from "../../../base/rpc/tree/packet.ts";
+import { sendingMethod } from "../../../base/rpc/tree/packet.ts";
 import { sendTree, type TreeSource } from "../../../base/rpc/tree/send.ts";
 import type { SessionExports } from "../../../base/spec/builder/session.ts";
 import { FileSend, fileKeys } from "../../../base/spec/buildkit/methods.ts";
@@ -24,7 +24,7 @@ export class RemoteExports implements SessionExports {
     { signal, epoch }: Parameters<SessionExports["tree"]>[2],
   ): Promise<void> {
     const metadata = { [fileKeys.exporter]: [exporter || "0"], [fileKeys.multiPlatform]: ["1"] };
-    const call = this.#rpc.open(treeMethod(FileSend.tree), {
+    const call = this.#rpc.open(sendingMethod(FileSend.tree), {
       metadata,
       signal: AbortSignal.any([signal, this.#signal]),
     });

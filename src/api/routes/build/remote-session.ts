@@ -1,7 +1,7 @@
 import { isCode, notFound, TugError } from "../../../base/lib/errors.ts";
 import { drained, type RpcCall, type RpcClient } from "../../../base/rpc/client.ts";
 import type { Metadata } from "../../../base/rpc/metadata.ts";
-import { treeMethod } from "../../../base/rpc/tree/packet.ts";
+import { receivingCall } from "../../../base/rpc/tree/packet.ts";
 import { receiveTree } from "../../../base/rpc/tree/receive.ts";
 import type {
   BuildSession,
@@ -143,7 +143,7 @@ async function receiveFiles(rpc: RpcClient, request: ReceiveRequest): Promise<vo
     [fileKeys.follow]: request.follow,
     [fileKeys.overrideExcludes]: ["true"],
   });
-  const call = rpc.open(treeMethod(FileSync.diffCopy), { metadata, signal: request.signal });
+  const call = rpc.open(receivingCall(FileSync.diffCopy), { metadata, signal: request.signal });
   try {
     await receiveTree(call, request.into, request.onProgress);
     call.end();

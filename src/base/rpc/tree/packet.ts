@@ -33,11 +33,33 @@ export const treePackets: Codec<TreePacket> = {
   writeTo: writePacket,
 };
 
-/** A transfer's method with these packets for its messages, either way. */
-export const treeMethod = ({ path }: { readonly path: string }): Method<TreePacket, TreePacket> => ({
+/** Packets as they came: who is told the same as the last time need not read them. */
+const unread: Codec<Uint8Array> = {
+  encode: (bytes) => ({ finish: () => bytes }),
+  decode: (bytes) => bytes,
+};
+
+type Path = { readonly path: string };
+
+/** A transfer's method for who sends the tree, calling or called. */
+export const sendingMethod = ({ path }: Path): Method<TreePacket, TreePacket> => ({
   path,
   input: treePackets,
   output: treePackets,
+});
+
+/** For who receives the tree and is called. */
+export const receivingMethod = ({ path }: Path): Method<Uint8Array, TreePacket> => ({
+  path,
+  input: unread,
+  output: treePackets,
+});
+
+/** For who calls and receives. */
+export const receivingCall = ({ path }: Path): Method<TreePacket, Uint8Array> => ({
+  path,
+  input: treePackets,
+  output: unread,
 });
 
 function decodeWhole(bytes: Uint8Array): TreePacket {

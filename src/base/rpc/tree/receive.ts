@@ -1,12 +1,17 @@
 import { messageOf, TugError } from "../../lib/errors.ts";
-import type { RpcStream } from "../stream.ts";
+import { FrameDecoder, FrameWriter, prefixLength } from "../framing.ts";
+import { maxMessageBytes, type RpcStream } from "../stream.ts";
 import { fileType, isType, type TreeEntry, WalkOrder } from "./entry.ts";
-import { packet, type TreePacket, PacketType as Type } from "./packet.ts";
+import { packet, type TreePacket, PacketType as Type, treePackets } from "./packet.ts";
 
 /** What a received tree is compared with and written to. */
 export interface TreeTarget {
   /** Told of every entry in walking order; says whether its content is wanted (a regular file that is new or changed). */
-  entry(entry: TreeEntry): boolean | Promise<boolean>;
+  entry(entry: TreeEntry): boolean;
+  /** See `ContextTarget`. */
+  readonly lately?: Uint8Array | undefined;
+  unchanged?(): void;
+  remember?(told: Uint8Array): void;
   /** The content of a wanted file, in pieces; the last one is marked and may be empty. */
   content(path: string, bytes: Uint8Array, last: boolean): Promise<void>;
   /** All entries were told, all wanted content came. */
@@ -15,13 +20,15 @@ export interface TreeTarget {
 
 /** Files that are asked for and not there yet: enough to keep the sender busy, and its queue is 128. */
 const window = 256;
+/** What was told is remembered up to this size. */
+const maxRemembered = 16 << 20;
 
 /** `onProgress` is told this often, in bytes. */
 const progressStep = 32 * 1024;
 
 /** Brings a peer's tree into `target`; `onProgress` hears of the bytes that came so far, names included. Throws what the peer or the target failed with; the peer is told. */
 export async function receiveTree(
-  stream: RpcStream<TreePacket, TreePacket>,
+  stream: RpcStream<Uint8Array, TreePacket>,
   target: TreeTarget,
   onProgress: (bytes: number) => void = () => undefined,
 ): Promise<void> {
@@ -36,7 +43,7 @@ export async function receiveTree(
 }
 
 class Receiver {
-  readonly #stream: RpcStream<TreePacket, TreePacket>;
+  readonly #stream: RpcStream<Uint8Array, TreePacket>;
   readonly #target: TreeTarget;
   readonly #onProgress: (bytes: number) => void;
   readonly #order = new WalkOrder();
@@ -46,75 +53,100 @@ class Receiver {
   /** Those that were, by id. */
   readonly #pending = new Map<number, string>();
   #entries = 0;
-  #told = 0;
+  /** As long as everything comes as it did lately: of that, how far it came. */
+  #lately: Buffer | undefined;
+  #latelyAt = 0;
+  #told: FrameWriter | undefined;
+  #toldBytes = 0;
   #complete = false;
   #finished = false;
 
   constructor(
-    stream: RpcStream<TreePacket, TreePacket>,
+    stream: RpcStream<Uint8Array, TreePacket>,
     target: TreeTarget,
     onProgress: (bytes: number) => void,
   ) {
     this.#stream = stream;
     this.#target = target;
     this.#onProgress = onProgress;
+    const { lately } = target;
+    if (lately && lately.length > 0)
+      this.#lately = Buffer.from(lately.buffer, lately.byteOffset, lately.byteLength);
+    if (target.remember) this.#told = new FrameWriter();
   }
 
   async run(): Promise<void> {
     for (
-      let p = await this.#stream.next();
-      p !== undefined;
-      p = this.#stream.nextNow() ?? (await this.#stream.next())
+      let bytes = await this.#stream.next();
+      bytes !== undefined;
+      bytes = this.#stream.nextNow() ?? (await this.#stream.next())
     ) {
-      if (this.#stream.received - this.#told > progressStep) {
-        this.#told = this.#stream.received;
-        this.#onProgress(this.#told);
+      if (this.#stream.received - this.#toldBytes > progressStep) {
+        this.#toldBytes = this.#stream.received;
+        this.#onProgress(this.#toldBytes);
       }
-      switch (p.type) {
-        case Type.STAT: {
-          const answer = this.#stat(p.entry);
-          if (answer) await answer;
-          break;
-        }
-        case Type.DATA:
-          await this.#data(p);
-          break;
-        case Type.FIN:
-          if (!this.#finished) throw new TugError("invalid-argument", "the sender ended the transfer early");
-          return;
-        case Type.ERR:
-          throw new TugError("unavailable", `error from sender: ${Buffer.from(p.data).toString()}`);
-        default:
-          throw new TugError("invalid-argument", `unexpected packet ${p.type} in the transfer`);
+      if (!this.#isAsLately(bytes)) {
+        const p = treePackets.decode(bytes);
+        if (p.type === Type.FIN && this.#finished) return;
+        if (p.type === Type.STAT) this.#stat(p.entry, bytes);
+        else if (p.type === Type.DATA) await this.#data(p);
+        else this.#refuse(p);
       }
-      if (this.#complete && !this.#finished && this.#pending.size === 0) {
-        this.#finished = true;
-        this.#onProgress(this.#stream.received);
-        await this.#target.finish();
-        await this.#stream.send(packet({ type: Type.FIN }));
-      }
+      if (this.#complete && !this.#finished && this.#pending.size === 0) await this.#finish();
     }
     throw new TugError("unavailable", "the sender ended the transfer early");
   }
 
-  /** Waits only where the target does. */
-  #stat(entry: TreeEntry | undefined): Promise<void> | undefined {
+  #refuse({ type, data }: TreePacket): never {
+    if (type === Type.FIN) throw new TugError("invalid-argument", "the sender ended the transfer early");
+    if (type === Type.ERR)
+      throw new TugError("unavailable", `error from sender: ${Buffer.from(data).toString()}`);
+    throw new TugError("invalid-argument", `unexpected packet ${type} in the transfer`);
+  }
+
+  async #finish(): Promise<void> {
+    this.#finished = true;
+    this.#onProgress(this.#stream.received);
+    if (this.#lately) this.#target.unchanged?.();
+    else if (this.#told) this.#target.remember?.(this.#told.take());
+    await this.#target.finish();
+    await this.#stream.send(packet({ type: Type.FIN }));
+  }
+
+  /** Whether the next packet is what it was the last time. With the first one that is not, those before it are read after all. */
+  #isAsLately(bytes: Uint8Array): boolean {
+    const lately = this.#lately;
+    if (!lately || this.#complete) return false;
+    const at = this.#latelyAt;
+    const end = at + prefixLength + bytes.length;
+    if (
+      end <= lately.length &&
+      lately.readUInt32BE(at + 1) === bytes.length &&
+      Buffer.compare(bytes, lately.subarray(at + prefixLength, end)) === 0
+    ) {
+      this.#latelyAt = end;
+      this.#complete = end === lately.length;
+      return true;
+    }
+    this.#lately = undefined;
+    const decoder = new FrameDecoder(maxMessageBytes);
+    decoder.push(lately.subarray(0, at), (told) => this.#stat(treePackets.decode(told).entry, told));
+    return false;
+  }
+
+  #stat(entry: TreeEntry | undefined, bytes: Uint8Array): void {
     if (this.#complete) throw new TugError("invalid-argument", "an entry came after the last one");
+    this.#told?.append(bytes);
+    if (this.#told && this.#told.length > maxRemembered) this.#told = undefined;
     if (!entry) {
       this.#complete = true;
-      return undefined;
+      return;
     }
     this.#order.check(entry);
     const id = this.#entries++;
-    const want = (wanted: boolean) => {
-      if (!wanted || !isType(entry.mode, fileType.regular)) return;
-      this.#queue.push({ id, path: entry.path });
-      this.#ask();
-    };
-    const answer = this.#target.entry(entry);
-    if (typeof answer !== "boolean") return answer.then(want);
-    want(answer);
-    return undefined;
+    if (!this.#target.entry(entry) || !isType(entry.mode, fileType.regular)) return;
+    this.#queue.push({ id, path: entry.path });
+    this.#ask();
   }
 
   async #data(p: TreePacket): Promise<void> {

@@ -137,15 +137,16 @@ describe("a sender that does harm", () => {
 
   test("is refused content that nobody asked for, and an early end", async () => {
     const none = { entry: () => false, content: async () => undefined, finish: async () => undefined };
-    const data = packet({ type: Type.DATA, id: 0, data: Buffer.from("x") });
-    await expect(receiveTree(scripted([packet({ entry: regular("a") }), data]), none)).rejects.toThrow(
+    const wire = (fields: Partial<TreePacket>) => treePackets.encode(packet(fields)).finish();
+    const data = wire({ type: Type.DATA, id: 0, data: Buffer.from("x") });
+    await expect(receiveTree(scripted([wire({ entry: regular("a") }), data]), none)).rejects.toThrow(
       "invalid file request 0",
     );
-    await expect(receiveTree(scripted([packet({ type: Type.FIN })]), none)).rejects.toThrow(
+    await expect(receiveTree(scripted([wire({ type: Type.FIN })]), none)).rejects.toThrow(
       "ended the transfer early",
     );
     await expect(receiveTree(scripted([]), none)).rejects.toThrow("ended the transfer early");
-    const told = packet({ type: Type.ERR, data: Buffer.from("disk on fire") });
+    const told = wire({ type: Type.ERR, data: Buffer.from("disk on fire") });
     await expect(receiveTree(scripted([told]), none)).rejects.toThrow("error from sender: disk on fire");
   });
 
@@ -159,7 +160,7 @@ describe("a sender that does harm", () => {
 });
 
 /** A peer that says these packets and nothing more. */
-function scripted(packets: readonly TreePacket[]): RpcStream<TreePacket, TreePacket> {
+function scripted<In = TreePacket>(packets: readonly In[]): RpcStream<In, TreePacket> {
   const left = [...packets];
   return {
     next: async () => left.shift(),
@@ -250,5 +251,65 @@ describe("packets", () => {
           : { ...expected, stat: toStat(fromStat(expected.stat)) };
       expect({ seed, round, got }).toEqual({ seed, round, got: plain });
     }
+  });
+});
+
+describe("a tree that is told again", () => {
+  const told = (...entries: readonly TreeEntry[]) =>
+    [...entries.map((entry) => packet({ entry })), packet({})].map((each) =>
+      treePackets.encode(each).finish(),
+    );
+  const fin = treePackets.encode(packet({ type: Type.FIN })).finish();
+
+  /** What a target hears that remembers `lately`. */
+  async function heard(packets: readonly Uint8Array[], lately: Uint8Array | undefined) {
+    const entries: string[] = [];
+    let [unchanged, finished] = [0, 0];
+    let remembered: Uint8Array | undefined;
+    await receiveTree(scripted([...packets, fin]), {
+      lately,
+      entry: ({ path }) => {
+        entries.push(path);
+        return false;
+      },
+      unchanged: () => void unchanged++,
+      remember: (bytes) => {
+        remembered = bytes;
+      },
+      content: async () => undefined,
+      finish: async () => void finished++,
+    });
+    return { entries, unchanged, finished, remembered };
+  }
+  const before = [directory("a"), regular("a/b", { mtime: 5n }), regular("c", { size: 3 })] as const;
+
+  test("as before is not read again, and one that differs anywhere is read as a whole", async () => {
+    const first = await heard(told(...before), undefined);
+    expect(first).toMatchObject({ entries: ["a", "a/b", "c"], unchanged: 0, finished: 1 });
+    const { remembered } = first;
+    const again = await heard(told(...before), remembered);
+    expect(again).toEqual({ entries: [], unchanged: 1, finished: 1, remembered: undefined });
+    const others: readonly (readonly TreeEntry[])[] = [
+      [directory("a"), regular("a/b", { mtime: 6n }), regular("c", { size: 3 })],
+      [directory("a"), regular("a/b", { mtime: 5n })],
+      [directory("a"), regular("a/b", { mtime: 5n }), regular("c", { size: 3 }), regular("d")],
+      [directory("b"), regular("b/b", { mtime: 5n }), regular("c", { size: 3 })],
+      [],
+    ];
+    for (const entries of others) {
+      const other = await heard(told(...entries), remembered);
+      expect(other.entries).toEqual(entries.map(({ path }) => path));
+      expect(other.unchanged).toBe(0);
+      expect(await heard(told(...entries), other.remembered)).toMatchObject({ entries: [], unchanged: 1 });
+    }
+  });
+
+  test("is held to walking order across what is the same and what is not", async () => {
+    const { remembered } = await heard(told(...before), undefined);
+    const twice = told(directory("a"), regular("a/b", { mtime: 5n }), regular("a/b", { mtime: 5n }));
+    await expect(heard(twice, remembered)).rejects.toThrow("came out of order");
+    await expect(heard([...told(...before), ...told(regular("d"))], remembered)).rejects.toThrow(
+      "an entry came after the last one",
+    );
   });
 });

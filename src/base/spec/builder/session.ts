@@ -69,6 +69,12 @@ export interface ReceiveRequest {
 export interface ContextTarget {
   /** Told of every entry that the client has, in order; says whether its content is wanted (a regular file that is new or changed). */
   entry(entry: ContextEntry): boolean;
+  /** What was told of the same directory the last time, as it came (see `remember`): most builds are told the same again, which need not be read anew. */
+  readonly lately?: Uint8Array | undefined;
+  /** Instead of `entry` for each of them: all were told as `lately` has them. */
+  unchanged?(): void;
+  /** At the end, unless nothing has changed: what was told, as it came. */
+  remember?(told: Uint8Array): void;
   /** The content of a wanted file, in pieces; the last one is marked. */
   content(path: string, bytes: Uint8Array, last: boolean): Promise<void>;
   /** All entries were told: what was not named is gone. Resolves when everything is written. */

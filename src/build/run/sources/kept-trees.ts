@@ -93,7 +93,7 @@ export function isKeptTree(snapshot: ChainId): boolean {
 
 /**
  * Contexts that clients sent, as directories that the next transfer of the same context begins from: `<root>/<slot>/tree`, with what is in it
- * (`entries.json`, contents' digests included) and whose it is (`slot.json`). `slot.json` is away while a tree is changed, and what
+ * (`entries.json`, contents' digests included), how the client told it (`told`) and whose it is (`slot.json`). `slot.json` is away while a tree is changed, and what
  * has none is removed at start: an interrupted transfer never leaves a file that looks current. A tree that a build reads does not change; who
  * sends another version meanwhile gets a clone of hard links.
  */
@@ -133,8 +133,15 @@ export class KeptTrees {
       using _base = base && this.#hold(base);
       await using staging = new TreeStaging(join(this.#deps.root, `incoming-${randomId().slice(0, 12)}`));
       // Read when the first entry is here, while the client goes on looking for the others.
-      const receiver = new TreeReceiver(() => base && this.#indexOf(base), staging, options);
+      const receiver = new TreeReceiver(() => base && this.#indexOf(base), staging, {
+        ...options,
+        lately: base && isOf(base, identity) ? this.#toldOf(base) : undefined,
+      });
       await fill(receiver);
+      if (base && receiver.isUnchanged) {
+        this.#used(base);
+        return this.#hold(base);
+      }
       const received = receiver.result();
       const kept = base && this.#indexOf(base);
       if (base && kept && isSame(kept, received.entries) && isOf(base, identity)) {
@@ -144,10 +151,11 @@ export class KeptTrees {
       const free = base !== undefined && base.readers === 1 && isOf(base, identity);
       const slot = free ? base : await this.#newSlot(identity, base, received.entries, signal);
       const before = free ? kept : slot.index;
-      await this.#change(slot, identity, async (tree) => {
+      const change = async (tree: number) => {
         await inSlices(applyTree(tree, staging.dir, before ?? emptyIndex(), received), signal);
         return new TreeIndex(received.entries);
-      });
+      };
+      await this.#change(slot, identity, change, receiver.told);
       return this.#hold(slot);
     });
   }
@@ -176,9 +184,9 @@ export class KeptTrees {
   /** What a held tree holds; undefined for what is no kept tree. Throws not-found when it is not held (any more). */
   read(name: ChainId): TreeIndex | undefined {
     if (!isKeptTree(name)) return undefined;
-    const { index } = this.#slotOf(name);
-    if (!index) throw notFound(`the build context ${name} is not held any more`);
-    return index;
+    const slot = this.#slotOf(name);
+    if (slot.readers === 0) throw notFound(`the build context ${name} is not held any more`);
+    return this.#indexOf(slot);
   }
 
   path(name: ChainId): string {
@@ -236,13 +244,15 @@ export class KeptTrees {
   }
 
   #hold(slot: Slot): HeldTree {
-    const { index } = slot;
+    const index = () => this.#indexOf(slot);
     slot.readers++;
     let held = true;
     return {
       name: `${prefix}${slot.id}.${slot.generation}` as ChainId,
       path: this.#path(slot, "tree"),
-      index: index ?? emptyIndex(),
+      get index() {
+        return index();
+      },
       found: slot.found,
       [Symbol.dispose]: () => {
         if (!held) return;
@@ -277,6 +287,16 @@ export class KeptTrees {
     const related = [...this.#slots.values()].filter((slot) => slot.facts.owner === identity.owner);
     const rank = (slot: Slot) => (isOf(slot, identity) ? (slot.readers === 0 ? 0 : 1) : 2);
     return related.sort((a, b) => rank(a) - rank(b) || b.facts.lastUsed - a.facts.lastUsed)[0];
+  }
+
+  /** What the client told of it when it last sent something. */
+  #toldOf(slot: Slot): Uint8Array | undefined {
+    try {
+      return readFileSync(this.#path(slot, "told"));
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+      throw error;
+    }
   }
 
   #indexOf(slot: Slot): TreeIndex {
@@ -314,8 +334,8 @@ export class KeptTrees {
     entries: ReadonlyMap<string, TreeEntry>,
     signal: AbortSignal,
   ): Promise<TreeIndex> {
-    const kept = base?.index;
-    if (!base || !kept) return emptyIndex();
+    if (!base) return emptyIndex();
+    const kept = this.#indexOf(base);
     const shared = new Map<string, TreeEntry>();
     for (const [path, entry] of entries) {
       const old = kept.entries.get(path);
@@ -342,6 +362,7 @@ export class KeptTrees {
     slot: Slot,
     identity: TreeIdentity,
     change: (tree: number) => Promise<TreeIndex>,
+    told?: Uint8Array,
   ): Promise<void> {
     const { root, clock, bootId } = this.#deps;
     rmSync(this.#path(slot, "slot.json"), { force: true });
@@ -353,6 +374,8 @@ export class KeptTrees {
         closeFd(tree);
       }
       writeFileSync(this.#path(slot, "entries.json"), encodeIndex(slot.index), { mode: 0o600 });
+      if (told) writeFileSync(this.#path(slot, "told"), told, { mode: 0o600 });
+      else rmSync(this.#path(slot, "told"), { force: true });
       slot.facts = {
         ...identity,
         boot: bootId,

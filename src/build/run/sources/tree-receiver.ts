@@ -30,15 +30,39 @@ export class TreeReceiver implements ContextTarget {
   readonly #wanted = new Set<string>();
   #text = 0;
   #finished = false;
+  #unchanged = false;
+  #told: Uint8Array | undefined;
+  /** A file was not as it was told to be. */
+  #odd = false;
+  readonly lately: Uint8Array | undefined;
 
   constructor(
     kept: () => TreeIndex | undefined,
     staging: TreeStaging,
-    options: { readonly repeats?: boolean } = {},
+    options: { readonly repeats?: boolean; readonly lately?: Uint8Array | undefined } = {},
   ) {
     this.#kept = kept;
     this.#staging = staging;
     this.#repeats = options.repeats ?? false;
+    this.lately = options.lately;
+  }
+
+  unchanged(): void {
+    this.#unchanged = true;
+  }
+
+  remember(told: Uint8Array): void {
+    this.#told = told;
+  }
+
+  /** The tree is what it was: there is no `result`. */
+  get isUnchanged(): boolean {
+    return this.#unchanged && this.#finished;
+  }
+
+  /** What to compare the next transfer with; undefined: it has to be read whatever it says. */
+  get told(): Uint8Array | undefined {
+    return this.#odd ? undefined : this.#told;
   }
 
   entry(told: ContextEntry): boolean {
@@ -77,6 +101,7 @@ export class TreeReceiver implements ContextTarget {
     this.#wanted.delete(path);
     this.#staged.set(path, staged);
     // A file that changed while it was sent is asked for again the next time.
+    if (staged.size !== entry.size) this.#odd = true;
     this.#entries.set(path, { ...entry, size: staged.size, content: staged.content });
   }
 
