@@ -206,6 +206,8 @@ describe("outputs", () => {
     for (const layout of ["layout", "docker"]) {
       expect(readdirSync(at(layout)).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
       expect(readdirSync(at(`${layout}/blobs/sha256`))).toContain(id.slice("sha256:".length));
+      const modes = await run(["find", at(layout), "-type", "f", "-not", "-perm", "644"]);
+      expect(modes.stdout).toBe("");
     }
     for (const archive of ["oci.tar", "docker.tar"]) {
       await daemon.ok(["rmi", "many:1"]);

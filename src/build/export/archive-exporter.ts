@@ -87,7 +87,7 @@ async function sendLayout(
 ): Promise<void> {
   const index = layoutIndex(made, namesOf(output.attributes));
   await withLayout({ content, scratch }, { digests: layoutBlobs(made), index }, async (root) => {
-    await session.exports?.tree(output.id, root, { signal });
+    await session.exports?.tree(output.id, root, { signal, fileMode: 0o644 });
   });
 }
 

@@ -1,5 +1,6 @@
 import { drained, type RpcClient } from "../../../base/rpc/client.ts";
 import { directoryTree } from "../../../base/rpc/tree/directory.ts";
+import { fileType, isType } from "../../../base/rpc/tree/entry.ts";
 import { sendingMethod } from "../../../base/rpc/tree/packet.ts";
 import { sendTree, type TreeSource } from "../../../base/rpc/tree/send.ts";
 import type { SessionExports } from "../../../base/spec/builder/session.ts";
@@ -18,11 +19,7 @@ export class RemoteExports implements SessionExports {
     this.#signal = signal;
   }
 
-  async tree(
-    exporter: string,
-    root: string,
-    { signal, epoch }: Parameters<SessionExports["tree"]>[2],
-  ): Promise<void> {
+  async tree(exporter: string, root: string, { signal, ...look }: TreeOptions): Promise<void> {
     const metadata = { [fileKeys.exporter]: [exporter || "0"], [fileKeys.multiPlatform]: ["1"] };
     const call = this.#rpc.open(sendingMethod(FileSend.tree), {
       metadata,
@@ -31,7 +28,7 @@ export class RemoteExports implements SessionExports {
     try {
       const everything = { include: [], exclude: [], follow: [], owner: "keep" } as const;
       const source = directoryTree(root, everything);
-      await sendTree(call, epoch === undefined ? source : dated(source, epoch));
+      await sendTree(call, shownAs(source, look));
       call.end();
       await drained(call);
     } finally {
@@ -64,12 +61,18 @@ export class RemoteExports implements SessionExports {
   }
 }
 
-/** SOURCE_DATE_EPOCH: the time of every entry, as BuildKit has it (exporter/local). */
-function dated(source: TreeSource, epoch: number): TreeSource {
-  const mtime = BigInt(epoch) * 1_000_000_000n;
+type TreeOptions = Parameters<SessionExports["tree"]>[2];
+
+/** With the time of SOURCE_DATE_EPOCH for every entry, as BuildKit has it (exporter/local), and other modes. */
+function shownAs(source: TreeSource, { epoch, fileMode }: Omit<TreeOptions, "signal">): TreeSource {
+  if (epoch === undefined && fileMode === undefined) return source;
+  const time = epoch === undefined ? {} : { mtime: BigInt(epoch) * 1_000_000_000n };
   return {
     *walk() {
-      for (const entry of source.walk()) yield { ...entry, mtime };
+      for (const entry of source.walk()) {
+        const file = fileMode !== undefined && isType(entry.mode, fileType.regular);
+        yield { ...entry, ...time, ...(file && { mode: fileType.regular | fileMode }) };
+      }
     },
     open: (path) => source.open(path),
   };

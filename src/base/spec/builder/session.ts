@@ -106,6 +106,8 @@ export interface SessionExports {
       readonly signal: AbortSignal;
       /** Seconds: what every entry gets as its time; undefined: its own. */
       readonly epoch?: number | undefined;
+      /** Permissions of regular files; undefined: their own. */
+      readonly fileMode?: number;
     },
   ): Promise<void>;
   /** `--output type=tar|oci|docker,dest=…`: one file on the client. */
