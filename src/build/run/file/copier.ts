@@ -1,5 +1,15 @@
 import type { ParentMatches } from "../../../base/spec/dockerfile/ignore.ts";
-import { closeFd, linkat, lutimesat, O, openat, openat2, RESOLVE, unlinkat } from "../../../base/sys/at.ts";
+import {
+  closeFd,
+  fchmod,
+  linkat,
+  lutimesat,
+  O,
+  openat,
+  openat2,
+  RESOLVE,
+  unlinkat,
+} from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
@@ -81,6 +91,15 @@ export class Copier {
   /** `dest` as the instruction has it: with a slash at its end it is a directory. */
   copy(selected: Selected, dest: string): void {
     const { owner } = this.#way;
+    if (selected.kind === "directory" && selected.below === undefined) {
+      const path = this.#dest.resolve(dest);
+      const there = this.#dest.root.tryStat(`/${path}`);
+      if (there && there.kind !== "directory")
+        throw new CopyRefused(`cannot copy to non-directory: /${path}`);
+      if (!there) this.#dest.makeDirectories(path, 0o755, owner);
+      this.#copyContents(selected, path, there === undefined);
+      return;
+    }
     const before = dest.endsWith("/") ? dest : dest.slice(0, dest.lastIndexOf("/") + 1);
     this.#dest.makeDirectories(this.#dest.resolve(before), 0o755, owner);
     if (selected.below !== undefined) {
@@ -89,11 +108,6 @@ export class Copier {
     }
     let path = this.#dest.resolve(dest);
     const there = this.#dest.root.tryStat(`/${path}`);
-    if (selected.kind === "directory") {
-      if (!there) this.#dest.makeDirectories(path, 0o755, owner);
-      this.#copyContents(selected, path, there === undefined);
-      return;
-    }
     if (there?.kind === "directory") {
       const name = selected.named.slice(selected.named.lastIndexOf("/") + 1);
       path = path === "" ? name : `${path}/${name}`;
@@ -126,7 +140,7 @@ export class Copier {
     else this.#intoParent(selected, [path, below.at(-1)].filter((part) => part !== "").join("/"));
   }
 
-  /** A directory that was made for them is as old as the one that they come from. */
+  /** A directory that was made for them stands for the one that they come from: it is as old, and gets the mode that is asked for. */
   #copyContents(selected: Selected, path: string, made = false): void {
     const from = this.#openSource(selected.path);
     const to = this.#dest.open(path);
@@ -134,7 +148,9 @@ export class Copier {
       this.#way.hash?.contents();
       this.#entries({ ...firstLevel, from, to, path });
       this.#way.hash?.directoryEnd();
-      if (made && this.#way.time === undefined) stamp(to, ".", lstatat(from).mtime);
+      const { chmod, time } = this.#way;
+      if (made && chmod) fchmod(to, chmod(lstatat(to).mode));
+      if (made && time === undefined) stamp(to, ".", lstatat(from).mtime);
     } finally {
       closeFd(from);
       closeFd(to);

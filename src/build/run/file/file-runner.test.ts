@@ -112,6 +112,9 @@ test("a directory's contents are copied, and nested directories get the source's
     expect(statSync(join(root, "made/new")).mtimeMs).toBe(1_100_000_000_000);
     expect(statSync(join(root, "made")).mtimeMs).toBeGreaterThan(1_100_000_000_000);
   });
+  const look = (root: string) =>
+    ["made", "made/new", "made/new/deep"].map((path) => statSync(join(root, path)).mode & 0o777);
+  expect(await copied(["dir/sub"], "/made/new/", look, { chmod: "750" })).toEqual([0o755, 0o750, 0o750]);
 });
 
 test("directories that are made in a set-group-id one hand it down", async () => {
@@ -191,6 +194,7 @@ test("a file does not replace a directory, nor a directory a file", async () => 
   expect(told).toBe("cannot replace to directory /app/sub with file");
   const other = await runner.run(stepOf(copyOp(["d"], "/app/"), [base, files])).catch(messageOf);
   expect(other).toBe("cannot copy to non-directory: /app/old");
+  expect(await refusal(copyOp(["dir"], "/app/old"))).toBe("cannot copy to non-directory: /app/old");
   expect(await refusal(copyOp(["a.txt"], "/app/old/x"))).toBe("mkdir /app/old: not a directory");
 });
 
