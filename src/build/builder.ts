@@ -15,7 +15,7 @@ import type { HandedOut } from "./llb/handed-out.ts";
 import { lendersOf } from "./llb/load.ts";
 import type { BuildPlan, PlannedTarget } from "./plan.ts";
 import type { PlanDeps } from "./plan-build.ts";
-import { planRequest } from "./plan-request.ts";
+import { planRequest, readRequest, syntaxOf } from "./plan-request.ts";
 import { combinePlans, Planned, type PlannedParts } from "./planned.ts";
 import type { BuildRequest } from "./request.ts";
 import type { Result } from "./result.ts";
@@ -63,12 +63,17 @@ export class BuildService implements Builder {
     const started = clock.now();
     const session = withLenders(client, lendersOf(request, handed));
     const solving = solvingOf(request, session, options);
-    const { plan, epoch } = await planRequest(
-      { ...planning, handed },
-      request,
-      solving,
-      options.onDefinition,
-    );
+    const deps = { ...planning, handed };
+    const given = request.definition ? undefined : await readRequest(deps, request, solving);
+    const syntax = given && options.forward && syntaxOf(request, given.dockerfile.text);
+    if (syntax !== undefined && options.forward) {
+      await options.forward(syntax.image, syntax.text);
+      return this.combine([], request, client);
+    }
+    const { plan, epoch } = await planRequest(deps, request, given, {
+      ...solving,
+      onDefinition: options.onDefinition,
+    });
     options.onPlan?.(plan);
     for (const warning of plan.warnings) options.progress.warning({ ...warning, vertex: undefined });
     return this.#planned({ plan, epoch, session, started, request });

@@ -1,3 +1,4 @@
+import { isBuiltIn, syntaxLine } from "../base/spec/builder/frontend.ts";
 import { withEpoch } from "./epoch.ts";
 import { DefinitionLoader, type LoadDeps, lendersOf } from "./llb/load.ts";
 import type { PlanInput } from "./plan/input.ts";
@@ -16,18 +17,29 @@ export interface PlannedRequest {
   readonly epoch: number | undefined;
 }
 
-/** The plan of what was asked for: of a Dockerfile, or of a client's own operations. */
+type Given = Definition & Pick<PlanInput, "inputs">;
+
+/** The plan of what was asked for: of a Dockerfile (`given`), or of a client's own operations. */
 export async function planRequest(
   deps: PlanRequestDeps,
   request: BuildRequest,
-  options: SolveOptions,
-  onDefinition?: () => void,
+  given: Given | undefined,
+  options: SolveOptions & { readonly onDefinition: (() => void) | undefined },
 ): Promise<PlannedRequest> {
-  if (request.definition) return await planDefinition(deps, request, options);
-  const given = await readRequest(deps, request, options);
+  if (!given) return await planDefinition(deps, request, options);
   const timed = await withEpoch(deps, request, given, options);
-  onDefinition?.();
+  options.onDefinition?.();
   return { plan: await planBuild(deps, timed, given, options), epoch: timed.epoch };
+}
+
+/** The frontend's image that a file is written for, with what its line says; undefined: the built-in one is meant. */
+export function syntaxOf(
+  { buildArgs }: BuildRequest,
+  text: string,
+): { readonly image: string; readonly text: string } | undefined {
+  const said = buildArgs["BUILDKIT_SYNTAX"] || syntaxLine(text);
+  const image = said?.trim().split(/\s/, 1)[0];
+  return said === undefined || !image || isBuiltIn(image) ? undefined : { image, text: said };
 }
 
 /** The text that a build is described by, and what the client handed over beside it. */
@@ -35,7 +47,7 @@ export async function readRequest(
   deps: PlanRequestDeps,
   request: BuildRequest,
   options: SolveOptions,
-): Promise<Definition & Pick<PlanInput, "inputs">> {
+): Promise<Given> {
   const inputs = await loadInputs(deps, request, options);
   return { ...(await readDefinition(deps, request, options, inputs)), inputs };
 }

@@ -78,7 +78,12 @@ export interface Builder {
   /** A plan of targets that were planned apart, as clients put results together; `request` says what is common. */
   combine(parts: readonly CombinedTarget[], request: BuildRequest, session: BuildSession): PlannedBuild;
   /** Runs a frontend's image, which is served over `stdio`; resolves when it ended well. */
-  frontend(asked: AskedFrontend, stdio: StepStdio, session: BuildSession, options: BuildOptions): Promise<void>;
+  frontend(
+    asked: AskedFrontend,
+    stdio: StepStdio,
+    session: BuildSession,
+    options: BuildOptions,
+  ): Promise<void>;
   /** What an image says of itself. */
   image(asked: AskedImage, session: BuildSession, options: BuildOptions): Promise<FoundImage>;
   build(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<BuildOutcome>;
@@ -98,6 +103,8 @@ export interface BuildOptions {
   readonly onDefinition?: () => void;
   /** Told before the first step runs. */
   readonly onPlan?: (plan: BuildPlan) => void;
+  /** Has the frontend's image plan that the file's "syntax" line names; what is planned here is nothing then. Absent: the built-in one plans. */
+  readonly forward?: (source: string, cmdline: string) => Promise<void>;
 }
 
 /** A build before it is made: clients look at its results, take them to other builds, and have it built. */

@@ -201,6 +201,7 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
       mounts: caches,
     }),
     call: callBuild({ ...planning, handed }),
+    exec,
     handed,
     trees: exporting.trees,
   });

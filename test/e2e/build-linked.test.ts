@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Builds } from "../harness/builds.ts";
 import { TestDaemon } from "../harness/daemon.ts";
-import { type DrivenBuild, GatewayClient, Llb } from "../harness/gateway.ts";
+import { type DrivenBuild, GatewayClient } from "../harness/gateway.ts";
+import { Llb } from "../harness/llb.ts";
 
 /** Builds that take each other's results, as `buildx bake` links targets. */
 let daemon: TestDaemon;

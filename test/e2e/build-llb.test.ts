@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Builds } from "../harness/builds.ts";
 import { TestDaemon } from "../harness/daemon.ts";
-import { GatewayClient, Llb, type Output } from "../harness/gateway.ts";
+import { GatewayClient } from "../harness/gateway.ts";
+import { Llb, type Output } from "../harness/llb.ts";
 
 /** BuildKit's operations as clients send them that make their own: each kind of operation, on a real daemon. */
 let daemon: TestDaemon;

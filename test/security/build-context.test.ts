@@ -197,17 +197,44 @@ attack("archives for ADD lead nowhere", async () => {
   await harmless(body);
 });
 
-attack("no remote frontend is run: syntax= is a name", async () => {
-  const { text, error } = await harmless(
-    tar(dockerfile("# syntax=127.0.0.1:1/evil/frontend:1\nFROM busybox\nRUN echo built-by-tug\n")),
-  );
-  expect(error).toBeUndefined();
-  expect(text).toContain("built-by-tug");
-  const result = await builds.buildkit({
-    Dockerfile: "# syntax=127.0.0.1:1/evil/frontend:2\nFROM busybox\nRUN echo still-by-tug\n",
-  });
-  expect(result.code, result.stderr).toBe(0);
-});
+attack(
+  "a frontend has none of the builder's rights: it is confined as a RUN is, without a network",
+  async () => {
+    // The classic protocol has no frontends: the line is a name there.
+    const { text, error } = await harmless(
+      tar(dockerfile("# syntax=127.0.0.1:1/evil/frontend:1\nFROM busybox\nRUN echo built-by-tug\n")),
+    );
+    expect(error).toBeUndefined();
+    expect(text).toContain("built-by-tug");
+    const evil = [
+      `echo evil >${canary}/marker`,
+      "grep -E '^(CapEff|Seccomp|NoNewPrivs):' /proc/self/status",
+      'echo "interfaces: $(ls /sys/class/net)"',
+      "mount -t tmpfs none /mnt && echo mounted",
+      "mknod /disk b 8 0 && head -c 1 /disk && echo read the disk",
+      "ls /run/docker.sock /var/run/tug.sock && echo found the socket",
+      "echo 1 >/proc/sys/kernel/sysrq && echo wrote to the kernel",
+      "head -c 3000000 /dev/zero >&3; exec 3>&-",
+    ];
+    const image = builds.context({
+      Dockerfile: 'FROM busybox\nCOPY evil /evil\nENTRYPOINT ["/bin/sh", "/evil"]\n',
+      evil: `exec 3>&1 1>&2\n${evil.join("\n")}\n`,
+    });
+    await daemon.ok(["build", "-q", "-t", "evil/frontend:3", image], { timeout: 60_000 });
+    const result = await builds.buildkit({ Dockerfile: "# syntax=evil/frontend:3\nFROM busybox\n" });
+    expect(result.code, result.stderr).toBe(1);
+    expect(result.stderr).toMatch(/CapEff:\s+00000000a80425fb/);
+    expect(result.stderr).toMatch(/Seccomp:\s+2/);
+    expect(result.stderr).toMatch(/interfaces: lo\s*$/m);
+    expect(result.stderr).not.toMatch(/mounted|read the disk|found the socket|wrote to the kernel/);
+    expect(readFileSync(join(canary, "marker"), "utf8")).not.toContain("evil");
+    // What cannot be fetched is not replaced by something else.
+    const missing = await builds.buildkit({
+      Dockerfile: "# syntax=127.0.0.1:1/evil/frontend:2\nFROM busybox\nRUN echo still-by-tug\n",
+    });
+    expect(missing.code).toBe(1);
+  },
+);
 
 attack("git: subdirectories, links, submodules and hooks do not lead out of a repository", async () => {
   const repository = server.repository("evil");

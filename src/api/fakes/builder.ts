@@ -75,6 +75,10 @@ export class FakeBuilder implements BuilderBackend {
     return { targets: [], build, [Symbol.dispose]: () => undefined };
   }
 
+  async frontend({ source }: { readonly source: string }): Promise<void> {
+    throw new TugError("not-found", `${source}: a fake has no frontends`);
+  }
+
   async image(): Promise<never> {
     throw new TugError("not-found", "a fake has no images");
   }

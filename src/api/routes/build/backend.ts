@@ -15,6 +15,8 @@ interface BuildOptions {
   readonly signal: AbortSignal;
   readonly progress: ProgressSink;
   readonly onPlan?: (plan: BuildSources) => void;
+  /** Has the frontend's image plan that the file's "syntax" line names; what is planned here is nothing then. Absent: the built-in one plans. */
+  readonly forward?: (source: string, cmdline: string) => Promise<void>;
 }
 
 export interface BuildOutcome {
@@ -37,6 +39,21 @@ export interface BuilderBackend {
   build(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<BuildOutcome>;
   plan(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<PlannedBuild>;
   combine(targets: readonly CombinedTarget[], request: BuildRequest, session: BuildSession): PlannedBuild;
+  frontend(
+    asked: {
+      /** Reference of its image. */
+      readonly source: string;
+      readonly env: readonly string[];
+      readonly caps: string | undefined;
+      readonly hasInputs: boolean;
+    },
+    stdio: {
+      readonly input: AsyncIterable<Uint8Array>;
+      output(bytes: Uint8Array): void | Promise<void>;
+    },
+    session: BuildSession,
+    options: BuildOptions,
+  ): Promise<void>;
   image(
     asked: {
       readonly reference: string;

@@ -15,13 +15,14 @@ import { workerRecord } from "./worker.ts";
 
 export interface BridgeDeps {
   readonly builds: Builds;
-  readonly gateways: ReadonlyMap<string, GatewayBuild>;
   readonly worker: () => WorkerInfo;
+  /** The build that a call belongs to. */
+  readonly gateway: (metadata: Metadata, signal: AbortSignal) => Promise<GatewayBuild>;
 }
 
 /** The gateway's methods: what clients that drive a build themselves (buildx, compose, whoever makes LLB) call. */
 export function bridgeServices(deps: BridgeDeps): readonly Service[] {
-  const gateway = (metadata: Metadata, signal: AbortSignal) => gatewayOf(deps, metadata, signal);
+  const { gateway } = deps;
   return [
     unary(LlbBridge.ping, async () =>
       PongResponse.create({
@@ -45,8 +46,8 @@ export function bridgeServices(deps: BridgeDeps): readonly Service[] {
     }),
     ...gatewayFiles(deps.builds, gateway),
     unary(LlbBridge.inputs, async (_, { metadata, signal }) => {
-      const { job } = await gateway(metadata, signal);
-      return { definitions: { ...job.order.inputs } };
+      const { order } = await gateway(metadata, signal);
+      return { definitions: { ...order.inputs } };
     }),
     unary(LlbBridge.warn, async (request, { metadata, signal }) => {
       const { job } = await gateway(metadata, signal);
@@ -64,7 +65,11 @@ export function bridgeServices(deps: BridgeDeps): readonly Service[] {
 }
 
 /** The build that a call belongs to. The client begins to drive before its order has arrived: then it is waited for. */
-async function gatewayOf(deps: BridgeDeps, metadata: Metadata, signal: AbortSignal): Promise<GatewayBuild> {
+export async function namedGateway(
+  deps: { readonly builds: Builds; readonly gateways: ReadonlyMap<string, GatewayBuild> },
+  metadata: Metadata,
+  signal: AbortSignal,
+): Promise<GatewayBuild> {
   const id = first(metadata, buildIdKey) ?? "";
   if (id !== "" && !deps.gateways.has(id)) await deps.builds.get(id, signal);
   const gateway = deps.gateways.get(id);
@@ -93,7 +98,11 @@ async function solve(
 ): Promise<SolveResponse> {
   const { job, session } = gateway;
   const { frontend, frontendOpt: attrs, frontendInputs: inputs, cacheImports, definition } = request;
-  const { definition: _, inputs: __, ...common } = { definition: undefined, inputs: undefined, ...job.order };
+  const {
+    definition: _,
+    inputs: __,
+    ...common
+  } = { definition: undefined, inputs: undefined, ...gateway.order };
   const order: SolveOrder = {
     ...common,
     frontend,

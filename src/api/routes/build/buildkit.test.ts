@@ -244,8 +244,9 @@ describe("BuildKit's protocol", () => {
     const solve = (fields: object) => builder.solve({ ref: newBuildId(), ...fields });
     await expect(solve({ frontend: "mine.v0" })).rejects.toThrow('unknown frontend "mine.v0"');
     await expect(
-      solve({ frontend: "gateway.v0", frontendAttrs: { source: "evil/frontend" } }),
-    ).rejects.toThrow('the frontend image "evil/frontend" is not run');
+      solve({ frontend: "gateway.v0", frontendAttrs: { source: "other/frontend" } }),
+    ).rejects.toThrow("other/frontend: a fake has no frontends");
+    await expect(solve({ frontend: "gateway.v0" })).rejects.toThrow("needs an image as its source");
     await expect(solve({ frontendAttrs: { "add-hosts": "nothing" } })).rejects.toThrow("invalid add-hosts");
     await expect(solve({ exporters: [{ type: "zip", attrs: {} }] })).rejects.toThrow(
       'exporter "zip" could not be found',

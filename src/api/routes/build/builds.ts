@@ -2,15 +2,30 @@ import type { Clock } from "../../../base/lib/clock.ts";
 import { conflict, invalid, messageOf, notFound, TugError } from "../../../base/lib/errors.ts";
 import type { Log } from "../../../base/lib/log.ts";
 import type { RpcError } from "../../../base/rpc/status.ts";
+import type { BuildRequest } from "../../../base/spec/builder/request.ts";
 import type { BuildSession } from "../../../base/spec/builder/session.ts";
 import { type Attachment, attachmentOf } from "./attachments.ts";
 import type { BuilderBackend, BuildOutcome, CombinedTarget, PlannedBuild } from "./backend.ts";
 import { buildFailure } from "./failure.ts";
-import { parseOrder, type SolveOrder } from "./parse-request.ts";
+import { foreignFrontend, parseOrder, type SolveOrder } from "./parse-request.ts";
 import { ProgressLog } from "./progress-log.ts";
+import type { Returned } from "./result.ts";
+
+/** `several`: its results are told apart by platform. */
+export type PlannedOrder = PlannedBuild & { readonly several: boolean; readonly request: BuildRequest };
+
+/** A build that a frontend's image plans. */
+export interface ForeignBuild {
+  readonly job: BuildJob;
+  readonly order: SolveOrder;
+  readonly session: BuildSession;
+  readonly signal: AbortSignal;
+}
 
 export interface BuildsDeps {
   readonly builder: BuilderBackend;
+  /** Has a frontend's image plan; `use` looks at what it returned while that is held. */
+  readonly through: <T>(build: ForeignBuild, use: (returned: Returned) => T | Promise<T>) => Promise<T>;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -119,30 +134,53 @@ export class Builds {
     session: BuildSession,
     signal: AbortSignal,
   ): Promise<BuildOutcome> {
-    const outcome = await this.#deps.builder.build(parseOrder(order), session, {
-      signal,
-      progress: job.progress,
-      onPlan: (plan) => job.progress.planned(plan),
-    });
+    using planned = await this.plan(job, order, session, signal);
+    const outcome = await planned.build(planned.request, { signal, progress: job.progress });
     job.provenance = outcome.provenance;
     return outcome;
   }
 
-  /** Plans what the order says, within a job; `several`: its results are told apart by platform. */
+  /** Plans what the order says, within a job. */
   async plan(
     job: BuildJob,
     order: SolveOrder,
     session: BuildSession,
     signal: AbortSignal,
-  ): Promise<PlannedBuild & { readonly several: boolean }> {
+  ): Promise<PlannedOrder> {
+    if (foreignFrontend(order) !== undefined) return await this.#planForeign({ job, order, session, signal });
     const request = parseOrder(order);
+    let foreign: PlannedOrder | undefined;
     const planned = await this.#deps.builder.plan(request, session, {
       signal,
       progress: job.progress,
       onPlan: (plan) => job.progress.planned(plan),
+      // A frontend that was named so already knows of it, and may have the file built all the same.
+      ...(order.attrs["cmdline"] === undefined && {
+        forward: async (source: string, cmdline: string) => {
+          const attrs = { ...order.attrs, source, cmdline };
+          foreign = await this.#planForeign({
+            job,
+            order: { ...order, frontend: "gateway.v0", attrs },
+            session,
+            signal,
+          });
+        },
+      }),
     });
+    if (foreign) return foreign;
     const several = request.multiPlatform || planned.targets.length > 1;
-    return Object.assign(planned, { several });
+    return Object.assign(planned, { several, request });
+  }
+
+  /** A frontend's image plans. */
+  async #planForeign(build: ForeignBuild): Promise<PlannedOrder> {
+    return await this.#deps.through(build, ({ chosen }) => {
+      const several = chosen?.order.attrs["multi-platform"] === "true";
+      const parsed = parseOrder(build.order);
+      const request = { ...parsed, multiPlatform: parsed.multiPlatform || several };
+      const planned = this.#deps.builder.combine(chosen?.targets ?? [], request, build.session);
+      return Object.assign(planned, { several, request });
+    });
   }
 
   /** Builds what a client put together of results that were planned. */
@@ -178,6 +216,8 @@ export class Builds {
     session: BuildSession,
     signal: AbortSignal,
   ): Promise<Readonly<Record<string, Uint8Array>>> {
+    if (foreignFrontend(order) !== undefined)
+      return await this.#deps.through({ job, order, session, signal }, ({ metadata }) => metadata);
     if (requestId === "frontend.subrequests.describe") return describeSubrequests();
     const method = Object.hasOwn(subrequests, requestId) ? subrequests[requestId] : undefined;
     if (!method) throw new TugError("not-implemented", `unsupported request ${requestId}`);

@@ -74,7 +74,7 @@ async function solve(
     using gateway = new GatewayBuild(job, session, until);
     gateways.set(job.ref, gateway);
     try {
-      const chosen = await gateway.returned;
+      const { chosen } = await gateway.returned;
       if (!chosen) return {};
       const { exporters, cacheExports } = order;
       const final = { ...chosen.order, exporters, cacheExports };

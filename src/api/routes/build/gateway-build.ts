@@ -4,19 +4,13 @@ import type { BuildSession } from "../../../base/spec/builder/session.ts";
 import type { Result, ReturnRequest } from "../../../base/spec/buildkit/gateway.gen.ts";
 import type { Platform } from "../../../base/spec/oci/descriptor.ts";
 import { hostPlatform, parsePlatform } from "../../../base/spec/oci/platform.ts";
-import type { CombinedTarget, PlannedBuild } from "./backend.ts";
+import type { PlannedBuild } from "./backend.ts";
 import type { BuildJob } from "./builds.ts";
 import type { SolveOrder } from "./parse-request.ts";
-import { configKey, type KnownRef, platformsKey } from "./result.ts";
+import { type Chosen, configKey, type KnownRef, platformsKey, type Returned } from "./result.ts";
 
 /** Results that one build may refer to. */
 const maxRefs = 1_000;
-
-/** What the client decided on. */
-export interface Chosen {
-  readonly order: SolveOrder;
-  readonly targets: readonly CombinedTarget[];
-}
 
 /**
  * A build that its client drives through the gateway: `Control.Solve` without a frontend opens it, the client asks for solves and at last
@@ -26,23 +20,36 @@ export class GatewayBuild implements Disposable {
   readonly job: BuildJob;
   readonly session: BuildSession;
   readonly signal: AbortSignal;
+  readonly order: SolveOrder;
   readonly #refs = new Map<string, KnownRef>();
   readonly #planned = new DisposableStack();
-  readonly #returned = Promise.withResolvers<Chosen | undefined>();
+  readonly #returned = Promise.withResolvers<Returned>();
   #count = 0;
+  #state: "driven" | "returned" | "failed" = "driven";
 
-  constructor(job: BuildJob, session: BuildSession, signal: AbortSignal) {
+  /** `order`: what its solves have in common; a frontend's is not the client's. */
+  constructor(job: BuildJob, session: BuildSession, signal: AbortSignal, order?: SolveOrder) {
     this.job = job;
     this.session = session;
     this.signal = signal;
+    this.order = order ?? job.order;
     this.#returned.promise.catch(() => undefined); // whoever waits for it sees it
     signal.addEventListener("abort", () => this.#returned.reject(signal.reason), { once: true });
     if (signal.aborted) this.#returned.reject(signal.reason);
   }
 
-  /** What the client decided on; undefined: nothing (it only asked). Rejects with the client's own failure. */
-  get returned(): Promise<Chosen | undefined> {
+  /** What the client decided on. Rejects with the client's own failure. */
+  get returned(): Promise<Returned> {
     return this.#returned.promise;
+  }
+
+  /** It was returned: a result, or a failure. */
+  get over(): boolean {
+    return this.#state !== "driven";
+  }
+
+  get failed(): boolean {
+    return this.#state === "failed";
   }
 
   /** Keeps a plan under names that the client may return, look at or give to other builds; one for each platform. */
@@ -68,13 +75,15 @@ export class GatewayBuild implements Disposable {
   }
 
   finish({ result, error }: ReturnRequest): void {
+    this.#state = error ? "failed" : "returned";
     if (error) {
       this.#returned.reject(new RpcError(error.code, error.message, error.details));
       return;
     }
     try {
-      this.#returned.resolve(this.#chosen(result));
+      this.#returned.resolve({ chosen: this.#chosen(result), metadata: { ...result?.metadata } });
     } catch (failure) {
+      this.#state = "failed";
       this.#returned.reject(failure);
       throw failure;
     }

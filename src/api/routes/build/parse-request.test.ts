@@ -1,17 +1,17 @@
 import { describe, expect, test } from "bun:test";
-import { parseOrder, type SolveOrder } from "./parse-request.ts";
+import { foreignFrontend, parseOrder, type SolveOrder } from "./parse-request.ts";
 
+const given: SolveOrder = {
+  ref: "r",
+  frontend: "dockerfile.v0",
+  attrs: {},
+  exporters: [],
+  cacheImports: [],
+  cacheExports: [],
+  entitlements: [],
+};
 const order = (attrs: Record<string, string>, more: Partial<SolveOrder> = {}) =>
-  parseOrder({
-    ref: "r",
-    frontend: "dockerfile.v0",
-    attrs,
-    exporters: [],
-    cacheImports: [],
-    cacheExports: [],
-    entitlements: [],
-    ...more,
-  });
+  parseOrder({ ...given, attrs, ...more });
 
 describe("an order of BuildKit's protocol", () => {
   test("says nothing: the client's directories, no output", () => {
@@ -155,15 +155,21 @@ describe("an order of BuildKit's protocol", () => {
       expect(() => order(attrs)).toThrow();
   });
 
-  test("may name Docker's own frontend image, which is built in, and no other", () => {
-    const gateway = (source: string) => order({ source }, { frontend: "gateway.v0" });
+  test("names a frontend: Docker's own image is built in, any other is run", () => {
+    const foreign = (source: string, frontend = "gateway.v0") =>
+      foreignFrontend({ ...given, frontend, attrs: { source } });
     for (const source of [
       "docker/dockerfile",
       "docker/dockerfile:1.7@sha256:abc",
       "docker.io/docker/dockerfile-upstream:master",
     ])
-      expect(() => gateway(source)).not.toThrow();
-    for (const source of ["evil/docker/dockerfile", "docker/dockerfile.evil", ""])
-      expect(() => gateway(source)).toThrow("is not run");
+      expect(foreign(source)).toBeUndefined();
+    for (const source of [
+      "other/docker/dockerfile",
+      "docker/dockerfile.other",
+      "registry.test/docker/dockerfile:1",
+    ])
+      expect(foreign(source)).toBe(source);
+    expect(foreign("other/frontend", "dockerfile.v0")).toBeUndefined();
   });
 });

@@ -1,6 +1,7 @@
 import { parseBoolean } from "../../../base/lib/boolean.ts";
 import { parseCsv } from "../../../base/lib/csv.ts";
 import { invalid, TugError } from "../../../base/lib/errors.ts";
+import { isBuiltIn } from "../../../base/spec/builder/frontend.ts";
 import type {
   Attestations,
   BuildRequest,
@@ -26,11 +27,20 @@ export interface SolveOrder {
   readonly definition?: Definition;
   /** What the frontend is given besides, by name. */
   readonly inputs?: Readonly<Record<string, Definition>>;
+  /** How many frontends asked each other to come to this. */
+  readonly depth?: number;
 }
 
 interface CacheEntry {
   readonly type: string;
   readonly attrs: Readonly<Record<string, string>>;
+}
+
+/** Frontends that are built in; Docker's own are the Dockerfile's language. */
+export function foreignFrontend({ frontend, attrs }: SolveOrder): string | undefined {
+  if (frontend !== "gateway.v0") return undefined;
+  const source = attrs["source"] ?? "";
+  return isBuiltIn(source) ? undefined : source;
 }
 
 /** Throws invalid-argument for what means nothing, not-implemented for frontends that are not ours. */
@@ -74,16 +84,10 @@ export function parseOrder(order: SolveOrder): BuildRequest {
 }
 
 /** Dockerfiles name their frontend in a "syntax" line; Docker's own means the language, and that is built in here. */
-function checkFrontend({ frontend, attrs, definition }: SolveOrder): void {
+function checkFrontend({ frontend, definition }: SolveOrder): void {
   if (frontend === "dockerfile.v0" || (frontend === "" && definition)) return;
-  if (frontend === "gateway.v0") {
-    const source = attrs["source"] ?? "";
-    if (/^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@].*)?$/.test(source)) return;
-    throw new TugError(
-      "not-implemented",
-      `the frontend image ${JSON.stringify(source)} is not run: this builder has its own Dockerfile frontend, take docker/dockerfile`,
-    );
-  }
+  // Of images that are run the result comes here, of Docker's own the language.
+  if (frontend === "gateway.v0") return;
   throw new TugError(
     "not-implemented",
     `unknown frontend ${JSON.stringify(frontend)}: this builder builds Dockerfiles (dockerfile.v0)`,

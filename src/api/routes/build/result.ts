@@ -1,11 +1,24 @@
 import { Result, SolveResponse } from "../../../base/spec/buildkit/gateway.gen.ts";
 import { formatPlatform } from "../../../base/spec/oci/platform.ts";
-import type { TargetRef } from "./backend.ts";
+import type { CombinedTarget, TargetRef } from "./backend.ts";
 import type { SolveOrder } from "./parse-request.ts";
 
 /** Metadata of results, as BuildKit names it (exporter/containerimage/exptypes). */
 export const configKey = "containerimage.config";
 export const platformsKey = "refs.platforms";
+
+/** What the client returned. */
+export interface Returned {
+  /** undefined: no result, it only asked. */
+  readonly chosen: Chosen | undefined;
+  readonly metadata: Readonly<Record<string, Uint8Array>>;
+}
+
+/** What the client decided on. */
+export interface Chosen {
+  readonly order: SolveOrder;
+  readonly targets: readonly CombinedTarget[];
+}
 
 /** A result that the client has in hand. */
 export interface KnownRef {

@@ -1,14 +1,16 @@
 import type { RawStream } from "../../../base/http/exchange.ts";
 import { invalid } from "../../../base/lib/errors.ts";
 import type { ByteStream } from "../../../base/rpc/bytes.ts";
+import type { Metadata } from "../../../base/rpc/metadata.ts";
 import { serveRpc } from "../../../base/rpc/server.ts";
 import { sessionHeaders } from "../../../base/spec/buildkit/methods.ts";
 import type { Call } from "../../call.ts";
 import type { BuildkitDeps } from "./backend.ts";
-import { bridgeServices } from "./bridge.ts";
+import { bridgeServices, namedGateway } from "./bridge.ts";
 import { Builds } from "./builds.ts";
 import { buildBySession } from "./client-session.ts";
 import { controlServices } from "./control.ts";
+import { throughFrontend } from "./frontend.ts";
 import type { GatewayBuild } from "./gateway-build.ts";
 import type { SessionHello } from "./hello.ts";
 import { Sessions } from "./sessions.ts";
@@ -25,7 +27,10 @@ export class BuildkitService {
   constructor(deps: BuildkitDeps) {
     this.#deps = deps;
     this.#sessions = new Sessions(deps);
-    this.#builds = new Builds(deps);
+    this.#builds = new Builds({
+      ...deps,
+      through: (build, use) => throughFrontend({ ...deps, builds: this.#builds }, build, use),
+    });
     this.#uploads = new Uploads(deps);
   }
 
@@ -38,7 +43,8 @@ export class BuildkitService {
       gateways: this.#gateways,
       sessions: this.#sessions,
     };
-    const services = [...controlServices(deps), ...bridgeServices(deps)];
+    const gateway = (metadata: Metadata, signal: AbortSignal) => namedGateway(deps, metadata, signal);
+    const services = [...controlServices(deps), ...bridgeServices({ ...deps, gateway })];
     await hijacked(call, (bytes) => serveRpc(bytes, { services, log: deps.log }));
   }
 

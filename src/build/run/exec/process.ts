@@ -13,6 +13,8 @@ export interface StepProcess {
   /** All of the step's; they are removed afterwards, whatever became of it. */
   readonly cgroups: CgroupPaths;
   readonly signal: AbortSignal;
+  /** What the program reads; absent: nothing. */
+  readonly input?: AsyncIterable<Uint8Array>;
   /** The next piece is read when it has resolved. */
   readonly output: (stream: "stdout" | "stderr", bytes: Uint8Array) => void | Promise<void>;
 }
@@ -57,9 +59,10 @@ export async function runStepProcess(step: StepProcess): Promise<StepEnd> {
   const [program = "", ...args] = step.command;
   const child = Bun.spawn([program, ...args], {
     cwd: step.directory,
-    stdio: [stdin.read, stdout.write, stderr.write],
+    stdio: [step.input ? "pipe" : stdin.read, stdout.write, stderr.write],
     env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
   });
+  if (step.input && child.stdin && typeof child.stdin !== "number") feed(child.stdin, step.input);
   for (const pipe of [stdout, stderr]) pipe.closeWrite();
   let ended = false;
   const oom = { killed: false };
@@ -94,6 +97,21 @@ export async function runStepProcess(step: StepProcess): Promise<StepEnd> {
   } finally {
     killed.stop();
   }
+}
+
+/** Writes what comes, as fast as it is read. A program that reads no more, or has ended, is no failure of ours. */
+function feed(stdin: Bun.FileSink, input: AsyncIterable<Uint8Array>): void {
+  const write = async () => {
+    for await (const bytes of input) {
+      stdin.write(bytes);
+      await stdin.flush();
+    }
+  };
+  const end = async () => void (await stdin.end());
+  write()
+    .catch(() => undefined)
+    .then(end)
+    .catch(() => undefined);
 }
 
 /** Hands on one stream to its end: standard error, where its first words are asked for. */

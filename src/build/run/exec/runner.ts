@@ -19,6 +19,7 @@ import type { OciSpec } from "../../../core/runtime/runtime.ts";
 import { generateSpec } from "../../../core/runtime/spec/generate.ts";
 import { stringifySpec } from "../../../core/runtime/spec/stringify.ts";
 import type { ExecOp } from "../../graph.ts";
+import type { StepStdio } from "../../solve.ts";
 import type { ActiveStep, StepContext, StepRunner } from "../runner.ts";
 import { StepCgroups, scopeAround } from "./cgroups.ts";
 import type { ExecDeps } from "./deps.ts";
@@ -81,6 +82,17 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
     }
   }
 
+  /** Runs a program that is spoken with, on a root that is thrown away. */
+  async converse(step: StepContext<ExecOp>, stdio: StepStdio): Promise<void> {
+    refuseUnentitled(step.op, step.entitlements ?? []);
+    refuseUnmappable(this.#deps, step.op);
+    try {
+      await this.#execute(step, new Map(), stdio);
+    } catch (error) {
+      throw causeOf(error);
+    }
+  }
+
   /**
    * Ends and removes what an earlier daemon left. Call before the first step and before stale snapshots are removed, which it has mounted.
    * Addresses of its networks are released with those of containers that no longer run.
@@ -107,7 +119,11 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
   }
 
   /** `kept`: what is written to for good, by index of the mount, -1 for the root. */
-  async #execute(step: StepContext<ExecOp>, kept: ReadonlyMap<number, ActiveStep>): Promise<void> {
+  async #execute(
+    step: StepContext<ExecOp>,
+    kept: ReadonlyMap<number, ActiveStep>,
+    stdio?: StepStdio,
+  ): Promise<void> {
     const { op } = step;
     const deps = this.#deps;
     const id = randomId() as ContainerId;
@@ -133,7 +149,7 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
       const shared = { id, cgroup, root, rootfs: work.rootfs };
       const parts = { ...shared, prepared, mounts, namespace: await namespace };
       const { spec } = generateSpec(stepSpecInput(deps, op, parts));
-      const end = await this.#runContainer(step, { work, runtime, cgroups, spec });
+      const end = await this.#runContainer(step, { work, runtime, cgroups, spec }, stdio);
       if (!(op.validExitCodes ?? [0]).includes(end.exitCode)) await this.#fail(step, end);
     } finally {
       targets.remove();
@@ -170,6 +186,7 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
       readonly cgroups: CgroupPaths;
       readonly spec: OciSpec;
     },
+    stdio?: StepStdio,
   ): Promise<StepEnd> {
     const { work, runtime, cgroups, spec } = container;
     const { log } = this.#deps;
@@ -189,7 +206,9 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
         directory: work.directory,
         cgroups,
         signal: step.signal,
-        output: (stream, bytes) => step.progress.log(stream, bytes),
+        ...(stdio && { input: stdio.input }),
+        output: (stream, bytes) =>
+          stdio && stream === "stdout" ? stdio.output(bytes) : step.progress.log(stream, bytes),
       });
       if (end.complaint !== undefined) {
         const text = startComplaint(runtime.name, step.op.args, end.complaint);
