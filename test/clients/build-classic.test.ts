@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import Docker from "dockerode";
 import { Builds } from "../harness/builds.ts";
 import { run, TestDaemon } from "../harness/daemon.ts";
 import { TestRegistry } from "../harness/registry.ts";
@@ -169,6 +170,22 @@ test.skipIf(noRegistry !== undefined)(
       const denied = { code: 1, said: expect.stringContaining("unauthorized: authentication required") };
       expect([kit, await tried(half)]).toEqual([kit, denied]);
     }
+    // dockerode lends the one login that it was given, and does not say that it does.
+    const docker = new Docker({ socketPath: daemon.socket });
+    const single = builds.context({ Dockerfile: `FROM ${one.address}/team/base:1\nRUN true\n` });
+    const lent = async (password: string) => {
+      await daemon.tug(["rmi", "-f", `${one.address}/team/base:1`]);
+      const authconfig = { username: "ann", password, serveraddress: one.address };
+      const order = { t: "lent", version: "2", authconfig } as const;
+      const stream = await docker.buildImage({ context: single, src: ["Dockerfile"] }, order);
+      return await new Promise<string>((said) =>
+        docker.modem.followProgress(stream, (error, all) =>
+          said(error?.message ?? JSON.stringify(all.at(-1))),
+        ),
+      );
+    };
+    expect(await lent("secret")).toContain("Successfully tagged lent:latest");
+    expect(await lent("wrong")).toContain("unauthorized: authentication required");
   },
   60_000,
 );

@@ -57,7 +57,7 @@ export class RemoteSession implements BuildSession {
   }
 
   async secret(id: string): Promise<Uint8Array | undefined> {
-    if (!this.#has(Secrets.getSecret)) return undefined;
+    if (!this.#may(Secrets.getSecret)) return undefined;
     const options = { signal: this.signal };
     return await unlessMissing(
       async () => (await this.#rpc.call(Secrets.getSecret, { id, annotations: {} }, options)).data,
@@ -65,7 +65,7 @@ export class RemoteSession implements BuildSession {
   }
 
   async hasSsh(id: string): Promise<boolean> {
-    if (!this.#has(Ssh.checkAgent)) return false;
+    if (!this.#may(Ssh.checkAgent)) return false;
     try {
       await this.#rpc.call(Ssh.checkAgent, { id: id || defaultAgent }, { signal: this.signal });
       return true;
@@ -77,7 +77,7 @@ export class RemoteSession implements BuildSession {
   }
 
   async ssh(id: string): Promise<DuplexBytes> {
-    if (!this.#has(Ssh.forwardAgent))
+    if (!this.#may(Ssh.forwardAgent))
       throw notFound(`no SSH agent ${JSON.stringify(id || defaultAgent)} is forwarded`);
     const metadata = { "buildkit.ssh.id": [id || defaultAgent] };
     return duplexOf(this.#rpc.open(Ssh.forwardAgent, { metadata, signal: this.signal }));
@@ -86,7 +86,7 @@ export class RemoteSession implements BuildSession {
   async credentials(
     host: string,
   ): Promise<{ readonly username: string; readonly secret: string } | undefined> {
-    if (!this.#has(Auth.credentials)) return undefined;
+    if (!this.#may(Auth.credentials)) return undefined;
     const found = await unlessMissing(() =>
       this.#rpc.call(Auth.credentials, { host }, { signal: this.signal }),
     );
@@ -116,6 +116,11 @@ export class RemoteSession implements BuildSession {
     if (!this.#has(Content.write)) return false;
     await writeBlob(this.#rpc, store, blob, AbortSignal.any([signal, this.signal]));
     return true;
+  }
+
+  /** Some clients (dockerode) do not say what they serve; BuildKit asks them all the same, and so they answer. */
+  #may(method: { readonly path: string }): boolean {
+    return this.#methods.size === 0 || this.#has(method);
   }
 
   #has(method: { readonly path: string }): boolean {
