@@ -46,7 +46,10 @@ export function translateExec(context: OpContext, exec: PbExecOp): readonly (rea
   const mounts: ExecMount[] = [];
   for (const mount of exec.mounts) {
     if (mount === root) continue;
-    const tree = asRoot(inputAt(context, mount.input) ?? emptyTree, context.platform);
+    const given = inputAt(context, mount.input) ?? emptyTree;
+    // What is only looked at is taken as it is.
+    const kept = mount.output >= 0n && !mount.readonly;
+    const tree = kept ? asRoot(given, context.platform) : given;
     const bound = mountOf(context, mount, meta.cwd, inputs.index(tree.vertex));
     if (bound.kind === "bind") take(mount, mounts.length, tree);
     mounts.push(bound);
