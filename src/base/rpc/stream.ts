@@ -24,6 +24,8 @@ const highWater = 1 << 20;
 const batchBytes = 32 * 1024;
 /** Largest message that is taken: what containerd and BuildKit allow on their side. */
 export const maxMessageBytes = 16 * 1024 * 1024;
+/** What is longer goes in pieces of this size: gRPC's default limit in Go is 4 MiB a message. */
+export const pieceBytes = 1 << 20;
 
 /** Both directions of one HTTP/2 stream as messages. How it ends is for who extends it: as it is, it is the side that is called. */
 export class MessageStream<In, Out> implements RpcStream<In, Out> {

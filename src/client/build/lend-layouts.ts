@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { notFound } from "../../base/lib/errors.ts";
 import { first, type Metadata } from "../../base/rpc/metadata.ts";
 import { type Service, serverStream, unary } from "../../base/rpc/server.ts";
+import { pieceBytes } from "../../base/rpc/stream.ts";
 import { Content, storeKey } from "../../base/spec/buildkit/methods.ts";
 
 /** Lets the build read blobs of OCI layouts, by the names that the build knows their directories by. */
@@ -40,6 +41,3 @@ export function findBlob(directory: string, digest: string): { path: string; siz
   const stat = hex === "" ? undefined : statSync(path, { throwIfNoEntry: false });
   return stat?.isFile() ? { path, size: stat.size } : undefined;
 }
-
-/** gRPC's default limit in Go is 4 MiB a message. */
-const pieceBytes = 1 << 20;

@@ -1,6 +1,7 @@
 import { notFound, TugError } from "../../base/lib/errors.ts";
 import { first, type Metadata } from "../../base/rpc/metadata.ts";
 import { bidi, type Service, unary } from "../../base/rpc/server.ts";
+import { pieceBytes } from "../../base/rpc/stream.ts";
 import { directoryTree } from "../../base/rpc/tree/directory.ts";
 import { sendingMethod } from "../../base/rpc/tree/packet.ts";
 import { sendTree } from "../../base/rpc/tree/send.ts";
@@ -97,6 +98,3 @@ async function pull(
       await send({ data: bytes.subarray(at, at + pieceBytes) });
   }
 }
-
-/** gRPC's default limit in Go is 4 MiB a message. */
-const pieceBytes = 1 << 20;

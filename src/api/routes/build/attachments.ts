@@ -1,5 +1,6 @@
 import { notFound } from "../../../base/lib/errors.ts";
 import { type Service, serverStream, unary } from "../../../base/rpc/server.ts";
+import { pieceBytes } from "../../../base/rpc/stream.ts";
 import { Content } from "../../../base/spec/buildkit/methods.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import type { Provenance } from "./backend.ts";
@@ -45,6 +46,3 @@ export function attachmentServices(builds: {
     }),
   ];
 }
-
-/** gRPC's default limit in Go is 4 MiB a message. */
-const pieceBytes = 1 << 20;

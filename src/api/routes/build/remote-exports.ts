@@ -1,13 +1,11 @@
 import { drained, type RpcClient } from "../../../base/rpc/client.ts";
+import { pieceBytes } from "../../../base/rpc/stream.ts";
 import { directoryTree } from "../../../base/rpc/tree/directory.ts";
 import { fileType, isType } from "../../../base/rpc/tree/entry.ts";
 import { sendingMethod } from "../../../base/rpc/tree/packet.ts";
 import { sendTree, type TreeSource } from "../../../base/rpc/tree/send.ts";
 import type { SessionExports } from "../../../base/spec/builder/session.ts";
 import { FileSend, fileKeys } from "../../../base/spec/buildkit/methods.ts";
-
-/** gRPC's default limit in Go is 4 MiB a message. */
-const pieceBytes = 1 << 20;
 
 /** Outputs that the client takes. */
 export class RemoteExports implements SessionExports {
