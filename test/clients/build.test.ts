@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import Docker from "dockerode";
 import { Builds } from "../harness/builds.ts";
 import { run, TestDaemon } from "../harness/daemon.ts";
@@ -84,6 +86,44 @@ for (const { client, kit } of clients) {
     }, 60_000);
   });
 }
+
+const buildx =
+  process.env["TUG_BUILDX"] ||
+  ["/usr/libexec/docker/cli-plugins", "/usr/lib/docker/cli-plugins", join(homedir(), ".docker/cli-plugins")]
+    .map((directory) => join(directory, "docker-buildx"))
+    .find((path) => existsSync(path));
+if (buildx === undefined) console.log("skipped: no buildx (Debian 13's docker-buildx, or TUG_BUILDX)");
+
+test.skipIf(buildx === undefined)(
+  "buildx bakes targets that begin from, copy from and mount each other's results",
+  async () => {
+    const target = (text: string, contexts: Record<string, string> = {}) => ({
+      context: builds.context({ Dockerfile: text, kept: "kept\n" }),
+      contexts,
+    });
+    const base = target("FROM busybox\nENV WHO=base\nRUN date +%s%N >/stamp\nCOPY kept /kept\n");
+    const middle = target("FROM base\nRUN echo $WHO >/who\n", { base: "target:base" });
+    const top = target(
+      "FROM middle\nCOPY --from=first /kept /copied\nRUN --mount=from=first,target=/m cat /m/stamp /stamp | uniq | wc -l >/stamps\n",
+      { middle: "target:middle", first: "target:base" },
+    );
+    const named = Object.entries({ base, middle, top }).map(([name, one]) => [
+      name,
+      { ...one, tags: [`baked:${name}`] },
+    ]);
+    const file = join(builds.root, "bake.json");
+    writeFileSync(file, JSON.stringify({ target: Object.fromEntries(named) }));
+    const env = { DOCKER_HOST: daemon.host, DOCKER_CONFIG: join(builds.root, "config") };
+    const command = [buildx ?? "", "bake", "--progress", "plain", "-f", file, "top", "middle"];
+    const baked = await run(command, { env, timeout: 120_000 });
+    expect(baked).toMatchObject({ code: 0 });
+    expect(await daemon.ok(["run", "--rm", "baked:top", "cat", "/who", "/copied", "/stamps"])).toBe(
+      "base\nkept\n1",
+    );
+    expect(await daemon.ok(["run", "--rm", "baked:middle", "cat", "/who"])).toBe("base");
+  },
+  120_000,
+);
 
 test("dockerode sends a directory's files and follows the build", async () => {
   const docker = new Docker({ socketPath: daemon.socket });

@@ -193,7 +193,11 @@ export class Builds {
   ): Promise<BuildOutcome> {
     const request = parseOrder(order);
     using planned = this.#deps.builder.combine(targets, request, session);
-    const outcome = await planned.build(request, { signal, progress: job.progress });
+    const outcome = await planned.build(request, {
+      signal,
+      progress: job.progress,
+      onPlan: (plan) => job.progress.planned(plan),
+    });
     job.provenance = outcome.provenance;
     return outcome;
   }
