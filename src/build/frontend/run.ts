@@ -1,4 +1,3 @@
-import { parseBoolean } from "../../base/lib/boolean.ts";
 import { invalid, TugError } from "../../base/lib/errors.ts";
 import { formatReference, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
@@ -90,7 +89,7 @@ function operationOf(
 ): ExecOp {
   const env = [...(config.Env ?? [`PATH=${defaultPath}`]), ...asked.env];
   const label = config.Labels?.[labels.none];
-  const network = label !== undefined && !truth(label) ? "default" : "none";
+  const network = /^(?:0|f|false)$/i.test(label ?? "") ? "default" : "none";
   return {
     kind: "exec",
     root: 0,
@@ -111,15 +110,6 @@ function operationOf(
     resources: {},
     platform,
   };
-}
-
-function truth(text: string): boolean {
-  try {
-    return parseBoolean(text);
-  } catch (error) {
-    if (error instanceof TugError || error instanceof Error) return true;
-    throw error;
-  }
 }
 
 /** What a build relies on has to be what the frontend says of itself. */

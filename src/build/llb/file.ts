@@ -9,11 +9,12 @@ import type {
 import { cleanPath } from "../../base/spec/dockerfile/ignore.ts";
 import { hasWildcard } from "../../base/spec/dockerfile/match.ts";
 import type { CopyAction, FileAction, FileOp, Owner } from "../graph.ts";
+import { copyAction } from "../plan/copy-action.ts";
 import { optionalPattern } from "../plan/inputs.ts";
 import { Inputs } from "../plan/vertices.ts";
 import { parseModeChange } from "../run/file/chmod.ts";
 import { inputAt, type OpContext } from "./context.ts";
-import { asRoot, copyAction, emptyTree, onTop, type Tree } from "./tree.ts";
+import { asRoot, emptyTree, onTop, type Tree } from "./tree.ts";
 
 /** Actions of all outputs of one operation, each as often as outputs have it. */
 const maxActions = 50_000;

@@ -3,11 +3,12 @@ import type { Digest } from "../../base/lib/ids.ts";
 import type { SourceOp } from "../../base/spec/buildkit/pb.gen.ts";
 import { formatReference, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { FileOp, GitSource, HttpSource, LocalSource, SourceOp as SourceVertex } from "../graph.ts";
+import { copyAction } from "../plan/copy-action.ts";
 import { imageKey } from "../plan/input.ts";
 import type { ResolvedImage } from "../plan.ts";
 import type { OpContext } from "./context.ts";
 import { handedPrefix } from "./handed-out.ts";
-import { copyAction, emptyTree, onTop, type Tree, treeOf } from "./tree.ts";
+import { emptyTree, onTop, type Tree, treeOf } from "./tree.ts";
 
 type Attrs = Readonly<Record<string, string>>;
 

@@ -1,5 +1,6 @@
 import type { Platform } from "../../base/spec/oci/descriptor.ts";
-import type { CopyAction, Vertex } from "../graph.ts";
+import type { Vertex } from "../graph.ts";
+import { copyAction } from "../plan/copy-action.ts";
 import { makeVertex } from "../plan/vertices.ts";
 import type { PlannedTarget } from "../plan.ts";
 
@@ -45,22 +46,4 @@ export function asRoot(tree: Tree, platform: Platform): Tree {
   const action = copyAction({ from: 0, sources: ["/"], dest: "/" });
   const op = { kind: "file", root: undefined, actions: [action], epoch: undefined, platform } as const;
   return onTop(emptyTree, makeVertex(op, [vertex], { name: `copy ${vertex.name}` }));
-}
-
-/** A copy as an instruction has it, where nothing else is said. */
-export function copyAction(
-  action: Pick<CopyAction, "from" | "sources" | "dest"> & Partial<CopyAction>,
-): CopyAction {
-  return {
-    kind: "copy",
-    wildcard: false,
-    owner: undefined,
-    chmod: undefined,
-    parents: false,
-    exclude: [],
-    unpack: false,
-    remote: false,
-    instruction: "COPY",
-    ...action,
-  };
 }

@@ -4,8 +4,9 @@ import { hasWildcard } from "../../base/spec/dockerfile/match.ts";
 import type { Platform } from "../../base/spec/oci/descriptor.ts";
 import type { HistoryEntry, ImageConfig } from "../../base/spec/oci/image.ts";
 import { parseImageConfig } from "../../base/spec/oci/parse-config.ts";
-import type { CopyAction, FileOp, Vertex } from "../graph.ts";
+import type { FileOp, Vertex } from "../graph.ts";
 import type { PlannedTarget } from "../plan.ts";
+import { copyAction } from "./copy-action.ts";
 import { makeVertex } from "./vertices.ts";
 
 /** A tree that a client hands to a build (`BuildRequest.inputs`), and how an image is made of it. */
@@ -65,20 +66,8 @@ export function splitHistory(
 
 /** These files of a tree, those that are there, on nothing. */
 export function filesOf(tree: Vertex | undefined, names: readonly string[], platform: Platform): Vertex {
-  const action: CopyAction = {
-    kind: "copy",
-    from: tree && 0,
-    sources: names.map((name) => `/./${optionalPattern(name)}`),
-    wildcard: true,
-    dest: "/",
-    owner: undefined,
-    chmod: undefined,
-    parents: true,
-    exclude: [],
-    unpack: false,
-    remote: false,
-    instruction: "COPY",
-  };
+  const sources = names.map((name) => `/./${optionalPattern(name)}`);
+  const action = copyAction({ from: tree && 0, sources, dest: "/", wildcard: true, parents: true });
   const op: FileOp = { kind: "file", root: undefined, actions: [action], epoch: undefined, platform };
   return makeVertex(op, tree ? [tree] : [], { name: `[internal] load ${names.join(", ")}` });
 }
