@@ -26,8 +26,8 @@ export interface EntryFacts {
   readonly mtime: bigint;
   readonly rdevMajor: number;
   readonly rdevMinor: number;
-  /** The same for all names of one file. */
-  inode(): string;
+  /** The same for all names of a file that has several, "" for others. */
+  readonly inode: string;
 }
 
 /** lstat(2) of one path after the other: half the time of `lstatSync`, which makes eighteen numbers of each, and of these with `bigint` objects. */
@@ -35,8 +35,11 @@ export class EntryReader {
   readonly #path = Buffer.alloc(pathBytes);
   readonly #stat = Buffer.alloc(256);
   readonly #words = new Uint32Array(this.#stat.buffer, this.#stat.byteOffset, 64);
+  /** Files of one checkout share their second: its nanoseconds are worked out once. */
+  #second = 0;
+  #nanoseconds = 0n;
 
-  /** undefined: nothing is there. The facts hold until the next call. Throws SystemError. */
+  /** undefined: nothing is there. Throws SystemError. */
   read(path: string): EntryFacts | undefined {
     // A path of that length may not fit: what is not copied whole is refused by the kernel, or here.
     const length = path.length < pathBytes / 4 ? this.#path.write(path) : this.#writeLong(path);
@@ -46,19 +49,24 @@ export class EntryReader {
       if (code === ENOENT) return undefined;
       throw new SystemError(code, "lstat", path);
     }
+    // Written out, as most of these calls are made before anything is compiled.
     const words = this.#words;
-    const word = (index: number) => words[index] ?? 0;
-    const seconds = (word(29) | 0) * 2 ** 32 + word(28);
+    const second = ((words[29] ?? 0) | 0) * 2 ** 32 + (words[28] ?? 0);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#nanoseconds = BigInt(second) * 1_000_000_000n;
+    }
+    const nlink = words[4] ?? 0;
     return {
-      mode: word(7) & 0xffff,
-      nlink: word(4),
-      uid: word(5),
-      gid: word(6),
-      size: word(11) * 2 ** 32 + word(10),
-      mtime: BigInt(seconds) * 1_000_000_000n + BigInt(word(30)),
-      rdevMajor: word(32),
-      rdevMinor: word(33),
-      inode: () => `${word(34)}:${word(35)}:${word(9)}:${word(8)}`,
+      mode: (words[7] ?? 0) & 0xffff,
+      nlink,
+      uid: words[5] ?? 0,
+      gid: words[6] ?? 0,
+      size: (words[11] ?? 0) * 2 ** 32 + (words[10] ?? 0),
+      mtime: this.#nanoseconds + BigInt(words[30] ?? 0),
+      rdevMajor: words[32] ?? 0,
+      rdevMinor: words[33] ?? 0,
+      inode: nlink > 1 ? `${words[34]}:${words[35]}:${words[9]}:${words[8]}` : "",
     };
   }
 

@@ -23,6 +23,8 @@ const pieceBytes = 128 * 1024;
 
 /** A directory of this machine as a tree to send. Links in it are never followed; sockets are left out. */
 export function directoryTree(root: string, filter: TreeFilter): TreeSource {
+  // One for all pieces: whoever sends them has copied one before it asks for the next.
+  let piece: Buffer | undefined;
   return {
     walk: () => new Walk(root, filter).run(),
     *open(path) {
@@ -30,7 +32,7 @@ export function directoryTree(root: string, filter: TreeFilter): TreeSource {
       const fd = openSync(join(root, path), flags);
       try {
         for (;;) {
-          const piece = Buffer.allocUnsafe(pieceBytes);
+          piece ??= Buffer.allocUnsafeSlow(pieceBytes);
           const length = readSync(fd, piece, 0, pieceBytes, null);
           if (length === 0) return;
           yield piece.subarray(0, length);
@@ -50,6 +52,8 @@ interface Frame {
   at: number;
   /** undefined at the top, and once it was sent. */
   entry: TreeEntry | undefined;
+  /** It or a directory above it was not sent. */
+  unsent: boolean;
   /** All of it is included. */
   readonly whole: boolean;
   readonly include: ParentMatches | undefined;
@@ -96,18 +100,23 @@ class Walk {
       }
       if (kept) {
         // Directories above it that do not match themselves come along.
-        for (const above of stack) {
-          if (above.entry) yield above.entry;
-          above.entry = undefined;
+        if (frame.unsent) {
+          for (const above of stack) {
+            if (above.entry) yield above.entry;
+            above.entry = undefined;
+            above.unsent = false;
+          }
         }
-        yield this.#linked(entry);
+        yield this.#several.size === 0 ? entry : this.#linked(entry);
       }
       if (!isType(entry.mode, fileType.directory)) continue;
       if (include && !include.matched && !this.#include?.mayMatchBelow(path)) continue;
       if (exclude?.matched && !this.#exclude?.mayExceptBelow(path)) continue;
       // What matches a directory matches all that is in it, unless an exception takes it out again.
       const whole = frame.whole || (include?.matched === true && this.#include?.hasExceptions === false);
-      stack.push(this.#frame(path, kept ? undefined : entry, whole, include?.below, exclude?.below));
+      const next = this.#frame(path, kept ? undefined : entry, whole, include?.below, exclude?.below);
+      next.unsent = !kept;
+      stack.push(next);
     }
   }
 
@@ -118,7 +127,7 @@ class Walk {
     include: ParentMatches | undefined,
     exclude: ParentMatches | undefined,
   ): Frame {
-    return { path, names: this.#names(path), at: 0, entry, whole, include, exclude };
+    return { path, names: this.#names(path), at: 0, entry, unsent: false, whole, include, exclude };
   }
 
   #names(path: string): readonly string[] {
@@ -141,20 +150,21 @@ class Walk {
       const { mode } = stat;
       if (isType(mode, fileType.socket)) return undefined;
       const keep = this.#filter.owner === "keep";
-      const device = isType(mode, fileType.block) || isType(mode, fileType.character);
+      const type = mode & fileType.mask;
+      const device = type === fileType.block || type === fileType.character;
       const entry = {
         path,
         mode,
         uid: keep ? stat.uid : 0,
         gid: keep ? stat.gid : 0,
-        size: isType(mode, fileType.directory) ? 0 : stat.size,
+        size: type === fileType.directory ? 0 : stat.size,
         mtime: stat.mtime,
-        linkname: isType(mode, fileType.symlink) ? target(full, path) : "",
+        linkname: type === fileType.symlink ? target(full, path) : "",
         devmajor: device ? stat.rdevMajor : 0,
         devminor: device ? stat.rdevMinor : 0,
         xattrs: noAttributes,
       };
-      if (stat.nlink > 1 && isType(mode, fileType.regular)) this.#several.set(path, stat.inode());
+      if (stat.nlink > 1 && type === fileType.regular) this.#several.set(path, stat.inode);
       return entry;
     } catch (error) {
       if (isGone(error)) return undefined;

@@ -126,9 +126,12 @@ function writeEntry(entry: TreeEntry, into: FrameWriter): boolean {
   if (gid !== 0) at = writeVarint(buffer, at, statTag.gid, gid);
   if (size !== 0) at = writeVarint(buffer, at, statTag.size, size);
   if (seconds !== 0) {
-    buffer[at++] = statTag.modTime;
-    for (let shift = 0; shift < 28; shift += 7) buffer[at++] = ((rest >>> shift) & 0x7f) | 0x80;
-    at = writeDigits(buffer, at, seconds);
+    // Digits of 7 bits, four of them at once.
+    buffer[at] = statTag.modTime;
+    const four =
+      (rest & 0x7f) | ((rest & 0x3f80) << 1) | ((rest & 0x1f_c000) << 2) | ((rest & 0xfe0_0000) << 3);
+    buffer.writeInt32LE(four | 0x8080_8080, at + 1);
+    at = writeDigits(buffer, at + 5, seconds);
   } else if (rest !== 0) at = writeVarint(buffer, at, statTag.modTime, rest);
   if (linkBytes > 0) {
     at = writeVarint(buffer, at, statTag.linkname, linkBytes);
@@ -141,8 +144,12 @@ function writeEntry(entry: TreeEntry, into: FrameWriter): boolean {
 const fieldBytes = (value: number) => (value === 0 ? 0 : 1 + varintBytes(value));
 
 function varintBytes(value: number): number {
-  let bytes = 1;
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
+  if (value < 0x80) return 1;
+  if (value < 0x4000) return 2;
+  if (value < 0x20_0000) return 3;
+  if (value < 0x1000_0000) return 4;
+  let bytes = 5;
+  for (let rest = Math.floor(value / 0x1000_0000); rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
   return bytes;
 }
 

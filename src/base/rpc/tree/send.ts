@@ -7,12 +7,14 @@ import { packet, type TreePacket, PacketType as Type } from "./packet.ts";
 export interface TreeSource {
   /** All entries in walking order: parents first, siblings by name. */
   walk(): Iterable<TreeEntry>;
-  /** A regular file's content in pieces; the pieces may share their memory. Throws when it is gone. */
+  /** A regular file's content in pieces; the pieces of all files may share their memory. Throws when it is gone. */
   open(path: string): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
-/** Entries between two turns of the event loop, in which requests are read and contents sent. */
-const pause = 128;
+/** Entries before the first turn of the event loop, so that the receiver begins, and between the others, in which requests are read and contents sent. */
+const firstPause = 128;
+const pause = 512;
+const none = new Uint8Array(0);
 
 /**
  * Sends a tree to a peer that says which contents it wants (tonistiigi/fsutil): STAT for each entry, then DATA for each REQ, until its FIN.
@@ -33,8 +35,8 @@ export async function sendTree(
     let id = 0;
     for (const entry of source.walk()) {
       if (isType(entry.mode, fileType.regular)) paths.set(id, entry.path);
-      const sent = stream.send(packet({ entry }));
-      if (++id % pause === 0) {
+      const sent = stream.send({ type: Type.STAT, entry, id: 0, data: none });
+      if (++id % pause === 0 || id === firstPause) {
         await sent;
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
