@@ -23,6 +23,9 @@ const scripts: Readonly<Record<string, string>> = {
   hangs: "exec sleep 98762",
   "no-start": 'case "$*" in *" start "*) echo "cannot start" >&2; exit 1;; *) exec runc "$@";; esac',
   "no-delete": 'case "$*" in *" delete "*) echo "cannot delete" >&2; exit 1;; *) exec runc "$@";; esac',
+  // More than a pipe holds, before it does what it is asked for, or fails.
+  wordy: 'head -c 300000 /dev/zero | tr "\\0" w >&2; exec runc "$@"',
+  "wordy-fails": 'head -c 300000 /dev/zero | tr "\\0" w >&2; echo "after all that: no" >&2; exit 1',
   "update-endless": 'case "$*" in *" update "*) exec cat /dev/zero;; *) exec runc "$@";; esac',
   ...Object.fromEntries(
     ["start", "exec", "update", "delete", "kill", "pause", "resume", "state"].flatMap((verb) =>
@@ -78,6 +81,21 @@ test("a runtime that fails, in whatever way, fails the run with 125 and leaves n
     expect(await daemon.ok(["volume", "ls", "-q"])).toBe("");
   }
   endOwn("sleep 98761");
+}, 60_000);
+
+test("a runtime that says more than anybody reads does its work all the same, and its last words are told", async () => {
+  const since = performance.now();
+  const wordy = ["--runtime", "wordy", "--network", "none"];
+  await daemon.ok(["run", "-d", "--name", "wordy", ...wordy, "busybox", "sleep", "1000"]);
+  const out = await daemon.tug(["exec", "wordy", "sh", "-c", "echo out; echo err >&2"]);
+  expect([out.code, out.stdout]).toEqual([0, "out\n"]);
+  expect(out.stderr).toEndWith("err\n");
+  await daemon.ok(["rm", "-f", "wordy"]);
+  const failed = await daemon.tug(["run", "--rm", "--runtime", "wordy-fails", "busybox", "true"]);
+  expect(failed.code).toBe(125);
+  expect(failed.stderr).toContain("after all that: no");
+  // Far from the minute that a start may take.
+  expect(performance.now() - since).toBeLessThan(45_000);
 }, 60_000);
 
 test("the runtime's own words reach the user", async () => {

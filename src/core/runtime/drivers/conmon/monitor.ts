@@ -5,6 +5,7 @@ import { identify, signalProcess } from "../../../../base/sys/pidfd.ts";
 import { criuEnvironment } from "../../criu-environment.ts";
 import type { OciCommand } from "../../oci.ts";
 import { commandInScope, type Scope } from "../../scope.ts";
+import { RuntimeOutput } from "./runtime-output.ts";
 import { SyncPipe } from "./sync-pipe.ts";
 
 const SIGKILL = 9;
@@ -67,6 +68,7 @@ export async function startMonitor(options: MonitorOptions): Promise<MonitorResu
   const complaint = new Response(child.stderr).text();
   for (const pipe of pipes) await pipe.open();
   start?.signal();
+  using output = new RuntimeOutput(options.directory);
 
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
@@ -87,6 +89,7 @@ export async function startMonitor(options: MonitorOptions): Promise<MonitorResu
       return { pid: message.data, monitorPid: await monitorPidIn(options.directory) };
     // A runtime that hangs on may hold the pipe open.
     const failure =
+      output.lastWords() ||
       message?.message ||
       (await Promise.race([complaint, Bun.sleep(1000).then(() => "")])) ||
       "the monitor ended without a word";
