@@ -49,8 +49,6 @@ export function readNodes(text: string): RawFile {
       else comments.push(comment);
     } else {
       const joined = joinContinuations(line, lines, escapeToken);
-      // An escape alone on the last line continues nothing.
-      if (joined.text === "" && joined.last === number) continue;
       const range = () => linesRange(number, lines.number);
       if (joined.hasEmpty) emptyContinuations.push(linesRange(joined.last, joined.last));
       const head = located(range(), () => cut(joined.text, escapeToken, false));

@@ -228,6 +228,7 @@ describe("Instructions", () => {
   });
 
   for (const [text, message] of [
+    ["\\", "unknown instruction: "],
     ["RNU make", "unknown instruction: RNU (did you mean RUN?)"],
     ["entripoint x", "unknown instruction: entripoint (did you mean entrypoint?)"],
     ["XYZZY x", "unknown instruction: XYZZY"],
