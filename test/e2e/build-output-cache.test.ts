@@ -90,6 +90,23 @@ describe.skipIf(missing !== undefined)("caches of builds elsewhere", () => {
     await first.ok(["rmi", name]);
   }, 60_000);
 
+  test("an image that is here is looked at before its registry, and goes on to another cache", async () => {
+    writeFileSync(join(context, "Dockerfile"), dockerfile("kept"));
+    await first.ok(["build", "-q", "-t", "kept:1", "--cache-to", "type=inline", context]);
+    await first.ok(["save", "-o", join(folder, "kept.tar"), "kept:1"]);
+    await second.ok(["load", "-i", join(folder, "kept.tar")]);
+    const onward = `type=registry,ref=${registry.address}/cache/kept:1`;
+    const log = await build(second, dockerfile("kept"), "--cache-from", "kept:1", "--cache-to", onward);
+    expect(log).not.toContain("ERROR");
+    const when = await first.ok(["run", "--rm", "kept:1", "cat", "/when"]);
+    expect(await content(second, "cat", "/when")).toBe(when);
+    await first.ok(["rmi", "-f", "kept:1"]);
+    await first.ok(["builder", "prune", "-af"]);
+    await build(first, dockerfile("kept"), "--cache-from", onward);
+    expect(await content(first, "cat", "/when")).toBe(when);
+    await second.ok(["rmi", "-f", "kept:1"]);
+  }, 60_000);
+
   test("what came from a cache goes on to another without having been used", async () => {
     const [one, two] = ["one", "two"].map((tag) => `type=registry,ref=${registry.address}/cache/hop:${tag}`);
     await build(first, dockerfile("hop"), "--cache-to", `${one},mode=max`);
