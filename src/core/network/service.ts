@@ -1,142 +1,13 @@
-import { join } from "node:path";
-import type { Clock } from "../../base/lib/clock.ts";
 import type { ContainerId } from "../../base/lib/ids.ts";
-import type { Log } from "../../base/lib/log.ts";
-import type { Database } from "../../base/store/database.ts";
-import type { UnreadableRecords } from "../../base/store/unreadable.ts";
-import { openNetfilterSocket } from "../../base/sys/netlink-conntrack.ts";
-import { openRouteSocket } from "../../base/sys/netlink-route.ts";
-import { NetworkCatalog } from "./catalog.ts";
-import type { NetworkConfig } from "./config.ts";
-import { ResolverClient } from "./dns/client.ts";
 import { dnsContainer, hasNames } from "./dns/names.ts";
 import { resolverAddress } from "./dns/protocol.ts";
-import { createBridgeDriver } from "./drivers/bridge.ts";
-import { hostDriver } from "./drivers/host.ts";
-import { createIpvlanDriver } from "./drivers/ipvlan.ts";
-import { createMacvlanDriver } from "./drivers/macvlan.ts";
-import { nullDriver } from "./drivers/null.ts";
-import { Endpoints } from "./endpoints.ts";
-import { Firewall } from "./firewall-apply.ts";
-import { Forwarding } from "./forwarding/forwarding.ts";
-import { runProgram } from "./forwarding/programs.ts";
-import { RulesetWatch } from "./forwarding/watch.ts";
-import type { Network, NetworkService } from "./network.ts";
-import { bridgeName } from "./options.ts";
-import { NetworkRecords } from "./records.ts";
-
-export interface NetworkServiceDeps {
-  readonly database: Database;
-  readonly unreadable: UnreadableRecords;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Name of this daemon in the host's global spaces: `tug`, or `tug-<8 hex>`. */
-  readonly instance: string;
-  readonly config: NetworkConfig;
-  /** Directory for the resolver's socket: does not survive a reboot. */
-  readonly execRoot: string;
-  /** Command that runs a helper of this executable (`[process.execPath, "__helper"]`): the helper's name and arguments follow it. */
-  readonly helperCommand: readonly string[];
-}
+import type { Network, NetworkService, Sandbox } from "./network.ts";
+import { type NetworkParts, type NetworkServiceDeps, networkParts } from "./parts.ts";
 
 /** The networks of one daemon. Call `restore` before anything else. */
 export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
-  const { config, log } = deps;
-  const netlink = openRouteSocket();
-  // Kept open: closing a netfilter socket waits for the kernel to finish earlier deletions.
-  const netfilter = openNetfilterSocket();
-  const records = new NetworkRecords(deps.database, deps.unreadable);
-  const timers = new Set<ReturnType<typeof setTimeout>>();
-  const later = (milliseconds: number, work: () => void): void => {
-    const timer = setTimeout(() => {
-      timers.delete(timer);
-      try {
-        work();
-      } catch (error) {
-        log.warn("a link was not removed", { error });
-      }
-    }, milliseconds);
-    timer.unref();
-    timers.add(timer);
-  };
-  const bridge = createBridgeDriver({
-    netlink,
-    log,
-    later,
-    foreignBridges: config.bridge === undefined || config.bridge === "none" ? [] : [config.bridge],
-    ipForward: config.ipForward ?? true,
-  });
-  const sharesParent = (network: Network) =>
-    [...records.networks.values()].some(
-      (other) => other.id !== network.id && other.options["parent"] === network.options["parent"],
-    );
-  const drivers = new Map(
-    [
-      bridge,
-      hostDriver,
-      nullDriver,
-      createMacvlanDriver({ netlink, sharesParent }),
-      createIpvlanDriver({ netlink, sharesParent }),
-    ].map((driver) => [driver.name, driver]),
-  );
-  const catalog = new NetworkCatalog({
-    records,
-    drivers,
-    netlink,
-    config,
-    instance: deps.instance,
-    clock: deps.clock,
-    log,
-  });
-  const bridges = () => catalog.list().filter((network) => network.driver === "bridge");
-  const firewall = new Firewall(
-    deps.instance,
-    netfilter,
-    {
-      networks: bridges,
-      published: () =>
-        [...records.endpoints.values()]
-          .filter((endpoint) => endpoint.attached && endpoint.ports.length > 0)
-          .map((endpoint) => ({ ...endpoint, network: catalog.get(endpoint.network) })),
-      direct: config.directRouting ?? false,
-    },
-    log,
-  );
-  const forwarding = new Forwarding({
-    instance: deps.instance,
-    netfilter,
-    nft: () => firewall.nft,
-    run: runProgram,
-    log,
-    enabled: config.iptables ?? true,
-  });
-  const allowForwarding = () => forwarding.allow(bridges().map(bridgeName));
-  const watch = new RulesetWatch(async () => {
-    if (!firewall.isPresent()) {
-      log.warn("somebody removed the nftables table of this daemon, writing it anew");
-      firewall.assertAll();
-    }
-    await allowForwarding();
-  }, log);
-  const endpoints = new Endpoints({
-    records,
-    catalog,
-    firewall,
-    conntrack: netfilter,
-    log,
-    defaultHostIp: config.defaultHostIp ?? "0.0.0.0",
-  });
-  const resolver = new ResolverClient({
-    socketPath: join(deps.execRoot, "resolver.sock"),
-    logPath: join(deps.execRoot, "resolver.log"),
-    helperCommand: deps.helperCommand,
-    hostResolvConf: config.hostResolvConf ?? "/etc/resolv.conf",
-    log,
-    wanted: () =>
-      [...new Set([...records.endpoints.values()].map((endpoint) => endpoint.containerId))].flatMap(
-        (id) => dnsContainer(records, id, config.dns ?? []) ?? [],
-      ),
-  });
+  const parts = networkParts(deps);
+  const { config, log, records, catalog, endpoints, firewall, resolver, allowForwarding } = parts;
   /** Tells the resolver what a container is called now, or that it is gone. */
   const namesChanged = async (containerId: ContainerId): Promise<void> => {
     const container = dnsContainer(records, containerId, config.dns ?? []);
@@ -210,44 +81,50 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
     },
     ofContainer: (containerId) => records.ofContainer(containerId),
     resolverAddress: (networks) => (networks.some(hasNames) ? resolverAddress : undefined),
-    async restore(live) {
-      catalog.ensurePredefined();
-      for (const network of catalog.list()) {
-        try {
-          catalog.driver(network).createNetwork(network);
-        } catch (error) {
-          // A parent interface that is missing today must not keep the daemon from its other networks.
-          if (network.predefined) throw error;
-          log.error("a network could not be set up", { network: network.name, error });
-        }
-      }
-      for (const endpoint of [...records.endpoints.values()]) {
-        if (endpoint.attached && live.get(endpoint.containerId)?.pid !== endpoint.pid)
-          endpoints.detach(endpoint.id);
-      }
-      for (const network of catalog.list()) {
-        const mine = records.ofNetwork(network.id).map((endpoint) => endpoint.hostInterface);
-        catalog.driver(network).reconcile(network, new Set(mine));
-      }
-      firewall.assertAll();
-      if (config.iptables === false) await forwarding.withdraw();
-      else await allowForwarding();
-      await watch.start();
-      await resolver.sync();
-    },
-    async shutdown({ everything }) {
-      await watch[Symbol.asyncDispose]();
-      await resolver.stop(everything);
-      if (everything) {
-        for (const endpoint of [...records.endpoints.values()]) endpoints.detach(endpoint.id);
-        for (const network of catalog.list()) catalog.driver(network).removeNetwork(network);
-        await forwarding.withdraw();
-        firewall.removeAll();
-      }
-      for (const timer of timers) clearTimeout(timer);
-      firewall[Symbol.dispose]();
-      netfilter[Symbol.dispose]();
-      netlink[Symbol.dispose]();
-    },
+    restore: (live) => restore(parts, live),
+    shutdown: (options) => shutdown(parts, options),
   };
+}
+
+async function restore(parts: NetworkParts, live: ReadonlyMap<ContainerId, Sandbox>): Promise<void> {
+  const { config, log, records, catalog, endpoints, firewall, forwarding } = parts;
+  catalog.ensurePredefined();
+  for (const network of catalog.list()) {
+    try {
+      catalog.driver(network).createNetwork(network);
+    } catch (error) {
+      // A parent interface that is missing today must not keep the daemon from its other networks.
+      if (network.predefined) throw error;
+      log.error("a network could not be set up", { network: network.name, error });
+    }
+  }
+  for (const endpoint of [...records.endpoints.values()]) {
+    if (endpoint.attached && live.get(endpoint.containerId)?.pid !== endpoint.pid)
+      endpoints.detach(endpoint.id);
+  }
+  for (const network of catalog.list()) {
+    const mine = records.ofNetwork(network.id).map((endpoint) => endpoint.hostInterface);
+    catalog.driver(network).reconcile(network, new Set(mine));
+  }
+  firewall.assertAll();
+  if (config.iptables === false) await forwarding.withdraw();
+  else await parts.allowForwarding();
+  await parts.watch.start();
+  await parts.resolver.sync();
+}
+
+async function shutdown(
+  parts: NetworkParts,
+  { everything }: { readonly everything: boolean },
+): Promise<void> {
+  const { records, catalog, endpoints } = parts;
+  await parts.watch[Symbol.asyncDispose]();
+  await parts.resolver.stop(everything);
+  if (everything) {
+    for (const endpoint of [...records.endpoints.values()]) endpoints.detach(endpoint.id);
+    for (const network of catalog.list()) catalog.driver(network).removeNetwork(network);
+    await parts.forwarding.withdraw();
+    parts.firewall.removeAll();
+  }
+  parts.close();
 }
