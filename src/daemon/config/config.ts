@@ -163,7 +163,8 @@ function refuseContradictions(values: OptionValues): void {
     throw invalid("rootless mode is not available: start tug daemon as root");
 }
 
-function decide(configFile: string, values: OptionValues): DaemonConfig {
+/** The values of options by kind; what was not given is undefined, or empty. */
+function readersOf(values: OptionValues) {
   const text = (flag: string): string | undefined => {
     const value = values.get(flag);
     return typeof value === "string" && value !== "" ? value : undefined;
@@ -186,6 +187,12 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
       ? (value as Readonly<Record<string, unknown>>)
       : {};
   };
+  return { text, truth, number, list, map };
+}
+
+function decide(configFile: string, values: OptionValues): DaemonConfig {
+  const read = readersOf(values);
+  const { text, truth, number, list, map } = read;
   const dataRoot = resolve(text("data-root") ?? defaultDataRoot);
   const execRoot = resolve(text("exec-root") ?? defaultExecRoot);
   const names = instanceNames(dataRoot);
@@ -207,27 +214,7 @@ function decide(configFile: string, values: OptionValues): DaemonConfig {
     tls: tlsOf(text, truth("tls", false), truth("tlsverify", false)),
     instance: names.instance,
     defaultBridge: names.bridge,
-    bridge: text("bridge"),
-    bip: text("bip"),
-    fixedCidr: text("fixed-cidr"),
-    fixedCidrV6: text("fixed-cidr-v6"),
-    defaultGateway: text("default-gateway"),
-    defaultGatewayV6: text("default-gateway-v6"),
-    networkOptions: networkOptions(list("default-network-opt")),
-    ipv6: truth("ipv6", false),
-    mtu: number("mtu"),
-    icc: truth("icc", true),
-    ipMasquerade: truth("ip-masq", true),
-    ipForward: truth("ip-forward", true),
-    iptables: truth("iptables", true),
-    directRouting: truth("allow-direct-routing", false),
-    publishIp: addresses(text("ip") === undefined ? [] : [text("ip") ?? ""])[0],
-    addressPools:
-      list("default-address-pool").length > 0 ? list("default-address-pool").map(addressPool) : undefined,
-    dns: addresses(list("dns")),
-    dnsOptions: list("dns-opt"),
-    dnsSearch: list("dns-search"),
-    hostGatewayIps: addresses(list("host-gateway-ip")),
+    ...networking(read),
     insecureRegistries: list("insecure-registry"),
     registryMirrors: mirrors(list("registry-mirror")),
     storageDriver: text("storage-driver"),
@@ -288,6 +275,33 @@ function cdiSpecDirs(
 ): readonly string[] {
   if (cdi === false) return [];
   return given.length > 0 ? given : ["/etc/cdi", "/var/run/cdi"];
+}
+
+/** The settings of networks. */
+function networking({ text, truth, number, list }: ReturnType<typeof readersOf>) {
+  return {
+    bridge: text("bridge"),
+    bip: text("bip"),
+    fixedCidr: text("fixed-cidr"),
+    fixedCidrV6: text("fixed-cidr-v6"),
+    defaultGateway: text("default-gateway"),
+    defaultGatewayV6: text("default-gateway-v6"),
+    networkOptions: networkOptions(list("default-network-opt")),
+    ipv6: truth("ipv6", false),
+    mtu: number("mtu"),
+    icc: truth("icc", true),
+    ipMasquerade: truth("ip-masq", true),
+    ipForward: truth("ip-forward", true),
+    iptables: truth("iptables", true),
+    directRouting: truth("allow-direct-routing", false),
+    publishIp: addresses(text("ip") === undefined ? [] : [text("ip") ?? ""])[0],
+    addressPools:
+      list("default-address-pool").length > 0 ? list("default-address-pool").map(addressPool) : undefined,
+    dns: addresses(list("dns")),
+    dnsOptions: list("dns-opt"),
+    dnsSearch: list("dns-search"),
+    hostGatewayIps: addresses(list("host-gateway-ip")),
+  } satisfies Partial<DaemonConfig>;
 }
 
 /** What this daemon calls itself in the host's global name spaces; two data roots never share a name. */
