@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../../base/lib/clock.ts";
 import { messageOf, TugError } from "../../../base/lib/errors.ts";
@@ -18,7 +18,10 @@ let root = "";
 
 beforeAll(async () => {
   steps = await TestSteps.open();
-  root = join(steps.root, "trees");
+});
+// A root for each: what a test let go of is removed in the background.
+beforeEach(async () => {
+  root = mkdtempSync(join(steps.root, "trees-"));
   trees = await KeptTrees.open({ root, clock: systemClock, log: silentLog, bootId: "boot" });
 });
 afterAll(() => steps[Symbol.asyncDispose]());
