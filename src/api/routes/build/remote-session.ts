@@ -149,13 +149,20 @@ async function receiveFiles(rpc: RpcClient, request: ReceiveRequest): Promise<vo
     [fileKeys.overrideExcludes]: ["true"],
   });
   const call = rpc.open(receivingCall(FileSync.diffCopy), { metadata, signal: request.signal });
-  try {
-    await receiveTree(call, request.into, request.onProgress);
-    call.end();
-    await drained(call);
-  } finally {
-    call.cancel();
-  }
+  const whole = Promise.withResolvers<void>();
+  const transfer = async () => {
+    try {
+      await receiveTree(call, request.into, request.onProgress, () => whole.resolve());
+      call.end();
+      await drained(call);
+    } finally {
+      call.cancel();
+    }
+  };
+  // The build goes on when everything is here; the farewell takes one more turn of the client's, and changes nothing.
+  const over = transfer();
+  over.catch(() => undefined); // told below, unless everything is here
+  await Promise.race([whole.promise, over]);
 }
 
 /** Header fields are ASCII: other values go as Go's url.QueryEscape writes them, and a field says so (session/filesync of BuildKit). */

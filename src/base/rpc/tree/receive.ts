@@ -26,13 +26,17 @@ const maxRemembered = 16 << 20;
 /** `onProgress` is told this often, in bytes. */
 const progressStep = 32 * 1024;
 
-/** Brings a peer's tree into `target`; `onProgress` hears of the bytes that came so far, names included. Throws what the peer or the target failed with; the peer is told. */
+/**
+ * Brings a peer's tree into `target`; `onProgress` hears of the bytes that came so far, names included. Throws what the peer or the target failed
+ * with; the peer is told. `onWhole` is called when everything is there: what follows is the peer's farewell.
+ */
 export async function receiveTree(
   stream: RpcStream<Uint8Array, TreePacket>,
   target: TreeTarget,
   onProgress: (bytes: number) => void = () => undefined,
+  onWhole: () => void = () => undefined,
 ): Promise<void> {
-  const receiver = new Receiver(stream, target, onProgress);
+  const receiver = new Receiver(stream, target, onProgress, onWhole);
   try {
     await receiver.run();
   } catch (error) {
@@ -46,6 +50,7 @@ class Receiver {
   readonly #stream: RpcStream<Uint8Array, TreePacket>;
   readonly #target: TreeTarget;
   readonly #onProgress: (bytes: number) => void;
+  readonly #onWhole: () => void;
   readonly #order = new WalkOrder();
   /** Wanted files that were not asked for yet. */
   readonly #queue: { readonly id: number; readonly path: string }[] = [];
@@ -65,10 +70,12 @@ class Receiver {
     stream: RpcStream<Uint8Array, TreePacket>,
     target: TreeTarget,
     onProgress: (bytes: number) => void,
+    onWhole: () => void,
   ) {
     this.#stream = stream;
     this.#target = target;
     this.#onProgress = onProgress;
+    this.#onWhole = onWhole;
     const { lately } = target;
     if (lately && lately.length > 0)
       this.#lately = Buffer.from(lately.buffer, lately.byteOffset, lately.byteLength);
@@ -110,7 +117,9 @@ class Receiver {
     if (this.#lately) this.#target.unchanged?.();
     else if (this.#told) this.#target.remember?.(this.#told.take());
     await this.#target.finish();
-    await this.#stream.send(packet({ type: Type.FIN }));
+    const sent = this.#stream.send(packet({ type: Type.FIN }));
+    this.#onWhole();
+    await sent;
   }
 
   /** Whether the next packet is what it was the last time. With the first one that is not, those before it are read after all. */
