@@ -154,6 +154,16 @@ describe("how a build is shown", () => {
     ]);
   });
 
+  test("plain: what a step said that began and ended between two looks is shown", async () => {
+    const name = "RUN echo hello";
+    const told = [
+      { ...nothing, vertexes: [vertex(name, undefined)] },
+      { ...nothing, vertexes: [vertex(name, 1, 1.01)], logs: [log(name, 1.005, "hello\n")] },
+    ];
+    const { text } = await shown("plain", { told });
+    expect(text).toBe("#1 RUN echo hello\n#1 0.005 hello\n#1 DONE 0.0s\n");
+  });
+
   test("rawjson: every thing that happens is a line of BuildKit's SolveStatus", async () => {
     const { text } = await shown("rawjson");
     const lines = text

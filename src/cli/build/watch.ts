@@ -8,7 +8,8 @@ import type { SolveEvent, SolveWarning } from "../../client/build/events.ts";
  */
 export class EventTeller {
   readonly #sink: ProgressSink;
-  readonly #known = new Set<string>();
+  /** Steps that were told to have begun. */
+  readonly #begun = new Set<string>();
 
   constructor(sink: ProgressSink) {
     this.#sink = sink;
@@ -17,7 +18,8 @@ export class EventTeller {
   tell(event: SolveEvent): void {
     const [done, going] = [event.vertexes.filter(isOver), event.vertexes.filter((vertex) => !isOver(vertex))];
     for (const vertex of done.sort((a, b) => Number((a.completed ?? 0n) - (b.completed ?? 0n)))) {
-      if (!this.#known.has(vertex.digest)) this.#vertex({ ...vertex, completed: undefined, error: "" });
+      // What it said belongs to a step that is known: one that was so quick is told to have begun, too.
+      if (!this.#begun.has(vertex.digest)) this.#vertex({ ...vertex, completed: undefined, error: "" });
       this.#details(event, (digest) => digest === vertex.digest);
       this.#vertex(vertex);
     }
@@ -41,7 +43,7 @@ export class EventTeller {
   }
 
   #vertex({ digest, inputs, error, ...vertex }: SolveEvent["vertexes"][number]): void {
-    this.#known.add(digest);
+    if (vertex.started !== undefined) this.#begun.add(digest);
     this.#sink.vertex({
       ...vertex,
       digest: digest as Digest,
