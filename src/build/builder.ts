@@ -31,7 +31,7 @@ import type {
   SolveOptions,
 } from "./solve.ts";
 
-export interface BuilderDeps extends Pick<FrontendDeps, "exec"> {
+export interface BuilderDeps extends Pick<FrontendDeps, "exec" | "frontends"> {
   readonly planning: PlanDeps;
   readonly clock: Clock;
   readonly layers: LayerExport;

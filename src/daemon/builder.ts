@@ -16,6 +16,7 @@ import { callBuild } from "../build/call-build.ts";
 import { exporters } from "../build/export/exporters.ts";
 import { LayerReaders } from "../build/export/layer-readers.ts";
 import { LayerExport } from "../build/export/layers.ts";
+import { readFrontendPolicy } from "../build/frontend/allowed.ts";
 import { HandedOut } from "../build/llb/handed-out.ts";
 import { planBuild } from "../build/plan/planner.ts";
 import type { PlanDeps } from "../build/plan-build.ts";
@@ -106,6 +107,7 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
   // What is wrong in it keeps the daemon from starting, as with every other option.
   const policy = () => readGcPolicy(config.builder, diskBytes());
   policy();
+  const frontends = readFrontendPolicy(config.builder);
   const caches = cacheMounts({ dataRoot: config.dataRoot, clock, log });
   const objects: CacheObjects[] = [cacheMountObjects(caches)];
   const store = openBuildStore({
@@ -188,6 +190,7 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
   const handed = new HandedOut();
   const service = new BuildService({
     planning,
+    frontends,
     clock,
     layers,
     exporters: exporters(exporting),

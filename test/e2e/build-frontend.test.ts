@@ -11,7 +11,7 @@ let builds: Builds;
 let client: GatewayClient;
 const source = "test/frontend:1";
 beforeAll(async () => {
-  daemon = await TestDaemon.start();
+  daemon = await TestDaemon.start({ config: { builder: { frontends: ["test/frontend", "busybox"] } } });
   builds = new Builds(daemon);
   client = await GatewayClient.open(daemon.socket);
   await daemon.ok(["build", "-q", "-t", source, await frontendContext()], { timeout: 60_000 });

@@ -89,6 +89,8 @@ export class TestDaemon {
     options: {
       readonly flags?: readonly string[];
       readonly busybox?: boolean;
+      /** daemon.json. */
+      readonly config?: object;
       readonly root?: string;
       /** A command that ends in executing its arguments, which start the daemon. */
       readonly launcher?: readonly string[];
@@ -96,6 +98,7 @@ export class TestDaemon {
   ): Promise<TestDaemon> {
     const root = options.root ?? mkdtempSync("/tmp/tug-e2e-");
     const daemon = new TestDaemon(root, options.flags ?? [], options.launcher ?? []);
+    if (options.config) writeFileSync(join(root, "daemon.json"), JSON.stringify(options.config));
     try {
       await daemon.up();
       if (options.busybox !== false) await daemon.importBusybox();
@@ -314,7 +317,7 @@ export class TestDaemon {
         if (existsSync(path)) for (const name of readdirSync(path)) left.push(`file ${join(path, name)}`);
       }
     }
-    if (this.#child && this.#baselineFds > 0 && this.fdCount() > this.#baselineFds + 16) {
+    if (this.#child && this.#baselineFds > 0 && this.fdCount() > this.#baselineFds + 12) {
       left.push(`${this.fdCount()} fds open, ${this.#baselineFds} at the start`);
     }
     return left;

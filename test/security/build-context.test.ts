@@ -28,7 +28,9 @@ let server: GitServer;
 let canary: string;
 beforeAll(async () => {
   if (missing) return;
-  daemon = await TestDaemon.start();
+  daemon = await TestDaemon.start({
+    config: { builder: { frontends: ["evil/frontend", "127.0.0.1:1/evil/frontend"] } },
+  });
   builds = new Builds(daemon);
   server = new GitServer();
   canary = mkdtempSync("/tmp/tug-e2e-canary-");
@@ -221,6 +223,11 @@ attack(
       evil: `exec 3>&1 1>&2\n${evil.join("\n")}\n`,
     });
     await daemon.ok(["build", "-q", "-t", "evil/frontend:3", image], { timeout: 60_000 });
+    await daemon.ok(["tag", "evil/frontend:3", "evil/other:3"]);
+    const refused = await builds.buildkit({ Dockerfile: "# syntax=evil/other:3\nFROM busybox\n" });
+    expect(refused.stderr).toContain("the frontend evil/other is not run");
+    expect(refused.stderr).toContain('{"builder":{"frontends":["evil/other"]}}');
+    expect(refused.stderr).not.toContain("CapEff");
     const result = await builds.buildkit({ Dockerfile: "# syntax=evil/frontend:3\nFROM busybox\n" });
     expect(result.code, result.stderr).toBe(1);
     expect(result.stderr).toMatch(/CapEff:\s+00000000a80425fb/);

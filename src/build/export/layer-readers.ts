@@ -20,7 +20,7 @@ export interface LayerReadersDeps {
 /** At work at the same time: the steps that still run want processors as well. */
 const most = 2;
 /** A reader waits for so long for another layer. */
-const idleMilliseconds = 20_000;
+const idleMilliseconds = 5_000;
 
 /** Reads snapshots as layers in processes that stay for the next one: to start a process takes longer than to read a small layer. */
 export class LayerReaders implements LayerDigests, AsyncDisposable {

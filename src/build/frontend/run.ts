@@ -8,10 +8,12 @@ import { makeVertex } from "../plan/vertices.ts";
 import { type PlanDeps, resolveImage } from "../plan-build.ts";
 import type { StepContext } from "../run/runner.ts";
 import type { AskedFrontend, SolveOptions, StepStdio } from "../solve.ts";
+import type { FrontendPolicy } from "./allowed.ts";
 
 export interface FrontendDeps {
   readonly planning: Pick<PlanDeps, "images" | "clock" | "host" | "solver">;
   readonly exec: { converse(step: StepContext<ExecOp>, stdio: StepStdio): Promise<void> };
+  readonly frontends: FrontendPolicy;
 }
 
 /** What frontends say in their image's labels (frontend/gateway of BuildKit). */
@@ -30,7 +32,9 @@ export async function runFrontend(
 ): Promise<void> {
   const { planning, exec } = deps;
   const { session, signal, progress } = options;
-  const reference = formatReference(withDefaultTag(parseReference(asked.source)));
+  const ref = withDefaultTag(parseReference(asked.source));
+  deps.frontends(ref);
+  const reference = formatReference(ref);
   const platform = planning.host;
   const progressName = `resolve image config for docker-image://${reference}`;
   const need = {

@@ -42,7 +42,7 @@ export function defaultGcPolicy(
 /** Reads daemon.json's `builder` object: `{"gc": {"enabled", "defaultKeepStorage", "policy": [...]}}`. Throws invalid, naming the member. */
 export function readGcPolicy(builder: unknown, diskBytes: number): GcPolicy {
   const gc = members(
-    members(builder, "builder", ["gc", "Entitlements", "entitlements"])["gc"],
+    members(builder, "builder", ["gc", "Entitlements", "entitlements", "frontends"])["gc"],
     "builder.gc",
     [
       ...["enabled", "policy", "defaultKeepStorage", "defaultReservedSpace"],

@@ -1,8 +1,8 @@
 import { DirectiveReader } from "../dockerfile/directives.ts";
 
-/** Docker's own frontend images mean the language, and that is built in. */
+/** Docker's own frontend images, and mirrors of them by that name, mean the language, and that is built in. */
 export function isBuiltIn(image: string): boolean {
-  return /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@].*)?$/.test(image);
+  return /^(?:.*\/)?docker\/dockerfile(?:-upstream)?(?:[:@][^/]*)?$/.test(image);
 }
 
 /**
