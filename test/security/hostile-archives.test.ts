@@ -85,11 +85,8 @@ const hostile: readonly Hostile[] = [
     config: { WorkingDir: "../../../.." },
     refused: /needs to be an absolute path/,
   },
-  {
-    name: "a working directory through a link out",
-    config: { WorkingDir: "/link/made" },
-    refused: /no such file/,
-  },
+  // Made where the link leads inside the container.
+  { name: "a working directory through a link out", config: { WorkingDir: "/link/made" } },
   { name: "a working directory of a process", config: { WorkingDir: "/proc/self/fd/7" }, refused: /./ },
   { name: "a working directory with a NUL", config: { WorkingDir: "/a\0b" }, refused: /./ },
   { name: "a volume of /../../..", config: { Volumes: { "/../../..": {} } }, refused: /./ },

@@ -30,8 +30,7 @@ test("a template names Docker's fields, and exact nanoseconds", async () => {
 });
 
 test("an unknown field and a malformed template end with exit code 64", async () => {
-  const format = await eventFormat("{{.Nope}}");
-  expect(() => format(tag)).toThrow(
+  await expect(eventFormat("{{.Nope}}")).rejects.toThrow(
     /^Error parsing format: .*can't evaluate field Nope in type \*events\.Message/,
   );
   await expect(eventFormat("{{")).rejects.toMatchObject({ detail: { exitCode: 64 } });

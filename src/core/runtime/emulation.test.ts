@@ -61,8 +61,7 @@ const inNamespace = async (script: string) => {
   const [text, error] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   return { code: await child.exited, text, error };
 };
-const register =
-  "mkdir -p /tmp/b && mount -t tmpfs none /tmp && mkdir /tmp/b && mount -t binfmt_misc none /tmp/b";
+const register = "mount -t binfmt_misc none /mnt";
 const trial = await inNamespace(register);
 if (trial.code !== 0) console.log(`skipped: emulators of a user namespace: ${trial.error.trim()}`);
 
@@ -74,7 +73,7 @@ test.skipIf(trial.code !== 0)(
     const line =
       ":qemu-aarch64:M::\\\\x7fELF\\\\x02\\\\x01\\\\x01\\\\x00\\\\x00\\\\x00\\\\x00\\\\x00\\\\x00\\\\x00\\\\x00\\\\x00\\\\x02\\\\x00\\\\xb7\\\\x00:\\\\xff\\\\xff\\\\xff\\\\xff\\\\xff\\\\xff\\\\xff\\\\x00\\\\xff\\\\xff\\\\xff\\\\xff\\\\xff\\\\xff\\\\xff\\\\xff\\\\xfe\\\\xff\\\\xff\\\\xff:/bin/true:F";
     const { text, error } = await inNamespace(
-      `set -e; ${register}; ${look}; printf '%s' "${line}" >/tmp/b/register; ${look}; echo -1 >/tmp/b/qemu-aarch64; ${look}`,
+      `set -e; ${register}; ${look}; printf '%s' "${line}" >/mnt/register; ${look}; echo -1 >/mnt/qemu-aarch64; ${look}`,
     );
     expect({ lines: text.trim().split("\n"), error }).toEqual({
       lines: ["linux/amd64", "linux/amd64 linux/arm64", "linux/amd64"],

@@ -155,20 +155,17 @@ describe("an order of BuildKit's protocol", () => {
       expect(() => order(attrs)).toThrow();
   });
 
-  test("names a frontend: Docker's own image is built in, any other is run", () => {
+  test("names a frontend: Docker's own image is built in, by that name on any registry, any other is run", () => {
     const foreign = (source: string, frontend = "gateway.v0") =>
       foreignFrontend({ ...given, frontend, attrs: { source } });
     for (const source of [
       "docker/dockerfile",
       "docker/dockerfile:1.7@sha256:abc",
       "docker.io/docker/dockerfile-upstream:master",
-    ])
-      expect(foreign(source)).toBeUndefined();
-    for (const source of [
-      "other/docker/dockerfile",
-      "docker/dockerfile.other",
       "registry.test/docker/dockerfile:1",
     ])
+      expect(foreign(source)).toBeUndefined();
+    for (const source of ["other/dockerfile", "docker/dockerfile.other", "registry.test/dockerfile:1"])
       expect(foreign(source)).toBe(source);
     expect(foreign("other/frontend", "dockerfile.v0")).toBeUndefined();
   });
