@@ -54,7 +54,6 @@ export const mistakes: readonly Story[] = [
       run("--ipc", "container:nosuch"),
       run("--network", "container:"),
       run("--uts", "private"),
-      run("--cgroup-parent", "a:b"),
       run("--security-opt", "label"),
       run("--security-opt", "no-new-privileges=x"),
       run("--group-add", "nosuchgroup"),
