@@ -157,7 +157,9 @@ export class BuildSnapshots implements StepSnapshots {
   async sync(): Promise<void> {
     const before = [...this.#unsynced];
     await this.#writing;
-    if (this.#lost !== undefined) throw this.#lost;
+    const lost = this.#lost;
+    this.#lost = undefined;
+    if (lost !== undefined) throw lost;
     await this.#deps.snapshots.sync();
     for (const name of before) this.#unsynced.delete(name);
   }
