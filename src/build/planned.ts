@@ -1,4 +1,5 @@
 import { invalid } from "../base/lib/errors.ts";
+import type { ReadableTree } from "../base/spec/builder/readable-tree.ts";
 import type { Definition } from "../base/spec/buildkit/pb.gen.ts";
 import type { Platform } from "../base/spec/oci/descriptor.ts";
 import type { BuildCaches } from "./cache/remote/caches.ts";
@@ -11,14 +12,7 @@ import { readTree } from "./read-tree.ts";
 import type { BuildRequest } from "./request.ts";
 import type { Result } from "./result.ts";
 import type { BuildSession } from "./session.ts";
-import type {
-  BuildOptions,
-  BuildOutcome,
-  CombinedTarget,
-  PlannedBuild,
-  ReadableTree,
-  TargetRef,
-} from "./solve.ts";
+import type { BuildOptions, BuildOutcome, CombinedTarget, PlannedBuild, TargetRef } from "./solve.ts";
 
 export interface PlannedDeps {
   readonly planning: Pick<PlanDeps, "solver">;

@@ -1,12 +1,12 @@
 import { readSync } from "node:fs";
 import { invalid, notFound } from "../base/lib/errors.ts";
+import type { ReadableTree } from "../base/spec/builder/readable-tree.ts";
 import type { ContextEntry } from "../base/spec/builder/session.ts";
 import { compilePathPattern } from "../base/spec/dockerfile/match.ts";
 import { closeFd, O } from "../base/sys/at.ts";
 import { SystemError } from "../base/sys/libc.ts";
 import { RootedDir } from "../base/sys/rooted-dir.ts";
 import type { FileStat } from "../base/sys/stat.ts";
-import type { ReadableTree } from "./solve.ts";
 
 /** Bytes of a file that one answer may have: the message that carries it has 16 MiB. */
 const maxFileBytes = 15 << 20;

@@ -1,6 +1,6 @@
 import { codeOf, messageOf, TugError } from "../base/lib/errors.ts";
 import type { ChainId, Digest } from "../base/lib/ids.ts";
-import type { ContextEntry } from "../base/spec/builder/session.ts";
+import type { ReadableTree } from "../base/spec/builder/readable-tree.ts";
 import type { Definition } from "../base/spec/buildkit/pb.gen.ts";
 import type { Platform } from "../base/spec/oci/descriptor.ts";
 import type { Vertex } from "./graph.ts";
@@ -125,14 +125,6 @@ export interface TargetRef {
   evaluate(options: BuildOptions): Promise<void>;
   /** Brings the tree and looks at it. Paths as the client says them; links are followed inside the tree. */
   read<T>(look: (tree: ReadableTree) => T | Promise<T>, options: BuildOptions): Promise<T>;
-}
-
-/** What a client may see of a result's files. Throws not-found and invalid-argument. */
-export interface ReadableTree {
-  file(path: string, range: { readonly offset: number; readonly length: number | undefined }): Uint8Array;
-  /** Sorted by name; `pattern` as a shell has it, "" is all. */
-  directory(path: string, pattern: string): readonly ContextEntry[];
-  stat(path: string): ContextEntry;
 }
 
 export interface AskedFrontend {

@@ -1,6 +1,8 @@
 import { type ErrorCode, internal, TugError } from "../../base/lib/errors.ts";
 import type { DiffId } from "../../base/lib/ids.ts";
 import { Semaphore } from "../../base/lib/semaphore.ts";
+import { wholeLines } from "../../base/lib/whole-lines.ts";
+import { type HelperProcess, startHelper } from "../../base/sys/start-helper.ts";
 import type { SnapshotLayout } from "../../core/snapshot/snapshotter.ts";
 import type { LayerDigests } from "./layers.ts";
 
@@ -82,19 +84,13 @@ export class LayerReaders implements LayerDigests, AsyncDisposable {
 }
 
 class Reader {
-  readonly child: Bun.Subprocess<"pipe", "pipe", "pipe">;
+  readonly child: HelperProcess;
   readonly #lines: AsyncGenerator<string, void, undefined>;
   readonly #complaint: Promise<string>;
 
   constructor(command: readonly string[]) {
-    this.child = Bun.spawn([...command], {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "pipe",
-      cwd: "/",
-      env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin" },
-    });
-    this.#lines = linesOf(this.child.stdout);
+    this.child = startHelper(command);
+    this.#lines = wholeLines(this.child.stdout);
     this.#complaint = this.child.stderr.text();
   }
 
@@ -124,15 +120,5 @@ class Reader {
   async end(): Promise<void> {
     this.child.kill("SIGKILL");
     await this.child.exited;
-  }
-}
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, void, undefined> {
-  let rest = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of stream) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
   }
 }

@@ -1,5 +1,6 @@
 import { internal, TugError } from "../../base/lib/errors.ts";
 import { errnoOf } from "../../base/lib/storage-error.ts";
+import { type HelperProcess, startHelper } from "../../base/sys/start-helper.ts";
 import type { LayerTarget } from "../snapshot/apply/apply-layer.ts";
 import type { SnapshotLayout } from "../snapshot/snapshotter.ts";
 import { type FramePart, frameHeader, jsonFrame, readFrames } from "./frames.ts";
@@ -139,7 +140,7 @@ const batch = 1 << 18;
 /** One helper process and the conversation with it. */
 class Run implements AsyncDisposable {
   layer: WrittenLayer | undefined;
-  readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
+  readonly #child: HelperProcess;
   readonly #frames: AsyncGenerator<FramePart, void, undefined>;
   readonly #complaint: Promise<string>;
   readonly #signal: AbortSignal | undefined;
@@ -148,14 +149,7 @@ class Run implements AsyncDisposable {
 
   constructor(command: readonly string[], request: FilesRequest, signal: AbortSignal | undefined) {
     signal?.throwIfAborted();
-    this.#child = Bun.spawn([...command, filesHelper, String(process.pid)], {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "pipe",
-      // Nothing of the container's may steer the helper, nor may a working directory that it sees.
-      cwd: "/",
-      env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin" },
-    });
+    this.#child = startHelper([...command, filesHelper, String(process.pid)]);
     this.#complaint = this.#child.stderr.text();
     this.#frames = readFrames(this.#child.stdout);
     this.#signal = signal;

@@ -1,8 +1,9 @@
 import type { Clock } from "../../../base/lib/clock.ts";
 import type { Log } from "../../../base/lib/log.ts";
 import type { ProgressSink } from "../../../base/spec/builder/progress.ts";
+import type { ReadableTree } from "../../../base/spec/builder/readable-tree.ts";
 import type { BuildRequest } from "../../../base/spec/builder/request.ts";
-import type { BuildSession, ContextEntry } from "../../../base/spec/builder/session.ts";
+import type { BuildSession } from "../../../base/spec/builder/session.ts";
 import type { Definition } from "../../../base/spec/buildkit/pb.gen.ts";
 import type { Platform } from "../../../base/spec/oci/descriptor.ts";
 
@@ -93,12 +94,6 @@ export interface TargetRef {
   readonly config: string | undefined;
   evaluate(options: BuildOptions): Promise<void>;
   read<T>(look: (tree: ReadableTree) => T | Promise<T>, options: BuildOptions): Promise<T>;
-}
-
-export interface ReadableTree {
-  file(path: string, range: { readonly offset: number; readonly length: number | undefined }): Uint8Array;
-  directory(path: string, pattern: string): readonly ContextEntry[];
-  stat(path: string): ContextEntry;
 }
 
 /** A result that a client returns, with what it says of it. */

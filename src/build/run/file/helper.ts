@@ -1,4 +1,5 @@
 import { internal, TugError } from "../../../base/lib/errors.ts";
+import { type HelperProcess, startHelper } from "../../../base/sys/start-helper.ts";
 import { type BuildFilesReply, type BuildFilesRequest, buildFilesHelper } from "./protocol.ts";
 
 export interface BuildFilesHelperDeps {
@@ -7,7 +8,6 @@ export interface BuildFilesHelperDeps {
 }
 
 export type Done = BuildFilesReply & { readonly kind: "done" };
-type Child = Bun.Subprocess<"pipe", "pipe", "pipe">;
 
 /** A source of a copy that is not there; `path` as the context has it ("/x"). */
 export class MissingSource extends TugError {
@@ -27,7 +27,7 @@ const spareMilliseconds = 20_000;
  */
 export class BuildFilesHelper implements AsyncDisposable {
   readonly #command: readonly string[];
-  #spare: Child | undefined;
+  #spare: HelperProcess | undefined;
   #ending: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
@@ -83,22 +83,15 @@ export class BuildFilesHelper implements AsyncDisposable {
     await this.#dropSpare();
   }
 
-  #take(): Child {
+  #take(): HelperProcess {
     const spare = this.#spare;
     this.#spare = undefined;
     if (spare && spare.exitCode === null && spare.signalCode === null) return spare;
     return this.#start();
   }
 
-  #start(): Child {
-    return Bun.spawn([...this.#command], {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "pipe",
-      // Nothing of a build's may steer the helper.
-      cwd: "/",
-      env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin" },
-    });
+  #start(): HelperProcess {
+    return startHelper(this.#command);
   }
 
   async #dropSpare(): Promise<void> {

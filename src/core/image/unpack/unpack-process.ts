@@ -1,4 +1,5 @@
 import { type ErrorCode, internal, TugError } from "../../../base/lib/errors.ts";
+import { wholeLines } from "../../../base/lib/whole-lines.ts";
 import {
   type DoneReport,
   type UnpackNews,
@@ -59,7 +60,9 @@ export class UnpackProcess implements AsyncDisposable {
     const complaint = this.#child.stderr.text();
     let last: UnpackReport | undefined;
     try {
-      for await (const report of reports(this.#child.stdout)) {
+      for await (const line of wholeLines(this.#child.stdout)) {
+        // Only our own helper writes here.
+        const report = JSON.parse(line) as UnpackReport;
         last = report;
         if (report.kind === "progress") this.onProgress(report.bytes);
       }
@@ -70,17 +73,6 @@ export class UnpackProcess implements AsyncDisposable {
     if (last?.kind === "failed") throw new TugError(known(last.code), last.message);
     const how = this.#child.signalCode ?? `exit code ${this.#child.exitCode}`;
     throw internal(`the unpack helper ended with ${how}: ${(await complaint).trim().slice(-2000)}`);
-  }
-}
-
-async function* reports(stream: AsyncIterable<Uint8Array>): AsyncGenerator<UnpackReport, void, undefined> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of stream) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    // Only our own helper writes here.
-    for (const line of lines) yield JSON.parse(line) as UnpackReport;
   }
 }
 
