@@ -47,9 +47,21 @@ let passed = 0;
 let failed = 0;
 let skipped = 0;
 const summary: string[] = [];
+const told: string[] = [];
 
-/** Sums the attributes of junit's outermost element. */
-function countJunit(path: string): { tests: number; failures: number; skipped: number } | undefined {
+/** Lines of a failure's message that the summary repeats. */
+const FAILURE_LINES = 40;
+
+interface Report {
+  readonly tests: number;
+  readonly failures: number;
+  readonly skipped: number;
+  /** What failed, and why: place, name and message of each test. */
+  readonly told: readonly string[];
+}
+
+/** Sums the attributes of junit's outermost element, and collects the tests that failed. */
+function readJunit(path: string): Report | undefined {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -63,7 +75,23 @@ function countJunit(path: string): { tests: number; failures: number; skipped: n
     tests: number("tests"),
     failures: number("failures") + number("errors"),
     skipped: number("skipped"),
+    told: [...text.matchAll(/<testcase\b([^>]*)>\s*<failure\b[^>]*?(?:\/>|>([^<]*)<\/failure>)/g)].map(
+      ([whole, test = "", message]) => {
+        const value = (name: string, of: string) =>
+          unescapeXml(new RegExp(`\\b${name}="([^"]*)"`).exec(of)?.[1] ?? "");
+        const why = message ? unescapeXml(message) : value("message", whole);
+        const place = `${value("file", test)}:${value("line", test)}`;
+        return `${place} ${value("name", test)}\n${why.trim().split("\n").slice(0, FAILURE_LINES).join("\n")}`;
+      },
+    ),
   };
+}
+
+function unescapeXml(text: string): string {
+  const names: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+  return text.replace(/&(?:#(\d+)|(\w+));/g, (whole, code?: string, name = "") =>
+    code ? String.fromCodePoint(Number(code)) : (names[name] ?? whole),
+  );
 }
 
 for (const stage of stages) {
@@ -72,9 +100,14 @@ for (const stage of stages) {
   console.log(`\n=== ${stage.name}`);
   let line: string;
   if (stage.command) {
-    const run = Bun.spawnSync([...stage.command], { stdio: ["ignore", "inherit", "inherit"] });
+    const run = Bun.spawnSync([...stage.command], { stdio: ["ignore", "pipe", "pipe"] });
+    const output = `${run.stdout}${run.stderr}`.trim();
+    console.log(output);
     if (run.exitCode === 0) passed++;
-    else failed++;
+    else {
+      failed++;
+      told.push(`${stage.name}\n${output.split("\n").slice(0, FAILURE_LINES).join("\n")}`);
+    }
     line = run.exitCode === 0 ? "ok" : `FAILED (exit code ${run.exitCode})`;
   } else {
     const report = join(scratch, `${stage.name}.xml`);
@@ -90,7 +123,7 @@ for (const stage of stages) {
       ],
       { stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, TUG_BINARY: resolve("dist/tug") } },
     );
-    const counted = countJunit(report);
+    const counted = readJunit(report);
     if (!counted) {
       failed++;
       line = `FAILED: no report (exit code ${run.exitCode})`;
@@ -100,6 +133,7 @@ for (const stage of stages) {
       passed += counted.tests - counted.failures - counted.skipped;
       failed += failures;
       skipped += counted.skipped;
+      told.push(...counted.told);
       line = `${counted.tests - counted.failures - counted.skipped} passed, ${failures} failed${counted.skipped ? `, ${counted.skipped} skipped` : ""}`;
     }
   }
@@ -115,6 +149,8 @@ if (left.length > 0) {
   summary.push("left behind on the machine: nothing");
 }
 rmSync(scratch, { recursive: true, force: true });
+// Last, so that whoever sees but the end of a long log sees what failed.
+if (told.length > 0) console.log(`\n=== what failed\n${told.join("\n\n")}`);
 console.log(`\n${summary.join("\n")}\n`);
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
 process.exit(failed === 0 ? 0 : 1);
