@@ -3,93 +3,138 @@ import { binarySize } from "./units.ts";
 
 /** The daemon's part of `tug info`, in Docker's layout. */
 export function serverInfo(info: SystemInfo): string {
-  const lines: string[] = [];
-  const line = (label: string, value: unknown) => lines.push(` ${label}: ${String(value ?? "")}`);
-  const optional = (label: string, value: unknown) => {
-    if (value !== undefined && value !== null && value !== "") line(label, value);
-  };
-  line("Containers", info.Containers ?? 0);
-  line(" Running", info.ContainersRunning ?? 0);
-  line(" Paused", info.ContainersPaused ?? 0);
-  line(" Stopped", info.ContainersStopped ?? 0);
-  line("Images", info.Images ?? 0);
-  optional("Server Version", info.ServerVersion);
-  line("Storage Driver", info.Driver);
-  for (const [name = "", value = ""] of info.DriverStatus ?? []) line(` ${name}`, value);
-  line("Logging Driver", info.LoggingDriver);
-  line("Cgroup Driver", info.CgroupDriver);
-  optional("Cgroup Version", info.CgroupVersion);
-  lines.push(" Plugins:");
-  line(" Volume", (info.Plugins?.Volume ?? []).join(" "));
-  line(" Network", (info.Plugins?.Network ?? []).join(" "));
-  if ((info.Plugins?.Authorization ?? []).length > 0)
-    line(" Authorization", (info.Plugins?.Authorization ?? []).join(" "));
-  line(" Log", (info.Plugins?.Log ?? []).join(" "));
-  const cdi = info.CDISpecDirs ?? [];
-  if (cdi.length > 0) lines.push(" CDI spec directories:", ...cdi.map((folder) => `  ${folder}`));
-  const devices = info.DiscoveredDevices ?? [];
-  if (devices.length > 0)
-    lines.push(" Discovered Devices:", ...devices.map(({ Source = "", ID = "" }) => `  ${Source}: ${ID}`));
-  line("Swarm", info.Swarm?.LocalNodeState || "inactive");
-  line(
+  const lines = [
+    ...contents(info),
+    ...drivers(info),
+    ...plugins(info),
+    ...devices(info),
+    field("Swarm", info.Swarm?.LocalNodeState || "inactive"),
+    ...programs(info),
+    ...list("Security Options", (info.SecurityOptions ?? []).flatMap(securityLines)),
+    ...host(info),
+    ...debugging(info),
+    ...proxies(info),
+    ...list("Labels", info.Labels ?? []),
+    field("Experimental", info.ExperimentalBuild ?? false),
+    ...registries(info),
+    field("Live Restore Enabled", info.LiveRestoreEnabled ?? false),
+    ...optional("Product License", info.ProductLicense),
+    ...networking(info),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+const field = (label: string, value: unknown): string => ` ${label}: ${String(value ?? "")}`;
+
+/** Nothing for a value that the daemon does not tell. */
+const optional = (label: string, value: string | undefined): string[] => (value ? [field(label, value)] : []);
+
+/** A title with the items below it; nothing for none. */
+const list = (title: string, items: readonly string[]): string[] =>
+  items.length > 0 ? [` ${title}:`, ...items.map((item) => `  ${item}`)] : [];
+
+/** Rows of a driver about itself, below its line. */
+const rows = (pairs: readonly (readonly string[])[]): string[] =>
+  pairs.map(([name = "", value]) => field(` ${name}`, value));
+
+const contents = (info: SystemInfo): string[] => [
+  field("Containers", info.Containers ?? 0),
+  field(" Running", info.ContainersRunning ?? 0),
+  field(" Paused", info.ContainersPaused ?? 0),
+  field(" Stopped", info.ContainersStopped ?? 0),
+  field("Images", info.Images ?? 0),
+];
+
+const drivers = (info: SystemInfo): string[] => [
+  ...optional("Server Version", info.ServerVersion),
+  field("Storage Driver", info.Driver),
+  ...rows(info.DriverStatus ?? []),
+  field("Logging Driver", info.LoggingDriver),
+  field("Cgroup Driver", info.CgroupDriver),
+  ...optional("Cgroup Version", info.CgroupVersion),
+];
+
+const plugins = (info: SystemInfo): string[] => [
+  " Plugins:",
+  field(" Volume", (info.Plugins?.Volume ?? []).join(" ")),
+  field(" Network", (info.Plugins?.Network ?? []).join(" ")),
+  ...optional(" Authorization", (info.Plugins?.Authorization ?? []).join(" ")),
+  field(" Log", (info.Plugins?.Log ?? []).join(" ")),
+];
+
+const devices = (info: SystemInfo): string[] => [
+  ...list("CDI spec directories", info.CDISpecDirs ?? []),
+  ...list(
+    "Discovered Devices",
+    (info.DiscoveredDevices ?? []).map(({ Source = "", ID = "" }) => `${Source}: ${ID}`),
+  ),
+];
+
+const programs = (info: SystemInfo): string[] => [
+  field(
     "Runtimes",
     Object.keys(info.Runtimes ?? {})
       .sort()
       .join(" "),
+  ),
+  field("Default Runtime", info.DefaultRuntime),
+  field("Init Binary", info.InitBinary),
+  field("containerd version", info.ContainerdCommit?.ID),
+  field("runc version", info.RuncCommit?.ID),
+  field("init version", info.InitCommit?.ID),
+];
+
+const host = (info: SystemInfo): string[] => [
+  field("Kernel Version", info.KernelVersion),
+  field("Operating System", info.OperatingSystem),
+  field("OSType", info.OSType),
+  field("Architecture", info.Architecture),
+  field("CPUs", info.NCPU),
+  field("Total Memory", binarySize(info.MemTotal ?? 0)),
+  field("Name", info.Name),
+  field("ID", info.ID),
+  field("Docker Root Dir", info.DockerRootDir),
+];
+
+const debugging = (info: SystemInfo): string[] => [
+  field("Debug Mode", info.Debug ?? false),
+  ...(info.Debug
+    ? [
+        field(" File Descriptors", info.NFd),
+        field(" Goroutines", info.NGoroutines),
+        field(" System Time", info.SystemTime),
+        field(" EventsListeners", info.NEventsListener),
+      ]
+    : []),
+];
+
+const proxies = (info: SystemInfo): string[] => [
+  ...optional("HTTP Proxy", info.HttpProxy),
+  ...optional("HTTPS Proxy", info.HttpsProxy),
+  ...optional("No Proxy", info.NoProxy),
+];
+
+function registries({ RegistryConfig: config }: SystemInfo): string[] {
+  const insecure = Object.entries(config?.IndexConfigs ?? {}).flatMap(([name, index]) =>
+    index?.Secure === false ? [name] : [],
   );
-  line("Default Runtime", info.DefaultRuntime);
-  line("Init Binary", info.InitBinary);
-  line("containerd version", info.ContainerdCommit?.ID);
-  line("runc version", info.RuncCommit?.ID);
-  line("init version", info.InitCommit?.ID);
-  if ((info.SecurityOptions ?? []).length > 0)
-    lines.push(" Security Options:", ...(info.SecurityOptions ?? []).flatMap(securityLines));
-  line("Kernel Version", info.KernelVersion);
-  line("Operating System", info.OperatingSystem);
-  line("OSType", info.OSType);
-  line("Architecture", info.Architecture);
-  line("CPUs", info.NCPU);
-  line("Total Memory", binarySize(info.MemTotal ?? 0));
-  line("Name", info.Name);
-  line("ID", info.ID);
-  line("Docker Root Dir", info.DockerRootDir);
-  line("Debug Mode", info.Debug ?? false);
-  if (info.Debug) {
-    line(" File Descriptors", info.NFd);
-    line(" Goroutines", info.NGoroutines);
-    line(" System Time", info.SystemTime);
-    line(" EventsListeners", info.NEventsListener);
-  }
-  optional("HTTP Proxy", info.HttpProxy);
-  optional("HTTPS Proxy", info.HttpsProxy);
-  optional("No Proxy", info.NoProxy);
-  if ((info.Labels ?? []).length > 0)
-    lines.push(" Labels:", ...(info.Labels ?? []).map((label) => `  ${label}`));
-  line("Experimental", info.ExperimentalBuild ?? false);
-  const registries = info.RegistryConfig;
-  const insecure = [
-    ...Object.entries(registries?.IndexConfigs ?? {}).flatMap(([name, index]) =>
-      index?.Secure === false ? [name] : [],
-    ),
-    ...(registries?.InsecureRegistryCIDRs ?? []),
+  return [
+    ...list("Insecure Registries", [...insecure, ...(config?.InsecureRegistryCIDRs ?? [])]),
+    ...list("Registry Mirrors", config?.Mirrors ?? []),
   ];
-  if (insecure.length > 0) lines.push(" Insecure Registries:", ...insecure.map((name) => `  ${name}`));
-  const mirrors = registries?.Mirrors ?? [];
-  if (mirrors.length > 0) lines.push(" Registry Mirrors:", ...mirrors.map((mirror) => `  ${mirror}`));
-  line("Live Restore Enabled", info.LiveRestoreEnabled ?? false);
-  optional("Product License", info.ProductLicense);
-  const firewall = info.FirewallBackend;
+}
+
+function networking(info: SystemInfo): string[] {
   const pools = info.DefaultAddressPools ?? [];
-  if (pools.length > 0)
-    lines.push(
-      " Default Address Pools:",
-      ...pools.map((pool) => `   Base: ${pool.Base}, Size: ${pool.Size}`),
-    );
-  if (firewall) {
-    line("Firewall Backend", firewall.Driver);
-    for (const [name = "", value = ""] of firewall.Info ?? []) line(` ${name}`, value);
-  }
-  return `${lines.join("\n")}\n`;
+  const firewall = info.FirewallBackend;
+  return [
+    ...list(
+      "Default Address Pools",
+      // One column further in than other items, as Docker has it.
+      pools.map((pool) => ` Base: ${pool.Base}, Size: ${pool.Size}`),
+    ),
+    ...(firewall ? [field("Firewall Backend", firewall.Driver), ...rows(firewall.Info ?? [])] : []),
+  ];
 }
 
 /** "name=seccomp,profile=builtin" over two lines. */
@@ -98,6 +143,6 @@ function securityLines(option: string): string[] {
   const name = pairs.find(([key]) => key === "name")?.[1] ?? option;
   const rest = pairs
     .filter(([key]) => key !== "name")
-    .map(([key = "", value = ""]) => `   ${key.charAt(0).toUpperCase()}${key.slice(1)}: ${value}`);
-  return [`  ${name}`, ...rest];
+    .map(([key = "", value = ""]) => ` ${key.charAt(0).toUpperCase()}${key.slice(1)}: ${value}`);
+  return [name, ...rest];
 }
