@@ -1,7 +1,7 @@
 import { invalid } from "../../base/lib/errors.ts";
 import type { DeviceRequest, Mount, ThrottleDevice } from "../../base/spec/docker/api.gen.ts";
 import type { Dependency, SecretReference, TugHealthConfig } from "../../base/spec/docker/extensions.ts";
-import { bool, custom, type Flag, integer, list, map, text, unsigned } from "../flags/flag.ts";
+import { bool, custom, type Flag, integer, list, map, text, unsigned, type Values } from "../flags/flag.ts";
 import { parseDuration } from "../format/units.ts";
 import { attachFlag, hostFlag, ipFlag, linkFlag, searchFlag, sysctlFlag } from "./checks.ts";
 import { deviceRuleFlag, parseGpus } from "./devices.ts";
@@ -192,6 +192,9 @@ export const containerFlags = {
   "volumes-from": list("", "Mount the volumes of another container"),
   workdir: text("w", "Folder to start in"),
 };
+
+/** What `run` and `create` were told. */
+export type ContainerOptions = Values<typeof containerFlags>;
 
 /** The flags `run` has on top. */
 export const runFlags = {

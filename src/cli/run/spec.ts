@@ -1,24 +1,22 @@
 import { invalid } from "../../base/lib/errors.ts";
-import type { ContainerConfig, HostConfig, Resources } from "../../base/spec/docker/api.gen.ts";
-import type { TugHealthConfig, TugHostConfig } from "../../base/spec/docker/extensions.ts";
+import type { ContainerConfig, RestartPolicy } from "../../base/spec/docker/api.gen.ts";
+import type { TugHostConfig } from "../../base/spec/docker/extensions.ts";
 import type { Client } from "../../client/client.ts";
 import type { CreateSpec } from "../../client/containers/create.ts";
-import type { Values } from "../flags/flag.ts";
 import { effectiveCapabilities } from "./capabilities.ts";
-import { parseDevices } from "./devices.ts";
 import { pairsToMap, readKeyValueFile } from "./environment.ts";
-import type { containerFlags } from "./flags.ts";
+import type { ContainerOptions } from "./flags.ts";
+import { healthCheck } from "./health-check.ts";
 import { parseRestart } from "./limits.ts";
 import { isMac, networkConfig } from "./networks.ts";
 import { parsePorts } from "./ports.ts";
+import { resourceLimits } from "./resource-limits.ts";
 import { parseSecurity } from "./security.ts";
 import { parseTmpfs, parseVolumes } from "./volumes.ts";
 
-type Options = Values<typeof containerFlags>;
-
 /** What the spec depends on besides the flags. */
 export interface SpecInput {
-  readonly values: Options;
+  readonly values: ContainerOptions;
   readonly changed: ReadonlySet<string>;
   readonly image: string;
   readonly command: readonly string[];
@@ -29,8 +27,7 @@ export interface SpecInput {
 
 /** A parsed `run` or `create`: what to ask the daemon for. Daemon-version questions are answered when it is asked for. */
 export function containerSpec(input: SpecInput): (client: Client) => CreateSpec {
-  const { values, changed, image, command } = input;
-  const attach = new Set(values.attach);
+  const { values } = input;
   const ports = parsePorts(values.publish, values.expose);
   const volumes = parseVolumes(values.volume);
   const security = parseSecurity(values["security-opt"]);
@@ -43,95 +40,37 @@ export function containerSpec(input: SpecInput): (client: Client) => CreateSpec 
     mac: values["mac-address"],
     linkLocal: values["link-local-ip"],
   });
-  const swappiness = values["memory-swappiness"];
   if (values["mac-address"] !== "" && !isMac(values["mac-address"])) {
     throw invalid(`${values["mac-address"]} is not a valid mac address`);
   }
-  if (swappiness !== -1 && (swappiness < 0 || swappiness > 100)) {
-    throw invalid(`invalid value: ${swappiness}. Valid memory swappiness range is 0-100`);
-  }
-  const { resources, cdi } = limits(values);
-  const environment = [
-    ...values["env-file"].flatMap((path) => readKeyValueFile(path, input.env)),
-    ...values.env,
-  ];
-  const named = new Set(values.env.map((item) => item.split("=")[0]));
-  const labels = [
-    ...values["label-file"].flatMap((path) => readKeyValueFile(path, undefined)),
-    ...values.label,
-  ];
-  modes(values);
-  const restart = parseRestart(values.restart);
-  if (values.rm && restart.Name !== undefined && restart.Name !== "no" && restart.Name !== "") {
-    throw invalid("conflicting options: cannot specify both --restart and --rm");
-  }
-  if (values["log-driver"] === "none" && values["log-opt"].length > 0) {
-    throw invalid(`invalid logging opts for driver none`);
-  }
+  const resources = resourceLimits(values);
+  const environment = environmentOf(input);
+  const labels = labelsOf(values);
+  checkModes(values);
+  const restart = restartPolicy(values);
+  checkLogOptions(values);
   const config: ContainerConfig = {
-    Hostname: values.hostname,
-    Domainname: values.domainname,
-    User: values.user,
-    AttachStdin: attach.has("stdin") || values.interactive,
-    AttachStdout: attach.size === 0 || attach.has("stdout"),
-    AttachStderr: attach.size === 0 || attach.has("stderr"),
+    ...ownConfig(input),
+    ...streams(values),
     ExposedPorts: ports.exposed,
-    Tty: values.tty,
-    OpenStdin: values.interactive,
-    StdinOnce: values.interactive,
-    Env: [...input.proxies.filter((item) => !named.has(item.split("=")[0])), ...environment],
-    ...(command.length > 0 ? { Cmd: [...command] } : {}),
-    Image: image,
+    Env: environment,
     Volumes: volumes.anonymous,
-    WorkingDir: values.workdir,
-    ...(changed.has("entrypoint") ? { Entrypoint: [values.entrypoint] } : {}),
-    Labels: pairsToMap(labels),
-    ...(values["stop-signal"] === "" ? {} : { StopSignal: values["stop-signal"] }),
-    ...(changed.has("stop-timeout") ? { StopTimeout: values["stop-timeout"] } : {}),
-    ...health(values),
+    Labels: labels,
+    ...healthCheck(values),
   };
   const host: TugHostConfig = {
+    ...ownHostConfig(input),
+    ...isolation(values),
+    ...storage(values),
     Binds: volumes.binds,
-    ContainerIDFile: values.cidfile,
-    LogConfig: { Type: values["log-driver"], Config: pairsToMap(values["log-opt"]) },
     NetworkMode: network.mode,
     PortBindings: ports.bindings,
     RestartPolicy: restart,
-    AutoRemove: values.rm,
-    VolumeDriver: values["volume-driver"],
-    VolumesFrom: [...values["volumes-from"]],
-    ...(values.mount.length > 0 ? { Mounts: [...values.mount] } : {}),
-    ...(Object.keys(values.annotation).length > 0 ? { Annotations: values.annotation } : {}),
     CapAdd: capabilities.add,
     CapDrop: capabilities.drop,
-    CgroupnsMode: values.cgroupns,
-    Dns: [...values.dns],
-    DnsOptions: [...values["dns-option"]],
-    DnsSearch: [...values["dns-search"]],
-    ExtraHosts: [...values["add-host"]],
-    GroupAdd: [...values["group-add"]],
-    IpcMode: values.ipc,
-    Links: [...values.link],
-    OomScoreAdj: values["oom-score-adj"],
-    PidMode: values.pid,
-    Privileged: values.privileged,
-    PublishAllPorts: values["publish-all"],
-    ReadonlyRootfs: values["read-only"],
     SecurityOpt: security.options,
-    ...(values["storage-opt"].length > 0 ? { StorageOpt: storageOptions(values["storage-opt"]) } : {}),
-    ...(values.tmpfs.length > 0 ? { Tmpfs: parseTmpfs(values.tmpfs) } : {}),
-    UTSMode: values.uts,
-    UsernsMode: values.userns,
-    ShmSize: values["shm-size"],
-    ...(Object.keys(values.sysctl).length > 0 ? { Sysctls: values.sysctl } : {}),
-    ...(values.runtime === "" ? {} : { Runtime: values.runtime }),
-    Isolation: values.isolation,
     ...(security.unmasked ? { MaskedPaths: [], ReadonlyPaths: [] } : {}),
-    ...(changed.has("init") ? { Init: values.init } : {}),
     ...resources,
-    ...deviceRequests(values, cdi),
-    ...(values.secret.length > 0 ? { Secrets: values.secret } : {}),
-    ...(values["depends-on"].length > 0 ? { DependsOn: Object.fromEntries(values["depends-on"]) } : {}),
   };
   const mac = values["mac-address"] || (values.network[0]?.mac ?? "");
   return (client) => ({
@@ -146,7 +85,36 @@ export function containerSpec(input: SpecInput): (client: Client) => CreateSpec 
   });
 }
 
-function modes(values: Options): void {
+/** The client's proxies, then files, then options: of equal names the last one counts. */
+function environmentOf({ values, env, proxies }: SpecInput): string[] {
+  const named = new Set(values.env.map((item) => item.split("=")[0]));
+  return [
+    ...proxies.filter((item) => !named.has(item.split("=")[0])),
+    ...values["env-file"].flatMap((path) => readKeyValueFile(path, env)),
+    ...values.env,
+  ];
+}
+
+function labelsOf(values: ContainerOptions): Record<string, string> {
+  const files = values["label-file"].flatMap((path) => readKeyValueFile(path, undefined));
+  return pairsToMap([...files, ...values.label]);
+}
+
+function restartPolicy(values: ContainerOptions): RestartPolicy {
+  const restart = parseRestart(values.restart);
+  if (values.rm && restart.Name !== undefined && restart.Name !== "no" && restart.Name !== "") {
+    throw invalid("conflicting options: cannot specify both --restart and --rm");
+  }
+  return restart;
+}
+
+function checkLogOptions(values: ContainerOptions): void {
+  if (values["log-driver"] === "none" && values["log-opt"].length > 0) {
+    throw invalid(`invalid logging opts for driver none`);
+  }
+}
+
+function checkModes(values: ContainerOptions): void {
   const joins = (mode: string) => mode.startsWith("container:") && mode.length > "container:".length;
   if (!["", "host", "private"].includes(values.pid) && !joins(values.pid))
     throw invalid("--pid: invalid PID mode");
@@ -157,76 +125,80 @@ function modes(values: Options): void {
   if (!["", "host", "private"].includes(values.cgroupns)) throw invalid("--cgroupns: invalid CGROUP mode");
 }
 
-function limits(values: Options): { resources: Resources; cdi: string[] } {
-  const devices = parseDevices(values.device);
-  const swappiness = values["memory-swappiness"];
-  const resources: Resources = {
-    CpuShares: values["cpu-shares"],
-    Memory: values.memory,
-    CgroupParent: values["cgroup-parent"],
-    BlkioWeight: values["blkio-weight"],
-    BlkioWeightDevice: [...values["blkio-weight-device"]],
-    BlkioDeviceReadBps: [...values["device-read-bps"]],
-    BlkioDeviceWriteBps: [...values["device-write-bps"]],
-    BlkioDeviceReadIOps: [...values["device-read-iops"]],
-    BlkioDeviceWriteIOps: [...values["device-write-iops"]],
-    CpuPeriod: values["cpu-period"],
-    CpuQuota: values["cpu-quota"],
-    CpuRealtimePeriod: values["cpu-rt-period"],
-    CpuRealtimeRuntime: values["cpu-rt-runtime"],
-    CpusetCpus: values["cpuset-cpus"],
-    CpusetMems: values["cpuset-mems"],
-    Devices: devices.mappings,
-    ...(values["device-cgroup-rule"].length > 0
-      ? { DeviceCgroupRules: [...values["device-cgroup-rule"]] }
-      : {}),
-    MemoryReservation: values["memory-reservation"],
-    MemorySwap: values["memory-swap"],
-    ...(swappiness === -1 ? {} : { MemorySwappiness: swappiness }),
-    NanoCpus: values.cpus,
-    OomKillDisable: values["oom-kill-disable"],
-    ...(values["pids-limit"] === 0 ? {} : { PidsLimit: values["pids-limit"] }),
-    ...(values.ulimit.length > 0 ? { Ulimits: [...values.ulimit] } : {}),
-    CpuCount: values["cpu-count"],
-    CpuPercent: values["cpu-percent"],
-    IOMaximumIOps: values["io-maxiops"],
-    IOMaximumBandwidth: values["io-maxbandwidth"],
+/** What is said of the program itself. */
+function ownConfig({ values, changed, image, command }: SpecInput): ContainerConfig {
+  return {
+    Hostname: values.hostname,
+    Domainname: values.domainname,
+    User: values.user,
+    ...(command.length > 0 ? { Cmd: [...command] } : {}),
+    Image: image,
+    WorkingDir: values.workdir,
+    ...(changed.has("entrypoint") ? { Entrypoint: [values.entrypoint] } : {}),
+    ...(values["stop-signal"] === "" ? {} : { StopSignal: values["stop-signal"] }),
+    ...(changed.has("stop-timeout") ? { StopTimeout: values["stop-timeout"] } : {}),
   };
-  return { resources, cdi: devices.cdi };
 }
 
-function deviceRequests(values: Options, cdi: readonly string[]): Pick<HostConfig, "DeviceRequests"> {
-  const requests = [...values.gpus, ...(cdi.length > 0 ? [{ Driver: "cdi", DeviceIDs: [...cdi] }] : [])];
-  return requests.length > 0 ? { DeviceRequests: requests } : {};
+/** Which of its streams somebody holds the other end of. */
+function streams(values: ContainerOptions): ContainerConfig {
+  const attach = new Set(values.attach);
+  return {
+    AttachStdin: attach.has("stdin") || values.interactive,
+    AttachStdout: attach.size === 0 || attach.has("stdout"),
+    AttachStderr: attach.size === 0 || attach.has("stderr"),
+    Tty: values.tty,
+    OpenStdin: values.interactive,
+    StdinOnce: values.interactive,
+  };
 }
 
-function health(values: Options): { Healthcheck?: TugHealthConfig } {
-  const settings = [
-    ["interval", "Interval"],
-    ["timeout", "Timeout"],
-    ["start-period", "StartPeriod"],
-    ["start-interval", "StartInterval"],
-    ["retries", "Retries"],
-  ] as const;
-  const action = values["health-on-failure"];
-  const given =
-    values["health-cmd"] !== "" ||
-    action !== undefined ||
-    settings.some(([name]) => values[`health-${name}`] !== 0);
-  if (values["no-healthcheck"]) {
-    if (given) throw invalid("--no-healthcheck conflicts with --health-* options");
-    return { Healthcheck: { Test: ["NONE"] } };
-  }
-  if (!given) return {};
-  const check: TugHealthConfig =
-    values["health-cmd"] === "" ? {} : { Test: ["CMD-SHELL", values["health-cmd"]] };
-  for (const [name, field] of settings) {
-    const value = values[`health-${name}`];
-    if (value < 0) throw invalid(`--health-${name} cannot be negative`);
-    if (value !== 0) check[field] = value;
-  }
-  if (action !== undefined) check.OnFailure = action;
-  return { Healthcheck: check };
+/** How the daemon keeps the container, and what it finds by name. */
+function ownHostConfig({ values, changed }: SpecInput): TugHostConfig {
+  return {
+    ContainerIDFile: values.cidfile,
+    LogConfig: { Type: values["log-driver"], Config: pairsToMap(values["log-opt"]) },
+    AutoRemove: values.rm,
+    ...(Object.keys(values.annotation).length > 0 ? { Annotations: values.annotation } : {}),
+    Dns: [...values.dns],
+    DnsOptions: [...values["dns-option"]],
+    DnsSearch: [...values["dns-search"]],
+    ExtraHosts: [...values["add-host"]],
+    Links: [...values.link],
+    PublishAllPorts: values["publish-all"],
+    ...(values.runtime === "" ? {} : { Runtime: values.runtime }),
+    ...(changed.has("init") ? { Init: values.init } : {}),
+    ...(values["depends-on"].length > 0 ? { DependsOn: Object.fromEntries(values["depends-on"]) } : {}),
+  };
+}
+
+/** What the container shares with the host, and what it may do to it. */
+function isolation(values: ContainerOptions): TugHostConfig {
+  return {
+    CgroupnsMode: values.cgroupns,
+    GroupAdd: [...values["group-add"]],
+    IpcMode: values.ipc,
+    OomScoreAdj: values["oom-score-adj"],
+    PidMode: values.pid,
+    Privileged: values.privileged,
+    UTSMode: values.uts,
+    UsernsMode: values.userns,
+    ...(Object.keys(values.sysctl).length > 0 ? { Sysctls: values.sysctl } : {}),
+    Isolation: values.isolation,
+  };
+}
+
+function storage(values: ContainerOptions): TugHostConfig {
+  return {
+    VolumeDriver: values["volume-driver"],
+    VolumesFrom: [...values["volumes-from"]],
+    ...(values.mount.length > 0 ? { Mounts: [...values.mount] } : {}),
+    ReadonlyRootfs: values["read-only"],
+    ...(values["storage-opt"].length > 0 ? { StorageOpt: storageOptions(values["storage-opt"]) } : {}),
+    ...(values.tmpfs.length > 0 ? { Tmpfs: parseTmpfs(values.tmpfs) } : {}),
+    ShmSize: values["shm-size"],
+    ...(values.secret.length > 0 ? { Secrets: values.secret } : {}),
+  };
 }
 
 function storageOptions(values: readonly string[]): Record<string, string> {
