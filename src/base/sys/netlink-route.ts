@@ -237,6 +237,12 @@ export function deleteLinkMessage(link: LinkRef): NetlinkMessage {
   return name === undefined ? message : message.text(IFLA_IFNAME, name);
 }
 
+/** Takes a link away; one that is gone already is no failure. */
+export function deleteLink(netlink: NetlinkSocket, link: LinkRef): void {
+  const failure = netlink.batch([deleteLinkMessage(link)])[0];
+  if (failure && failure.error.code !== "ENODEV") throw failure.error;
+}
+
 /** An address on a link; without duplicate address detection, so that it can be used at once (RFC 4862 5.4). */
 export function newAddressMessage(index: number, address: Uint8Array, prefixLength: number): NetlinkMessage {
   const v6 = address.length === 16;

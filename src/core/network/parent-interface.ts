@@ -2,7 +2,7 @@ import { invalid, TugError } from "../../base/lib/errors.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import type { NetlinkSocket } from "../../base/sys/netlink.ts";
 import {
-  deleteLinkMessage,
+  deleteLink,
   getLink,
   type NewLink,
   newLinkMessage,
@@ -63,8 +63,7 @@ export class ParentInterface {
   remove(network: Network, shared: boolean): void {
     const name = this.name(network);
     if (network.adoptsInterface || shared) return;
-    const failure = this.#netlink.batch([deleteLinkMessage(name)])[0];
-    if (failure && failure.error.code !== "ENODEV") throw failure.error;
+    deleteLink(this.#netlink, name);
   }
 }
 

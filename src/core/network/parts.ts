@@ -12,7 +12,7 @@ import type { NetworkConfig } from "./config.ts";
 import { ResolverClient } from "./dns/client.ts";
 import { dnsContainer } from "./dns/names.ts";
 import type { NetworkDriver } from "./driver.ts";
-import { createBridgeDriver } from "./drivers/bridge.ts";
+import { BridgeDriver } from "./drivers/bridge/bridge.ts";
 import { hostDriver } from "./drivers/host.ts";
 import { createIpvlanDriver } from "./drivers/ipvlan.ts";
 import { createMacvlanDriver } from "./drivers/macvlan.ts";
@@ -131,7 +131,7 @@ function networkDrivers(deps: {
     [...records.networks.values()].some(
       (other) => other.id !== network.id && other.options["parent"] === network.options["parent"],
     );
-  const bridge = createBridgeDriver({
+  const bridge = new BridgeDriver({
     netlink,
     log,
     later: (milliseconds, work) => timers.later(milliseconds, work),

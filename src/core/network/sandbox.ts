@@ -3,7 +3,7 @@ import { type IpAddress, ipBytes } from "../../base/lib/ip.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import type { NetlinkMessage, NetlinkSocket } from "../../base/sys/netlink.ts";
 import {
-  deleteLinkMessage,
+  deleteLink,
   deleteRouteMessage,
   getLink,
   listLinks,
@@ -76,8 +76,7 @@ export class SandboxNetwork implements Disposable {
 
   /** Takes an interface away; one that is gone already is no failure. */
   deleteInterface(name: string): void {
-    const failure = this.#netlink.batch([deleteLinkMessage(name)])[0];
-    if (failure && failure.error.code !== "ENODEV") throw failure.error;
+    deleteLink(this.#netlink, name);
   }
 
   /** Makes the default route of a family go through a link (and gateway); undefined: drops it. */
