@@ -1,8 +1,9 @@
 import type { ContainerId } from "../../base/lib/ids.ts";
 import { dnsContainer, hasNames } from "./dns/names.ts";
 import { resolverAddress } from "./dns/protocol.ts";
-import type { Network, NetworkService, Sandbox } from "./network.ts";
+import type { Network, NetworkService, NetworkSpec, Sandbox } from "./network.ts";
 import { type NetworkParts, type NetworkServiceDeps, networkParts } from "./parts.ts";
+import { lockSubnets } from "./subnet-lock.ts";
 
 /** The networks of one daemon. Call `restore` before anything else. */
 export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
@@ -30,7 +31,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
 
   return {
     async create(spec) {
-      const network = catalog.create(spec);
+      const network = createAlone(parts, spec);
       try {
         await bridgesChanged(network);
       } catch (error) {
@@ -86,8 +87,14 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
   };
 }
 
-async function restore(parts: NetworkParts, live: ReadonlyMap<ContainerId, Sandbox>): Promise<void> {
-  const { config, log, records, catalog, endpoints, firewall, forwarding } = parts;
+function createAlone({ log, catalog }: NetworkParts, spec: NetworkSpec): Network {
+  using _lock = lockSubnets(log);
+  return catalog.create(spec);
+}
+
+/** The predefined networks exist, and what each network needs on the host. */
+function establish({ log, catalog }: NetworkParts): void {
+  using _lock = lockSubnets(log);
   catalog.ensurePredefined();
   for (const network of catalog.list()) {
     try {
@@ -98,6 +105,11 @@ async function restore(parts: NetworkParts, live: ReadonlyMap<ContainerId, Sandb
       log.error("a network could not be set up", { network: network.name, error });
     }
   }
+}
+
+async function restore(parts: NetworkParts, live: ReadonlyMap<ContainerId, Sandbox>): Promise<void> {
+  const { config, records, catalog, endpoints, firewall, forwarding } = parts;
+  establish(parts);
   for (const endpoint of [...records.endpoints.values()]) {
     if (endpoint.attached && live.get(endpoint.containerId)?.pid !== endpoint.pid)
       endpoints.detach(endpoint.id);
