@@ -7,6 +7,7 @@ import { isCurrentNamespace, type NetworkNamespace, openNetworkNamespace } from 
 import { identify, isAlive, type ProcessIdentity } from "../../base/sys/pidfd.ts";
 import { addressOf, byGatewayRank } from "./carriers.ts";
 import { dnsNames, interfaceAddresses, interfaceSysctls, macOf } from "./endpoint-parts.ts";
+import { lockHost } from "./host-lock.ts";
 import { type Allocation, chooseAddress } from "./ipam.ts";
 import type { EndpointRequest, PortPublication, Sandbox } from "./network.ts";
 import { interfacePrefix, isInterfaceName } from "./options.ts";
@@ -121,6 +122,7 @@ export class Endpoints {
       containerInterface,
     };
     const before = this.#siblings(endpoint);
+    using _lock = this.#lockFor([...before, plugged]);
     const after = this.#publisher.distribute([...before, plugged]);
     const attached = after.find((one) => one.id === id) ?? plugged;
     // The record first: a daemon that dies in the next lines leaves a veth that its successor knows of.
@@ -225,7 +227,9 @@ export class Endpoints {
   publish(id: string, requested: readonly PortPublication[]): EndpointRecord {
     const { records } = this.#deps;
     const before = records.ofContainer(this.#get(id).containerId);
-    const after = this.#publisher.distribute(before.map((one) => ({ ...one, requestedPorts: requested })));
+    const wanted = before.map((one) => ({ ...one, requestedPorts: requested }));
+    using _lock = this.#lockFor(wanted);
+    const after = this.#publisher.distribute(wanted);
     for (const one of after) this.#put(one);
     try {
       this.#publisher.change(before, after);
@@ -234,6 +238,11 @@ export class Endpoints {
       throw error;
     }
     return this.#get(id);
+  }
+
+  /** Held while ports are chosen for these and until they are published; nothing where there is none to choose. */
+  #lockFor(endpoints: readonly EndpointRecord[]): Disposable | undefined {
+    return endpoints.some((one) => one.requestedPorts.length > 0) ? lockHost(this.#deps.log) : undefined;
   }
 
   /** The other attached endpoints of its container. */

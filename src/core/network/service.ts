@@ -1,9 +1,9 @@
 import type { ContainerId } from "../../base/lib/ids.ts";
 import { dnsContainer, hasNames } from "./dns/names.ts";
 import { resolverAddress } from "./dns/protocol.ts";
+import { lockHost } from "./host-lock.ts";
 import type { Network, NetworkService, NetworkSpec, Sandbox } from "./network.ts";
 import { type NetworkParts, type NetworkServiceDeps, networkParts } from "./parts.ts";
-import { lockSubnets } from "./subnet-lock.ts";
 
 /** The networks of one daemon. Call `restore` before anything else. */
 export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
@@ -88,13 +88,13 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
 }
 
 function createAlone({ log, catalog }: NetworkParts, spec: NetworkSpec): Network {
-  using _lock = lockSubnets(log);
+  using _lock = lockHost(log);
   return catalog.create(spec);
 }
 
 /** The predefined networks exist, and what each network needs on the host. */
 function establish({ log, catalog }: NetworkParts): void {
-  using _lock = lockSubnets(log);
+  using _lock = lockHost(log);
   catalog.ensurePredefined();
   for (const network of catalog.list()) {
     try {
