@@ -52,95 +52,131 @@ const key = (protocol: string, port: number) => `${protocol}/${port}`;
  * host already listens there. Throws Docker's messages for a port that is taken.
  */
 export function planPorts(input: PortPlanInput): PortPlan {
-  const taken = new Map<string, TakenPort[]>();
-  const take = (port: TakenPort) => {
-    const at = key(port.protocol, port.hostPort);
-    const others = taken.get(at);
-    if (others) others.push(port);
-    else taken.set(at, [port]);
-  };
-  for (const port of input.taken) take(port);
-  const holderOf = (protocol: string, ip: string, port: number): TakenPort | undefined =>
-    (taken.get(key(protocol, port)) ?? []).find(
-      ({ hostIp: other }) => sameFamily(ip, other) && (ip === other || any(ip) || any(other)),
-    );
-
-  const ports: (PortPublication & { readonly hostPort: number })[] = [];
-  let ephemeral = input.ephemeralStart ?? ephemeralRange.first;
-  if (ephemeral < ephemeralRange.first || ephemeral > ephemeralRange.last) ephemeral = ephemeralRange.first;
-  const failure = (text: string) =>
-    new TugError(
-      "internal",
-      `driver failed programming external connectivity on endpoint ${input.endpoint}: ${text}`,
-    );
-
+  const planner = new PortPlanner(input);
   // Fixed ports first: an ephemeral one must not take what a later -p names.
   const ordered = [...input.requested].sort(
     (a, b) => Number(a.hostPort === undefined) - Number(b.hostPort === undefined),
   );
-  for (const request of ordered) {
-    const ips = hostAddresses(request, input);
-    if (ips.length === 0) continue;
-    const listening = (port: number) => {
-      for (const ip of ips) {
-        const text = input.probe(request.protocol, ip, port);
-        if (text !== undefined) return { ip, text };
-      }
-      return undefined;
-    };
-    const accept = (hostPort: number) => {
-      for (const hostIp of ips) {
-        const { hostPortEnd: _, ...rest } = request;
-        const port = { ...rest, hostIp, hostPort };
-        ports.push(port);
-        take(port);
-      }
-    };
-    if (request.hostPort !== undefined && (request.hostPortEnd ?? request.hostPort) <= request.hostPort) {
-      const port = request.hostPort;
-      for (const ip of ips) {
-        const clash = holderOf(request.protocol, ip, port);
-        if (!clash) continue;
-        const by = clash.holder === undefined ? "" : ` (by ${clash.holder})`;
-        throw failure(`Bind for ${ip}:${port} failed: port is already allocated${by}`);
-      }
-      const busy = listening(port);
-      if (busy) {
-        const family = busy.ip.includes(":") ? "6" : "4";
-        const shown = busy.ip.includes(":") ? `[${busy.ip}]` : busy.ip;
-        throw failure(
-          `Error starting userland proxy: listen ${request.protocol}${family} ${shown}:${port}: bind: ${busy.text}`,
-        );
-      }
-      accept(port);
-      continue;
+  for (const request of ordered) planner.add(request);
+  return { ports: planner.ports, nextEphemeral: planner.nextEphemeral };
+}
+
+class PortPlanner {
+  readonly ports: (PortPublication & { readonly hostPort: number })[] = [];
+  nextEphemeral: number;
+  readonly #input: PortPlanInput;
+  readonly #taken = new Map<string, TakenPort[]>();
+
+  constructor(input: PortPlanInput) {
+    this.#input = input;
+    for (const port of input.taken) this.#take(port);
+    const { first, last } = ephemeralRange;
+    const start = input.ephemeralStart ?? first;
+    this.nextEphemeral = start < first || start > last ? first : start;
+  }
+
+  add(request: PortPublication): void {
+    const ips = hostAddresses(request, this.#input);
+    if (ips.length === 0) return;
+    const { hostPort, hostPortEnd, ...rest } = request;
+    const fixed = hostPort !== undefined && (hostPortEnd ?? hostPort) <= hostPort;
+    const port = fixed ? this.#fixed(request, ips, hostPort) : this.#free(request, ips);
+    for (const hostIp of ips) {
+      const publication = { ...rest, hostIp, hostPort: port };
+      this.ports.push(publication);
+      this.#take(publication);
     }
+  }
+
+  /** The one port that was asked for. */
+  #fixed({ protocol }: PortPublication, ips: readonly string[], port: number): number {
+    for (const ip of ips) {
+      const clash = this.#holder(protocol, ip, port);
+      if (!clash) continue;
+      const by = clash.holder === undefined ? "" : ` (by ${clash.holder})`;
+      throw this.#failure(`Bind for ${ip}:${port} failed: port is already allocated${by}`);
+    }
+    const busy = this.#listening(protocol, ips, port);
+    if (busy) {
+      const family = busy.ip.includes(":") ? "6" : "4";
+      const shown = busy.ip.includes(":") ? `[${busy.ip}]` : busy.ip;
+      throw this.#failure(
+        `Error starting userland proxy: listen ${protocol}${family} ${shown}:${port}: bind: ${busy.text}`,
+      );
+    }
+    return port;
+  }
+
+  /** A free port of the range that was asked for, else of the ephemeral ones. */
+  #free(request: PortPublication, ips: readonly string[]): number {
     const first = request.hostPort ?? ephemeralRange.first;
     const last = request.hostPort === undefined ? ephemeralRange.last : (request.hostPortEnd ?? first);
-    const before = input.kept.find(
+    const start =
+      this.#kept(request, ips, { first, last }) ??
+      (request.hostPort === undefined ? this.nextEphemeral : first);
+    const size = last - first + 1;
+    for (let i = 0; i < size; i++) {
+      const port = first + ((start - first + i) % size);
+      if (ips.some((ip) => this.#holder(request.protocol, ip, port))) continue;
+      if (this.#listening(request.protocol, ips, port)) continue;
+      if (request.hostPort === undefined)
+        this.nextEphemeral = port === ephemeralRange.last ? ephemeralRange.first : port + 1;
+      return port;
+    }
+    throw this.#failure(`Bind for ${ips[0] ?? ""}:${first} failed: all ports are allocated`);
+  }
+
+  /** The port that the endpoint has for the request already. */
+  #kept(
+    request: PortPublication,
+    ips: readonly string[],
+    { first, last }: { readonly first: number; readonly last: number },
+  ): number | undefined {
+    return this.#input.kept.find(
       (port) =>
         port.protocol === request.protocol &&
         port.containerPort === request.containerPort &&
         ips.includes(port.hostIp) &&
         port.hostPort !== undefined &&
-        !holderOf(port.protocol, port.hostIp, port.hostPort) &&
+        !this.#holder(port.protocol, port.hostIp, port.hostPort) &&
         port.hostPort >= first &&
         port.hostPort <= last,
-    );
-    const start = before?.hostPort ?? (request.hostPort === undefined ? ephemeral : first);
-    const size = last - first + 1;
-    let found: number | undefined;
-    for (let i = 0; i < size && found === undefined; i++) {
-      const port = first + ((start - first + i) % size);
-      if (!ips.some((ip) => holderOf(request.protocol, ip, port)) && !listening(port)) found = port;
-    }
-    if (found === undefined)
-      throw failure(`Bind for ${ips[0] ?? ""}:${first} failed: all ports are allocated`);
-    accept(found);
-    if (request.hostPort === undefined)
-      ephemeral = found === ephemeralRange.last ? ephemeralRange.first : found + 1;
+    )?.hostPort;
   }
-  return { ports, nextEphemeral: ephemeral };
+
+  #take(port: TakenPort): void {
+    const at = key(port.protocol, port.hostPort);
+    const others = this.#taken.get(at);
+    if (others) others.push(port);
+    else this.#taken.set(at, [port]);
+  }
+
+  /** Who has the port at that address, or at one that covers it. */
+  #holder(protocol: string, ip: string, port: number): TakenPort | undefined {
+    return this.#taken
+      .get(key(protocol, port))
+      ?.find(({ hostIp: other }) => sameFamily(ip, other) && (ip === other || any(ip) || any(other)));
+  }
+
+  /** The first of the addresses where a process of the host has the port, and what a bind says of it. */
+  #listening(
+    protocol: PortPublication["protocol"],
+    ips: readonly string[],
+    port: number,
+  ): { readonly ip: string; readonly text: string } | undefined {
+    for (const ip of ips) {
+      const text = this.#input.probe(protocol, ip, port);
+      if (text !== undefined) return { ip, text };
+    }
+    return undefined;
+  }
+
+  #failure(text: string): TugError {
+    return new TugError(
+      "internal",
+      `driver failed programming external connectivity on endpoint ${this.#input.endpoint}: ${text}`,
+    );
+  }
 }
 
 const any = (ip: string) => ip === "0.0.0.0" || ip === "::";
