@@ -2,8 +2,10 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Endpoint, Network, PortPublication } from "./network.ts";
 import {
   ask,
+  briefly,
   endpointRequest,
   type FakeContainer,
+  listening,
   NetworkBench,
   networkSpec,
   serve,
@@ -58,7 +60,7 @@ test("ports go to the first network that can publish, whatever the order of join
   expect(ask("127.0.0.1", 18080)).toContain("found");
   await bench.service.release(way);
   expect(carried(container)).toEqual({ inner: [] });
-  expect(ask("127.0.0.1", 18080)).toBe("");
+  expect(ask("127.0.0.1", 18080, briefly)).toBe("");
 });
 
 test("they follow the gateway when networks come and go, and keep their numbers", async () => {
@@ -75,10 +77,7 @@ test("they follow the gateway when networks come and go, and keep their numbers"
   expect(carried(container)).toEqual({ zeta: [`0.0.0.0 ${port}`] });
   const better = await plug(container, alpha, { ports });
   expect(carried(container)).toEqual({ zeta: [], alpha: [`0.0.0.0 ${port}`] });
-  // The kernel opens a bridge for traffic a moment after its first port came up.
-  let answer = "";
-  for (let i = 0; i < 10 && answer === ""; i++) answer = ask("127.0.0.1", port);
-  expect(answer).toBe(`here from ${better.ipv4Gateway}`);
+  expect(ask("127.0.0.1", port)).toBe(`here from ${better.ipv4Gateway}`);
   const both = await plug(container, six, { ports });
   expect(carried(container)).toEqual({ zeta: [], alpha: [`0.0.0.0 ${port}`], six: [`:: ${port}`] });
   await bench.service.release(both);
@@ -90,7 +89,7 @@ test("they follow the gateway when networks come and go, and keep their numbers"
   await bench.service.release(preferred);
   await container.kill();
   await bench.service.release(first);
-  expect(ask("127.0.0.1", port)).toBe("");
+  expect(ask("127.0.0.1", port, briefly)).toBe("");
 });
 
 test("a change of ports is refused as a whole, and leaves open connections of the others alone", async () => {
@@ -100,7 +99,7 @@ test("a change of ports is refused as a whole, and leaves open connections of th
   const taken = await plug(other, network, { ports: [web(18091)] });
   const endpoint = await plug(container, network, { ports: [web(18090)] });
   container.spawn("socat", "TCP4-LISTEN:80,fork,reuseaddr", "EXEC:cat");
-  for (let i = 0; i < 200 && container.run("ss", "-Hltn", "sport = :80") === ""; i++) await Bun.sleep(5);
+  await listening(container.run, 80);
   const echoes = Promise.withResolvers<string>();
   let heard = "";
   const client = await Bun.connect({
@@ -119,7 +118,7 @@ test("a change of ports is refused as a whole, and leaves open connections of th
     "Bind for 0.0.0.0:18091 failed: port is already allocated",
   );
   expect(carried(container)).toEqual({ steady: ["0.0.0.0 18090"] });
-  expect(ask("127.0.0.1", 18092)).toBe("");
+  expect(ask("127.0.0.1", 18092, briefly)).toBe("");
   await bench.service.publish(endpoint, [web(18090), web(18092)]);
   await bench.service.publish(endpoint, [web(18090)]);
   client.write("after\n");

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   ask,
   askFrom,
+  briefly,
   endpointRequest,
   type FakeContainer,
   hostAddress,
@@ -43,8 +44,8 @@ describe("the default bridge", () => {
     expect([first.ipv4, second.ipv4]).toEqual([`${subnet}.2`, `${subnet}.3`]);
     await service.attach(first, one);
     await service.attach(second, two);
-    expect(one.run("/bin/busybox", "ping", "-c1", "-W1", second.ipv4)).toContain(" 0% packet loss");
-    expect(one.run("/bin/busybox", "ping", "-c1", "-W1", first.ipv4Gateway)).toContain(" 0% packet loss");
+    expect(one.run("/bin/busybox", "ping", "-c1", "-W10", second.ipv4)).toContain(" 0% packet loss");
+    expect(one.run("/bin/busybox", "ping", "-c1", "-W10", first.ipv4Gateway)).toContain(" 0% packet loss");
     expect(one.run("ip", "route")).toContain(`default via ${first.ipv4Gateway} dev eth0`);
     expect(one.run("ip", "link")).toContain(first.mac);
     expect(one.run("ip", "-6", "addr", "show", "eth0")).toBe("");
@@ -66,7 +67,7 @@ describe("the default bridge", () => {
     expect(askFrom(two, hostAddress, hostPort)).toContain("hello");
     expect(askFrom(two, endpoint.ipv4Gateway, hostPort)).toContain("hello");
     await service.publish(endpoint, []);
-    expect(ask("127.0.0.1", hostPort)).toBe("");
+    expect(ask("127.0.0.1", hostPort, briefly)).toBe("");
   });
 
   test("detaching takes the veth away and gives the address back on release", async () => {
@@ -103,7 +104,7 @@ test("networks do not reach each other, and leave nothing behind", async () => {
     );
     await serve(two, 80, "b");
     expect(ask(second.ipv4, 80)).toContain("b from");
-    expect(askFrom(one, second.ipv4, 80)).toBe("");
+    expect(askFrom(one, second.ipv4, 80, briefly)).toBe("");
     expect(askFrom(one, first.ipv4Gateway, 18080)).toContain("b from");
     await bench.restart();
     expect(ask("127.0.0.1", 18080)).toContain("b from");

@@ -1,12 +1,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { until } from "../../../base/lib/testdata/until.ts";
 import type { Endpoint } from "../network.ts";
 import {
   ask,
   askFrom,
   askNeighbour,
+  briefly,
   endpointRequest,
   type FakeContainer,
   hostAddress,
+  listening,
   NetworkBench,
   neighbourAddress,
   networkSpec,
@@ -33,6 +36,8 @@ beforeAll(async () => {
   host = await TestHost.start();
   host.neighbourSpawn("socat", "TCP4-LISTEN:7000,fork,reuseaddr", "SYSTEM:echo outside");
   host.neighbourSpawn("socat", "TCP6-LISTEN:7000,fork,reuseaddr,ipv6-v6only", "SYSTEM:echo outside6");
+  for (const family of [4, 6] as const)
+    await listening((...command) => host.neighbour(...command), 7000, family);
   sh("for name in iptables ip6tables; do echo 1 >/proc/sys/net/bridge/bridge-nf-call-$name; done");
   bench = new NetworkBench();
   await bench.service.restore(new Map());
@@ -79,9 +84,9 @@ function expectWorking(): void {
   expect(askFrom(web, hostAddress, 8080)).toContain("web");
   expect(askFrom(stranger, hostAddress, 8080)).toContain("web");
   // What this daemon keeps closed stays closed.
-  expect(askFrom(stranger, endpoint.ipv4, 80)).toBe("");
+  expect(askFrom(stranger, endpoint.ipv4, 80, briefly)).toBe("");
   host.neighbour("ip", "route", "replace", `${endpoint.ipv4}/32`, "via", hostAddress);
-  expect(askNeighbour(host, endpoint.ipv4, 80)).toBe("");
+  expect(askNeighbour(host, endpoint.ipv4, 80, briefly)).toBe("");
 }
 
 const firewalls = {
@@ -112,7 +117,7 @@ for (const [what, [setUp, show]] of Object.entries(firewalls)) {
     expect(sh(show)).toBe(running);
     await restart(false);
     expect(sh(show)).toBe(before);
-    expect(askFrom(client, neighbourAddress, 7000)).toBe("");
+    expect(askFrom(client, neighbourAddress, 7000, briefly)).toBe("");
   });
 }
 
@@ -151,7 +156,7 @@ describe("with Docker's chains", () => {
     sh(docker);
     await restart();
     expect(askFrom(client, neighbourAddress, 7000)).toBe("outside");
-    expect(askNeighbour(host, hostAddress, 8080)).toBe("");
+    expect(askNeighbour(host, hostAddress, 8080, briefly)).toBe("");
     expect(ask("127.0.0.1", 8080)).toContain("web");
   });
 
@@ -167,7 +172,7 @@ describe("with Docker's chains", () => {
     );
     await serve(theirs, 80, "docker");
     expect(ask("172.30.0.2", 80)).toContain("docker");
-    expect(askFrom(client, "172.30.0.2", 80)).toBe("");
+    expect(askFrom(client, "172.30.0.2", 80, briefly)).toBe("");
     sh(
       "iptables -A DOCKER -d 172.30.0.2 -o docker0 -p tcp --dport 80 -j ACCEPT; iptables -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT",
     );
@@ -177,14 +182,10 @@ describe("with Docker's chains", () => {
 
 test("what somebody flushes or starts while containers run is put right without being asked", async () => {
   await restart();
-  const soon = async (condition: () => boolean) => {
-    for (let i = 0; i < 300 && !condition(); i++) await Bun.sleep(10);
-    return condition();
-  };
   sh("nft flush ruleset");
-  expect(await soon(() => ask("127.0.0.1", 8080) !== "")).toBe(true);
+  await until(() => ask("127.0.0.1", 8080, briefly) !== "");
   sh("iptables -P FORWARD DROP");
-  expect(await soon(() => askFrom(client, neighbourAddress, 7000) === "outside")).toBe(true);
+  await until(() => askFrom(client, neighbourAddress, 7000, briefly) === "outside");
 });
 
 test("after a clean end everything is as it was", async () => {

@@ -20,12 +20,21 @@ export interface DnsResult {
   readonly truncated: boolean;
 }
 
-/** Asks 127.0.0.11:53 inside the namespace of a process; "TIMEOUT" when nobody answers within half a second. */
-export function query(pid: number, name: string, type: RecordType = "A", stream = false): DnsResult {
+export interface QueryOptions {
+  readonly type?: RecordType;
+  /** Over TCP. */
+  readonly stream?: boolean;
+  /** Milliseconds until nobody answers: more than any resolver should need on a busy machine, unless no answer is the point. */
+  readonly patience?: number;
+}
+
+/** Asks 127.0.0.11:53 inside the namespace of a process; "TIMEOUT" when nobody answers. */
+export function query(pid: number, name: string, options: QueryOptions = {}): DnsResult {
+  const { type = "A", stream = false, patience = 10_000 } = options;
   using netns = openNetworkNamespace(pid);
   const fd = inNetworkNamespace(netns.fd, () => socket(AF_INET, stream ? SOCK_STREAM : SOCK_DGRAM));
   try {
-    setReceiveTimeout(fd, 500);
+    setReceiveTimeout(fd, patience);
     connect(fd, socketAddress(Uint8Array.of(127, 0, 0, 11), 53));
     const message = encode({ type: "query", id: 4711, flags: 256, questions: [{ name, type }] });
     const length = Buffer.alloc(2);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { systemClock } from "../../../base/lib/clock.ts";
 import { type ContainerId, randomId } from "../../../base/lib/ids.ts";
 import { silentLog } from "../../../base/lib/log.ts";
+import { until } from "../../../base/lib/testdata/until.ts";
 import { UnreadableRecords } from "../../../base/store/unreadable.ts";
 import { openDatabase } from "../../../base/store/database.ts";
 import { enterNetworkNamespace, openNetworkNamespace } from "../../../base/sys/netns.ts";
@@ -214,33 +215,44 @@ export function endpointRequest(
   };
 }
 
+/** Waits until something listens on a TCP port where `run` runs commands. */
+export async function listening(run: (...command: readonly string[]) => string, port: number, family: 4 | 6 = 4): Promise<void> {
+  await until(() => run("ss", "-Hltn", `-${family}`, `sport = :${port}`) !== "");
+}
+
 /** A TCP server inside a container that answers every connection with one line. */
 export async function serve(container: FakeContainer, port: number, line: string, family: 4 | 6 = 4): Promise<void> {
   const listen = family === 4 ? `TCP4-LISTEN:${port},fork,reuseaddr` : `TCP6-LISTEN:${port},fork,reuseaddr,ipv6-v6only`;
   container.spawn("socat", listen, `SYSTEM:echo ${line} from $SOCAT_PEERADDR`);
-  for (let i = 0; i < 200; i++) {
-    if (container.run("ss", "-Hltn", `-${family}`, `sport = :${port}`) !== "") return;
-    await Bun.sleep(5);
-  }
-  throw new Error(`nothing listens on ${port}`);
+  await listening(container.run, port, family);
 }
 
-/** What a client on the host reads from address:port; "" when it cannot connect soon. */
-export function ask(address: string, port: number): string {
+/**
+ * Seconds for an answer that is to come: the kernel opens a new bridge for traffic up to a second after its first port came up, what it
+ * dropped until then is sent again a second later, and a busy machine is slow.
+ */
+const patient = 10;
+
+/** Seconds for an answer that is not to come: where packets are dropped nothing else tells. */
+export const briefly = 0.3;
+
+function asking(address: string, port: number, seconds: number): readonly string[] {
   const target = address.includes(":") ? `TCP6:[${address}]:${port}` : `TCP4:${address}:${port}`;
-  return Bun.spawnSync(["socat", "-T1", "-u", `${target},connect-timeout=0.3`, "-"], { stderr: "ignore" }).stdout.toString().trim();
+  const answer = Math.max(seconds, 1);
+  return ["sh", "-c", `socat -T${answer} -u ${target},connect-timeout=${seconds} - 2>/dev/null`];
+}
+
+/** What a client on the host reads from address:port; "" when it is refused, or not answered within `seconds`. */
+export function ask(address: string, port: number, seconds = patient): string {
+  return Bun.spawnSync([...asking(address, port, seconds)]).stdout.toString().trim();
 }
 
 /** The same from inside a container. */
-export function askFrom(container: FakeContainer, address: string, port: number): string {
-  const target = address.includes(":") ? `TCP6:[${address}]:${port}` : `TCP4:${address}:${port}`;
-  return container
-    .run("sh", "-c", `socat -T1 -u ${target},connect-timeout=0.3 - 2>/dev/null`)
-    .trim();
+export function askFrom(container: FakeContainer, address: string, port: number, seconds = patient): string {
+  return container.run(...asking(address, port, seconds)).trim();
 }
 
 /** The same from the neighbour. */
-export function askNeighbour(host: TestHost, address: string, port: number): string {
-  const target = address.includes(":") ? `TCP6:[${address}]:${port}` : `TCP4:${address}:${port}`;
-  return host.neighbour("sh", "-c", `socat -T1 -u ${target},connect-timeout=0.3 - 2>/dev/null`).trim();
+export function askNeighbour(host: TestHost, address: string, port: number, seconds = patient): string {
+  return host.neighbour(...asking(address, port, seconds)).trim();
 }
