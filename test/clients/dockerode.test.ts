@@ -12,13 +12,15 @@ beforeAll(async () => {
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
-function collector(): { readonly stream: PassThrough; readonly text: () => string } {
+/** What comes out of a stream so far, and all of it once it has ended. */
+function collector() {
   const stream = new PassThrough();
   let text = "";
   stream.on("data", (chunk: Buffer) => {
     text += chunk.toString();
   });
-  return { stream, text: () => text };
+  const whole = new Promise<string>((resolve) => stream.on("end", () => resolve(text)));
+  return { stream, text: () => text, whole };
 }
 
 test("run demultiplexes both streams and returns the exit code", async () => {
@@ -29,7 +31,8 @@ test("run demultiplexes both streams and returns the exit code", async () => {
     [out.stream, err.stream],
     { Tty: false },
   );
-  expect([result.StatusCode, out.text(), err.text()]).toEqual([5, "o\n", "e\n"]);
+  // It returns when the container has ended; the streams, on a connection of their own, end when they end.
+  expect([result.StatusCode, await out.whole, await err.whole]).toEqual([5, "o\n", "e\n"]);
 });
 
 test("create, start, inspect, exec with stdin, logs, stop, remove", async () => {
@@ -70,10 +73,11 @@ test("attach before start sees everything", async () => {
   const stream = await container.attach({ stream: true, stdin: true, stdout: true, hijack: true });
   const out = collector();
   docker.modem.demuxStream(stream, out.stream, out.stream);
+  const ended = new Promise((resolve) => stream.on("end", resolve));
   await container.start();
   stream.end("all of it\n");
   expect((await container.wait()).StatusCode).toBe(0);
-  await new Promise((resolve) => setImmediate(resolve));
+  await ended;
   expect(out.text()).toBe("all of it\n");
 });
 
