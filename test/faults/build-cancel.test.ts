@@ -83,7 +83,9 @@ fault("/build/cancel ends a build of either protocol; one that is not known has 
 
 fault("a transfer that is cut off ends the build and leaves none of the context", async () => {
   const folder = join(daemon.dataRoot, "build/contexts");
-  const before = existsSync(folder) ? readdirSync(folder).sort() : [];
+  // Some of these may be on their way out.
+  const before = new Set(existsSync(folder) ? readdirSync(folder) : []);
+  const added = () => readdirSync(folder).filter((name) => !before.has(name));
   for (const cut of [100, 512, 700, 60_000]) {
     const whole = contextTar({ Dockerfile: "FROM busybox\nCOPY . /x\n", big: new Uint8Array(1_000_000) });
     const { promise: sent, resolve } = Promise.withResolvers<void>();
@@ -96,15 +98,13 @@ fault("a transfer that is cut off ends the build and leaves none of the context"
     const hangUp = new AbortController();
     const building = builds.classic(body, {}, { signal: hangUp.signal }).catch((error: unknown) => error);
     await sent;
-    await eventually(
-      "the build has begun",
-      () => existsSync(folder) && readdirSync(folder).length > before.length,
-      2000,
-    ).catch(() => undefined); // of so little, nothing may have been written yet
+    await eventually("the build has begun", () => existsSync(folder) && added().length > 0, 2000).catch(
+      () => undefined,
+    ); // of so little, nothing may have been written yet
     hangUp.abort();
     await building;
   }
-  await eventually("the context is gone", () => readdirSync(folder).sort().join() === before.join(), 30_000);
+  await eventually("the context is gone", () => added().length === 0, 30_000);
   expect(await daemon.ping()).toBe(true);
 });
 

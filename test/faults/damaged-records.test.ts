@@ -53,7 +53,9 @@ test("a container whose record is damaged keeps what it has, the daemon serves t
   edit("state.db", `UPDATE container SET definition = substr(definition, 1, 100) WHERE id = '${id}'`);
   await daemon.up();
   expect(await daemon.ok(["ps", "-a", "--format", "{{.Names}}"])).toBe("well");
-  const logged = daemon.log.split("\n").find((line) => line.includes("a record cannot be read"));
+  const line = () => daemon.log.split("\n").find((each) => each.includes("a record cannot be read"));
+  await eventually("the log tells", () => line() !== undefined);
+  const logged = line();
   expect(logged).toContain(id);
   expect(logged).toContain(join(daemon.dataRoot, "state.db"));
   expect(logged).toContain("UPDATE");
@@ -103,7 +105,9 @@ test("a damaged network, volume, secret or image leaves the rest in service, and
   );
   await daemon.up();
   // The config is a blob as well, so that one is whole again.
-  expect(daemon.log).toContain("a record that could not be read was written again");
+  await eventually("the log tells", () =>
+    daemon.log.includes("a record that could not be read was written again"),
+  );
   expect(await daemon.ok(["run", "--rm", "other", "echo", "runs"])).toBe("runs");
   expect(await daemon.ok(["run", "--rm", "busybox", "echo", "runs"])).toBe("runs");
   expect(await daemon.ok(["network", "ls", "--format", "{{.Name}}"])).toBe("bridge\nhost\nnone");

@@ -28,15 +28,20 @@ const asNobody = (...command: string[]) =>
 
 /** All that others than root can pass, list or open below a directory, as a walk through what lets them in. */
 function reachable(path: string, found: string[] = []): string[] {
-  const { mode } = statSync(path);
+  const mode = modeOf(path);
   if ((mode & 0o055) !== 0) found.push(`${path} ${(mode & 0o777).toString(8)}`);
   if ((mode & 0o011) === 0) return found;
   for (const entry of readdirSync(path, { withFileTypes: true })) {
     const below = join(path, entry.name);
     if (entry.isDirectory()) reachable(below, found);
-    else if (!entry.isSymbolicLink() && (statSync(below).mode & 0o066) !== 0) found.push(below);
+    else if (!entry.isSymbolicLink() && (modeOf(below) & 0o066) !== 0) found.push(below);
   }
   return found;
+}
+
+/** What the daemon removed while we looked is nobody's. */
+function modeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
 }
 
 test("of the data and state directories nothing but the state's own top can be passed or listed, while containers run", async () => {
