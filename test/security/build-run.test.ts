@@ -87,7 +87,8 @@ test("a part of a cache that another step swaps for a link to the host is never 
     .catch((error: unknown) => error);
   let mounted = 0;
   try {
-    for (let round = 0; round < rounds; round++) {
+    // It gets its mount now and then, or the test shows nothing.
+    for (let round = 0; round < rounds || (mounted === 0 && round < 500); round++) {
       const work = bench.run("ls /c; echo overwritten >/c/marker", { mounts: [cache("shared", "sub")] });
       const result = await work.catch((error: unknown) => error);
       if (result instanceof Error) expect(codeOf(result)).not.toBe("internal");
