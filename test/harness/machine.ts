@@ -99,12 +99,12 @@ function difference(before: MachineState): string[] {
 }
 
 /**
- * What is there now and was not before. The kernel takes network namespaces and their veth ends down asynchronously, so
- * it looks again for up to five seconds before it calls something left behind.
+ * What is there now and was not before. The kernel takes network namespaces and their veth ends down asynchronously, and on a busy machine
+ * processes that were killed take a while to be gone: it looks again for up to half a minute before it calls something left behind.
  */
 export async function newSince(before: MachineState): Promise<string[]> {
   let left = difference(before);
-  for (const end = performance.now() + 5000; left.length > 0 && performance.now() < end; ) {
+  for (const end = performance.now() + 30_000; left.length > 0 && performance.now() < end; ) {
     await Bun.sleep(50);
     left = difference(before);
   }

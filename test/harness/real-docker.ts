@@ -1,6 +1,8 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { eventually, type Result, type RunOptions, run } from "./daemon.ts";
+import { removeCgroups } from "./leftovers.ts";
+import { processes } from "./machine.ts";
 
 /**
  * Debian's dockerd, the judge of how Docker behaves: in network and mount namespaces of its own, so that its bridge, its
@@ -144,17 +146,16 @@ export class RealDocker {
     await this.clean();
     this.#child.kill("SIGTERM");
     await this.#child.exited;
-    for (const controller of readdirSync("/sys/fs/cgroup")) {
-      const path = join("/sys/fs/cgroup", controller, this.#parent);
-      if (existsSync(path)) removeCgroup(path);
-    }
+    const cgroups = readdirSync("/sys/fs/cgroup").map((name) => join("/sys/fs/cgroup", name, this.#parent));
+    // With those below them: BuildKit leaves one. One whose last process is not quite gone is busy.
+    const gone = () => {
+      for (const path of cgroups) if (existsSync(path)) removeCgroups(path);
+      return !cgroups.some((path) => existsSync(path));
+    };
+    await eventually("dockerd's cgroups are gone", gone, 30_000);
+    // Its monitors' namespaces, and with them its mounts, end with the last of them.
+    const alone = () => !processes().some((one) => one.command.includes(`${this.root}/`));
+    await eventually("dockerd's processes are gone", alone, 30_000);
     rmSync(this.root, { recursive: true, force: true });
   }
-}
-
-/** With those below it: BuildKit leaves one. */
-function removeCgroup(path: string): void {
-  for (const entry of readdirSync(path, { withFileTypes: true }))
-    if (entry.isDirectory()) removeCgroup(join(path, entry.name));
-  rmdirSync(path);
 }

@@ -2,12 +2,24 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { run } from "./daemon.ts";
 
-/** A port nobody listens on at this moment. */
+const given = new Set<number>();
+
+/**
+ * A port nobody listens on at this moment, another one at each call, for somebody who is told which to take. It is none of those that the kernel and Tug choose from
+ * (/proc/sys/net/ipv4/ip_local_port_range): until it is taken, and while who had it is down, no client, server or container beside gets it.
+ */
 export function freePort(): number {
-  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
-  const { port } = server;
-  server.stop(true);
-  return port;
+  for (;;) {
+    const port = 12_000 + Math.floor(Math.random() * 10_000);
+    if (given.has(port)) continue;
+    try {
+      Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => undefined } }).stop(true);
+      given.add(port);
+      return port;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    }
+  }
 }
 
 /** Debian's docker-registry on loopback, with its storage in a folder of its own. */
