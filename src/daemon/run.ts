@@ -3,6 +3,7 @@ import { createApi } from "../api/server.ts";
 import { invalid } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { tugVersion } from "../base/lib/product.ts";
+import { AdoptedChildren } from "../base/sys/adopted-children.ts";
 import { buildRoutes } from "./build-routes.ts";
 import { composeEngine, type Engine } from "./compose.ts";
 import { loadConfig } from "./config/config.ts";
@@ -28,6 +29,7 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
   for (const option of config.ignored)
     log.warn(`the option ${option} has no effect here and can be left out`, { option });
   await using stack = new AsyncDisposableStack();
+  stack.use(new AdoptedChildren());
   // Nobody but root may look in: layers hold set-uid programs (CVE-2021-41091).
   mkdirSync(config.dataRoot, { recursive: true, mode: 0o700 });
   chmodSync(config.dataRoot, 0o700);
