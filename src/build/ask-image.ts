@@ -1,7 +1,8 @@
 import { TugError } from "../base/lib/errors.ts";
+import type { AskedImage, FoundImage } from "../base/spec/builder/builder.ts";
 import { formatReference, parseReference, withDefaultTag } from "../base/spec/docker/reference.ts";
 import { type PlanDeps, resolveImage } from "./plan-build.ts";
-import type { AskedImage, FoundImage, SolveOptions } from "./solve.ts";
+import type { SolveOptions } from "./solve.ts";
 
 /** What an image says of itself, for clients that plan themselves. */
 export async function askImage(

@@ -1,5 +1,13 @@
 import type { Clock } from "../base/lib/clock.ts";
 import type { Digest } from "../base/lib/ids.ts";
+import type {
+  Builder,
+  BuildOptions,
+  BuildOutcome,
+  BuildWatch,
+  CombinedTarget,
+  PlannedBuild,
+} from "../base/spec/builder/builder.ts";
 import { formatPlatform } from "../base/spec/oci/platform.ts";
 import { askImage } from "./ask-image.ts";
 import type { BuildCaches } from "./cache/remote/caches.ts";
@@ -21,15 +29,7 @@ import type { BuildRequest } from "./request.ts";
 import type { Result } from "./result.ts";
 import type { BuildSession } from "./session.ts";
 import { SharedSession } from "./solve/shared-session.ts";
-import type {
-  Builder,
-  BuildOptions,
-  BuildOutcome,
-  CombinedTarget,
-  PlannedBuild,
-  SolvedStep,
-  SolveOptions,
-} from "./solve.ts";
+import type { SolvedStep, SolveOptions } from "./solve.ts";
 
 export interface BuilderDeps extends Pick<FrontendDeps, "exec" | "frontends"> {
   readonly planning: PlanDeps;
@@ -44,7 +44,7 @@ export interface BuilderDeps extends Pick<FrontendDeps, "exec" | "frontends"> {
 }
 
 /** See `Builder`: the order of things; each part decides for itself how. */
-export class BuildService implements Builder {
+export class BuildService implements Builder<BuildPlan> {
   readonly #deps: BuilderDeps;
 
   constructor(deps: BuilderDeps) {
@@ -53,12 +53,20 @@ export class BuildService implements Builder {
 
   readonly call: Builder["call"] = (...args) => this.#deps.call(...args);
 
-  async build(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<BuildOutcome> {
+  async build(
+    request: BuildRequest,
+    session: BuildSession,
+    options: BuildOptions<BuildPlan>,
+  ): Promise<BuildOutcome> {
     using planned = await this.plan(request, session, options);
     return await planned.build(request, options);
   }
 
-  async plan(request: BuildRequest, client: BuildSession, options: BuildOptions): Promise<PlannedBuild> {
+  async plan(
+    request: BuildRequest,
+    client: BuildSession,
+    options: BuildOptions<BuildPlan>,
+  ): Promise<PlannedBuild> {
     const { planning, handed, clock } = this.#deps;
     const started = clock.now();
     const session = withLenders(client, lendersOf(request, handed));
@@ -102,7 +110,7 @@ export class BuildService implements Builder {
   async #make(
     { plan, epoch, session, started }: Omit<PlannedParts, "make">,
     request: BuildRequest,
-    options: BuildOptions,
+    options: BuildWatch,
   ): Promise<BuildOutcome> {
     const solving = solvingOf(request, session, options);
     const timed = { ...request, epoch };
@@ -186,7 +194,7 @@ export class BuildService implements Builder {
     build: Pick<ExportContext, "request" | "plan" | "targets" | "started" | "pins" | "inlineCache">,
     options: SolveOptions,
   ): Promise<Omit<BuildOutcome, "provenance">> {
-    const { request, plan } = build;
+    const { request } = build;
     const response: Record<string, string> = {};
     let imageId: string | undefined;
     for (const output of request.outputs) {
@@ -196,7 +204,7 @@ export class BuildService implements Builder {
       Object.assign(response, reply.response);
       imageId ??= reply.imageId;
     }
-    return { plan, response, imageId };
+    return { response, imageId };
   }
 }
 
@@ -204,7 +212,7 @@ export class BuildService implements Builder {
 function solvingOf(
   { entitlements }: Pick<BuildRequest, "entitlements">,
   session: BuildSession,
-  { signal, progress }: BuildOptions,
+  { signal, progress }: BuildWatch,
 ): SolveOptions {
   return { session, signal: AbortSignal.any([signal, session.signal]), progress, entitlements };
 }

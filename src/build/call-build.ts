@@ -1,9 +1,9 @@
+import type { Builder } from "../base/spec/builder/builder.ts";
 import { withEpoch } from "./epoch.ts";
 import { checkBuild, listTargets, outlineBuild } from "./plan/calls.ts";
 import type { PlanInput } from "./plan/input.ts";
 import { untilPlanned } from "./plan-build.ts";
 import { type PlanRequestDeps, readRequest } from "./plan-request.ts";
-import type { Builder } from "./solve.ts";
 
 /** `--call`: what a Dockerfile says of itself. Nothing of it runs. */
 export function callBuild(deps: PlanRequestDeps): Builder["call"] {

@@ -4,7 +4,7 @@ import { DockerfileError } from "../base/spec/dockerfile/error.ts";
 import type { Platform } from "../base/spec/oci/descriptor.ts";
 import { Activity } from "./activity.ts";
 import type { ImageNeed, PlanInput, PlanResult } from "./plan/input.ts";
-import type { BuildPlan, ResolvedImage } from "./plan.ts";
+import type { ResolvedImage } from "./plan.ts";
 import { type Definition, type DefinitionDeps, readTexts } from "./read-definition.ts";
 import type { BuildRequest } from "./request.ts";
 import type { BuildImages } from "./run/sources/images.ts";
@@ -15,16 +15,6 @@ export interface PlanDeps extends DefinitionDeps {
   readonly plan: (input: PlanInput) => PlanResult;
   readonly clock: Clock;
   readonly host: Platform;
-}
-
-/** The plan of a build. */
-export async function planBuild(
-  deps: PlanDeps,
-  request: BuildRequest,
-  given: Definition & Pick<PlanInput, "inputs">,
-  options: SolveOptions,
-): Promise<BuildPlan> {
-  return (await untilPlanned(deps, deps.plan, request, given, options)).plan;
 }
 
 /** Asks the planner until it lacks nothing: base images are resolved side by side, as many times as triggers and stages bring new ones. */

@@ -4,7 +4,7 @@ import { DefinitionLoader, type LoadDeps, lendersOf } from "./llb/load.ts";
 import type { PlanInput } from "./plan/input.ts";
 import { bareConfig, type LoadedInput, splitHistory } from "./plan/inputs.ts";
 import type { BuildPlan } from "./plan.ts";
-import { type PlanDeps, planBuild } from "./plan-build.ts";
+import { type PlanDeps, untilPlanned } from "./plan-build.ts";
 import { type Definition, readDefinition } from "./read-definition.ts";
 import type { BuildRequest } from "./request.ts";
 import type { SolveOptions } from "./solve.ts";
@@ -29,7 +29,8 @@ export async function planRequest(
   if (!given) return await planDefinition(deps, request, options);
   const timed = await withEpoch(deps, request, given, options);
   options.onDefinition?.();
-  return { plan: await planBuild(deps, timed, given, options), epoch: timed.epoch };
+  const { plan } = await untilPlanned(deps, deps.plan, timed, given, options);
+  return { plan, epoch: timed.epoch };
 }
 
 /** The frontend's image that a file is written for, with what its line says; undefined: the built-in one is meant. */

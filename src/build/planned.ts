@@ -1,4 +1,11 @@
 import { invalid } from "../base/lib/errors.ts";
+import type {
+  BuildOutcome,
+  BuildWatch,
+  CombinedTarget,
+  PlannedBuild,
+  TargetRef,
+} from "../base/spec/builder/builder.ts";
 import type { ReadableTree } from "../base/spec/builder/readable-tree.ts";
 import type { Definition } from "../base/spec/buildkit/pb.gen.ts";
 import type { Platform } from "../base/spec/oci/descriptor.ts";
@@ -12,7 +19,6 @@ import { readTree } from "./read-tree.ts";
 import type { BuildRequest } from "./request.ts";
 import type { Result } from "./result.ts";
 import type { BuildSession } from "./session.ts";
-import type { BuildOptions, BuildOutcome, CombinedTarget, PlannedBuild, TargetRef } from "./solve.ts";
 
 export interface PlannedDeps {
   readonly planning: Pick<PlanDeps, "solver">;
@@ -32,7 +38,7 @@ export interface PlannedParts {
   readonly make: (
     parts: Omit<PlannedParts, "make">,
     request: BuildRequest,
-    options: BuildOptions,
+    options: BuildWatch,
   ) => Promise<BuildOutcome>;
 }
 
@@ -50,7 +56,7 @@ export class Planned implements PlannedBuild {
     });
   }
 
-  async build(request: BuildRequest, options: BuildOptions): Promise<BuildOutcome> {
+  async build(request: BuildRequest, options: BuildWatch): Promise<BuildOutcome> {
     return await this.#parts.make(this.#parts, request, options);
   }
 
@@ -89,18 +95,18 @@ class PlannedRef implements TargetRef {
     this.config = target.stage === "" ? undefined : JSON.stringify({ ...target.config, rootfs });
   }
 
-  async evaluate(options: BuildOptions): Promise<void> {
+  async evaluate(options: BuildWatch): Promise<void> {
     await this.#bring(options);
   }
 
-  async read<T>(look: (tree: ReadableTree) => T | Promise<T>, options: BuildOptions): Promise<T> {
+  async read<T>(look: (tree: ReadableTree) => T | Promise<T>, options: BuildWatch): Promise<T> {
     const result = await this.#bring(options);
     await using place = await this.#deps.trees.open([{ name: "root", snapshot: result?.snapshot }]);
     return await readTree(`${place.path}/root`, look);
   }
 
   /** Brought once, and kept as long as the client may look at it. */
-  async #bring(options: BuildOptions): Promise<Result | undefined> {
+  async #bring(options: BuildWatch): Promise<Result | undefined> {
     this.#result ??= this.#solve(options);
     try {
       return await this.#result;
@@ -110,7 +116,7 @@ class PlannedRef implements TargetRef {
     }
   }
 
-  async #solve({ signal, progress }: BuildOptions): Promise<Result | undefined> {
+  async #solve({ signal, progress }: BuildWatch): Promise<Result | undefined> {
     const { root } = this.target;
     const { session, request } = this.parts;
     if (!root) return undefined;

@@ -16,11 +16,11 @@ const served = { version: "v0.23.0", revision: "" } as const;
 
 /** The builder behind Docker's API. */
 export function buildRoutes(
-  { backend, classic, collector, pruning, traits }: ComposedBuilder,
+  { service, classic, collector, pruning, traits }: ComposedBuilder,
   log: Log,
 ): readonly Route[] {
   return builderRoutes({
-    builder: backend,
+    builder: service,
     classic,
     pruning,
     cache: cacheBackend(collector, pruning),

@@ -1,9 +1,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { BuilderBackend } from "../api/routes/build/backend.ts";
 import type { Clock } from "../base/lib/clock.ts";
 import type { ChainId } from "../base/lib/ids.ts";
 import type { Log } from "../base/lib/log.ts";
+import type { Builder } from "../base/spec/builder/builder.ts";
 import { hostPlatform } from "../base/spec/oci/platform.ts";
 import type { Database } from "../base/store/database.ts";
 import { bootId } from "../base/sys/boot-id.ts";
@@ -76,7 +76,7 @@ export interface BuilderParts {
 
 /** The builder with everything it runs on. Dispose it before networks and snapshots. */
 export interface ComposedBuilder extends AsyncDisposable {
-  readonly backend: BuilderBackend;
+  readonly service: Builder;
   readonly classic: ReturnType<typeof classicBackend>;
   readonly collector: CacheCollector;
   /** The collector's, told in the log of events. */
@@ -210,7 +210,7 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
   });
   const owned = stack.move();
   return {
-    backend: service,
+    service,
     classic: classicBackend({ builder: service, trees }),
     collector: store.collector,
     pruning: {

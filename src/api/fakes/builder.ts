@@ -1,27 +1,25 @@
 import { systemClock } from "../../base/lib/clock.ts";
 import { TugError } from "../../base/lib/errors.ts";
 import { silentLog } from "../../base/lib/log.ts";
+import type {
+  Builder,
+  BuildOptions,
+  BuildOutcome,
+  BuildWatch,
+  CombinedTarget,
+  PlannedBuild,
+} from "../../base/spec/builder/builder.ts";
 import type { ProgressSink } from "../../base/spec/builder/progress.ts";
 import type { BuildRequest } from "../../base/spec/builder/request.ts";
 import type { BuildSession, ContextEntry } from "../../base/spec/builder/session.ts";
 import { digestOf } from "../../base/spec/oci/digest.ts";
-import type {
-  BuilderBackend,
-  BuildkitDeps,
-  BuildSources,
-  CachePrune,
-  CacheUsage,
-  CombinedTarget,
-  PlannedBuild,
-} from "../routes/build/backend.ts";
-
-type Options = Parameters<BuilderBackend["build"]>[2];
+import type { BuildkitDeps, CachePrune, CacheUsage } from "../routes/build/backend.ts";
 
 /**
  * A builder that takes everything a client lends and makes nothing of it but a record. Lines of the Dockerfile steer it: "RUN fail" fails at its
  * line, "RUN wait" waits until it is cancelled, "RUN secret NAME", "RUN credentials HOST" and "RUN ssh" tell what the client has.
  */
-export class FakeBuilder implements BuilderBackend {
+export class FakeBuilder implements Builder {
   readonly requests: BuildRequest[] = [];
   /** Of the last build: the context's entries, and the contents that were asked for. */
   entries: ContextEntry[] = [];
@@ -36,7 +34,7 @@ export class FakeBuilder implements BuilderBackend {
   /** Directory that `type=local` outputs send. */
   tree = "";
 
-  async build(request: BuildRequest, session: BuildSession, options: Options) {
+  async build(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<BuildOutcome> {
     this.requests.push(request);
     const { progress } = options;
     const text = await this.#dockerfile(request, session, progress, options.signal);
@@ -52,17 +50,19 @@ export class FakeBuilder implements BuilderBackend {
     return {
       response: { "containerimage.digest": imageId, "containerimage.config.digest": imageId },
       imageId,
+      provenance: () => [],
     };
   }
 
   /** A promise of one target: it is built when it is asked for. */
-  async plan(request: BuildRequest, session: BuildSession, options: Options): Promise<PlannedBuild> {
-    const build = (order: BuildRequest, late: Options) => this.build(order, session, { ...options, ...late });
+  async plan(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<PlannedBuild> {
+    const build = (order: BuildRequest, late: BuildWatch) =>
+      this.build(order, session, { ...options, ...late });
     const target = {
       platform: { os: "linux", architecture: "amd64" },
       definition: { def: [Buffer.from(request.id)], metadata: {}, source: undefined },
       config: "{}",
-      evaluate: async (late: Options) => void (await build({ ...request, outputs: [] }, late)),
+      evaluate: async (late: BuildWatch) => void (await build({ ...request, outputs: [] }, late)),
       read: async () => {
         throw new TugError("not-found", "a fake has no files");
       },
@@ -71,7 +71,7 @@ export class FakeBuilder implements BuilderBackend {
   }
 
   combine(_: readonly CombinedTarget[], __: BuildRequest, session: BuildSession): PlannedBuild {
-    const build = (order: BuildRequest, options: Options) => this.build(order, session, options);
+    const build = (order: BuildRequest, options: BuildWatch) => this.build(order, session, options);
     return { targets: [], build, [Symbol.dispose]: () => undefined };
   }
 
@@ -87,7 +87,7 @@ export class FakeBuilder implements BuilderBackend {
     method: "check" | "outline" | "targets",
     request: BuildRequest,
     session: BuildSession,
-    options: Options,
+    options: BuildWatch,
   ) {
     this.requests.push(request);
     const text = await this.#dockerfile(request, session, options.progress, options.signal);
@@ -149,7 +149,7 @@ export class FakeBuilder implements BuilderBackend {
     });
   }
 
-  async #step(command: string, line: number, session: BuildSession, options: Options): Promise<void> {
+  async #step(command: string, line: number, session: BuildSession, options: BuildWatch): Promise<void> {
     const [word, argument = ""] = command.split(" ");
     const digest = digestOf(command);
     await vertex(
@@ -220,8 +220,6 @@ export class FakeBuilder implements BuilderBackend {
     };
   }
 }
-
-export type { BuildSources };
 
 const now = () => BigInt(Date.now()) * 1_000_000n;
 

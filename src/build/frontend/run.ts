@@ -1,4 +1,5 @@
 import { invalid, TugError } from "../../base/lib/errors.ts";
+import type { AskedFrontend, StepStdio } from "../../base/spec/builder/builder.ts";
 import { formatReference, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
 import { Activity } from "../activity.ts";
@@ -7,7 +8,7 @@ import { defaultPath } from "../plan/image-draft.ts";
 import { makeVertex } from "../plan/vertices.ts";
 import { type PlanDeps, resolveImage } from "../plan-build.ts";
 import type { StepContext } from "../run/runner.ts";
-import type { AskedFrontend, SolveOptions, StepStdio } from "../solve.ts";
+import type { SolveOptions } from "../solve.ts";
 import type { FrontendPolicy } from "./allowed.ts";
 
 export interface FrontendDeps {

@@ -1,9 +1,9 @@
 import { notFound } from "../../../base/lib/errors.ts";
 import { type Service, serverStream, unary } from "../../../base/rpc/server.ts";
 import { pieceBytes } from "../../../base/rpc/stream.ts";
+import type { Provenance } from "../../../base/spec/builder/builder.ts";
 import { Content } from "../../../base/spec/buildkit/methods.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
-import type { Provenance } from "./backend.ts";
 
 /** What is attached to a build's record in the history: where each of its results came from. */
 export interface Attachment {

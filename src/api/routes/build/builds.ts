@@ -2,10 +2,15 @@ import type { Clock } from "../../../base/lib/clock.ts";
 import { conflict, invalid, messageOf, notFound, TugError } from "../../../base/lib/errors.ts";
 import type { Log } from "../../../base/lib/log.ts";
 import type { RpcError } from "../../../base/rpc/status.ts";
+import type {
+  Builder,
+  BuildOutcome,
+  CombinedTarget,
+  PlannedBuild,
+} from "../../../base/spec/builder/builder.ts";
 import type { BuildRequest } from "../../../base/spec/builder/request.ts";
 import type { BuildSession } from "../../../base/spec/builder/session.ts";
 import { type Attachment, attachmentOf } from "./attachments.ts";
-import type { BuilderBackend, BuildOutcome, CombinedTarget, PlannedBuild } from "./backend.ts";
 import { buildFailure } from "./failure.ts";
 import { foreignFrontend, parseOrder, type SolveOrder } from "./parse-request.ts";
 import { ProgressLog } from "./progress-log.ts";
@@ -23,7 +28,7 @@ export interface ForeignBuild {
 }
 
 export interface BuildsDeps {
-  readonly builder: BuilderBackend;
+  readonly builder: Builder;
   /** Has a frontend's image plan; `use` looks at what it returned while that is held. */
   readonly through: <T>(build: ForeignBuild, use: (returned: Returned) => T | Promise<T>) => Promise<T>;
   readonly log: Log;
@@ -36,7 +41,7 @@ const maxFinished = 32;
 const waitMs = 10_000;
 const maxRefLength = 256;
 
-/** The methods of `BuilderBackend.call`, by the names that requests have on the wire. */
+/** The methods of `Builder.call`, by the names that requests have on the wire. */
 const subrequests: Readonly<Record<string, "check" | "outline" | "targets">> = {
   "frontend.lint": "check",
   "frontend.outline": "outline",
@@ -54,7 +59,7 @@ export class BuildJob {
   response: Readonly<Record<string, string>> = {};
   error: RpcError | undefined;
   pinned = false;
-  provenance: BuildOutcome["provenance"];
+  provenance: BuildOutcome["provenance"] | undefined;
   #attachments: readonly Attachment[] | undefined;
   readonly #abort = new AbortController();
 
@@ -193,11 +198,7 @@ export class Builds {
   ): Promise<BuildOutcome> {
     const request = parseOrder(order);
     using planned = this.#deps.builder.combine(targets, request, session);
-    const outcome = await planned.build(request, {
-      signal,
-      progress: job.progress,
-      onPlan: (plan) => job.progress.planned(plan),
-    });
+    const outcome = await planned.build(request, { signal, progress: job.progress });
     job.provenance = outcome.provenance;
     return outcome;
   }
@@ -206,9 +207,9 @@ export class Builds {
   async image(
     job: BuildJob,
     session: BuildSession,
-    asked: Parameters<BuilderBackend["image"]>[0],
+    asked: Parameters<Builder["image"]>[0],
     signal: AbortSignal,
-  ): ReturnType<BuilderBackend["image"]> {
+  ): ReturnType<Builder["image"]> {
     return await this.#deps.builder.image(asked, session, { signal, progress: job.progress });
   }
 

@@ -1,8 +1,8 @@
 import { causeOf, messageOf, TugError } from "../../../base/lib/errors.ts";
 import { Code, type Detail, RpcError, statusOf } from "../../../base/rpc/status.ts";
+import type { BuildSources } from "../../../base/spec/builder/builder.ts";
 import { DockerfileError } from "../../../base/spec/dockerfile/error.ts";
 import type { SourceRange } from "../../../base/spec/dockerfile/syntax.ts";
-import type { BuildSources } from "./backend.ts";
 
 interface Place {
   readonly file: number;

@@ -2,8 +2,9 @@ import { TugError } from "../../../base/lib/errors.ts";
 import type { Log } from "../../../base/lib/log.ts";
 import type { ByteStream } from "../../../base/rpc/bytes.ts";
 import { serveRpc } from "../../../base/rpc/server.ts";
+import type { Builder } from "../../../base/spec/builder/builder.ts";
 import type { BuildSession } from "../../../base/spec/builder/session.ts";
-import type { BuilderBackend, WorkerInfo } from "./backend.ts";
+import type { WorkerInfo } from "./backend.ts";
 import { bridgeServices } from "./bridge.ts";
 import type { Builds, ForeignBuild } from "./builds.ts";
 import { GatewayBuild } from "./gateway-build.ts";
@@ -18,7 +19,7 @@ const maxAttributes = 1 << 20;
 
 export interface FrontendDeps {
   readonly builds: Builds;
-  readonly builder: Pick<BuilderBackend, "frontend">;
+  readonly builder: Pick<Builder, "frontend">;
   readonly worker: () => WorkerInfo;
   readonly log: Log;
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../../../base/lib/clock.ts";
+import type { BuildSources } from "../../../base/spec/builder/builder.ts";
 import type {
   LogProgress,
   ProgressSink,
@@ -13,7 +14,6 @@ import type {
   VertexWarning,
 } from "../../../base/spec/buildkit/control.gen.ts";
 import type { Range, SourceInfo, Timestamp } from "../../../base/spec/buildkit/pb.gen.ts";
-import type { BuildSources } from "./backend.ts";
 
 /** Output of steps that is kept for readers who lag or come late; what is older is clipped (BuildKit clips at 2 MiB a step). */
 const maxLogBytes = 8 << 20;

@@ -1,6 +1,6 @@
+import type { CombinedTarget, TargetRef } from "../../../base/spec/builder/builder.ts";
 import { Result, SolveResponse } from "../../../base/spec/buildkit/gateway.gen.ts";
 import { formatPlatform } from "../../../base/spec/oci/platform.ts";
-import type { CombinedTarget, TargetRef } from "./backend.ts";
 import type { SolveOrder } from "./parse-request.ts";
 
 /** Metadata of results, as BuildKit names it (exporter/containerimage/exptypes). */

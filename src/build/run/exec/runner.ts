@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { causeOf, internal, messageOf } from "../../../base/lib/errors.ts";
 import { type ChainId, type ContainerId, randomId } from "../../../base/lib/ids.ts";
+import type { StepStdio } from "../../../base/spec/builder/builder.ts";
 import {
   type CgroupPaths,
   cgroupPathsFor,
@@ -19,7 +20,6 @@ import type { OciSpec } from "../../../core/runtime/runtime.ts";
 import { generateSpec } from "../../../core/runtime/spec/generate.ts";
 import { stringifySpec } from "../../../core/runtime/spec/stringify.ts";
 import type { ExecOp } from "../../graph.ts";
-import type { StepStdio } from "../../solve.ts";
 import type { ActiveStep, StepContext, StepRunner } from "../runner.ts";
 import { StepCgroups, scopeAround } from "./cgroups.ts";
 import type { ExecDeps } from "./deps.ts";
