@@ -1,16 +1,12 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import type { Clock } from "../base/lib/clock.ts";
 import type { ChainId } from "../base/lib/ids.ts";
 import type { Log } from "../base/lib/log.ts";
 import type { Builder } from "../base/spec/builder/builder.ts";
 import { hostPlatform } from "../base/spec/oci/platform.ts";
 import type { Database } from "../base/store/database.ts";
-import { bootId } from "../base/sys/boot-id.ts";
 import type { CgroupHierarchy } from "../base/sys/cgroup.ts";
 import { statFileSystem } from "../base/sys/statfs.ts";
 import { BuildService } from "../build/builder.ts";
-import { cacheMountObjects } from "../build/cache/mounts/objects.ts";
 import { BuildCaches } from "../build/cache/remote/caches.ts";
 import { callBuild } from "../build/call-build.ts";
 import { exporters } from "../build/export/exporters.ts";
@@ -21,23 +17,17 @@ import { HandedOut } from "../build/llb/handed-out.ts";
 import { planBuild } from "../build/plan/planner.ts";
 import type { PlanDeps } from "../build/plan-build.ts";
 import type { JoinableNetwork } from "../build/run/exec/deps.ts";
+import type { ExecRunner } from "../build/run/exec/runner.ts";
 import { ChangesRunner } from "../build/run/file/changes-runner.ts";
-import { SnapshotContentKeys } from "../build/run/file/content-keys.ts";
 import { FileRunner } from "../build/run/file/file-runner.ts";
-import { BuildFilesHelper } from "../build/run/file/helper.ts";
 import { RestackRunner } from "../build/run/file/restack-runner.ts";
-import { GitRunner } from "../build/run/sources/git.ts";
 import { HttpRunner } from "../build/run/sources/http.ts";
-import { HttpStore } from "../build/run/sources/http-store.ts";
 import { type BuildImages, ImageRunner } from "../build/run/sources/images.ts";
-import { withKeptTrees } from "../build/run/sources/kept-snapshots.ts";
-import { KeptTrees } from "../build/run/sources/kept-trees.ts";
 import { LocalRunner } from "../build/run/sources/local.ts";
-import { contextObjects, downloadObjects, repositoryObjects } from "../build/run/sources/objects.ts";
 import type { CacheCollector } from "../build/solve/collector.ts";
 import { type GcPolicy, readGcPolicy } from "../build/solve/gc-policy.ts";
-import type { CacheObjects } from "../build/solve/objects.ts";
-import { type BuildStore, openBuildStore, openSolver } from "../build/solve/open.ts";
+import { type BuildStore, openSolver } from "../build/solve/open.ts";
+import type { Runners } from "../build/solve/runners.ts";
 import type { NetworkService } from "../core/network/network.ts";
 import type { CgroupLayout } from "../core/runtime/cgroup-driver.ts";
 import type { HostFacts } from "../core/runtime/spec.ts";
@@ -47,8 +37,9 @@ import type { Remap } from "../engine/containers/remap.ts";
 import type { EventPublisher } from "../engine/events/event.ts";
 import { BuildImageSource } from "../engine/images/build-source.ts";
 import type { ImageServiceDeps } from "../engine/images/deps.ts";
-import { cacheMounts, execRunner } from "./build-exec.ts";
+import { execRunner } from "./build-exec.ts";
 import { buildExports, cacheRegistry } from "./build-exports.ts";
+import { type BuildStorage, currentLayers, openBuildStorage } from "./build-storage.ts";
 import { classicBackend } from "./classic-builder.ts";
 import type { DaemonConfig } from "./config/config.ts";
 import { helperCommand } from "./executable.ts";
@@ -95,98 +86,25 @@ export interface ComposedBuilder extends AsyncDisposable {
 }
 
 export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuilder> {
-  const { config, images, imageDeps, snapshots, clock, log } = parts;
-  const root = join(config.dataRoot, "build");
-  const place = (name: string) => {
-    const path = join(root, name);
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    return path;
-  };
+  const { config, imageDeps, clock } = parts;
   await using stack = new AsyncDisposableStack();
-  const diskBytes = () => statFileSystem(config.dataRoot).totalBytes;
-  // What is wrong in it keeps the daemon from starting, as with every other option.
-  const policy = () => readGcPolicy(config.builder, diskBytes());
-  policy();
+  const policy = gcPolicy(config);
   const frontends = readFrontendPolicy(config.builder);
-  const caches = cacheMounts({ dataRoot: config.dataRoot, clock, log });
-  const objects: CacheObjects[] = [cacheMountObjects(caches)];
-  const store = openBuildStore({
-    db: parts.database,
-    snapshots,
-    layers: images.store,
-    objects: () => objects,
-    policy,
-    pruned: () => content.prune((name) => snapshots.stat(name) !== undefined),
-    directory: place("state"),
-    clock,
-    log,
-  });
-  stack.use(store.collector);
-  const helper = stack.use(new BuildFilesHelper({ helperCommand: helperCommand() }));
-  const trees = await KeptTrees.open({ root: place("contexts"), clock, log, bootId: bootId() });
-  const steps = withKeptTrees({ snapshots: store.steps, trees, helper });
-  const scratch = place("scratch");
-  const content = new SnapshotContentKeys({
-    helper,
-    snapshots: steps,
-    trees,
-    scratch,
-    root: place("digests"),
-  });
-  const downloads = new HttpStore({ root: place("downloads"), clock, sizeLimit: downloadLimit });
-  const git = new GitRunner({ root: place("git"), snapshots: steps, clock, log });
-  objects.push(contextObjects(trees), downloadObjects(downloads), repositoryObjects(git));
-  const source: BuildImages = new BuildImageSource(imageDeps);
-  const image = new ImageRunner({ images: source });
-  const exec = stack.use(
-    execRunner(
-      {
-        ...parts,
-        dataRoot: config.dataRoot,
-        execRoot: config.execRoot,
-        steps,
-        nameOf: (name) => store.steps.current(name as ChainId),
-      },
-      caches,
-    ),
-  );
+  const storage = await openBuildStorage({ ...parts, dataRoot: config.dataRoot, policy }, stack);
+  const { store, caches, steps, trees } = storage;
+  const images: BuildImages = new BuildImageSource(imageDeps);
+  const exec = stack.use(stepRunner(parts, storage));
   const solver = openSolver({
     ...store,
-    content,
+    content: storage.content,
     clock,
-    log,
-    runners: {
-      exec,
-      file: new FileRunner({ helper, snapshots: steps, scratch }),
-      restack: new RestackRunner({ helper, snapshots: steps }),
-      changes: new ChangesRunner({ helper, snapshots: steps, scratch }),
-      image,
-      "oci-layout": image,
-      local: new LocalRunner({ trees }),
-      http: new HttpRunner({ store: downloads, snapshots: steps }),
-      git,
-    },
+    log: parts.log,
+    runners: runners(storage, images, exec),
   });
   const host = hostPlatform();
-  const planning: PlanDeps = { solver, snapshots: steps, images: source, plan: planBuild, clock, host };
-  const naming = {
-    name: (snapshot: ChainId, chain: ChainId) => store.cache.name(snapshot, chain),
-    writeBehind: () => store.steps.writeBehind(),
-    sync: () => store.cache.sync(),
-  };
-  // Names change while builds hold them.
-  const named = {
-    layout: (name: ChainId) => store.steps.layout(name),
-    stat: (name: string) => snapshots.stat(store.steps.current(name as ChainId)),
-  };
-  const readers = stack.use(new LayerReaders({ helperCommand: helperCommand() }));
-  const layers = new LayerExport({
-    snapshots: named,
-    digests: readers,
-    known: images.layers,
-    naming,
-  });
-  const exporting = buildExports({ ...parts, steps, scratch, execRoot: config.execRoot });
+  const planning: PlanDeps = { solver, snapshots: steps, images, plan: planBuild, clock, host };
+  const layers = layerExport(parts, storage, stack);
+  const exporting = buildExports({ ...parts, steps, scratch: storage.scratch, execRoot: config.execRoot });
   const handed = new HandedOut();
   const service = new BuildService({
     planning,
@@ -196,7 +114,7 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
     exporters: exporters(exporting),
     caches: new BuildCaches({
       ...exporting,
-      snapshots,
+      snapshots: parts.snapshots,
       records: store.records,
       currentName: (name) => store.steps.current(name),
       layers,
@@ -213,17 +131,10 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
     service,
     classic: classicBackend({ builder: service, trees }),
     collector: store.collector,
-    pruning: {
-      prune: async (...asked) => {
-        const pruned = await store.collector.prune(...asked);
-        const attributes = { reclaimed: String(pruned.bytes) };
-        parts.events.publish({ type: "builder", action: "prune", id: "", attributes });
-        return pruned;
-      },
-    },
+    pruning: toldPruning(store.collector, parts.events),
     store,
     traits: {
-      snapshotter: snapshots.name,
+      snapshotter: parts.snapshots.name,
       hostGateway: () => parts.defaults.hostGateway(),
       gc: policy,
     },
@@ -237,5 +148,64 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
   };
 }
 
-/** Bytes that a file of the network may have. */
-const downloadLimit = 64 * 1024 ** 3;
+/** When the cache is collected, as the configuration has it now. What is wrong in it keeps the daemon from starting, as with every other option. */
+function gcPolicy(config: DaemonConfig): () => GcPolicy {
+  const diskBytes = () => statFileSystem(config.dataRoot).totalBytes;
+  const policy = () => readGcPolicy(config.builder, diskBytes());
+  policy();
+  return policy;
+}
+
+/** What runs RUN steps. */
+function stepRunner(parts: BuilderParts, { steps, store, caches }: BuildStorage): ExecRunner {
+  const { dataRoot, execRoot } = parts.config;
+  const nameOf = (name: string) => store.steps.current(name as ChainId);
+  return execRunner({ ...parts, dataRoot, execRoot, steps, nameOf }, caches);
+}
+
+/** One for each kind of vertex. */
+function runners(storage: BuildStorage, images: BuildImages, exec: ExecRunner): Runners {
+  const { helper, scratch, steps: snapshots, trees, downloads, git } = storage;
+  const image = new ImageRunner({ images });
+  return {
+    exec,
+    file: new FileRunner({ helper, snapshots, scratch }),
+    restack: new RestackRunner({ helper, snapshots }),
+    changes: new ChangesRunner({ helper, snapshots, scratch }),
+    image,
+    "oci-layout": image,
+    local: new LocalRunner({ trees }),
+    http: new HttpRunner({ store: downloads, snapshots }),
+    git,
+  };
+}
+
+/** What makes layers of images out of steps' results. */
+function layerExport(
+  { images, snapshots }: BuilderParts,
+  { store }: BuildStorage,
+  owned: AsyncDisposableStack,
+): LayerExport {
+  return new LayerExport({
+    snapshots: currentLayers(store, snapshots),
+    digests: owned.use(new LayerReaders({ helperCommand: helperCommand() })),
+    known: images.layers,
+    naming: {
+      name: (snapshot, chain) => store.cache.name(snapshot, chain),
+      writeBehind: () => store.steps.writeBehind(),
+      sync: () => store.cache.sync(),
+    },
+  });
+}
+
+/** Pruning that is told in the log of events. */
+function toldPruning(collector: CacheCollector, events: EventPublisher): ComposedBuilder["pruning"] {
+  return {
+    prune: async (...asked) => {
+      const pruned = await collector.prune(...asked);
+      const attributes = { reclaimed: String(pruned.bytes) };
+      events.publish({ type: "builder", action: "prune", id: "", attributes });
+      return pruned;
+    },
+  };
+}

@@ -1,76 +1,100 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock } from "../base/lib/clock.ts";
 import { internal } from "../base/lib/errors.ts";
-import type { Log } from "../base/lib/log.ts";
 import { KeyedMutex } from "../base/lib/mutex.ts";
-import type { Database } from "../base/store/database.ts";
-import type { UnreadableRecords } from "../base/store/unreadable.ts";
+import { removeCgroup } from "../base/sys/cgroup.ts";
 import type { ImageStore } from "../core/image/image.ts";
-import type { LogDriver } from "../core/logging/logging.ts";
 import type { NetworkService } from "../core/network/network.ts";
-import type { CgroupLayout } from "../core/runtime/cgroup-driver.ts";
-import type { OciSpec, TaskRuntime } from "../core/runtime/runtime.ts";
+import type { OciSpec } from "../core/runtime/runtime.ts";
 import { generateExecProcess } from "../core/runtime/spec/exec-process.ts";
 import { generateResources, generateSpec } from "../core/runtime/spec/generate.ts";
-import type { HostFacts } from "../core/runtime/spec.ts";
-import type { Snapshotter } from "../core/snapshot/snapshotter.ts";
-import type { VolumeStore } from "../core/volume/volume.ts";
+import { ContainerCensus } from "../engine/containers/census.ts";
 import type { ContainerContext, ContainerDefaults, ContainerHooks } from "../engine/containers/context.ts";
+import { handleExit, handleOom } from "../engine/containers/lifecycle/exit.ts";
 import { LiveTable } from "../engine/containers/live.ts";
-import type { ContainerRecord } from "../engine/containers/record.ts";
-import type { Remap } from "../engine/containers/remap.ts";
+import { type ContainerRecord, containersWithSecret, isAlive } from "../engine/containers/record.ts";
 import type { SecretSource } from "../engine/containers/secret-source.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
-import type { EventPublisher } from "../engine/events/event.ts";
 import { ExecService } from "../engine/exec/service.ts";
-import type { DaemonConfig } from "./config/config.ts";
+import { watchHealth } from "../engine/health/monitor.ts";
+import { fileKeySealing } from "../engine/secrets/sealing.ts";
+import { SecretService } from "../engine/secrets/service.ts";
 import { findProgram } from "./find-program.ts";
-import type { Runtimes } from "./runtimes.ts";
+import type { Mechanisms } from "./mechanisms.ts";
 
 export interface ContainerParts {
-  readonly config: DaemonConfig;
-  readonly database: Database;
-  readonly unreadable: UnreadableRecords;
-  readonly clock: Clock;
-  readonly log: Log;
+  readonly mechanisms: Mechanisms;
   readonly images: ImageStore;
-  readonly snapshots: Snapshotter;
-  readonly volumes: VolumeStore;
-  readonly networks: NetworkService;
-  readonly secrets: SecretSource;
-  readonly remap: Remap | undefined;
-  readonly runtime: TaskRuntime;
-  readonly runtimes: Runtimes;
-  readonly cgroups: CgroupLayout;
-  readonly logDrivers: ReadonlyMap<string, LogDriver>;
-  readonly events: EventPublisher;
-  readonly facts: HostFacts;
-  readonly hooks: ContainerHooks;
+}
+
+/** Everything about containers, from records to their processes. */
+export interface ComposedContainers {
+  readonly context: ContainerContext;
+  readonly exec: ExecService;
+  readonly secrets: SecretService;
+  readonly census: ContainerCensus;
+}
+
+/** Wires records, processes and health checks; what has to be given back with the daemon's end is pushed on `owned`. */
+export function composeContainers(parts: ContainerParts, owned: AsyncDisposableStack): ComposedContainers {
+  const { databases, events, clock, config, log, networks, ownCgroup, runtime } = parts.mechanisms;
+  const secrets: SecretService = new SecretService({
+    database: databases.durable,
+    unreadable: databases.unreadable,
+    sealing: fileKeySealing(join(config.dataRoot, "secrets")),
+    events,
+    clock,
+    usersOf: (id) => containersWithSecret(context.store.list(), id),
+  });
+  const context: ContainerContext = containerContext(parts, secrets, {
+    running: (record) => watchHealth(context, record, exec),
+  });
+  // With nothing running, nothing of ours needs to stay on the host.
+  const idle = () =>
+    context.store.setAside.size === 0 && [...context.store.list()].every((one) => !isAlive(one));
+  owned.defer(() => networks.shutdown({ everything: idle() }));
+  owned.defer(() => {
+    if (idle()) removeCgroup(ownCgroup);
+  });
+  const exec: ExecService = execService(context);
+  owned.use(
+    runtime.onExit((exit) => {
+      if (exec.handleExit(exit)) return;
+      handleExit(context, exit).catch((error: unknown) =>
+        log.error("handling the exit of a container", { id: exit.id, error }),
+      );
+    }),
+  );
+  owned.use(runtime.onOom(({ id }) => handleOom(context, id)));
+  return { context, exec, secrets, census: new ContainerCensus(context) };
 }
 
 /** What the operations on containers work with. */
-export function containerContext(parts: ContainerParts): ContainerContext {
-  const { config } = parts;
+function containerContext(
+  { mechanisms, images }: ContainerParts,
+  secrets: SecretSource,
+  hooks: ContainerHooks,
+): ContainerContext {
+  const { config, databases } = mechanisms;
   const root = join(config.dataRoot, "containers");
   const states = join(config.execRoot, "containers");
   return {
-    clock: parts.clock,
-    log: parts.log,
-    store: new ContainerStore(parts.database, parts.unreadable),
+    clock: mechanisms.clock,
+    log: mechanisms.log,
+    store: new ContainerStore(databases.state, databases.unreadable),
     live: new LiveTable(),
     locks: new KeyedMutex(),
-    images: parts.images,
-    snapshots: parts.snapshots,
-    volumes: parts.volumes,
-    networks: parts.networks,
-    secrets: parts.secrets,
-    remap: parts.remap,
-    runtime: parts.runtime,
-    logDrivers: parts.logDrivers,
-    events: parts.events,
+    images,
+    snapshots: mechanisms.snapshots,
+    volumes: mechanisms.volumes,
+    networks: mechanisms.networks,
+    secrets,
+    remap: mechanisms.remap,
+    runtime: mechanisms.runtime,
+    logDrivers: mechanisms.logDrivers,
+    events: mechanisms.events,
     spec: { generate: generateSpec, resources: generateResources },
-    facts: parts.facts,
+    facts: mechanisms.facts,
     paths: {
       root,
       states,
@@ -78,13 +102,12 @@ export function containerContext(parts: ContainerParts): ContainerContext {
       rootfs: (id) => join(root, id, "rootfs"),
       task: (id) => ({ bundle: join(root, id), state: join(states, id) }),
     },
-    defaults: containerDefaults(parts),
-    hooks: parts.hooks,
+    defaults: containerDefaults(mechanisms),
+    hooks,
   };
 }
 
-function containerDefaults(parts: ContainerParts): ContainerDefaults {
-  const { config, networks, facts } = parts;
+function containerDefaults({ config, networks, facts, layout, runtimes }: Mechanisms): ContainerDefaults {
   return {
     logDriver: config.logDriver,
     logOptions: config.logOptions,
@@ -103,12 +126,12 @@ function containerDefaults(parts: ContainerParts): ContainerDefaults {
     init: config.init,
     initPath: config.initPath ?? findProgram(["docker-init", "tini", "tini-static", "catatonit"]),
     cgroupnsMode: config.cgroupnsMode ?? (facts.cgroup === "v2" ? "private" : "host"),
-    cgroups: parts.cgroups,
+    cgroups: layout,
     get runtime() {
-      return parts.runtimes.default;
+      return runtimes.default;
     },
     get runtimes() {
-      return [...parts.runtimes.all.keys()];
+      return [...runtimes.all.keys()];
     },
     publishIp: "",
     stopTimeout: 10,
@@ -124,7 +147,7 @@ function gatewayOfBridge(networks: NetworkService): string | undefined {
 /** A spec larger than this was not written by us. */
 const specLimit = 8 * 1024 * 1024;
 
-export function execService(containers: ContainerContext): ExecService {
+function execService(containers: ContainerContext): ExecService {
   return new ExecService({
     containers,
     generate: generateExecProcess,
