@@ -85,6 +85,9 @@ const dated = new Set([
 function replacer(key: string, value: unknown): unknown {
   if (/^(?:Created|Pid|SizeRw|SizeRootFs|Size|SpaceReclaimed)$/.test(key)) return typeof value;
   if (/^(?:GraphDriver|MaskedPaths)$/.test(key)) return "<differs>";
+  // "Up Less than a second", and a moment later "Up 1 second".
+  if (key === "Status" && typeof value === "string")
+    return value.replace(/Less than a second|\d+ seconds?|About a minute|\d+ minutes/, "<time>");
   if (/(?:Path|Mountpoint|SandboxKey)$/.test(key) && typeof value === "string" && value.includes("/tug-"))
     return "<path>";
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;

@@ -118,7 +118,15 @@ async function tellStep(engine: Engine, story: Story, step: readonly string[]): 
     timeout: 60_000,
     ...(story.input === undefined ? {} : { input: story.input }),
   });
+  return { code: result.code, stdout: normal(ordered(step, result.stdout)), stderr: normal(result.stderr) };
+}
+
+/** Lines of what has no order of its own are put in one. */
+function ordered([command]: readonly string[], stdout: string): string {
+  const lines = stdout.split("\n");
   // Docker lists changes as it meets them.
-  const stdout = step[0] === "diff" ? result.stdout.split("\n").sort().join("\n") : result.stdout;
-  return { code: result.code, stdout: normal(stdout), stderr: normal(result.stderr) };
+  if (command === "diff") return lines.sort().join("\n");
+  // dockerd hears of an exec's end beside what its client does next: when its streams have ended, the event may be yet to come.
+  const late = (line: string) => Number(/ exec_die /.test(line));
+  return command === "events" ? lines.toSorted((a, b) => late(a) - late(b)).join("\n") : stdout;
 }

@@ -2,6 +2,8 @@ import type { Story } from "../story.ts";
 
 const inspect = (format: string, name = "pp") => ["inspect", "-f", format, name];
 const exec = (script: string) => ["exec", "pp", "sh", "-c", script];
+/** Until the program has set its traps. */
+const listening = exec("until test -e /state/set; do sleep 0.05; done");
 const sleeper = (...flags: string[]) => ["run", "-d", "--name", "pp", ...flags, "busybox", "sleep", "100"];
 
 /** How containers change, end, come back and are cleared away. */
@@ -82,20 +84,22 @@ export const lifecycle: readonly Story[] = [
         "pp",
         "--stop-signal",
         "USR1",
+        "--tmpfs",
+        "/state",
         "busybox",
         "sh",
         "-c",
-        "trap 'exit 9' USR1; trap 'exit 11' HUP; while :; do sleep 0.05; done",
+        "trap 'exit 9' USR1; trap 'exit 11' HUP; touch /state/set; while :; do sleep 0.05; done",
       ],
-      exec("sleep 0.3"),
+      listening,
       ["stop", "pp"],
       inspect("{{.State.ExitCode}}"),
       ["start", "pp"],
-      exec("sleep 0.3"),
+      listening,
       ["kill", "-s", "HUP", "pp"],
       ["wait", "pp"],
       ["restart", "pp"],
-      exec("sleep 0.3"),
+      listening,
       ["kill", "-s", "1", "pp"],
       ["wait", "pp"],
       ["kill", "-s", "99", "pp"],

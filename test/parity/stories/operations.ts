@@ -2,6 +2,8 @@ import type { Story } from "../story.ts";
 
 const inspect = (format: string, name = "pp") => ["inspect", "-f", format, name];
 const exec = (script: string) => ["exec", "pp", "sh", "-c", script];
+/** When the third check runs, the first two have been judged: one is made after the other. */
+const judged = exec('until test "$(cat /checks 2>/dev/null | wc -l)" -ge 3; do sleep 0.05; done');
 
 /** What is done to containers and images after they are made. */
 export const operations: readonly Story[] = [
@@ -316,14 +318,14 @@ export const operations: readonly Story[] = [
         "--name",
         "pp",
         "--health-cmd",
-        "echo fine",
+        "echo x >>/checks; echo fine",
         "--health-interval",
         "200ms",
         "busybox",
         "sleep",
         "100",
       ],
-      exec("sleep 1.5"),
+      judged,
       inspect(
         "{{.State.Health.Status}} {{.State.Health.FailingStreak}} {{(index .State.Health.Log 0).ExitCode}} {{(index .State.Health.Log 0).Output}}",
       ),
@@ -335,7 +337,7 @@ export const operations: readonly Story[] = [
         "--name",
         "pp",
         "--health-cmd",
-        "exit 1",
+        "echo x >>/checks; exit 1",
         "--health-interval",
         "200ms",
         "--health-retries",
@@ -344,7 +346,7 @@ export const operations: readonly Story[] = [
         "sleep",
         "100",
       ],
-      exec("sleep 1.5"),
+      judged,
       inspect("{{.State.Health.Status}} {{(index .State.Health.Log 0).ExitCode}}"),
       ["rm", "-f", "pp"],
       ["create", "--health-interval", "1us", "--health-cmd", "true", "busybox"],

@@ -155,7 +155,7 @@ export const options: readonly Story[] = [
       ["run", "-d", "-a", "stdout", "busybox", "true"],
       ["run", "-d", "--rm", "--name", "pp", "-i", "busybox", "cat"],
       ["exec", "-d", "pp", "touch", "/made"],
-      ["exec", "pp", "sh", "-c", "sleep 0.3; ls /made"],
+      ["exec", "pp", "sh", "-c", "until ls /made 2>/dev/null; do sleep 0.05; done"],
       ["exec", "-t", "pp", "tty"],
       ["exec", "-e", "BAD", "pp", "env"],
       ["exec", "-w", "rel", "pp", "pwd"],
