@@ -29,6 +29,7 @@ out=$(build --secret id=key,src=/root/secret --allow network.host --allow securi
 check "steps of two stages run side by side, with a secret, a cache and a tmpfs, without network" "13 1 0::/" "$(echo "$out" | said none)"
 check "a step has the default network, no limit but of processes, and AppArmor's profile" "1 max 16384 tug-default (enforce)" "$(echo "$out" | said net)"
 check "one has the host's network, one all rights" "1 unconfined" "$(echo "$out" | said host) $(echo "$out" | said insecure)"
+await nothing steps
 check "no cgroup of a step is left" "" "$(steps)"
 printf 'FROM busybox\nRUN (tail /dev/zero); exit 3\n' >Dockerfile
 for runtime in crun runc; do
@@ -45,19 +46,22 @@ if command -v docker >/dev/null; then
 else
   echo "skipped: limits of the classic API: the docker CLI is not installed"
 fi
-# A step that sleeps, in the background; says so once it does.
+asleep() { [ "$(sleeping | wc -l)" = 2 ]; }
+at_end() { [ -z "$(sleeping)$(steps)" ]; }
+# A step that sleeps twice, in the background; says so when it does not.
 sleeper() {
   printf 'FROM busybox\nRUN --mount=type=cache,target=/c echo up; (sleep 4242) & sleep 4242\n' >/root/context/Dockerfile
   : >/root/build.log
   build "$@" >/root/build.log &
   client=$!
-  await grep -q ' up$' /root/build.log || echo "FAIL a step that sleeps: $(cat /root/build.log)"
+  await grep -q ' up$' /root/build.log && await asleep || echo "FAIL a step that sleeps: $(cat /root/build.log)"
 }
 sleeper --cgroup-parent team-b.slice
 check "a step's cgroup lies below the slice that was asked for" "1 2" "$(find /sys/fs/cgroup/team.slice/team-b.slice/tug-build-*.scope -name container | wc -l) $(sleeping | wc -l)"
 pkill -INT -P $client 2>/dev/null || kill -INT $client
 wait $client
 check "a cancelled build says so" 130 $?
+await at_end
 check "and leaves no process and no cgroup" "" "$(sleeping)$(steps)"
 scopes() { systemctl list-units --all --plain --no-legend 'tug-build*'; }
 # Both wait some seconds for another step.

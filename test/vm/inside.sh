@@ -146,8 +146,13 @@ check "a step of a build ends with the daemon that was killed" "" "$(sleeping)$(
 check "running after the daemon was killed" "running running" "$($tug inspect -f '{{.State.Status}}' limited web | tr '\n' ' ' | sed 's/ $//')"
 check "an OOM kill that no daemon saw is reported" "true 137 true 137" "$($tug inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' away-crun away-runc | tr '\n' ' ' | sed 's/ $//')"
 $tug rm -f limited web oom-crun oom-runc gone-crun gone-runc away-crun away-runc >/dev/null
-check "no cgroup is left" "" "$(find /sys/fs/cgroup -type d -path '*tug*')"
-check "no unit is left" "" "$(systemctl list-units --all --plain --no-legend 'tug*')"
+# systemd hears of the end of a scope's last process a moment later.
+cgroups() { find /sys/fs/cgroup -type d -path '*tug*'; }
+units() { systemctl list-units --all --plain --no-legend 'tug*'; }
+await nothing cgroups
+check "no cgroup is left" "" "$(cgroups)"
+await nothing units
+check "no unit is left" "" "$(units)"
 check "no mount is left" "" "$(grep '/var/lib/tug\|/run/tug/build' /proc/mounts)"
 kill $daemon
 wait $daemon
