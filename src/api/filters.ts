@@ -1,5 +1,7 @@
 import { invalid } from "../base/lib/errors.ts";
-import type { Filters } from "./backend.ts";
+
+/** Filters as the wire has them: {"label": ["a=b"], "status": ["running"]}; validated by the backend. */
+export type Filters = Readonly<Record<string, readonly string[]>>;
 
 /**
  * Both encodings of `filters`: {"label":{"a":true}} of today's clients and {"label":["a"]} of older ones. In the first the

@@ -1,5 +1,5 @@
 import { messageOf } from "../base/lib/errors.ts";
-import type { ProgressMessage } from "./backend.ts";
+import type { ProgressMessage } from "../base/spec/docker/progress.ts";
 import type { Call } from "./call.ts";
 import { streamJson } from "./json-stream.ts";
 

@@ -1,6 +1,6 @@
 import { invalid } from "../base/lib/errors.ts";
 import { parseTimestamp } from "../base/lib/timestamp.ts";
-import type { Filters } from "./backend.ts";
+import type { Filters } from "./filters.ts";
 import { parseFilters } from "./filters.ts";
 
 /** The query string by Docker's rules, which are those of its Go code rather than of the API document. */

@@ -1,10 +1,10 @@
 import { invalid } from "../base/lib/errors.ts";
-import type { RegistryCredentials } from "./backend.ts";
+import type { AuthConfig } from "../base/spec/docker/auth-config.ts";
 import { credentialsShape } from "./decode/credentials.ts";
 import { decode } from "./decode/shape.ts";
 
 /** The X-Registry-Auth header: base64url of a JSON object, padded or not. */
-export function registryAuth(headers: ReadonlyMap<string, string>): RegistryCredentials | undefined {
+export function registryAuth(headers: ReadonlyMap<string, string>): AuthConfig | undefined {
   const text = headers.get("x-registry-auth");
   if (text === undefined || text === "") return undefined;
   // Standard base64 too: old clients send it, and its two extra characters are unmistakable.

@@ -1,7 +1,20 @@
 import type { RawStream } from "../base/http/exchange.ts";
-import type { StreamClient } from "./backend.ts";
 import type { Call } from "./call.ts";
 import { FrameBatch, type Sink } from "./frame-batch.ts";
+
+/** The other end of a hijacked or streamed connection. Writing waits for the peer (backpressure). */
+export interface StreamClient {
+  /** What the client sends; undefined when it did not ask for stdin. Ends at half-close. */
+  readonly stdin: ReadableStream<Uint8Array> | undefined;
+  /** Framed as stdcopy or raw by the route, as the container has no or a TTY (`begin` says which). */
+  write(stream: "stdout" | "stderr", bytes: Uint8Array): Promise<void>;
+  /** Bytes that are encoded already (framed or raw as announced with `begin`). */
+  writeEncoded(bytes: Uint8Array): Promise<void>;
+  /** Sends the response head (101 or 200). Errors thrown before it become a JSON error reply. */
+  begin(options: { readonly tty: boolean }): void;
+  /** Aborted when the client went away. */
+  readonly signal: AbortSignal;
+}
 
 const rawType = "application/vnd.docker.raw-stream";
 const multiplexedType = "application/vnd.docker.multiplexed-stream";

@@ -1,5 +1,5 @@
 import type { Websocket } from "../base/http/websocket.ts";
-import type { StreamClient } from "./backend.ts";
+import type { StreamClient } from "./stream-client.ts";
 
 /** attach over a websocket: every write is a message, every message is stdin. */
 export class WebsocketClient implements StreamClient {

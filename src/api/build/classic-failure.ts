@@ -1,5 +1,5 @@
 import { codeOf, TugError } from "../../base/lib/errors.ts";
-import type { ProgressMessage } from "../backend.ts";
+import type { ProgressMessage } from "../../base/spec/docker/progress.ts";
 import { errorMessage } from "../progress.ts";
 import { stepOf } from "../routes/build/failure.ts";
 

@@ -7,7 +7,7 @@ import type {
   StatusProgress,
   VertexProgress,
 } from "../../base/spec/builder/progress.ts";
-import type { ProgressMessage } from "../backend.ts";
+import type { ProgressMessage } from "../../base/spec/docker/progress.ts";
 
 /** One instruction of the Dockerfile, and the vertices that do it (none: it only changes the config). */
 export interface ClassicStep {

@@ -4,7 +4,8 @@ import { reportsOf } from "../../base/lib/reports.ts";
 import { Signal } from "../../base/lib/signal.ts";
 import type { ProgressSink } from "../../base/spec/builder/progress.ts";
 import type { BuildRequest } from "../../base/spec/builder/request.ts";
-import type { ProgressMessage, RegistryCredentials } from "../backend.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
+import type { ProgressMessage } from "../../base/spec/docker/progress.ts";
 import type { Call } from "../call.ts";
 import { streamJson } from "../json-stream.ts";
 import { readBuildQuery } from "./build-query.ts";
@@ -21,7 +22,7 @@ export interface ClassicBuildBackend {
     options: {
       /** The context: a tar, compressed or not; read only when the request has no remote one. */
       readonly context: ReadableStream<Uint8Array>;
-      readonly credentials: (host: string) => RegistryCredentials | undefined;
+      readonly credentials: (host: string) => AuthConfig | undefined;
       readonly signal: AbortSignal;
       readonly progress: ProgressSink;
       /** The Dockerfile is here; what fails now is the build. */

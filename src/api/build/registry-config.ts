@@ -1,12 +1,12 @@
 import { invalid } from "../../base/lib/errors.ts";
-import type { RegistryCredentials } from "../backend.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import { credentialsShape } from "../decode/credentials.ts";
 import { decode, map } from "../decode/shape.ts";
 
 /** The X-Registry-Config header: credentials by registry host; Docker Hub is "https://index.docker.io/v1/". */
 export function registryConfig(
   headers: ReadonlyMap<string, string>,
-): (host: string) => RegistryCredentials | undefined {
+): (host: string) => AuthConfig | undefined {
   const text = headers.get("x-registry-config");
   if (text === undefined || text === "") return () => undefined;
   let value: unknown;

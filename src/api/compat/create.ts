@@ -1,6 +1,6 @@
 import { invalid } from "../../base/lib/errors.ts";
 import type { EndpointSettings, HostConfig, NetworkingConfig } from "../../base/spec/docker/api.gen.ts";
-import type { CreateRequest } from "../backend.ts";
+import type { CreateRequest } from "../../base/spec/docker/requests.ts";
 import type { CreateBody } from "../decode/container.ts";
 import type { ApiVersion } from "../version.ts";
 import { checkMounts } from "./create-mounts.ts";

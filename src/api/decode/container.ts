@@ -14,7 +14,7 @@ import type {
   TugHealthConfig,
   TugHostConfig,
 } from "../../base/spec/docker/extensions.ts";
-import type { ExecCreateRequest } from "../backend.ts";
+import type { ExecCreateRequest } from "../../base/spec/docker/requests.ts";
 import { mountShape } from "./mount.ts";
 import { endpointShape } from "./network.ts";
 import {

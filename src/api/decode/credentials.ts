@@ -1,7 +1,7 @@
-import type { RegistryCredentials } from "../backend.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import { object, type Shape, string } from "./shape.ts";
 
-export const credentialsShape: Shape<RegistryCredentials> = object({
+export const credentialsShape: Shape<AuthConfig> = object({
   username: string,
   password: string,
   auth: string,

@@ -1,5 +1,5 @@
 import type { EndpointSettings } from "../../base/spec/docker/api.gen.ts";
-import type { NetworkCreateRequest } from "../backend.ts";
+import type { NetworkCreateRequest } from "../../base/spec/docker/requests.ts";
 import { bool, int, list, map, object, type Shape, string, strings } from "./shape.ts";
 
 export const endpointShape: Shape<EndpointSettings> = object<EndpointSettings>({

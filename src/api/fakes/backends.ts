@@ -1,13 +1,10 @@
 import { conflict, notFound, TugError } from "../../base/lib/errors.ts";
 import type { ContainerInspectResponse } from "../../base/spec/docker/api.gen.ts";
-import type {
-  AttachOptions,
-  Backends,
-  CreateRequest,
-  ExecCreateRequest,
-  ProgressMessage,
-  StreamClient,
-} from "../backend.ts";
+import type { ProgressMessage } from "../../base/spec/docker/progress.ts";
+import type { CreateRequest, ExecCreateRequest } from "../../base/spec/docker/requests.ts";
+import type { Backends } from "../backend.ts";
+import type { AttachOptions } from "../routes/containers/backend.ts";
+import type { StreamClient } from "../stream-client.ts";
 
 /** A container of the fake: what it was created with, and whether it "runs". */
 export interface FakeContainer {

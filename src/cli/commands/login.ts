@@ -1,5 +1,5 @@
 import { invalid, messageOf } from "../../base/lib/errors.ts";
-import type { AuthConfig } from "../../client/auth.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import { DaemonError } from "../../client/errors.ts";
 import { checkAuth } from "../../client/system/auth.ts";
 import { atMost, defineCommand } from "../command.ts";

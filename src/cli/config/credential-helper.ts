@@ -1,5 +1,5 @@
 import { TugError } from "../../base/lib/errors.ts";
-import type { AuthConfig } from "../../client/auth.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 
 /** Verbs in the words of Docker's client. */
 const doing = { get: "getting", store: "storing", erase: "erasing" } as const;

@@ -1,5 +1,5 @@
 import { messageOf, TugError } from "../../base/lib/errors.ts";
-import type { AuthConfig } from "../../client/auth.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import type { ConfigFile, StoredAuth } from "./config-file.ts";
 
 /** Docker Hub's name in configuration files. */

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { invalid, messageOf } from "../../base/lib/errors.ts";
-import type { AuthConfig } from "../../client/auth.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import type { Context } from "../context.ts";
 import type { ConfigData, ConfigFile, StoredAuth } from "./config-file.ts";
 import { helperErase, helperStore } from "./credential-helper.ts";

@@ -1,5 +1,6 @@
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import type { DistributionManifest } from "../../base/spec/docker/extensions.ts";
-import { type AuthConfig, authHeader } from "../auth.ts";
+import { authHeader } from "../auth.ts";
 import { type Client, imagePath } from "../client.ts";
 
 export interface ManifestRequest {

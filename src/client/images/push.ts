@@ -1,4 +1,5 @@
-import { type AuthConfig, authHeader } from "../auth.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
+import { authHeader } from "../auth.ts";
 import { type Client, imagePath } from "../client.ts";
 import { jsonLines } from "../stream/json-lines.ts";
 import type { ProgressMessage } from "./progress.ts";

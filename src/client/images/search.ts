@@ -1,4 +1,5 @@
-import { type AuthConfig, authHeader } from "../auth.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
+import { authHeader } from "../auth.ts";
 import type { Client } from "../client.ts";
 import { encodeFilters, type Filters } from "../query.ts";
 

@@ -1,5 +1,5 @@
 import type { AuthResponse } from "../../base/spec/docker/api.gen.ts";
-import type { AuthConfig } from "../auth.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import type { Client } from "../client.ts";
 
 /** POST /auth: asks a registry, through the daemon, whether credentials hold. */

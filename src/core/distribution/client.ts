@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/lib/clock.ts";
 import { Semaphore } from "../../base/lib/semaphore.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import type { Reference } from "../../base/spec/docker/reference.ts";
 import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
 import { configLimit, parseImageConfig } from "../../base/spec/oci/parse-config.ts";
@@ -14,7 +15,6 @@ import type {
   FoundRepository,
   Pusher,
   PushOptions,
-  RegistryAuth,
   RegistryClient,
   RemoteOptions,
   ResolvedImage,
@@ -129,7 +129,7 @@ export class HttpRegistryClient implements RegistryClient, Pusher {
 
   async login(
     server: string,
-    auth: RegistryAuth,
+    auth: AuthConfig,
     signal?: AbortSignal,
   ): Promise<{ readonly status: string; readonly identityToken?: string }> {
     return await login(this.#parts.connections, server, auth, signal);

@@ -1,4 +1,4 @@
-import type { RegistryAuth } from "./distribution.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 
 /** What a request may prove itself with; at most one kind is set. */
 export interface Credentials {
@@ -18,7 +18,7 @@ const anonymous: Credentials = {
 };
 
 /** Reads the members of X-Registry-Auth; `auth` (base64 of user:password) counts when no user name is given. */
-export function credentialsOf(auth: RegistryAuth | undefined): Credentials {
+export function credentialsOf(auth: AuthConfig | undefined): Credentials {
   if (!auth) return anonymous;
   if (auth.registrytoken) return { ...anonymous, registryToken: auth.registrytoken };
   let { username, password } = auth;

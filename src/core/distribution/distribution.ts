@@ -1,3 +1,4 @@
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import type { Reference } from "../../base/spec/docker/reference.ts";
 import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
@@ -41,7 +42,7 @@ export interface RegistryClient {
   /** Checks credentials at a registry (POST /auth); `server` as the CLI sends it, empty for Docker Hub. Throws unauthorized. */
   login(
     server: string,
-    auth: RegistryAuth,
+    auth: AuthConfig,
     signal?: AbortSignal,
   ): Promise<{ readonly status: string; readonly identityToken?: string }>;
 }
@@ -101,7 +102,7 @@ export interface ResolvedImage {
 }
 
 export interface RemoteOptions {
-  readonly auth?: RegistryAuth | undefined;
+  readonly auth?: AuthConfig | undefined;
   readonly platform?: Platform | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Gets every digest before its bytes enter content, so that no collection takes them from under the pull. */
@@ -134,14 +135,4 @@ export interface FetchOptions {
 export interface PushOptions extends RemoteOptions, FetchOptions {
   /** Repositories of the same registry that may hold the blob, to mount it from. */
   readonly mountFrom?: readonly Reference[] | undefined;
-}
-
-/** X-Registry-Auth, decoded. */
-export interface RegistryAuth {
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
-  readonly auth?: string | undefined;
-  readonly serveraddress?: string | undefined;
-  readonly identitytoken?: string | undefined;
-  readonly registrytoken?: string | undefined;
 }

@@ -1,7 +1,7 @@
 import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import type { Connections } from "./connections.ts";
 import { credentialsOf } from "./credentials.ts";
-import type { RegistryAuth } from "./distribution.ts";
 import { withHint } from "./hint.ts";
 import { statusLine } from "./registry-error.ts";
 import type { Session } from "./session.ts";
@@ -17,7 +17,7 @@ export function loginDomain(server: string): string {
 export async function login(
   connections: Connections,
   server: string,
-  auth: RegistryAuth,
+  auth: AuthConfig,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly status: string; readonly identityToken?: string }> {
   const status = "Login Succeeded";

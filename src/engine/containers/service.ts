@@ -7,6 +7,7 @@ import type {
   ContainerUpdateResponse,
   FilesystemChange,
 } from "../../base/spec/docker/api.gen.ts";
+import type { CreateRequest } from "../../base/spec/docker/requests.ts";
 import type { FilesClient } from "../../core/files/client.ts";
 import { checkpointPath } from "../checkpoints/service.ts";
 import { checkpointDirectory } from "../checkpoints/trusted.ts";
@@ -15,7 +16,7 @@ import type { WireFilters } from "../filters/filters.ts";
 import { containerStats, type StatsOptions } from "../stats/stats.ts";
 import type { StreamClient } from "../streams/client.ts";
 import type { ContainerContext } from "./context.ts";
-import { type CreateOptions, type CreateRequest, createContainer } from "./create/create.ts";
+import { type CreateOptions, createContainer } from "./create/create.ts";
 import { killOnRequest } from "./lifecycle/kill.ts";
 import { pauseContainer, unpauseContainer } from "./lifecycle/pause.ts";
 import type { UpdateRequest } from "./lifecycle/plan-update.ts";

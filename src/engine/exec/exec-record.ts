@@ -1,24 +1,10 @@
 import type { ContainerId, ExecId } from "../../base/lib/ids.ts";
+import type { ExecCreateRequest } from "../../base/spec/docker/requests.ts";
 import type { TaskDirs } from "../../core/runtime/runtime.ts";
-
-/** What a client asks for; the wire's ExecConfig. */
-export interface ExecRequest {
-  readonly AttachStdin?: boolean;
-  readonly AttachStdout?: boolean;
-  readonly AttachStderr?: boolean;
-  readonly ConsoleSize?: readonly [number, number] | null;
-  readonly DetachKeys?: string;
-  readonly Tty?: boolean;
-  readonly Env?: readonly string[] | null;
-  readonly Cmd?: readonly string[] | null;
-  readonly Privileged?: boolean;
-  readonly User?: string;
-  readonly WorkingDir?: string;
-}
 
 /** What the next daemon must know of an exec. */
 export interface ExecNote {
-  readonly request: ExecRequest;
+  readonly request: ExecCreateRequest;
   /** The daemon's own (a health check): nobody waits for it after a restart. */
   readonly own: boolean;
 }
@@ -30,7 +16,7 @@ export interface ExecNote {
 export interface ExecRecord {
   readonly id: ExecId;
   readonly containerId: ContainerId;
-  readonly request: ExecRequest;
+  readonly request: ExecCreateRequest;
   readonly detachKeys: readonly number[];
   readonly dirs: TaskDirs;
   readonly own: boolean;

@@ -1,10 +1,10 @@
+import type { ExecCreateRequest } from "../../base/spec/docker/requests.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
 import type { OciProcess, OciSpec } from "../../core/runtime/runtime.ts";
 import type { GenerateExecProcess } from "../../core/runtime/spec.ts";
 import { lookupUser } from "../../core/runtime/user.ts";
 import type { ContainerContext } from "../containers/context.ts";
 import type { ContainerRecord } from "../containers/record.ts";
-import type { ExecRequest } from "./exec-record.ts";
 
 export interface ExecProcessDeps {
   readonly containers: ContainerContext;
@@ -17,7 +17,7 @@ export interface ExecProcessDeps {
 export async function execProcess(
   { containers, generate, specOf }: ExecProcessDeps,
   record: ContainerRecord,
-  request: ExecRequest,
+  request: ExecCreateRequest,
   consoleSize: readonly [number, number] | undefined,
 ): Promise<OciProcess> {
   const container = await specOf(record);
@@ -40,7 +40,7 @@ export async function execProcess(
 }
 
 /** The container's environment under the request's; HOME follows another user. */
-function execEnv(container: OciSpec, request: ExecRequest, home: string): readonly string[] {
+function execEnv(container: OciSpec, request: ExecCreateRequest, home: string): readonly string[] {
   const env = new Map<string, string>();
   const put = (entry: string) => {
     const at = entry.indexOf("=");

@@ -1,5 +1,6 @@
 import { causeOf, conflict, invalid, messageOf, TugError } from "../../base/lib/errors.ts";
 import { type ExecId, randomId } from "../../base/lib/ids.ts";
+import type { ExecCreateRequest } from "../../base/spec/docker/requests.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
 import type { TaskExit } from "../../core/runtime/runtime.ts";
 import { lookupUser } from "../../core/runtime/user.ts";
@@ -10,7 +11,7 @@ import { SIGKILL } from "../containers/signals.ts";
 import type { StreamClient } from "../streams/client.ts";
 import { pump } from "../streams/pump.ts";
 import { CappedOutput } from "./capped-output.ts";
-import type { ExecNote, ExecRecord, ExecRequest } from "./exec-record.ts";
+import type { ExecNote, ExecRecord } from "./exec-record.ts";
 import { describeExec } from "./inspect.ts";
 import { type ExecProcessDeps, execProcess } from "./process.ts";
 import { recoverExecs } from "./recover.ts";
@@ -26,11 +27,11 @@ export class ExecService {
     this.#execs = new ExecTable(deps.containers);
   }
 
-  async createExec(reference: string, request: ExecRequest): Promise<{ readonly Id: string }> {
+  async createExec(reference: string, request: ExecCreateRequest): Promise<{ readonly Id: string }> {
     return { Id: this.#create(reference, request, { own: false }).id };
   }
 
-  #create(reference: string, request: ExecRequest, options: { readonly own: boolean }): ExecRecord {
+  #create(reference: string, request: ExecCreateRequest, options: { readonly own: boolean }): ExecRecord {
     const { containers } = this.#deps;
     const record = runningContainer(containers, reference);
     if (!request.Cmd || request.Cmd.length === 0) throw invalid("No exec command specified");
@@ -203,7 +204,7 @@ export class ExecService {
 }
 
 /** As events spell a command: with a space after the program, arguments or not. */
-function spelled(request: ExecRequest): string {
+function spelled(request: ExecCreateRequest): string {
   const [program = "", ...args] = request.Cmd ?? [];
   return `${program} ${args.join(" ")}`;
 }

@@ -3,6 +3,7 @@ import { shortId } from "../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import { applyConfigChanges } from "../../base/spec/docker/config-changes.ts";
 import type { ImageInventory } from "../../base/spec/docker/extensions.ts";
+import type { ProgressMessage } from "../../base/spec/docker/progress.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { Platform } from "../../base/spec/oci/descriptor.ts";
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
@@ -11,7 +12,6 @@ import type { Image } from "../../core/image/image.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { publishImage } from "./events.ts";
 import { repositoryOf } from "./names.ts";
-import type { ProgressMessage } from "./progress.ts";
 
 /** Images from an archive; `quiet` leaves out the layers' progress. */
 export async function* loadImages(

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { invalid, notFound, TugError } from "../../base/lib/errors.ts";
 import type { ImageBootstrapRequest } from "../../base/spec/docker/extensions.ts";
+import type { ProgressMessage } from "../../base/spec/docker/progress.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { Platform } from "../../base/spec/oci/descriptor.ts";
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
@@ -10,7 +11,7 @@ import type { BootstrapReport } from "../../core/image/bootstrap/protocol.ts";
 import { keyringPackage, knownSuites, nearest, type Suite } from "../../core/image/bootstrap/suites.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { publishImage } from "./events.ts";
-import { type ProgressMessage, ProgressQueue } from "./progress.ts";
+import { ProgressQueue } from "./progress.ts";
 
 const variants: ReadonlySet<string> = new Set(["minbase", "buildd", "standard"]);
 

@@ -1,6 +1,7 @@
 import { invalid, isCode, TugError } from "../../base/lib/errors.ts";
 import type { ChainId, Digest, ImageId } from "../../base/lib/ids.ts";
 import type { BuildSession } from "../../base/spec/builder/session.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import {
   familiarName,
   familiarString,
@@ -11,7 +12,6 @@ import { chainIds } from "../../base/spec/oci/chain.ts";
 import type { Platform } from "../../base/spec/oci/descriptor.ts";
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
 import { formatPlatform } from "../../base/spec/oci/platform.ts";
-import type { RegistryAuth } from "../../core/distribution/distribution.ts";
 import type { Image } from "../../core/image/image.ts";
 import { LayoutImages, SessionLeases } from "./build-layouts.ts";
 import type { ImageServiceDeps } from "./deps.ts";
@@ -190,7 +190,7 @@ export class BuildImageSource {
 }
 
 /** Credentials as registries take them. */
-export async function authOf(session: BuildCredentials, host: string): Promise<RegistryAuth | undefined> {
+export async function authOf(session: BuildCredentials, host: string): Promise<AuthConfig | undefined> {
   const found = await session.credentials(host);
   if (!found) return undefined;
   // What Docker's credential helpers say of an identity token.

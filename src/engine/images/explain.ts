@@ -1,5 +1,5 @@
+import type { ProgressMessage } from "../../base/spec/docker/progress.ts";
 import type { Trial } from "../../core/distribution/distribution.ts";
-import type { ProgressMessage } from "./progress.ts";
 
 /** What came of one endpoint, as a line for people and as an object for programs. */
 export function explained(trial: Trial): readonly ProgressMessage[] {

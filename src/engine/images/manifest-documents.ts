@@ -1,16 +1,17 @@
 import { invalid, TugError } from "../../base/lib/errors.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import type { DistributionManifest } from "../../base/spec/docker/extensions.ts";
 import { parseReference, type Reference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
 import { manifestLimit, parseImageDocument } from "../../base/spec/oci/parse.ts";
 import { configLimit } from "../../base/spec/oci/parse-config.ts";
-import type { RegistryAuth, RemoteOptions } from "../../core/distribution/distribution.ts";
+import type { RemoteOptions } from "../../core/distribution/distribution.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { wireDescriptor } from "./descriptor.ts";
 import { pushDocument } from "./push-index.ts";
 
 export interface ManifestOptions {
-  readonly auth: RegistryAuth | undefined;
+  readonly auth: AuthConfig | undefined;
   /** A registry with any certificate or none. */
   readonly insecure: boolean;
 }

@@ -1,16 +1,6 @@
 import { reportsOf } from "../../base/lib/reports.ts";
 import { Signal } from "../../base/lib/signal.ts";
-
-/** A line of a progress stream, as the API sends it. */
-export interface ProgressMessage {
-  readonly stream?: string;
-  readonly status?: string;
-  readonly id?: string;
-  readonly progressDetail?: { readonly current?: number; readonly total?: number; readonly units?: string };
-  readonly errorDetail?: { readonly code?: number; readonly message: string };
-  readonly error?: string;
-  readonly aux?: unknown;
-}
+import type { ProgressMessage } from "../../base/spec/docker/progress.ts";
 
 /**
  * Messages from several tasks at once, as one iterable. A slow reader does not hold the work up and does not fill the memory either: of a

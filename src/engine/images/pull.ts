@@ -1,6 +1,8 @@
 import { invalid, isCode, TugError } from "../../base/lib/errors.ts";
 import type { DiffId, ImageId } from "../../base/lib/ids.ts";
 import { shortId } from "../../base/lib/ids.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
+import type { ProgressMessage } from "../../base/spec/docker/progress.ts";
 import {
   familiarName,
   familiarString,
@@ -15,7 +17,6 @@ import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
 import { parsePlatform } from "../../base/spec/oci/platform.ts";
 import type {
   LayerEvent,
-  RegistryAuth,
   RemoteOptions,
   ResolvedImage,
   Trial,
@@ -25,11 +26,11 @@ import { attestationSubject, indexBlobs, readIndexTree } from "../../core/image/
 import type { ImageServiceDeps } from "./deps.ts";
 import { publishImage } from "./events.ts";
 import { explained } from "./explain.ts";
-import { type ProgressMessage, ProgressQueue, paced } from "./progress.ts";
+import { ProgressQueue, paced } from "./progress.ts";
 
 export interface PullOptions {
   readonly platform: string | undefined;
-  readonly auth: RegistryAuth | undefined;
+  readonly auth: AuthConfig | undefined;
   readonly allTags: boolean;
   /** Tell of every endpoint that is tried or passed over. */
   readonly explain?: boolean;

@@ -1,5 +1,7 @@
 import { isCode, notFound, TugError } from "../../base/lib/errors.ts";
 import { shortId } from "../../base/lib/ids.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
+import type { ProgressMessage } from "../../base/spec/docker/progress.ts";
 import {
   familiarName,
   familiarString,
@@ -9,18 +11,18 @@ import {
 } from "../../base/spec/docker/reference.ts";
 import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
 import { parsePlatform } from "../../base/spec/oci/platform.ts";
-import type { RegistryAuth, RemoteOptions } from "../../core/distribution/distribution.ts";
+import type { RemoteOptions } from "../../core/distribution/distribution.ts";
 import type { Found, Image, ImageIndex } from "../../core/image/image.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { wireDescriptor } from "./descriptor.ts";
 import { publishImage } from "./events.ts";
-import { type ProgressMessage, ProgressQueue, paced } from "./progress.ts";
+import { ProgressQueue, paced } from "./progress.ts";
 import { type DocumentPush, layerSources, pushDocument, sourcesOf } from "./push-index.ts";
 
 export interface PushOptions {
   readonly tag: string | undefined;
   readonly platform: string | undefined;
-  readonly auth: RegistryAuth | undefined;
+  readonly auth: AuthConfig | undefined;
 }
 
 /** Pushes one tag, or every tag of the repository when none is named. */

@@ -1,12 +1,12 @@
 import { invalid } from "../../base/lib/errors.ts";
-import type { RegistryAuth } from "../../core/distribution/distribution.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import { Filters, type WireFilters } from "../filters/filters.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 
 export interface SearchOptions {
   readonly limit: number | undefined;
   readonly filters: WireFilters;
-  readonly auth?: RegistryAuth | undefined;
+  readonly auth?: AuthConfig | undefined;
 }
 
 /** A line of GET /images/search. */

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { shortId } from "../../base/lib/ids.ts";
+import type { ProgressMessage } from "../../base/spec/docker/progress.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
 import type { ListOptions } from "./list.ts";
-import type { ProgressMessage } from "./progress.ts";
 import type { PullOptions } from "./pull.ts";
 import { ImageService } from "./service.ts";
 import { ImageWorld, remoteImage } from "./testdata/fakes.ts";

@@ -11,6 +11,7 @@ import type {
   ImageBootstrapRequest,
   ImageInventory,
 } from "../../base/spec/docker/extensions.ts";
+import type { ProgressMessage } from "../../base/spec/docker/progress.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { WireFilters } from "../filters/filters.ts";
 import { type ImportOptions, importImage, loadImages, saveImages } from "./archives.ts";
@@ -22,7 +23,6 @@ import { type InspectOptions, imageHistory, inspectImage, platformOption } from 
 import { imageInventory } from "./inventory.ts";
 import { type ListOptions, listImages } from "./list.ts";
 import { type ManifestOptions, readManifestDocument, writeManifestDocument } from "./manifest-documents.ts";
-import type { ProgressMessage } from "./progress.ts";
 import { pruneImages } from "./prune.ts";
 import { type PullOptions, pullImage } from "./pull.ts";
 import { type PushOptions, pushImage } from "./push.ts";

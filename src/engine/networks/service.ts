@@ -6,10 +6,11 @@ import type {
   NetworkCreateResponse,
   NetworkInspect,
 } from "../../base/spec/docker/api.gen.ts";
+import type { NetworkCreateRequest } from "../../base/spec/docker/requests.ts";
 import type { Network, NetworkService as Networks } from "../../core/network/network.ts";
 import type { EventPublisher } from "../events/event.ts";
 import { Filters, type WireFilters } from "../filters/filters.ts";
-import { type NetworkCreate, networkSpec } from "./spec.ts";
+import { networkSpec } from "./spec.ts";
 import { wireNetwork } from "./wire.ts";
 
 /** The container's side of connect and disconnect; it also publishes those two events, as it does at start and stop. */
@@ -68,7 +69,7 @@ export class NetworkService {
       .map((network) => wireNetwork(network, []));
   }
 
-  async create(request: NetworkCreate): Promise<NetworkCreateResponse> {
+  async create(request: NetworkCreateRequest): Promise<NetworkCreateResponse> {
     const asked = networkSpec(request);
     const defaults = asked.configFrom === undefined ? this.#deps.defaultOptions?.[asked.driver] : undefined;
     const spec = { ...asked, options: { ...defaults, ...asked.options } };

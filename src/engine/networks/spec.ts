@@ -1,38 +1,11 @@
 import { invalid, TugError } from "../../base/lib/errors.ts";
+import type { NetworkCreateRequest } from "../../base/spec/docker/requests.ts";
 import type { IpamPool, NetworkSpec } from "../../core/network/network.ts";
-
-/** Body of POST /networks/create. */
-export interface NetworkCreate {
-  readonly Name: string;
-  readonly Driver?: string;
-  readonly Scope?: string;
-  readonly Internal?: boolean;
-  readonly Attachable?: boolean;
-  readonly Ingress?: boolean;
-  readonly ConfigOnly?: boolean;
-  readonly ConfigFrom?: { readonly Network?: string } | null;
-  readonly IPAM?: {
-    readonly Driver?: string;
-    readonly Config?:
-      | readonly {
-          readonly Subnet?: string;
-          readonly IPRange?: string;
-          readonly Gateway?: string;
-          readonly AuxiliaryAddresses?: Readonly<Record<string, string>>;
-        }[]
-      | null;
-    readonly Options?: Readonly<Record<string, string>> | null;
-  } | null;
-  readonly EnableIPv4?: boolean;
-  readonly EnableIPv6?: boolean;
-  readonly Options?: Readonly<Record<string, string>> | null;
-  readonly Labels?: Readonly<Record<string, string>> | null;
-}
 
 const predefined = ["bridge", "host", "none", "default"];
 
 /** The wire's request as the mechanism wants it; throws what Docker answers to names and combinations that cannot be. */
-export function networkSpec(request: NetworkCreate): NetworkSpec {
+export function networkSpec(request: NetworkCreateRequest): NetworkSpec {
   const { Name: name } = request;
   if (typeof name !== "string" || name.trim() === "") throw invalid("invalid name: name is empty");
   if (predefined.includes(name)) {
@@ -66,7 +39,7 @@ export function networkSpec(request: NetworkCreate): NetworkSpec {
   };
 }
 
-type WirePool = NonNullable<NonNullable<NetworkCreate["IPAM"]>["Config"]>[number];
+type WirePool = NonNullable<NonNullable<NetworkCreateRequest["IPAM"]>["Config"]>[number];
 
 /** Empty strings on the wire mean absent. */
 function pool(config: WirePool): IpamPool {

@@ -1,5 +1,8 @@
 import { expect, test } from "bun:test";
-import type { ImageBackend, NetworkBackend, SystemBackend, VolumeBackend } from "../../api/backend.ts";
+import type { ImageBackend } from "../../api/routes/images/backend.ts";
+import type { NetworkBackend } from "../../api/routes/networks/backend.ts";
+import type { SystemBackend } from "../../api/routes/system/backend.ts";
+import type { VolumeBackend } from "../../api/routes/volumes/backend.ts";
 import { ImageService } from "../images/service.ts";
 import { NetworkService } from "../networks/service.ts";
 import { VolumeService } from "../volumes/service.ts";

@@ -6,9 +6,9 @@ import type {
   SystemInfo,
   SystemVersion,
 } from "../../base/spec/docker/api.gen.ts";
+import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import type { SystemCheckReport } from "../../base/spec/docker/extensions.ts";
 import { parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
-import type { RegistryAuth } from "../../core/distribution/distribution.ts";
 import { Filters, type WireFilters } from "../filters/filters.ts";
 import { wireDescriptor, wirePlatform } from "../images/descriptor.ts";
 import { checkSystem } from "./check/check.ts";
@@ -59,7 +59,7 @@ export class SystemService {
   }
 
   async login(
-    credentials: RegistryAuth,
+    credentials: AuthConfig,
   ): Promise<{ readonly Status: string; readonly IdentityToken?: string }> {
     const outcome = await this.#deps.registry.login(credentials.serveraddress ?? "", credentials);
     return {
@@ -68,7 +68,7 @@ export class SystemService {
     };
   }
 
-  async distribution(reference: string, auth: RegistryAuth | undefined): Promise<DistributionInspect> {
+  async distribution(reference: string, auth: AuthConfig | undefined): Promise<DistributionInspect> {
     const ref = withDefaultTag(parseReference(reference));
     const { target, platforms } = await this.#deps.registry.describe(ref, { auth });
     return { Descriptor: wireDescriptor(target), Platforms: platforms.map(wirePlatform) };

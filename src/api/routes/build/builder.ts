@@ -1,7 +1,7 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { Filters } from "../../backend.ts";
 import { type ClassicBuildBackend, ClassicBuilds } from "../../build/classic.ts";
 import { empty, json } from "../../call.ts";
+import type { Filters } from "../../filters.ts";
 import { post, type Route } from "../../route.ts";
 import type { BuildkitDeps } from "./backend.ts";
 import { buildkitRoutes } from "./buildkit.ts";

@@ -1,9 +1,9 @@
 import { acceptWebsocket } from "../../../base/http/websocket.ts";
-import type { ContainerStreamBackend } from "../../backend.ts";
 import { param } from "../../call.ts";
 import { get, type Route } from "../../route.ts";
 import { WebsocketClient } from "../../websocket-client.ts";
 import { attachOptions } from "./attach.ts";
+import type { ContainerStreamBackend } from "./backend.ts";
 
 /** GET /containers/{id}/attach/ws: attach for browsers. Output is never framed; the messages carry plain bytes. */
 export function attachWebsocketRoute(backend: ContainerStreamBackend): Route {

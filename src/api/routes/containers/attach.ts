@@ -1,7 +1,7 @@
-import type { AttachOptions, ContainerStreamBackend } from "../../backend.ts";
 import { type Call, param } from "../../call.ts";
 import { post, type Route } from "../../route.ts";
 import { HijackedClient } from "../../stream-client.ts";
+import type { AttachOptions, ContainerStreamBackend } from "./backend.ts";
 
 /** POST /containers/{id}/attach */
 export function attachRoute(backend: ContainerStreamBackend): Route {

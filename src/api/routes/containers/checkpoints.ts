@@ -1,9 +1,9 @@
 import { TugError } from "../../../base/lib/errors.ts";
-import type { CheckpointBackend } from "../../backend.ts";
 import { readJson } from "../../body.ts";
 import { empty, json, param } from "../../call.ts";
 import { bool, decode, object, string } from "../../decode/shape.ts";
 import { get, post, type Route, remove } from "../../route.ts";
+import type { CheckpointBackend } from "./backend.ts";
 
 const createShape = object<{ CheckpointID?: string; CheckpointDir?: string; Exit?: boolean }>({
   CheckpointID: string,

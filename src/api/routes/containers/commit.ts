@@ -1,10 +1,10 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { ContainerFilesBackend } from "../../backend.ts";
 import { readJson } from "../../body.ts";
 import { json } from "../../call.ts";
 import { containerConfigShape } from "../../decode/container.ts";
 import { decode } from "../../decode/shape.ts";
 import { post, type Route } from "../../route.ts";
+import type { ContainerFilesBackend } from "./backend.ts";
 
 /** POST /commit */
 export function commitRoute(backend: ContainerFilesBackend): Route {

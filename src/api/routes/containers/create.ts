@@ -1,11 +1,11 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { ContainerLifecycleBackend } from "../../backend.ts";
 import { readJson } from "../../body.ts";
 import { json } from "../../call.ts";
 import { bendCreate } from "../../compat/create.ts";
 import { createShape } from "../../decode/container.ts";
 import { decode } from "../../decode/shape.ts";
 import { post, type Route } from "../../route.ts";
+import type { ContainerLifecycleBackend } from "./backend.ts";
 
 /** POST /containers/create */
 export function createRoute(backend: ContainerLifecycleBackend): Route {

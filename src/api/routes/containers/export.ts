@@ -1,7 +1,7 @@
-import type { ContainerFilesBackend } from "../../backend.ts";
 import { param } from "../../call.ts";
 import { get, type Route } from "../../route.ts";
 import { streamBody } from "../../stream-body.ts";
+import type { ContainerFilesBackend } from "./backend.ts";
 
 /** GET /containers/{id}/export */
 export function exportRoute(backend: ContainerFilesBackend): Route {

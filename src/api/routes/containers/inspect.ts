@@ -1,7 +1,7 @@
-import type { ContainerQueryBackend } from "../../backend.ts";
 import { json, param } from "../../call.ts";
 import { inspectReply } from "../../compat/container.ts";
 import { get, type Route } from "../../route.ts";
+import type { ContainerQueryBackend } from "./backend.ts";
 
 /** GET /containers/{id}/json */
 export function inspectRoute(backend: ContainerQueryBackend): Route {

@@ -1,7 +1,7 @@
-import type { ContainerQueryBackend } from "../../backend.ts";
 import { json } from "../../call.ts";
 import { summaryReply } from "../../compat/container.ts";
 import { get, type Route } from "../../route.ts";
+import type { ContainerQueryBackend } from "./backend.ts";
 
 /** GET /containers/json */
 export function listRoute(backend: ContainerQueryBackend): Route {

@@ -1,8 +1,8 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { ContainerStreamBackend } from "../../backend.ts";
 import { param } from "../../call.ts";
 import { get, type Route } from "../../route.ts";
 import { ReplyClient } from "../../stream-client.ts";
+import type { ContainerStreamBackend } from "./backend.ts";
 
 /** GET /containers/{id}/logs */
 export function logsRoute(backend: ContainerStreamBackend): Route {

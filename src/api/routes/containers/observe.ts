@@ -1,7 +1,7 @@
-import type { ContainerQueryBackend } from "../../backend.ts";
 import { json, param } from "../../call.ts";
 import { lineFormat, streamJson } from "../../json-stream.ts";
 import { get, type Route } from "../../route.ts";
+import type { ContainerQueryBackend } from "./backend.ts";
 
 /** GET /containers/{id}/top, /changes and /stats */
 export function observeRoutes(backend: ContainerQueryBackend): readonly Route[] {

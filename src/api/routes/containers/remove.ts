@@ -1,6 +1,6 @@
-import type { ContainerLifecycleBackend } from "../../backend.ts";
 import { empty, json, param } from "../../call.ts";
 import { post, type Route, remove } from "../../route.ts";
+import type { ContainerLifecycleBackend } from "./backend.ts";
 
 /** DELETE /containers/{id} and POST /containers/prune */
 export function removeRoutes(backend: ContainerLifecycleBackend): readonly Route[] {

@@ -1,7 +1,7 @@
-import type { ContainerStreamBackend } from "../../backend.ts";
 import { param } from "../../call.ts";
 import { post, type Route } from "../../route.ts";
 import { terminalSize } from "../../terminal-size.ts";
+import type { ContainerStreamBackend } from "./backend.ts";
 
 /** POST /containers/{id}/resize */
 export function resizeRoute(backend: ContainerStreamBackend): Route {

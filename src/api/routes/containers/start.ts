@@ -1,7 +1,7 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { ContainerLifecycleBackend } from "../../backend.ts";
 import { empty, param } from "../../call.ts";
 import { post, type Route } from "../../route.ts";
+import type { ContainerLifecycleBackend } from "./backend.ts";
 
 /** POST /containers/{id}/start */
 export function startRoute(backend: ContainerLifecycleBackend): Route {

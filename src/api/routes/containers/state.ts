@@ -1,7 +1,7 @@
 import { codeOf, messageOf, TugError } from "../../../base/lib/errors.ts";
-import type { ContainerLifecycleBackend } from "../../backend.ts";
 import { empty, param } from "../../call.ts";
 import { post, type Route } from "../../route.ts";
+import type { ContainerLifecycleBackend } from "./backend.ts";
 
 /** POST /containers/{id}/kill, /pause, /unpause and /rename: one parameter at most. */
 export function stateRoutes(backend: ContainerLifecycleBackend): readonly Route[] {

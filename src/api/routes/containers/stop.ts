@@ -1,6 +1,6 @@
-import type { ContainerLifecycleBackend } from "../../backend.ts";
 import { type Call, empty, param } from "../../call.ts";
 import { post, type Route } from "../../route.ts";
+import type { ContainerLifecycleBackend } from "./backend.ts";
 
 /** POST /containers/{id}/stop and /restart: the same parameters. `signal` came with 1.42. */
 export function stopRoutes(backend: ContainerLifecycleBackend): readonly Route[] {

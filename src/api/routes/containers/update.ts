@@ -1,9 +1,9 @@
-import type { ContainerLifecycleBackend } from "../../backend.ts";
 import { readJson } from "../../body.ts";
 import { json, param } from "../../call.ts";
 import { updateShape } from "../../decode/container.ts";
 import { decode } from "../../decode/shape.ts";
 import { post, type Route } from "../../route.ts";
+import type { ContainerLifecycleBackend } from "./backend.ts";
 
 /** POST /containers/{id}/update */
 export function updateRoute(backend: ContainerLifecycleBackend): Route {

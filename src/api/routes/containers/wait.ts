@@ -1,7 +1,7 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { ContainerLifecycleBackend } from "../../backend.ts";
 import { param } from "../../call.ts";
 import { post, type Route } from "../../route.ts";
+import type { ContainerLifecycleBackend } from "./backend.ts";
 
 const conditions = ["not-running", "next-exit", "removed"] as const;
 

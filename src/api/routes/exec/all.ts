@@ -1,11 +1,11 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { ExecBackend } from "../../backend.ts";
 import { readJson } from "../../body.ts";
 import { json, param } from "../../call.ts";
 import { execCreateShape } from "../../decode/container.ts";
 import { decode } from "../../decode/shape.ts";
 import { get, post, type Route } from "../../route.ts";
 import { terminalSize } from "../../terminal-size.ts";
+import type { ExecBackend } from "./backend.ts";
 import { execStartRoute } from "./start.ts";
 
 export function execRoutes(backend: ExecBackend): readonly Route[] {

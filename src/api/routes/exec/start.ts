@@ -1,11 +1,11 @@
 import { isCode, messageOf } from "../../../base/lib/errors.ts";
-import type { ExecBackend } from "../../backend.ts";
 import { readJson } from "../../body.ts";
 import { param } from "../../call.ts";
 import { execStartShape } from "../../decode/container.ts";
 import { decode } from "../../decode/shape.ts";
 import { post, type Route } from "../../route.ts";
 import { HijackedClient } from "../../stream-client.ts";
+import type { ExecBackend } from "./backend.ts";
 
 /** POST /exec/{id}/start */
 export function execStartRoute(backend: ExecBackend): Route {

@@ -1,6 +1,6 @@
-import type { ImageBackend } from "../../backend.ts";
 import type { Route } from "../../route.ts";
 import { attestationsRoute } from "./attestations.ts";
+import type { ImageBackend } from "./backend.ts";
 import { bootstrapRoute } from "./bootstrap.ts";
 import { createRoute } from "./create.ts";
 import { historyRoute } from "./history.ts";

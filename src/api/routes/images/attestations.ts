@@ -1,8 +1,8 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { ImageBackend } from "../../backend.ts";
 import { json, param } from "../../call.ts";
 import { platformParameter } from "../../platform.ts";
 import { get, type Route } from "../../route.ts";
+import type { ImageBackend } from "./backend.ts";
 
 /** GET /images/{name}/attestations: in-toto statements that came with an image's index. */
 export function attestationsRoute(backend: ImageBackend): Route {

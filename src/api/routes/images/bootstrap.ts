@@ -1,9 +1,9 @@
 import type { ImageBootstrapRequest } from "../../../base/spec/docker/extensions.ts";
-import type { ImageBackend } from "../../backend.ts";
 import { readJson } from "../../body.ts";
 import { bool, decode, int, object, string, strings } from "../../decode/shape.ts";
 import { streamProgress } from "../../progress.ts";
 import { post, type Route } from "../../route.ts";
+import type { ImageBackend } from "./backend.ts";
 
 const shape = object<ImageBootstrapRequest>({
   Image: string,

@@ -1,9 +1,10 @@
 import { invalid, isCode, messageOf, TugError } from "../../../base/lib/errors.ts";
-import type { ImageBackend, ProgressMessage } from "../../backend.ts";
+import type { ProgressMessage } from "../../../base/spec/docker/progress.ts";
 import type { Call } from "../../call.ts";
 import { streamProgress } from "../../progress.ts";
 import { registryAuth } from "../../registry-auth.ts";
 import { post, type Route } from "../../route.ts";
+import type { ImageBackend } from "./backend.ts";
 
 /** POST /images/create: `fromImage` pulls, `fromSrc` imports (from the body with "-", from a URL otherwise). */
 export function createRoute(backend: ImageBackend): Route {

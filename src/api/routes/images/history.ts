@@ -1,7 +1,7 @@
-import type { ImageBackend } from "../../backend.ts";
 import { json, param } from "../../call.ts";
 import { platformParameter } from "../../platform.ts";
 import { get, type Route } from "../../route.ts";
+import type { ImageBackend } from "./backend.ts";
 
 /** GET /images/{name}/history */
 export function historyRoute(backend: ImageBackend): Route {

@@ -1,9 +1,9 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { ImageBackend } from "../../backend.ts";
 import { json, param } from "../../call.ts";
 import { imageInspectReply } from "../../compat/image.ts";
 import { platformParameter } from "../../platform.ts";
 import { get, type Route } from "../../route.ts";
+import type { ImageBackend } from "./backend.ts";
 
 /** GET /images/{name}/json */
 export function inspectRoute(backend: ImageBackend): Route {

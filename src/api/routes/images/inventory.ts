@@ -1,11 +1,11 @@
 import type { PartialSaveRequest } from "../../../base/spec/docker/extensions.ts";
 import { parseInventory } from "../../../base/spec/docker/inventory.ts";
-import type { ImageBackend } from "../../backend.ts";
 import { readJson } from "../../body.ts";
 import { json } from "../../call.ts";
 import { decode, object, type Shape, strings } from "../../decode/shape.ts";
 import { get, post, type Route } from "../../route.ts";
 import { streamBody } from "../../stream-body.ts";
+import type { ImageBackend } from "./backend.ts";
 
 const inventory: Shape<PartialSaveRequest["MissingOn"]> = { type: "ImageInventory", read: parseInventory };
 const shape = object<PartialSaveRequest>({ Names: strings, Platforms: strings, MissingOn: inventory });

@@ -1,8 +1,8 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { ImageBackend } from "../../backend.ts";
 import { json } from "../../call.ts";
 import { imageSummaryReply } from "../../compat/image.ts";
 import { get, type Route } from "../../route.ts";
+import type { ImageBackend } from "./backend.ts";
 
 /** GET /images/json */
 export function listRoute(backend: ImageBackend): Route {

@@ -1,8 +1,8 @@
-import type { ImageBackend } from "../../backend.ts";
 import { streamJson } from "../../json-stream.ts";
 import { platformParameters } from "../../platform.ts";
 import { errorMessage } from "../../progress.ts";
 import { post, type Route } from "../../route.ts";
+import type { ImageBackend } from "./backend.ts";
 
 /** POST /images/load */
 export function loadRoute(backend: ImageBackend): Route {

@@ -1,7 +1,7 @@
-import type { ImageBackend } from "../../backend.ts";
 import { json, param } from "../../call.ts";
 import { registryAuth } from "../../registry-auth.ts";
 import { get, put, type Route } from "../../route.ts";
+import type { ImageBackend } from "./backend.ts";
 
 /** Registries cap manifests at 4 MiB. */
 const maxDocument = 4 * 1024 * 1024;

@@ -1,9 +1,9 @@
-import type { ImageBackend } from "../../backend.ts";
 import { param } from "../../call.ts";
 import { platformParameter } from "../../platform.ts";
 import { streamProgress } from "../../progress.ts";
 import { registryAuth } from "../../registry-auth.ts";
 import { post, type Route } from "../../route.ts";
+import type { ImageBackend } from "./backend.ts";
 
 /** POST /images/{name}/push; without a tag every tag of the repository. */
 export function pushRoute(backend: ImageBackend): Route {

@@ -1,8 +1,8 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { ImageBackend } from "../../backend.ts";
 import { json, param } from "../../call.ts";
 import { platformParameter } from "../../platform.ts";
 import { post, type Route, remove } from "../../route.ts";
+import type { ImageBackend } from "./backend.ts";
 
 /** DELETE /images/{name} and POST /images/prune */
 export function removeRoutes(backend: ImageBackend): readonly Route[] {

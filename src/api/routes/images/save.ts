@@ -1,8 +1,8 @@
-import type { ImageBackend } from "../../backend.ts";
 import { type Call, param } from "../../call.ts";
 import { platformParameters } from "../../platform.ts";
 import { get, type Route } from "../../route.ts";
 import { streamBody } from "../../stream-body.ts";
+import type { ImageBackend } from "./backend.ts";
 
 /** GET /images/{name}/get and GET /images/get?names=… */
 export function saveRoutes(backend: ImageBackend): readonly Route[] {

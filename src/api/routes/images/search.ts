@@ -1,8 +1,8 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { ImageBackend } from "../../backend.ts";
 import { json } from "../../call.ts";
 import { registryAuth } from "../../registry-auth.ts";
 import { get, type Route } from "../../route.ts";
+import type { ImageBackend } from "./backend.ts";
 
 /** GET /images/search */
 export function searchRoute(backend: ImageBackend): Route {

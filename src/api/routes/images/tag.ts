@@ -1,7 +1,7 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { ImageBackend } from "../../backend.ts";
 import { param } from "../../call.ts";
 import { post, type Route } from "../../route.ts";
+import type { ImageBackend } from "./backend.ts";
 
 /** POST /images/{name}/tag */
 export function tagRoute(backend: ImageBackend): Route {

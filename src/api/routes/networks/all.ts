@@ -1,11 +1,11 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { NetworkBackend } from "../../backend.ts";
 import { readJson } from "../../body.ts";
 import { type Call, empty, json, param } from "../../call.ts";
 import { networkReply } from "../../compat/network.ts";
 import { connectShape, disconnectShape, networkCreateShape } from "../../decode/network.ts";
 import { decode } from "../../decode/shape.ts";
 import { get, post, type Route, remove } from "../../route.ts";
+import type { NetworkBackend } from "./backend.ts";
 
 export function networkRoutes(backend: NetworkBackend): readonly Route[] {
   const list: Route["handle"] = async (call) => {

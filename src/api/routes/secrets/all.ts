@@ -1,10 +1,10 @@
 import { invalid } from "../../../base/lib/errors.ts";
 import type { Driver, SecretSpec } from "../../../base/spec/docker/api.gen.ts";
-import type { SecretBackend } from "../../backend.ts";
 import { readJson } from "../../body.ts";
 import { empty, json, param } from "../../call.ts";
 import { decode, map, object, string } from "../../decode/shape.ts";
 import { get, post, type Route, remove } from "../../route.ts";
+import type { SecretBackend } from "./backend.ts";
 
 const driver = object<Driver>({ Name: string, Options: map(string) });
 const specShape = object<SecretSpec>({

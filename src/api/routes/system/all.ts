@@ -1,6 +1,6 @@
-import type { SystemBackend } from "../../backend.ts";
 import type { ApiOptions } from "../../options.ts";
 import type { Route } from "../../route.ts";
+import type { SystemBackend } from "./backend.ts";
 import { checkRoutes } from "./check.ts";
 import { diskUsageRoutes } from "./disk-usage.ts";
 import { eventRoutes } from "./events.ts";

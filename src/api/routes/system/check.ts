@@ -1,6 +1,6 @@
-import type { SystemBackend } from "../../backend.ts";
 import { json } from "../../call.ts";
 import { post, type Route } from "../../route.ts";
+import type { SystemBackend } from "./backend.ts";
 
 /** POST /system/check, which Docker does not have: `quick`, `repair`. A request that is given up ends the check. */
 export function checkRoutes(backend: SystemBackend): readonly Route[] {

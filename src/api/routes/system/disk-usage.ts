@@ -1,8 +1,8 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { SystemBackend } from "../../backend.ts";
 import { json } from "../../call.ts";
 import { diskUsageReply } from "../../compat/disk-usage.ts";
 import { get, type Route } from "../../route.ts";
+import type { SystemBackend } from "./backend.ts";
 
 const kinds = ["container", "image", "volume", "build-cache"];
 

@@ -1,8 +1,8 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { SystemBackend } from "../../backend.ts";
 import { eventKnown, eventReply } from "../../compat/event.ts";
 import { acceptedFormat, streamJson } from "../../json-stream.ts";
 import { get, type Route } from "../../route.ts";
+import type { SystemBackend } from "./backend.ts";
 
 /** GET /events: past ones since `since`, then live ones, a JSON value each. */
 export function eventRoutes(backend: SystemBackend): readonly Route[] {

@@ -1,7 +1,7 @@
-import type { SystemBackend } from "../../backend.ts";
 import { json } from "../../call.ts";
 import { infoReply } from "../../compat/info.ts";
 import { get, type Route } from "../../route.ts";
+import type { SystemBackend } from "./backend.ts";
 
 export function infoRoutes(backend: SystemBackend): readonly Route[] {
   return [

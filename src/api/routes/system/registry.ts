@@ -1,10 +1,10 @@
-import type { SystemBackend } from "../../backend.ts";
 import { readJson } from "../../body.ts";
 import { json, param } from "../../call.ts";
 import { credentialsShape } from "../../decode/credentials.ts";
 import { decode } from "../../decode/shape.ts";
 import { registryAuth } from "../../registry-auth.ts";
 import { get, post, type Route } from "../../route.ts";
+import type { SystemBackend } from "./backend.ts";
 
 /** POST /auth and GET /distribution/{name}/json: the two that talk to a registry for their own sake. */
 export function registryRoutes(backend: SystemBackend): readonly Route[] {

@@ -1,9 +1,9 @@
 import { TugError } from "../../../base/lib/errors.ts";
-import type { VolumeBackend } from "../../backend.ts";
 import { readJson } from "../../body.ts";
 import { empty, json, param } from "../../call.ts";
 import { decode, map, object, string } from "../../decode/shape.ts";
 import { get, post, put, type Route, remove } from "../../route.ts";
+import type { VolumeBackend } from "./backend.ts";
 
 const createShape = object<{
   Name?: string;

@@ -6,13 +6,12 @@ import { conflict, invalid, isCode, messageOf } from "../../../base/lib/errors.t
 import { type ContainerId, randomId } from "../../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../../base/lib/timestamp.ts";
 import type {
-  ContainerConfig,
   ContainerCreateResponse,
   EndpointSettings,
   HostConfig,
   NetworkingConfig,
 } from "../../../base/spec/docker/api.gen.ts";
-import type { TugHealthConfig, TugHostConfig } from "../../../base/spec/docker/extensions.ts";
+import type { CreateRequest } from "../../../base/spec/docker/requests.ts";
 import { hostPlatform, parsePlatform } from "../../../base/spec/oci/platform.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import type { Image } from "../../../core/image/image.ts";
@@ -37,12 +36,6 @@ import { noteNewVolumes } from "./new-volumes.ts";
 import { platformWarning } from "./platform-warning.ts";
 import { prepareRoot } from "./prepare-root.ts";
 import { validateConfig, validateHost } from "./validate.ts";
-
-export type CreateRequest = Omit<ContainerConfig, "Healthcheck"> & {
-  readonly Healthcheck?: TugHealthConfig | undefined;
-  readonly HostConfig?: TugHostConfig | undefined;
-  readonly NetworkingConfig?: NetworkingConfig | undefined;
-};
 
 export interface CreateOptions {
   readonly name: string | undefined;
