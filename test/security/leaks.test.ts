@@ -101,9 +101,19 @@ function heldBytes(): number {
   return Number(/^RssAnon:\s+(\d+)/m.exec(text)?.[1] ?? 0) * 1024;
 }
 
+/** Its children but the monitors of containers, which it adopts: those are their containers' and end with them. */
 function children(): number {
   const text = readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, "utf8");
-  return text.split(" ").filter(Boolean).length;
+  const pids = text.split(" ").filter(Boolean);
+  return pids.filter((pid) => nameOf(pid) !== "conmon").length;
+}
+
+function nameOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return ""; // it ended, and is about to be taken away
+  }
 }
 
 /** What the daemon holds once it has come to rest and gave back what it could: two looks agree. */
@@ -114,7 +124,8 @@ async function settled() {
     async () => {
       await Bun.sleep(1200);
       const now = { bytes: heldBytes(), fds: daemon.fdCount(), children: children() };
-      const still = Math.abs(now.bytes - last.bytes) < 2 << 20 && now.fds === last.fds;
+      const still =
+        Math.abs(now.bytes - last.bytes) < 2 << 20 && now.fds === last.fds && now.children === last.children;
       last = now;
       return still;
     },
