@@ -39,7 +39,8 @@ function zombies(): readonly string[] {
     try {
       return readFileSync(`/proc/${pid}/stat`, "latin1").includes(") Z ");
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+      // Gone before it was opened, or before it was read.
+      if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return false;
       throw error;
     }
   });
