@@ -79,6 +79,7 @@ for (const { client, kit } of clients) {
       expect(failed.stdout + failed.stderr).toMatch(
         kit === "1" ? /exit code: 3/ : /returned a non-zero code: 3/,
       );
+      expect((await docker(["build", "-t", "client:one", builds.context(files)])).code).toBe(0);
       await docker(["rmi", "-f", "client:one", "client:two"]);
       const pruned = await docker(["builder", "prune", "-a", "-f"]);
       expect(pruned.stdout).toMatch(/Total(?: reclaimed space)?:\s+[1-9]/);
