@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Writes a root file system tar with the distribution's static busybox, all its applets and the usual files to standard output.
 set -euo pipefail
+# Modes are the image's, whoever makes it.
+umask 022
 busybox=$(command -v busybox)
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
