@@ -4,7 +4,7 @@ import type { Log } from "../base/lib/log.ts";
 import type { Builder } from "../base/spec/builder/builder.ts";
 import { hostPlatform } from "../base/spec/oci/platform.ts";
 import type { Database } from "../base/store/database.ts";
-import type { CgroupHierarchy } from "../base/sys/cgroup.ts";
+import type { CgroupHierarchy } from "../base/sys/cgroup/cgroup.ts";
 import { statFileSystem } from "../base/sys/statfs.ts";
 import { BuildService } from "../build/builder.ts";
 import { BuildCaches } from "../build/cache/remote/caches.ts";

@@ -3,7 +3,7 @@ import type { Clock } from "../base/lib/clock.ts";
 import { invalid } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { parseSize } from "../base/lib/size.ts";
-import type { CgroupHierarchy } from "../base/sys/cgroup.ts";
+import type { CgroupHierarchy } from "../base/sys/cgroup/cgroup.ts";
 import { FileLogDriver } from "../core/logging/drivers/file.ts";
 import { fluentdDestination } from "../core/logging/drivers/fluentd/fluentd.ts";
 import { gelfDestination } from "../core/logging/drivers/gelf/gelf.ts";

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { internal } from "../base/lib/errors.ts";
 import { KeyedMutex } from "../base/lib/mutex.ts";
-import { removeCgroup } from "../base/sys/cgroup.ts";
+import { removeCgroup } from "../base/sys/cgroup/cgroup.ts";
 import type { ImageStore } from "../core/image/image.ts";
 import type { NetworkService } from "../core/network/network.ts";
 import type { OciSpec } from "../core/runtime/runtime.ts";

@@ -1,5 +1,10 @@
 import type { Log } from "../base/lib/log.ts";
-import { type CgroupHierarchy, type CgroupPaths, cgroupPathsFor, probeCgroups } from "../base/sys/cgroup.ts";
+import {
+  type CgroupHierarchy,
+  type CgroupPaths,
+  cgroupPathsFor,
+  probeCgroups,
+} from "../base/sys/cgroup/cgroup.ts";
 import { loadApparmorProfile } from "../core/runtime/apparmor.ts";
 import type { CgroupLayout } from "../core/runtime/cgroup-driver.ts";
 import { probeHost } from "../core/runtime/host-facts.ts";

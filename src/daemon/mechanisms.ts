@@ -5,7 +5,7 @@ import { type Clock, systemClock } from "../base/lib/clock.ts";
 import { invalid, messageOf, TugError } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { SyncSoon } from "../base/store/sync-soon.ts";
-import { removeEmptyCgroup } from "../base/sys/cgroup.ts";
+import { removeEmptyCgroup } from "../base/sys/cgroup/cgroup.ts";
 import type { LogDriver } from "../core/logging/logging.ts";
 import type { NetworkService } from "../core/network/network.ts";
 import { createNetworkService } from "../core/network/service.ts";

@@ -18,8 +18,8 @@ import {
   type MappingNamespace,
   mountMaps,
   openMappingNamespace,
-} from "../base/sys/idmap.ts";
-import { mountSpec, unmountIfMounted } from "../base/sys/mount.ts";
+} from "../base/sys/mount/idmap.ts";
+import { mountSpec, unmountIfMounted } from "../base/sys/mount/mount.ts";
 import type { Remap } from "../engine/containers/remap.ts";
 
 /** The account that `--userns-remap=default` stands for. */

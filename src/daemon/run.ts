@@ -3,7 +3,7 @@ import { createApi } from "../api/server.ts";
 import { invalid } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
 import { tugVersion } from "../base/lib/product.ts";
-import { AdoptedChildren } from "../base/sys/adopted-children.ts";
+import { AdoptedChildren } from "../base/sys/process/adopted-children.ts";
 import { buildRoutes } from "./build-routes.ts";
 import { composeEngine, type Engine } from "./compose.ts";
 import { loadConfig } from "./config/config.ts";

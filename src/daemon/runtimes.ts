@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { invalid, TugError } from "../base/lib/errors.ts";
 import type { Log } from "../base/lib/log.ts";
-import { type CgroupHierarchy, cgroupPathsFor, controllerPath } from "../base/sys/cgroup.ts";
+import { type CgroupHierarchy, cgroupPathsFor, controllerPath } from "../base/sys/cgroup/cgroup.ts";
 import {
   type CgroupLayout,
   cgroupLayout,

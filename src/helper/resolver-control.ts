@@ -15,7 +15,7 @@ import {
   send,
   socket,
   unixAddress,
-} from "../base/sys/sockets.ts";
+} from "../base/sys/net/sockets.ts";
 import { type DnsReply, type DnsRequest, protocolVersion } from "../core/network/dns/protocol.ts";
 
 const maxLine = 64 << 20;

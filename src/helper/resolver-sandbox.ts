@@ -2,10 +2,8 @@ import { TugError } from "../base/lib/errors.ts";
 import { EPOLLIN, EPOLLOUT, type EventLoop } from "../base/sys/epoll.ts";
 import { SystemError } from "../base/sys/libc.ts";
 import type { LowDescriptors } from "../base/sys/low-descriptors.ts";
-import { inNetworkNamespace, openNetworkNamespace } from "../base/sys/netns.ts";
-import { openNftables } from "../base/sys/nftables.ts";
-import { processStat } from "../base/sys/pidfd.ts";
-import { openPidfd } from "../base/sys/pidfd-open.ts";
+import { inNetworkNamespace, openNetworkNamespace } from "../base/sys/net/netns.ts";
+import { openNftables } from "../base/sys/net/nftables.ts";
 import {
   AF_INET,
   accept,
@@ -21,7 +19,9 @@ import {
   send,
   socket,
   socketAddress,
-} from "../base/sys/sockets.ts";
+} from "../base/sys/net/sockets.ts";
+import { processStat } from "../base/sys/process/pidfd.ts";
+import { openPidfd } from "../base/sys/process/pidfd-open.ts";
 import { answerQuery, serverFailure } from "../core/network/dns/answer.ts";
 import { type DnsContainer, resolverAddress } from "../core/network/dns/protocol.ts";
 import type { Zone } from "../core/network/dns/zone.ts";

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { ipBytes, isLoopback, parseIp } from "../base/lib/ip.ts";
 import { EPOLLIN, EPOLLOUT, type EventLoop, type Timer } from "../base/sys/epoll.ts";
 import { SystemError } from "../base/sys/libc.ts";
-import { inNetworkNamespace } from "../base/sys/netns.ts";
+import { inNetworkNamespace } from "../base/sys/net/netns.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -19,7 +19,7 @@ import {
   send,
   socket,
   socketAddress,
-} from "../base/sys/sockets.ts";
+} from "../base/sys/net/sockets.ts";
 import { questionEnd } from "../core/network/dns/answer.ts";
 import { parseResolvConf } from "../core/network/files.ts";
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mount, umount } from "../sys/mount.ts";
+import { mount, umount } from "../sys/mount/mount.ts";
 import { openDatabase } from "./database.ts";
 import { reserveSpace } from "./reserve.ts";
 

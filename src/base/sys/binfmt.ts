@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { closeFd, fdPath } from "./at.ts";
-import { openUnmounted } from "./mount.ts";
+import { openUnmounted } from "./mount/mount.ts";
 
 /** A kind of program that the kernel starts with another one (Documentation/admin-guide/binfmt-misc.rst), as its file tells it. */
 export interface BinaryFormat {

@@ -1,6 +1,6 @@
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import { errno, SystemError } from "./libc.ts";
-import { closeFd } from "./sockets.ts";
+import { closeFd } from "./net/sockets.ts";
 
 const lib = dlopen("libc.so.6", {
   epoll_create1: { args: [FFIType.i32], returns: FFIType.i32 },

@@ -1,4 +1,4 @@
-import { closeFd, openFd } from "./sockets.ts";
+import { closeFd, openFd } from "./net/sockets.ts";
 
 /**
  * Small descriptor numbers kept free for a library that needs one: libnftables waits with select(2), which knows numbers below

@@ -1,6 +1,6 @@
 import { dlopen, FFIType as T } from "bun:ffi";
 import { errno, SystemError } from "./libc.ts";
-import { closeFd } from "./sockets.ts";
+import { closeFd } from "./net/sockets.ts";
 
 const { symbols: c } = dlopen("libc.so.6", {
   pipe2: { args: [T.ptr, T.i32], returns: T.i32 },

@@ -13,7 +13,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AT_FDCWD, closeFd, mkdirat, O, openat } from "./at.ts";
-import { mountSpec, unmountIfMounted } from "./mount.ts";
+import { mountSpec, unmountIfMounted } from "./mount/mount.ts";
 import { removeDirectory, removeTree, removeTreeAt } from "./remove-tree.ts";
 import { walkTree } from "./walk.ts";
 

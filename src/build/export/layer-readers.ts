@@ -2,7 +2,7 @@ import { type ErrorCode, internal, TugError } from "../../base/lib/errors.ts";
 import type { DiffId } from "../../base/lib/ids.ts";
 import { Semaphore } from "../../base/lib/semaphore.ts";
 import { wholeLines } from "../../base/lib/whole-lines.ts";
-import { type HelperProcess, startHelper } from "../../base/sys/start-helper.ts";
+import { type HelperProcess, startHelper } from "../../base/sys/process/start-helper.ts";
 import type { SnapshotLayout } from "../../core/snapshot/snapshotter.ts";
 import type { LayerDigests } from "./layers.ts";
 

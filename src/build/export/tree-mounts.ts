@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ChainId, randomId } from "../../base/lib/ids.ts";
-import { mountSpec, unmountIfMounted } from "../../base/sys/mount.ts";
+import { mountSpec, unmountIfMounted } from "../../base/sys/mount/mount.ts";
 import { removeDirectory } from "../../base/sys/remove-tree.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
 import type { StepSnapshots } from "../run/runner.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { mountSpec, unmountIfMounted } from "../../base/sys/mount.ts";
-import { readMountInfo } from "../../base/sys/mountinfo.ts";
+import { mountSpec, unmountIfMounted } from "../../base/sys/mount/mount.ts";
+import { readMountInfo } from "../../base/sys/mount/mountinfo.ts";
 import type { Mount } from "../../core/snapshot/snapshotter.ts";
 import type { ExecOp } from "../graph.ts";
 import { FileRunner } from "../run/file/file-runner.ts";

@@ -1,7 +1,7 @@
 import { tarTrailer } from "../../base/lib/tar/writer.ts";
 import { closeFd, O, openat } from "../../base/sys/at.ts";
 import { SystemError } from "../../base/sys/libc.ts";
-import { fileSystemMagic } from "../../base/sys/mount-tree.ts";
+import { fileSystemMagic } from "../../base/sys/mount/tree.ts";
 import { type FileStat, lstatat } from "../../base/sys/stat.ts";
 import { walkTree } from "../../base/sys/walk.ts";
 import { TarNodes } from "../snapshot/tar-node.ts";

@@ -1,6 +1,6 @@
 import { internal, TugError } from "../../base/lib/errors.ts";
 import { errnoOf } from "../../base/lib/storage-error.ts";
-import { type HelperProcess, startHelper } from "../../base/sys/start-helper.ts";
+import { type HelperProcess, startHelper } from "../../base/sys/process/start-helper.ts";
 import type { LayerTarget } from "../snapshot/apply/apply-layer.ts";
 import type { SnapshotLayout } from "../snapshot/snapshotter.ts";
 import { type FramePart, frameHeader, jsonFrame, readFrames } from "./frames.ts";

@@ -5,7 +5,7 @@ import type { TarEntry } from "../../base/lib/tar/entry.ts";
 import type { TarHandler } from "../../base/lib/tar/parser.ts";
 import { closeFd, linkat, mkdirat, O, openat, symlinkat, type Times } from "../../base/sys/at.ts";
 import { SystemError } from "../../base/sys/libc.ts";
-import { mountIdAt } from "../../base/sys/mount-tree.ts";
+import { mountIdAt } from "../../base/sys/mount/tree.ts";
 import { removeTreeAt } from "../../base/sys/remove-tree.ts";
 import type { RootedDir } from "../../base/sys/rooted-dir.ts";
 import { tryLstatat } from "../../base/sys/stat.ts";

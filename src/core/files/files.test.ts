@@ -15,7 +15,7 @@ import {
 import { join } from "node:path";
 import { readTar } from "../../base/lib/tar/read.ts";
 import { type NewTarEntry, tarHeader, tarPadding, tarTrailer } from "../../base/lib/tar/writer.ts";
-import { processStat } from "../../base/sys/pidfd.ts";
+import { processStat } from "../../base/sys/process/pidfd.ts";
 import { FilesClient, PathMissing, ViewEnded } from "./client.ts";
 import type { FilesView, PutOptions } from "./protocol.ts";
 

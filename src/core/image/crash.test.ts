@@ -6,7 +6,7 @@ import { gzipSync } from "bun";
 import { codeOf } from "../../base/lib/errors.ts";
 import { silentLog } from "../../base/lib/log.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
-import { mountSpec, unmountIfMounted } from "../../base/sys/mount.ts";
+import { mountSpec, unmountIfMounted } from "../../base/sys/mount/mount.ts";
 import { recoverImages } from "./recovery.ts";
 import { ImageFixture, tarOf } from "./testdata/fixture.ts";
 

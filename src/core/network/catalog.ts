@@ -2,7 +2,7 @@ import type { Clock } from "../../base/lib/clock.ts";
 import { conflict, invalid, notFound, TugError } from "../../base/lib/errors.ts";
 import { type NetworkId, randomId, shortId } from "../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
-import { getLink } from "../../base/sys/netlink-route.ts";
+import { getLink } from "../../base/sys/net/links.ts";
 import { assertUnusedConfiguration, configurationSpec, configuredSpec } from "./configuration.ts";
 import type { NetworkDriver } from "./driver.ts";
 import type { IpamPool, Network, NetworkSpec } from "./network.ts";

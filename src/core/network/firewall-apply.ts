@@ -1,7 +1,7 @@
 import type { Log } from "../../base/lib/log.ts";
-import type { NetlinkSocket } from "../../base/sys/netlink.ts";
-import { listInetTables, listSetElements } from "../../base/sys/netlink-nftables.ts";
-import { type Nftables, openNftables } from "../../base/sys/nftables.ts";
+import type { NetlinkSocket } from "../../base/sys/net/netlink.ts";
+import { listInetTables, listSetElements } from "../../base/sys/net/nft-tables.ts";
+import { type Nftables, openNftables } from "../../base/sys/net/nftables.ts";
 import {
   changeCommands,
   type Elements,

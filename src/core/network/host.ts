@@ -1,6 +1,8 @@
 import { formatIp, type IpPrefix, ipFromBytes } from "../../base/lib/ip.ts";
-import type { NetlinkSocket } from "../../base/sys/netlink.ts";
-import { getLink, listAddresses, listLinks, listRoutes } from "../../base/sys/netlink-route.ts";
+import { listAddresses } from "../../base/sys/net/addresses.ts";
+import { getLink, listLinks } from "../../base/sys/net/links.ts";
+import type { NetlinkSocket } from "../../base/sys/net/netlink.ts";
+import { listRoutes } from "../../base/sys/net/routes.ts";
 import type { TakenSubnet } from "./pools.ts";
 
 const mainTable = 254;

@@ -1,5 +1,5 @@
-import type { NetlinkSocket } from "../../base/sys/netlink.ts";
-import type { NewLink } from "../../base/sys/netlink-route.ts";
+import type { NewLink } from "../../base/sys/net/links.ts";
+import type { NetlinkSocket } from "../../base/sys/net/netlink.ts";
 import type { LinkRequest, NetworkDriver } from "./driver.ts";
 import type { Network, NetworkSpec } from "./network.ts";
 import { mtu } from "./options.ts";

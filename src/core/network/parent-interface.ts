@@ -1,13 +1,13 @@
 import { invalid, TugError } from "../../base/lib/errors.ts";
 import { SystemError } from "../../base/sys/libc.ts";
-import type { NetlinkSocket } from "../../base/sys/netlink.ts";
 import {
   deleteLink,
   getLink,
   type NewLink,
   newLinkMessage,
   setLinkMessage,
-} from "../../base/sys/netlink-route.ts";
+} from "../../base/sys/net/links.ts";
+import type { NetlinkSocket } from "../../base/sys/net/netlink.ts";
 import type { Network, NetworkSpec } from "./network.ts";
 import { isInterfaceName } from "./options.ts";
 

@@ -1,8 +1,8 @@
 import { ipBytes, parseIp } from "../../base/lib/ip.ts";
 import type { Log } from "../../base/lib/log.ts";
-import { probeBind } from "../../base/sys/bind-probe.ts";
-import type { NetlinkSocket } from "../../base/sys/netlink.ts";
-import { forgetUdpFlows, isUntracked } from "../../base/sys/netlink-conntrack.ts";
+import { probeBind } from "../../base/sys/net/bind-probe.ts";
+import { forgetUdpFlows, isUntracked } from "../../base/sys/net/conntrack.ts";
+import type { NetlinkSocket } from "../../base/sys/net/netlink.ts";
 import { carrierOf } from "./carriers.ts";
 import type { NetworkCatalog } from "./catalog.ts";
 import type { Elements } from "./firewall.ts";

@@ -1,19 +1,12 @@
 import { writeFileSync } from "node:fs";
 import { type IpAddress, ipBytes } from "../../base/lib/ip.ts";
 import { SystemError } from "../../base/sys/libc.ts";
-import type { NetlinkMessage, NetlinkSocket } from "../../base/sys/netlink.ts";
-import {
-  deleteLink,
-  deleteRouteMessage,
-  getLink,
-  listLinks,
-  listRoutes,
-  newAddressMessage,
-  newRouteMessage,
-  openRouteSocket,
-  setLinkMessage,
-} from "../../base/sys/netlink-route.ts";
-import { inNetworkNamespace } from "../../base/sys/netns.ts";
+import { newAddressMessage } from "../../base/sys/net/addresses.ts";
+import { deleteLink, getLink, listLinks, setLinkMessage } from "../../base/sys/net/links.ts";
+import type { NetlinkMessage, NetlinkSocket } from "../../base/sys/net/netlink.ts";
+import { openRouteSocket } from "../../base/sys/net/netlink.ts";
+import { inNetworkNamespace } from "../../base/sys/net/netns.ts";
+import { deleteRouteMessage, listRoutes, newRouteMessage } from "../../base/sys/net/routes.ts";
 
 /** An address with its prefix length, as an interface gets it. */
 export interface InterfaceAddress {

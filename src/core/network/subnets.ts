@@ -11,7 +11,7 @@ import {
   parsePrefix,
 } from "../../base/lib/ip.ts";
 import type { Log } from "../../base/lib/log.ts";
-import type { NetlinkSocket } from "../../base/sys/netlink.ts";
+import type { NetlinkSocket } from "../../base/sys/net/netlink.ts";
 import type { NetworkConfig } from "./config.ts";
 import { interfaceAddress, liveSubnets } from "./host.ts";
 import { routerKey, validatePools } from "./ipam.ts";

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Log } from "../../base/lib/log.ts";
-import { readText } from "../../base/sys/cgroup.ts";
+import { readText } from "../../base/sys/cgroup/cgroup.ts";
 
 /** The profile that containers get on a host with AppArmor unless they name another. */
 export const APPARMOR_PROFILE = "tug-default";

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { posix } from "node:path";
 import { invalid } from "../../base/lib/errors.ts";
-import type { CgroupHierarchy } from "../../base/sys/cgroup.ts";
+import type { CgroupHierarchy } from "../../base/sys/cgroup/cgroup.ts";
 
 /** Who makes the containers' cgroups: the runtime by itself, or systemd as scopes below a slice. */
 export type CgroupDriver = "cgroupfs" | "systemd";

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { TugError } from "../../base/lib/errors.ts";
 import type { Log } from "../../base/lib/log.ts";
-import { type CgroupHierarchy, cgroupPathsFor, removeCgroup } from "../../base/sys/cgroup.ts";
+import { type CgroupHierarchy, cgroupPathsFor, removeCgroup } from "../../base/sys/cgroup/cgroup.ts";
 import { type CgroupLayout, cgroupsPathOf } from "./cgroup-driver.ts";
 import type { OciRuntime } from "./oci.ts";
 import { runOciCommand } from "./oci-command.ts";

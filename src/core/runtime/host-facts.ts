@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { availableParallelism, release } from "node:os";
 import { join } from "node:path";
-import { ownBoundingSet } from "../../base/sys/capabilities.ts";
-import { type CgroupHierarchy, probeCgroups, readText } from "../../base/sys/cgroup.ts";
+import { type CgroupHierarchy, probeCgroups, readText } from "../../base/sys/cgroup/cgroup.ts";
+import { ownBoundingSet } from "../../base/sys/process/capabilities.ts";
 import { APPARMOR_PROFILE, apparmorEnabled, apparmorLoaded } from "./apparmor.ts";
 import { cdiDocuments } from "./cdi.ts";
 import { BUILTIN_SECCOMP } from "./spec/generate.ts";

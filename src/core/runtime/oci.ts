@@ -1,4 +1,4 @@
-import type { CgroupPaths } from "../../base/sys/cgroup.ts";
+import type { CgroupPaths } from "../../base/sys/cgroup/cgroup.ts";
 import type { OciResources, OciSpec } from "./runtime.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type CgroupPaths, controllerPath } from "../../base/sys/cgroup.ts";
+import { type CgroupPaths, controllerPath } from "../../base/sys/cgroup/cgroup.ts";
 import type { OciResources } from "./runtime.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { CgroupPaths } from "../../base/sys/cgroup.ts";
+import type { CgroupPaths } from "../../base/sys/cgroup/cgroup.ts";
 
 /**
  * The runtime: an OCI runtime (crun, runc) that isolates, under a monitor (conmon) that outlives the daemon, holds the

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import type { Log } from "../../base/lib/log.ts";
 import { shellQuoted } from "../../base/lib/shell.ts";
-import { type CgroupPaths, removeEmptyCgroup } from "../../base/sys/cgroup.ts";
+import { type CgroupPaths, removeEmptyCgroup } from "../../base/sys/cgroup/cgroup.ts";
 
 /**
  * systemd's unit of one container, delegated to us (systemd's "CGROUP_DELEGATION"): the cgroup "container" in it is the container's, with

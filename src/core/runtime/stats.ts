@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type CgroupPaths, cgroupPids, controllerPath, readText } from "../../base/sys/cgroup.ts";
+import { type CgroupPaths, cgroupPids, controllerPath, readText } from "../../base/sys/cgroup/cgroup.ts";
 
 /** What a cgroup used, in one shape for v1 and v2; what a host does not account is zero or absent. */
 export interface CgroupStats {

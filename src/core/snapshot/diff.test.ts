@@ -18,7 +18,7 @@ import type { ChainId } from "../../base/lib/ids.ts";
 import { TarParser } from "../../base/lib/tar/parser.ts";
 import { type Database, openDatabase } from "../../base/store/database.ts";
 import { makedev, S_IFCHR } from "../../base/sys/at.ts";
-import { mountSpec, unmountIfMounted } from "../../base/sys/mount.ts";
+import { mountSpec, unmountIfMounted } from "../../base/sys/mount/mount.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
 import { LayerApplier } from "./apply/apply-layer.ts";
 import { listChanges } from "./changes.ts";

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../../base/lib/errors.ts";
 import { AT_FDCWD, closeFd, mknodat, O, openat, S_IFCHR } from "../../base/sys/at.ts";
-import { mountOverlay, mountSpec, unmountIfMounted } from "../../base/sys/mount.ts";
+import { mountOverlay, mountSpec, unmountIfMounted } from "../../base/sys/mount/mount.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
 import { readDirectory } from "../../base/sys/stat.ts";
 import { statFileSystem } from "../../base/sys/statfs.ts";

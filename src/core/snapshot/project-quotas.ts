@@ -1,6 +1,6 @@
 import { realpathSync } from "node:fs";
 import { SystemError } from "../../base/sys/libc.ts";
-import { mountOf, readMountInfo } from "../../base/sys/mountinfo.ts";
+import { mountOf, readMountInfo } from "../../base/sys/mount/mountinfo.ts";
 import { limitProject, projectOf, projectUsage, setProject } from "../../base/sys/project-quota.ts";
 import { isDirectory } from "./directories.ts";
 

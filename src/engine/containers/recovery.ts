@@ -1,8 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContainerId } from "../../base/lib/ids.ts";
-import { unmountIfMounted } from "../../base/sys/mount.ts";
-import { processAgeMs } from "../../base/sys/pidfd.ts";
+import { unmountIfMounted } from "../../base/sys/mount/mount.ts";
+import { processAgeMs } from "../../base/sys/process/pidfd.ts";
 import { removeDirectory } from "../../base/sys/remove-tree.ts";
 import type { Sandbox } from "../../core/network/network.ts";
 import { restartsAtBoot } from "../restart/policy.ts";

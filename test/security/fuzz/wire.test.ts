@@ -16,7 +16,7 @@ import { ChunkedDecoder } from "../../../src/base/http/chunked.ts";
 import { bodyFraming, encodeHead, parseHead } from "../../../src/base/http/head.ts";
 import { TugError } from "../../../src/base/lib/errors.ts";
 import { StdcopyDecoder, stdcopyHeader } from "../../../src/base/lib/stdcopy.ts";
-import { attributeList, attributes, NetlinkMessage } from "../../../src/base/sys/netlink.ts";
+import { attributeList, attributes, NetlinkMessage } from "../../../src/base/sys/net/netlink.ts";
 import { decodeStat } from "../../../src/client/containers/archive-stat.ts";
 import type { Connection } from "../../../src/client/http/connection.ts";
 import { Body, readHead } from "../../../src/client/http/response.ts";

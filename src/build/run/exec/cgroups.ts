@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { posix } from "node:path";
 import { messageOf } from "../../../base/lib/errors.ts";
-import { type CgroupPaths, cgroupPathsFor } from "../../../base/sys/cgroup.ts";
+import { type CgroupPaths, cgroupPathsFor } from "../../../base/sys/cgroup/cgroup.ts";
 import {
   cgroupsPathOf,
   checkCgroupParent,

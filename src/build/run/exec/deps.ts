@@ -1,6 +1,6 @@
 import type { Log } from "../../../base/lib/log.ts";
 import type { Platform } from "../../../base/spec/oci/descriptor.ts";
-import type { CgroupHierarchy } from "../../../base/sys/cgroup.ts";
+import type { CgroupHierarchy } from "../../../base/sys/cgroup/cgroup.ts";
 import type { NetworkService } from "../../../core/network/network.ts";
 import type { CgroupLayout } from "../../../core/runtime/cgroup-driver.ts";
 import type { Emulation } from "../../../core/runtime/emulation.ts";

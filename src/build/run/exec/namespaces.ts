@@ -3,8 +3,8 @@ import { writeFileSync } from "node:fs";
 import { internal, invalid, messageOf, notFound } from "../../../base/lib/errors.ts";
 import { type ContainerId, randomId } from "../../../base/lib/ids.ts";
 import type { StepNetwork } from "../../../base/spec/builder/request.ts";
-import { writeIdMaps } from "../../../base/sys/idmap.ts";
-import { inNetworkNamespace, openNetworkNamespace } from "../../../base/sys/netns.ts";
+import { writeIdMaps } from "../../../base/sys/mount/idmap.ts";
+import { inNetworkNamespace, openNetworkNamespace } from "../../../base/sys/net/netns.ts";
 import type { Endpoint, Network } from "../../../core/network/network.ts";
 import type { ExecDeps, JoinableNetwork } from "./deps.ts";
 

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { internal } from "../../../base/lib/errors.ts";
-import { type CgroupPaths, killCgroup, oomKills } from "../../../base/sys/cgroup.ts";
-import { OomEvents } from "../../../base/sys/oom-events.ts";
+import { type CgroupPaths, killCgroup, oomKills } from "../../../base/sys/cgroup/cgroup.ts";
+import { OomEvents } from "../../../base/sys/cgroup/oom-events.ts";
 import { Pipe } from "../../../base/sys/pipe.ts";
 import { complaintOf } from "../../../core/runtime/start-failure.ts";
 

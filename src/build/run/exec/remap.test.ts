@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { bindMapped, mountMaps, openMappingNamespace } from "../../../base/sys/idmap.ts";
-import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
+import { bindMapped, mountMaps, openMappingNamespace } from "../../../base/sys/mount/idmap.ts";
+import { mountSpec, unmountIfMounted } from "../../../base/sys/mount/mount.ts";
 import { NetworkBench, TestHost } from "../../../core/network/testdata/sandboxes.ts";
 import type { ExecMount } from "../../graph.ts";
 import type { StepRemap } from "./deps.ts";

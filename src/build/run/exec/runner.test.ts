@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { codeOf, messageOf } from "../../../base/lib/errors.ts";
-import { cgroupPathsFor, cgroupPids } from "../../../base/sys/cgroup.ts";
-import { readMountInfo } from "../../../base/sys/mountinfo.ts";
+import { cgroupPathsFor, cgroupPids } from "../../../base/sys/cgroup/cgroup.ts";
+import { readMountInfo } from "../../../base/sys/mount/mountinfo.ts";
 import { ExecBench } from "./testdata/exec-bench.ts";
 
 // A machine under load takes its time.

@@ -9,9 +9,9 @@ import {
   killCgroup,
   removeCgroup,
   removeEmptyCgroup,
-} from "../../../base/sys/cgroup.ts";
-import { CgroupMoves } from "../../../base/sys/cgroup-moves.ts";
-import { unmountIfMounted } from "../../../base/sys/mount.ts";
+} from "../../../base/sys/cgroup/cgroup.ts";
+import { CgroupMoves } from "../../../base/sys/cgroup/moves.ts";
+import { unmountIfMounted } from "../../../base/sys/mount/mount.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { APPARMOR_PROFILE, keepApparmorProfile } from "../../../core/runtime/apparmor.ts";
 import { missingEmulator } from "../../../core/runtime/emulation.ts";

@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { invalid, notFound } from "../../../base/lib/errors.ts";
-import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
+import { mountSpec, unmountIfMounted } from "../../../base/sys/mount/mount.ts";
 import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ExecMount } from "../../graph.ts";
 import { bindOf, hostId, type MountContext, makeDirectory } from "./mount-context.ts";

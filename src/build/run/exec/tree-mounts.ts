@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { notFound } from "../../../base/lib/errors.ts";
 import { closeFd, O } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
-import { unmountIfMounted } from "../../../base/sys/mount.ts";
+import { unmountIfMounted } from "../../../base/sys/mount/mount.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ExecMount } from "../../graph.ts";

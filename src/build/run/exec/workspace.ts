@@ -1,10 +1,10 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerId } from "../../../base/lib/ids.ts";
-import type { CgroupPaths } from "../../../base/sys/cgroup.ts";
+import type { CgroupPaths } from "../../../base/sys/cgroup/cgroup.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
-import { unmountIfMounted } from "../../../base/sys/mount.ts";
-import { readMountInfo } from "../../../base/sys/mountinfo.ts";
+import { unmountIfMounted } from "../../../base/sys/mount/mount.ts";
+import { readMountInfo } from "../../../base/sys/mount/mountinfo.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import type { StepRemap } from "./deps.ts";
 

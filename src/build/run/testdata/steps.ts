@@ -6,7 +6,7 @@ import type { ChainId, Digest } from "../../../base/lib/ids.ts";
 import { silentLog } from "../../../base/lib/log.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import { openDatabase } from "../../../base/store/database.ts";
-import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
+import { mountSpec, unmountIfMounted } from "../../../base/sys/mount/mount.ts";
 import { openOverlay2 } from "../../../core/snapshot/drivers/overlay2/overlay2.ts";
 import { openVfs } from "../../../core/snapshot/drivers/vfs/vfs.ts";
 import type { Mount, Snapshotter } from "../../../core/snapshot/snapshotter.ts";

@@ -15,7 +15,7 @@ import {
   SOCK_DGRAM,
   socket,
   unixAddress,
-} from "../../../base/sys/sockets.ts";
+} from "../../../base/sys/net/sockets.ts";
 import { fluentdDestination } from "../drivers/fluentd/fluentd.ts";
 import { gelfDestination } from "../drivers/gelf/gelf.ts";
 import { journaldDestination } from "../drivers/journald/journald.ts";

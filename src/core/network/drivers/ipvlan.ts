@@ -1,5 +1,5 @@
 import { invalid } from "../../../base/lib/errors.ts";
-import type { IpvlanMode } from "../../../base/sys/netlink-route.ts";
+import type { IpvlanMode } from "../../../base/sys/net/links.ts";
 import type { NetworkDriver } from "../driver.ts";
 import type { NetworkSpec } from "../network.ts";
 import { createParentDriver, type ParentDriverDeps } from "../parent-driver.ts";

@@ -1,4 +1,4 @@
-import type { ForwardChain } from "../../../base/sys/nft-chains.ts";
+import type { ForwardChain } from "../../../base/sys/net/nft-chains.ts";
 
 /**
  * The same for a base chain that somebody wrote with nft: two rules at its top with our name as comment. Pure: from

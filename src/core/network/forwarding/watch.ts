@@ -1,5 +1,5 @@
 import type { Log } from "../../../base/lib/log.ts";
-import { watchRulesets } from "../../../base/sys/nft-events.ts";
+import { watchRulesets } from "../../../base/sys/net/nft-events.ts";
 
 /** Milliseconds from a change to the look at it, since changes come in bursts; and at least between two looks. */
 const settle = 50;

@@ -1,6 +1,6 @@
 import { decode, encode, type Packet, type RecordType } from "dns-packet";
 import { SystemError } from "../../../base/sys/libc.ts";
-import { inNetworkNamespace, openNetworkNamespace } from "../../../base/sys/netns.ts";
+import { inNetworkNamespace, openNetworkNamespace } from "../../../base/sys/net/netns.ts";
 import {
   AF_INET,
   closeFd,
@@ -12,7 +12,7 @@ import {
   setReceiveTimeout,
   socket,
   socketAddress,
-} from "../../../base/sys/sockets.ts";
+} from "../../../base/sys/net/sockets.ts";
 
 export interface DnsResult {
   readonly code: string;

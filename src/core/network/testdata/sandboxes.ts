@@ -7,7 +7,7 @@ import { silentLog } from "../../../base/lib/log.ts";
 import { until } from "../../../base/lib/testdata/until.ts";
 import { UnreadableRecords } from "../../../base/store/unreadable.ts";
 import { openDatabase } from "../../../base/store/database.ts";
-import { enterNetworkNamespace, openNetworkNamespace } from "../../../base/sys/netns.ts";
+import { enterNetworkNamespace, openNetworkNamespace } from "../../../base/sys/net/netns.ts";
 import type { NetworkConfig } from "../config.ts";
 import type { EndpointRequest, NetworkService, NetworkSpec, Sandbox } from "../network.ts";
 import { createNetworkService } from "../service.ts";

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
 import { invalid } from "../../../base/lib/errors.ts";
-import { SeccompCompiler, SeccompError } from "../../../base/sys/seccomp.ts";
+import { SeccompCompiler, SeccompError } from "../../../base/sys/process/seccomp.ts";
 import type { OciSeccomp } from "../spec/seccomp.ts";
 
 /** So many programs stay in memory; there is one for each set of capabilities and profile in use. */

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { HostConfig } from "../../../base/spec/docker/api.gen.ts";
-import { CAPABILITIES } from "../../../base/sys/capabilities.ts";
+import { CAPABILITIES } from "../../../base/sys/process/capabilities.ts";
 import type { DeviceNode, HostFacts, SpecInput } from "../spec.ts";
 import golden from "../testdata/docker-20.10-config.json" with { type: "json" };
 import { generateExecProcess, mergeEnv } from "./exec-process.ts";

@@ -1,6 +1,6 @@
 import { invalid } from "../../../base/lib/errors.ts";
 import type { HostConfig } from "../../../base/spec/docker/api.gen.ts";
-import { CAPABILITIES } from "../../../base/sys/capabilities.ts";
+import { CAPABILITIES } from "../../../base/sys/process/capabilities.ts";
 import type { OciProcess } from "../runtime.ts";
 import builtinSeccomp from "../seccomp/default.json" with { type: "json" };
 import type {

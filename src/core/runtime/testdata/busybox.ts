@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../base/lib/clock.ts";
 import { silentLog } from "../../../base/lib/log.ts";
-import { cgroupPathsFor, probeCgroups, removeCgroup } from "../../../base/sys/cgroup.ts";
+import { cgroupPathsFor, probeCgroups, removeCgroup } from "../../../base/sys/cgroup/cgroup.ts";
 import { createTaskRuntime } from "../drivers/conmon/conmon.ts";
 import { Crun } from "../drivers/crun/crun.ts";
 import { Runc } from "../drivers/runc/runc.ts";

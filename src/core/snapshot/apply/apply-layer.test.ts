@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { codeOf } from "../../../base/lib/errors.ts";
 import { TarParser } from "../../../base/lib/tar/parser.ts";
 import type { NewTarEntry } from "../../../base/lib/tar/writer.ts";
-import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
+import { mountSpec, unmountIfMounted } from "../../../base/sys/mount/mount.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { walkTree } from "../../../base/sys/walk.ts";
 import { tarOf } from "../../image/testdata/fixture.ts";

@@ -1,6 +1,6 @@
 import { invalid } from "../../../base/lib/errors.ts";
 import type { ContainerConfig, HostConfig } from "../../../base/spec/docker/api.gen.ts";
-import { CAPABILITIES } from "../../../base/sys/capabilities.ts";
+import { CAPABILITIES } from "../../../base/sys/process/capabilities.ts";
 import { parseCapabilities } from "../../../core/runtime/spec/capabilities.ts";
 import { parseSecurityOptions } from "../../../core/runtime/spec/security-options.ts";
 import { checkRestartPolicy } from "../../restart/policy.ts";

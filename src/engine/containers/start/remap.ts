@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { invalid } from "../../../base/lib/errors.ts";
 import type { HostConfig } from "../../../base/spec/docker/api.gen.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
-import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
+import { mountSpec, unmountIfMounted } from "../../../base/sys/mount/mount.ts";
 import type { IdMap } from "../../../core/runtime/spec.ts";
 import type { ContainerContext } from "../context.ts";
 import { containerOfMode } from "../network-mode.ts";

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { invalid, isCode, messageOf } from "../../../base/lib/errors.ts";
 import type { SecretReference, TugHostConfig } from "../../../base/spec/docker/extensions.ts";
-import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
+import { mountSpec, unmountIfMounted } from "../../../base/sys/mount/mount.ts";
 import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ContainerContext } from "../context.ts";
 import type { ContainerRecord } from "../record.ts";

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { mountSpec, unmountIfMounted } from "../../../base/sys/mount.ts";
+import { mountSpec, unmountIfMounted } from "../../../base/sys/mount/mount.ts";
 import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ContainerContext } from "../context.ts";
 import { containerOfMode } from "../network-mode.ts";

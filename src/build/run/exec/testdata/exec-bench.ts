@@ -7,7 +7,7 @@ import { randomId } from "../../../../base/lib/ids.ts";
 import { silentLog } from "../../../../base/lib/log.ts";
 import { hostPlatform } from "../../../../base/spec/oci/platform.ts";
 import { openDatabase } from "../../../../base/store/database.ts";
-import { cgroupPathsFor, probeCgroups, removeCgroup } from "../../../../base/sys/cgroup.ts";
+import { cgroupPathsFor, probeCgroups, removeCgroup } from "../../../../base/sys/cgroup/cgroup.ts";
 import { type CgroupLayout, cgroupLayout } from "../../../../core/runtime/cgroup-driver.ts";
 import { Crun } from "../../../../core/runtime/drivers/crun/crun.ts";
 import { Runc } from "../../../../core/runtime/drivers/runc/runc.ts";

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { Clock } from "../../../../base/lib/clock.ts";
 import { TugError } from "../../../../base/lib/errors.ts";
 import { shortId } from "../../../../base/lib/ids.ts";
-import { UnixDatagram } from "../../../../base/sys/unix-datagram.ts";
+import { UnixDatagram } from "../../../../base/sys/net/unix-datagram.ts";
 import { logAttributes } from "../../details.ts";
 import type { Destination } from "../../forward/driver.ts";
 import type { LogSink } from "../../forward/forwarder.ts";

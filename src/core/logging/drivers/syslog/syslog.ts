@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Clock } from "../../../../base/lib/clock.ts";
 import { invalid, TugError } from "../../../../base/lib/errors.ts";
-import { UnixDatagram } from "../../../../base/sys/unix-datagram.ts";
+import { UnixDatagram } from "../../../../base/sys/net/unix-datagram.ts";
 import type { Destination } from "../../forward/driver.ts";
 import type { LogSink } from "../../forward/forwarder.ts";
 import type { LogMessage } from "../../forward/message.ts";

@@ -1,10 +1,10 @@
 import { ipBytes, parseIp, parsePrefix } from "../../../../base/lib/ip.ts";
-import type { NetlinkSocket } from "../../../../base/sys/netlink.ts";
 import {
   deleteAddressMessage,
   listAddresses,
   newAddressMessage,
-} from "../../../../base/sys/netlink-route.ts";
+} from "../../../../base/sys/net/addresses.ts";
+import type { NetlinkSocket } from "../../../../base/sys/net/netlink.ts";
 import type { Network } from "../../network.ts";
 import { gatewayMode, inhibitIPv4 } from "../../options.ts";
 

@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { invalid, TugError } from "../../../../base/lib/errors.ts";
 import { parseIp } from "../../../../base/lib/ip.ts";
 import type { Log } from "../../../../base/lib/log.ts";
-import type { NetlinkSocket } from "../../../../base/sys/netlink.ts";
 import {
   deleteLink,
   getLink,
@@ -11,7 +10,8 @@ import {
   newLinkMessage,
   setBridgePortMessage,
   setLinkMessage,
-} from "../../../../base/sys/netlink-route.ts";
+} from "../../../../base/sys/net/links.ts";
+import type { NetlinkSocket } from "../../../../base/sys/net/netlink.ts";
 import type { LinkRecord, LinkRequest, NetworkDriver } from "../../driver.ts";
 import type { Network, NetworkSpec } from "../../network.ts";
 import {

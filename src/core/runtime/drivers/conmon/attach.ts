@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { conflict } from "../../../../base/lib/errors.ts";
-import { adoptSocket } from "../../../../base/sys/fd-socket.ts";
-import { isAlive } from "../../../../base/sys/pidfd.ts";
-import { allPacketsRead, connectSeqpacket, sendEmptyPacket } from "../../../../base/sys/seqpacket.ts";
+import { adoptSocket } from "../../../../base/sys/net/fd-socket.ts";
+import { allPacketsRead, connectSeqpacket, sendEmptyPacket } from "../../../../base/sys/net/seqpacket.ts";
+import { isAlive } from "../../../../base/sys/process/pidfd.ts";
 import type { OutputPacket, TaskDirs, TaskStreams } from "../../runtime.ts";
 import { readRecord } from "./task-record.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { processStat } from "../../../../base/sys/pidfd.ts";
+import { processStat } from "../../../../base/sys/process/pidfd.ts";
 import { collect, Sandbox } from "../../testdata/busybox.ts";
 
 let box: Sandbox;

@@ -7,9 +7,9 @@ import {
   freezeState,
   killCgroup,
   setFrozen,
-} from "../../../../base/sys/cgroup.ts";
-import { CgroupMoves } from "../../../../base/sys/cgroup-moves.ts";
-import { isAlive, signalProcess } from "../../../../base/sys/pidfd.ts";
+} from "../../../../base/sys/cgroup/cgroup.ts";
+import { CgroupMoves } from "../../../../base/sys/cgroup/moves.ts";
+import { isAlive, signalProcess } from "../../../../base/sys/process/pidfd.ts";
 import type {
   NewExec,
   NewTask,

@@ -1,7 +1,7 @@
 import { invalid } from "../../../../base/lib/errors.ts";
 import type { Log } from "../../../../base/lib/log.ts";
-import type { CgroupHierarchy } from "../../../../base/sys/cgroup.ts";
-import type { CgroupMoves } from "../../../../base/sys/cgroup-moves.ts";
+import type { CgroupHierarchy } from "../../../../base/sys/cgroup/cgroup.ts";
+import type { CgroupMoves } from "../../../../base/sys/cgroup/moves.ts";
 import type { OciRuntime, OciTask } from "../../oci.ts";
 import type { Task, TaskTable } from "./task-table.ts";
 

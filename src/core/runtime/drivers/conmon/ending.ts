@@ -1,4 +1,4 @@
-import { removeCgroup } from "../../../../base/sys/cgroup.ts";
+import { removeCgroup } from "../../../../base/sys/cgroup/cgroup.ts";
 import { endScope, scopeOf } from "../../scope.ts";
 import { ociTask, type TaskContext } from "./context.ts";
 import { wasOomKilled } from "./exits.ts";

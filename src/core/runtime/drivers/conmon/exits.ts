@@ -1,6 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type CgroupPaths, oomBegan, oomKills } from "../../../../base/sys/cgroup.ts";
+import { type CgroupPaths, oomBegan, oomKills } from "../../../../base/sys/cgroup/cgroup.ts";
 import type { TaskExit } from "../../runtime.ts";
 
 /** The exit that conmon recorded in a task's directory; `undefined` while there is none. */

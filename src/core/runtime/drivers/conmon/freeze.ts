@@ -1,5 +1,5 @@
 import { internal } from "../../../../base/lib/errors.ts";
-import { type CgroupPaths, freezeState, setFrozen } from "../../../../base/sys/cgroup.ts";
+import { type CgroupPaths, freezeState, setFrozen } from "../../../../base/sys/cgroup/cgroup.ts";
 
 const ROUNDS = 300;
 

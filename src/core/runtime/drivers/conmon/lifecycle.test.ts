@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeOf, messageOf, TugError } from "../../../../base/lib/errors.ts";
-import { cgroupPathsFor, probeCgroups } from "../../../../base/sys/cgroup.ts";
-import { processStat } from "../../../../base/sys/pidfd.ts";
+import { cgroupPathsFor, probeCgroups } from "../../../../base/sys/cgroup/cgroup.ts";
+import { processStat } from "../../../../base/sys/process/pidfd.ts";
 import { collect, Sandbox, until } from "../../testdata/busybox.ts";
 
 let box: Sandbox;

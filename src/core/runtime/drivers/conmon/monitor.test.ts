@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { processStat } from "../../../../base/sys/pidfd.ts";
+import { processStat } from "../../../../base/sys/process/pidfd.ts";
 import { startMonitor } from "./monitor.ts";
 
 test("a monitor that died before its client came is told of by what the client met", async () => {

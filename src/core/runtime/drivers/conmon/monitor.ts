@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TugError } from "../../../../base/lib/errors.ts";
-import { identify, signalProcess } from "../../../../base/sys/pidfd.ts";
+import { identify, signalProcess } from "../../../../base/sys/process/pidfd.ts";
 import { criuEnvironment } from "../../criu-environment.ts";
 import type { OciCommand } from "../../oci.ts";
 import { commandInScope, type Scope } from "../../scope.ts";

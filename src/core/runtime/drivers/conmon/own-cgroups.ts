@@ -4,7 +4,7 @@ import {
   type CgroupPaths,
   cgroupPathsFor,
   cgroupsOf,
-} from "../../../../base/sys/cgroup.ts";
+} from "../../../../base/sys/cgroup/cgroup.ts";
 import { inScopeOf, isNamedFor } from "../../cgroup-driver.ts";
 import type { OciSpec } from "../../runtime.ts";
 

@@ -1,13 +1,13 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { freezeState, killCgroup, setFrozen } from "../../../../base/sys/cgroup.ts";
+import { freezeState, killCgroup, setFrozen } from "../../../../base/sys/cgroup/cgroup.ts";
 import {
   identify,
   isAlive,
   type ProcessIdentity,
   processStat,
   signalProcess,
-} from "../../../../base/sys/pidfd.ts";
+} from "../../../../base/sys/process/pidfd.ts";
 import { readRecord } from "./task-record.ts";
 import type { Task } from "./task-table.ts";
 

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { processStat } from "../../../../base/sys/pidfd.ts";
-import { collect, Sandbox, until } from "../../testdata/busybox.ts";
+import { until } from "../../../../base/lib/testdata/until.ts";
+import { processStat } from "../../../../base/sys/process/pidfd.ts";
+import { collect, Sandbox } from "../../testdata/busybox.ts";
 
 let box: Sandbox;
 beforeAll(() => {

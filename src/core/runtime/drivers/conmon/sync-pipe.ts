@@ -1,6 +1,6 @@
 import { closeSync } from "node:fs";
-import { adoptSocket } from "../../../../base/sys/fd-socket.ts";
-import { streamSocketPair } from "../../../../base/sys/seqpacket.ts";
+import { adoptSocket } from "../../../../base/sys/net/fd-socket.ts";
+import { streamSocketPair } from "../../../../base/sys/net/seqpacket.ts";
 
 /** One line of conmon's sync pipe: `data` is a pid, an exit code or, negative, a failure that `message` explains. */
 export interface SyncMessage {

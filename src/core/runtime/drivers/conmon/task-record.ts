@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, renameSync, rmdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CgroupPaths } from "../../../../base/sys/cgroup.ts";
-import type { ProcessIdentity } from "../../../../base/sys/pidfd.ts";
+import type { CgroupPaths } from "../../../../base/sys/cgroup/cgroup.ts";
+import type { ProcessIdentity } from "../../../../base/sys/process/pidfd.ts";
 import { CRIU_DIRECTORY } from "../../criu-environment.ts";
 
 /**

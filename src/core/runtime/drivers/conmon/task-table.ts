@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { notFound } from "../../../../base/lib/errors.ts";
-import { memoryEventsOf } from "../../../../base/sys/cgroup.ts";
+import { memoryEventsOf } from "../../../../base/sys/cgroup/cgroup.ts";
 import { DirectoryWatcher } from "../../../../base/sys/inotify.ts";
-import { isAlive } from "../../../../base/sys/pidfd.ts";
+import { isAlive } from "../../../../base/sys/process/pidfd.ts";
 import type { TaskDirs, TaskExit, TaskOom } from "../../runtime.ts";
 import { noteOom, recordedExit, wasOomKilled } from "./exits.ts";
 import type { TaskRecord } from "./task-record.ts";

@@ -1,8 +1,8 @@
 import { closeSync, constants, openSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { type CgroupHierarchy, removeCgroup } from "../../../../base/sys/cgroup.ts";
+import { type CgroupHierarchy, removeCgroup } from "../../../../base/sys/cgroup/cgroup.ts";
+import { type SealedProgram, sealProgram } from "../../../../base/sys/process/sealed-program.ts";
 import { removeDirectory } from "../../../../base/sys/remove-tree.ts";
-import { type SealedProgram, sealProgram } from "../../../../base/sys/sealed-program.ts";
 import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
 import { checkpointCommand, deleteCommand, runOciCommand, updateCommand } from "../../oci-command.ts";
 import { liftPidsLimit } from "../../pids-limit.ts";

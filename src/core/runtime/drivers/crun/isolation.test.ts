@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { HostConfig } from "../../../../base/spec/docker/api.gen.ts";
-import { probeCgroups } from "../../../../base/sys/cgroup.ts";
+import { probeCgroups } from "../../../../base/sys/cgroup/cgroup.ts";
 import { generateSpec } from "../../spec/generate.ts";
 import type { SpecInput } from "../../spec.ts";
 import { Sandbox, specInput } from "../../testdata/busybox.ts";

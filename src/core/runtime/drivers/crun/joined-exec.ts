@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { internal } from "../../../../base/lib/errors.ts";
-import { processRoom, threadFiles } from "../../../../base/sys/cgroup.ts";
+import { processRoom, threadFiles } from "../../../../base/sys/cgroup/cgroup.ts";
 import type { OciCommand, OciTask } from "../../oci.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { basename, join } from "node:path";
-import { removeCgroup } from "../../../../base/sys/cgroup.ts";
+import { removeCgroup } from "../../../../base/sys/cgroup/cgroup.ts";
 import { removeDirectory } from "../../../../base/sys/remove-tree.ts";
 import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
 import { checkpointCommand, deleteCommand, runOciCommand, updateCommand } from "../../oci-command.ts";

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, rmdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { invalid, messageOf } from "../../../../base/lib/errors.ts";
 import { humanSize } from "../../../../base/lib/size.ts";
-import { mountSpec, unmountIfMounted } from "../../../../base/sys/mount.ts";
+import { mountSpec, unmountIfMounted } from "../../../../base/sys/mount/mount.ts";
 import type { SnapshotterDeps } from "../../directory-snapshots.ts";
 import { hostProgram, hostProgramSync } from "../../host-program.ts";
 import { readSize } from "../../read-size.ts";

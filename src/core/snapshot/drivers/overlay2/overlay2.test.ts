@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "../../../../base/lib/clock.ts";
 import type { ChainId } from "../../../../base/lib/ids.ts";
 import { openDatabase } from "../../../../base/store/database.ts";
-import { mountSpec, unmountIfMounted } from "../../../../base/sys/mount.ts";
+import { mountSpec, unmountIfMounted } from "../../../../base/sys/mount/mount.ts";
 import { layerStacks } from "../../layer-stacks.ts";
 import { overlayProblem } from "../../probe.ts";
 import { snapshotterSuite } from "../../testsuite.ts";

@@ -1,8 +1,8 @@
 import { accessSync, chmodSync, constants, mkdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { invalid, messageOf } from "../../../../base/lib/errors.ts";
-import { mountSpec, unmountIfMounted } from "../../../../base/sys/mount.ts";
-import { mountOf, readMountInfo } from "../../../../base/sys/mountinfo.ts";
+import { mountSpec, unmountIfMounted } from "../../../../base/sys/mount/mount.ts";
+import { mountOf, readMountInfo } from "../../../../base/sys/mount/mountinfo.ts";
 import type { SnapshotterDeps } from "../../directory-snapshots.ts";
 import { hostProgram, hostProgramSync } from "../../host-program.ts";
 import { readSize } from "../../read-size.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readMountInfo } from "../../../../base/sys/mountinfo.ts";
+import { readMountInfo } from "../../../../base/sys/mount/mountinfo.ts";
 import { inTempDir } from "../../testing.ts";
 import type { Volume } from "../../volume.ts";
 import { LocalVolumeDriver } from "./local.ts";

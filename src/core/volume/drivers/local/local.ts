@@ -13,8 +13,8 @@ import { internal, invalid, messageOf, TugError } from "../../../../base/lib/err
 import { errnoOf, storageError } from "../../../../base/lib/storage-error.ts";
 import { bootId } from "../../../../base/sys/boot-id.ts";
 import { SystemError } from "../../../../base/sys/libc.ts";
-import { mountSpec, splitOptions, unmountIfMounted } from "../../../../base/sys/mount.ts";
-import { readMountInfo } from "../../../../base/sys/mountinfo.ts";
+import { mountSpec, splitOptions, unmountIfMounted } from "../../../../base/sys/mount/mount.ts";
+import { readMountInfo } from "../../../../base/sys/mount/mountinfo.ts";
 import type { VolumeDriver, VolumeStore } from "../../volume.ts";
 import { checkVolumeName } from "./name.ts";
 import { type LocalOptions, parseLocalOptions } from "./options.ts";

@@ -1,7 +1,7 @@
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import { closeSync, constants, openSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import { errno, SystemError } from "./libc.ts";
+import { errno, SystemError } from "../libc.ts";
 
 const lib = dlopen("libc.so.6", {
   socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { internal } from "../lib/errors.ts";
+import { internal } from "../../lib/errors.ts";
 
 /**
  * Mounts a FUSE file system by the program that serves it. The program goes into the background when its mount is there, with a

@@ -1,7 +1,7 @@
 import { closeSync, readFileSync } from "node:fs";
-import { SystemError, syscall } from "./libc.ts";
+import { SystemError, syscall } from "../libc.ts";
+import { SYS } from "../syscalls.ts";
 import { openPidfd } from "./pidfd-open.ts";
-import { SYS } from "./syscalls.ts";
 
 /** One process for good: a pid alone may be reused, a pid with its start time (proc(5), stat field 22) may not. */
 export interface ProcessIdentity {

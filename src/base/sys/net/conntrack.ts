@@ -1,4 +1,4 @@
-import { SystemError } from "./libc.ts";
+import { SystemError } from "../libc.ts";
 import { attributes, NetlinkMessage, NetlinkSocket, NLM_F_ACK, NLM_F_DUMP } from "./netlink.ts";
 
 /** Connection tracking over nfnetlink (include/uapi/linux/netfilter/nfnetlink_conntrack.h). */

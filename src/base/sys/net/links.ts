@@ -1,32 +1,24 @@
-import { SystemError } from "./libc.ts";
+import { SystemError } from "../libc.ts";
 import {
   attributes,
   NetlinkMessage,
   type NetlinkReply,
-  NetlinkSocket,
+  type NetlinkSocket,
   NLM_F_ACK,
   NLM_F_CREATE,
   NLM_F_DUMP,
   NLM_F_EXCL,
-  NLM_F_REPLACE,
 } from "./netlink.ts";
 
 /**
- * rtnetlink(7): links, addresses, routes, neighbours. The `…Message` functions only build, so that a caller can send a
- * whole set-up as one batch through `NetlinkSocket.run`. Addresses are raw bytes (4 or 16).
+ * Links of rtnetlink(7). The `…Message` functions only build, so that a caller can send a whole set-up as one batch through
+ * `NetlinkSocket.run`; so do those for addresses and routes.
  */
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_SETLINK = 19;
-const RTM_NEWADDR = 20;
-const RTM_DELADDR = 21;
-const RTM_GETADDR = 22;
-const RTM_NEWROUTE = 24;
-const RTM_DELROUTE = 25;
-const RTM_GETROUTE = 26;
 const AF_BRIDGE = 7;
-const AF_INET = 2;
 const AF_INET6 = 10;
 const IFF_UP = 1;
 const IFLA_ADDRESS = 1;
@@ -46,17 +38,6 @@ const IFLA_BRPORT_STATE = 1;
 const IFLA_BRPORT_MODE = 4;
 const IFLA_BRPORT_FLUSH = 24;
 const IFLA_BRPORT_ISOLATED = 33;
-const IFA_ADDRESS = 1;
-const IFA_LOCAL = 2;
-const IFA_BROADCAST = 4;
-const IFA_FLAGS = 8;
-const IFA_F_NODAD = 2;
-const RTA_DST = 1;
-const RTA_OIF = 4;
-const RTA_GATEWAY = 5;
-const RTA_PREFSRC = 7;
-const RTA_METRIC = 6;
-const RTA_TABLE = 15;
 
 /** A link by name or by index. */
 export type LinkRef = string | number;
@@ -70,25 +51,6 @@ export interface LinkInfo {
   readonly up: boolean;
   /** Index of the bridge or bond it belongs to; 0: none. */
   readonly master: number;
-}
-
-export interface AddressInfo {
-  readonly index: number;
-  readonly family: 4 | 6;
-  readonly address: Uint8Array;
-  readonly prefixLength: number;
-}
-
-export interface RouteInfo {
-  readonly family: 4 | 6;
-  readonly destination: Uint8Array;
-  readonly prefixLength: number;
-  readonly gateway: Uint8Array | undefined;
-  readonly index: number;
-  /** 254 is the main table. */
-  readonly table: number;
-  /** 1 unicast, 2 local, 7 unreachable, ... (RTN_*). */
-  readonly type: number;
 }
 
 export interface NewLink {
@@ -243,87 +205,6 @@ export function deleteLink(netlink: NetlinkSocket, link: LinkRef): void {
   if (failure && failure.error.code !== "ENODEV") throw failure.error;
 }
 
-/** An address on a link; without duplicate address detection, so that it can be used at once (RFC 4862 5.4). */
-export function newAddressMessage(index: number, address: Uint8Array, prefixLength: number): NetlinkMessage {
-  const v6 = address.length === 16;
-  const header = Buffer.alloc(8);
-  header.writeUInt8(v6 ? AF_INET6 : AF_INET, 0);
-  header.writeUInt8(prefixLength, 1);
-  header.writeUInt32LE(index, 4);
-  const message = new NetlinkMessage(
-    RTM_NEWADDR,
-    NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
-    header,
-    `add address on link ${index}`,
-  )
-    .bytes(IFA_LOCAL, address)
-    .bytes(IFA_ADDRESS, address);
-  if (v6) return message.u32(IFA_FLAGS, IFA_F_NODAD);
-  if (prefixLength >= 31) return message;
-  const broadcast = Buffer.from(address);
-  broadcast.writeUInt32BE((broadcast.readUInt32BE(0) | (0xffffffff >>> prefixLength)) >>> 0, 0);
-  return message.bytes(IFA_BROADCAST, broadcast);
-}
-
-export function deleteAddressMessage(
-  index: number,
-  address: Uint8Array,
-  prefixLength: number,
-): NetlinkMessage {
-  const header = Buffer.alloc(8);
-  header.writeUInt8(address.length === 16 ? AF_INET6 : AF_INET, 0);
-  header.writeUInt8(prefixLength, 1);
-  header.writeUInt32LE(index, 4);
-  return new NetlinkMessage(RTM_DELADDR, NLM_F_ACK, header, `delete address on link ${index}`).bytes(
-    IFA_LOCAL,
-    address,
-  );
-}
-
-export interface Route {
-  /** Absent: the default route of the gateway's family. */
-  readonly destination?: { readonly address: Uint8Array; readonly prefixLength: number };
-  readonly family: 4 | 6;
-  readonly gateway?: Uint8Array;
-  readonly source?: Uint8Array;
-  readonly index: number;
-  readonly metric?: number;
-}
-
-function routeMessage(type: number, flags: number, route: Route): NetlinkMessage {
-  // struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
-  const scope = route.gateway === undefined && route.family === 4 ? 253 : 0;
-  const header = Buffer.from([
-    route.family === 4 ? AF_INET : AF_INET6,
-    route.destination?.prefixLength ?? 0,
-    0,
-    0,
-    254,
-    type === RTM_NEWROUTE ? 3 : 0,
-    type === RTM_NEWROUTE ? scope : 255,
-    type === RTM_NEWROUTE ? 1 : 0,
-    0,
-    0,
-    0,
-    0,
-  ]);
-  const message = new NetlinkMessage(type, flags, header, `route on link ${route.index}`);
-  if (route.destination) message.bytes(RTA_DST, route.destination.address);
-  if (route.gateway) message.bytes(RTA_GATEWAY, route.gateway);
-  if (route.source) message.bytes(RTA_PREFSRC, route.source);
-  if (route.metric !== undefined) message.u32(RTA_METRIC, route.metric);
-  return message.u32(RTA_OIF, route.index);
-}
-
-/** Adds or replaces. */
-export function newRouteMessage(route: Route): NetlinkMessage {
-  return routeMessage(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, route);
-}
-
-export function deleteRouteMessage(route: Route): NetlinkMessage {
-  return routeMessage(RTM_DELROUTE, NLM_F_ACK, route);
-}
-
 function parseLink(reply: NetlinkReply): LinkInfo {
   const found = attributes(reply.payload, 16);
   const name = found.get(IFLA_IFNAME);
@@ -357,50 +238,4 @@ export function getLink(netlink: NetlinkSocket, link: LinkRef): LinkInfo | undef
 export function listLinks(netlink: NetlinkSocket): readonly LinkInfo[] {
   const message = new NetlinkMessage(RTM_GETLINK, NLM_F_DUMP, ifinfo(0, 0, 0, 0), "list links");
   return netlink.request(message).map(parseLink);
-}
-
-export function listAddresses(netlink: NetlinkSocket): readonly AddressInfo[] {
-  const message = new NetlinkMessage(RTM_GETADDR, NLM_F_DUMP, Buffer.alloc(8), "list addresses");
-  return netlink.request(message).flatMap((reply) => {
-    const family = reply.payload[0];
-    if (family !== AF_INET && family !== AF_INET6) return [];
-    const found = attributes(reply.payload, 8);
-    const address = found.get(IFA_LOCAL) ?? found.get(IFA_ADDRESS);
-    if (!address) return [];
-    return [
-      {
-        index: reply.payload.readUInt32LE(4),
-        family: family === AF_INET ? (4 as const) : (6 as const),
-        address: new Uint8Array(address),
-        prefixLength: reply.payload[1] ?? 0,
-      },
-    ];
-  });
-}
-
-export function listRoutes(netlink: NetlinkSocket): readonly RouteInfo[] {
-  const message = new NetlinkMessage(RTM_GETROUTE, NLM_F_DUMP, Buffer.alloc(12), "list routes");
-  return netlink.request(message).flatMap((reply) => {
-    const family = reply.payload[0];
-    if (family !== AF_INET && family !== AF_INET6) return [];
-    const found = attributes(reply.payload, 12);
-    const destination = found.get(RTA_DST);
-    const gateway = found.get(RTA_GATEWAY);
-    return [
-      {
-        family: family === AF_INET ? (4 as const) : (6 as const),
-        destination: destination ? new Uint8Array(destination) : new Uint8Array(family === AF_INET ? 4 : 16),
-        prefixLength: reply.payload[1] ?? 0,
-        gateway: gateway ? new Uint8Array(gateway) : undefined,
-        index: found.get(RTA_OIF)?.readUInt32LE(0) ?? 0,
-        table: found.get(RTA_TABLE)?.readUInt32LE(0) ?? reply.payload[4] ?? 0,
-        type: reply.payload[7] ?? 0,
-      },
-    ];
-  });
-}
-
-/** A socket on the network of the calling thread. */
-export function openRouteSocket(): NetlinkSocket {
-  return new NetlinkSocket(0);
 }

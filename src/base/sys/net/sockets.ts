@@ -1,5 +1,5 @@
 import { dlopen, FFIType, ptr } from "bun:ffi";
-import { cstr, errno, SystemError } from "./libc.ts";
+import { cstr, errno, SystemError } from "../libc.ts";
 
 /**
  * Raw sockets calls by file descriptor, for what Bun's own sockets cannot be: netlink, sockets opened inside another network

@@ -1,6 +1,6 @@
 import { dlopen, FFIType } from "bun:ffi";
 import { fstatSync, statSync } from "node:fs";
-import { errno, SystemError } from "./libc.ts";
+import { errno, SystemError } from "../libc.ts";
 import { closeFd, openFd } from "./sockets.ts";
 
 const lib = dlopen("libc.so.6", {

@@ -1,9 +1,9 @@
 import { dlopen, FFIType as T } from "bun:ffi";
-import { AT_FDCWD, closeFd, cpath, fdPath, O, openat } from "./at.ts";
-import { mountFuse } from "./fuse-mount.ts";
-import { errno, SystemError } from "./libc.ts";
-import { moveMount } from "./mount-calls.ts";
-import { SYS } from "./syscalls.ts";
+import { AT_FDCWD, closeFd, cpath, fdPath, O, openat } from "../at.ts";
+import { errno, SystemError } from "../libc.ts";
+import { SYS } from "../syscalls.ts";
+import { moveMount } from "./calls.ts";
+import { mountFuse } from "./fuse.ts";
 
 const { symbols: c } = dlopen("libc.so.6", {
   mount: { args: [T.ptr, T.ptr, T.ptr, T.u64, T.ptr], returns: T.i32 },

@@ -1,7 +1,7 @@
 import { dlopen, FFIType as T } from "bun:ffi";
-import { AT_FDCWD, cpath } from "./at.ts";
-import { errno, SystemError } from "./libc.ts";
-import { SYS } from "./syscalls.ts";
+import { AT_FDCWD, cpath } from "../at.ts";
+import { errno, SystemError } from "../libc.ts";
+import { SYS } from "../syscalls.ts";
 
 /** The mount calls by descriptor, which have no wrapper in glibc 2.31: syscall(2), typed once for each argument list. */
 const { symbols: tree } = dlopen("libc.so.6", {

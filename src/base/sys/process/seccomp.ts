@@ -1,6 +1,6 @@
 import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
 import { closeSync, readFileSync } from "node:fs";
-import { cstr, SystemError } from "./libc.ts";
+import { cstr, SystemError } from "../libc.ts";
 
 /** One comparison of a system call's argument. */
 export interface FilterArg {

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { processStat } from "./pidfd.ts";
+import { processStat } from "../process/pidfd.ts";
 
 /** Key of a hybrid host's v2 tree, in which the runtimes make a cgroup too although it controls nothing. */
 export const UNIFIED = "unified";

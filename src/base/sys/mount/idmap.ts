@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { AT_FDCWD, closeFd, O, openat2 } from "./at.ts";
-import { clonePath, moveMount, setMountAttributes } from "./mount-calls.ts";
+import { AT_FDCWD, closeFd, O, openat2 } from "../at.ts";
+import { clonePath, moveMount, setMountAttributes } from "./calls.ts";
 
 const MOUNT_ATTR_IDMAP = 0x100000n;
 

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { statFileSystem, syncFileSystem } from "../statfs.ts";
 import { mountSpec, splitOptions, unmountIfMounted } from "./mount.ts";
 import { mountOf, parseMountInfo, readMountInfo } from "./mountinfo.ts";
-import { statFileSystem, syncFileSystem } from "./statfs.ts";
 
 let base = "";
 const at = (...parts: string[]) => join(base, ...parts);

@@ -1,6 +1,6 @@
 import { dlopen, FFIType as T } from "bun:ffi";
 import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
-import { cstr, errno, SystemError } from "./libc.ts";
+import { cstr, errno, SystemError } from "../libc.ts";
 
 const lib = dlopen("libc.so.6", {
   memfd_create: { args: [T.ptr, T.u32], returns: T.i32 },

@@ -1,5 +1,5 @@
 import { dlopen, FFIType as T } from "bun:ffi";
-import { errno, SystemError } from "./libc.ts";
+import { errno, SystemError } from "../libc.ts";
 
 const PR_SET_CHILD_SUBREAPER = 36;
 const P_ALL = 0;

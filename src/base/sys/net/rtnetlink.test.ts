@@ -1,19 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { SystemError } from "./libc.ts";
+import { SystemError } from "../libc.ts";
+import { listAddresses, newAddressMessage } from "./addresses.ts";
+import { deleteLinkMessage, getLink, listLinks, newLinkMessage, setLinkMessage } from "./links.ts";
 import type { NetlinkSocket } from "./netlink.ts";
-import {
-  deleteLinkMessage,
-  getLink,
-  listAddresses,
-  listLinks,
-  listRoutes,
-  newAddressMessage,
-  newLinkMessage,
-  newRouteMessage,
-  openRouteSocket,
-  setLinkMessage,
-} from "./netlink-route.ts";
+import { openRouteSocket } from "./netlink.ts";
 import { inNetworkNamespace, type NetworkNamespace, openNetworkNamespace } from "./netns.ts";
+import { listRoutes, newRouteMessage } from "./routes.ts";
 
 let child: Bun.Subprocess<"ignore", "pipe", "ignore">;
 let netns: NetworkNamespace;

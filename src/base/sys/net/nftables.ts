@@ -1,6 +1,6 @@
 import { CString, dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
-import { TugError } from "../lib/errors.ts";
-import { cstr } from "./libc.ts";
+import { TugError } from "../../lib/errors.ts";
+import { cstr } from "../libc.ts";
 
 /**
  * nftables by libnftables in process: one batch of commands is one kernel transaction, all or nothing (nft(8)). Where the

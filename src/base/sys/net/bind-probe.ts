@@ -1,4 +1,4 @@
-import { SystemError } from "./libc.ts";
+import { SystemError } from "../libc.ts";
 import {
   bind,
   closeFd,

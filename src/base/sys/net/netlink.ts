@@ -1,4 +1,4 @@
-import { SystemError } from "./libc.ts";
+import { SystemError } from "../libc.ts";
 import {
   AF_NETLINK,
   bind,
@@ -290,4 +290,9 @@ export class NetlinkSocket implements Disposable {
     }
     return new SystemError(number, "netlink", detail);
   }
+}
+
+/** For links, addresses and routes: rtnetlink(7). A socket on the network of the calling thread. */
+export function openRouteSocket(): NetlinkSocket {
+  return new NetlinkSocket(0);
 }

@@ -1,8 +1,8 @@
 import { dlopen, FFIType as T } from "bun:ffi";
-import { cpath } from "./at.ts";
+import { cpath } from "../at.ts";
+import { errno, SystemError } from "../libc.ts";
+import { MNT, umount } from "../mount/mount.ts";
 import { CAPABILITIES } from "./capabilities.ts";
-import { errno, SystemError } from "./libc.ts";
-import { MNT, umount } from "./mount.ts";
 
 /** For one-shot helper programs that start programs they do not trust. */
 const { symbols: c } = dlopen("libc.so.6", {

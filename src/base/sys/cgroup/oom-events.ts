@@ -1,8 +1,8 @@
 import { dlopen, FFIType as T } from "bun:ffi";
 import { closeSync, existsSync, mkdirSync, openSync, readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { errno, SystemError } from "../libc.ts";
 import type { CgroupPaths } from "./cgroup.ts";
-import { errno, SystemError } from "./libc.ts";
 
 const { symbols: c } = dlopen("libc.so.6", {
   eventfd: { args: [T.u32, T.i32], returns: T.i32 },

@@ -1,4 +1,4 @@
-import { SystemError } from "./libc.ts";
+import { SystemError } from "../libc.ts";
 import { attributeList, attributes, NetlinkMessage, type NetlinkSocket, NLM_F_DUMP } from "./netlink.ts";
 
 /**

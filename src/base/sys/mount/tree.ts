@@ -1,8 +1,8 @@
 import { dlopen, FFIType as T } from "bun:ffi";
-import { closeFd, cpath } from "./at.ts";
-import { errno, SystemError } from "./libc.ts";
+import { closeFd, cpath } from "../at.ts";
+import { errno, SystemError } from "../libc.ts";
+import { cloneTree, moveMount, setMountAttributes } from "./calls.ts";
 import { MS, mount } from "./mount.ts";
-import { cloneTree, moveMount, setMountAttributes } from "./mount-calls.ts";
 
 /**
  * Mounting by descriptor in a mount namespace of one's own: what is mounted where is decided by two open descriptors, so no

@@ -1,5 +1,5 @@
-import { SystemError, syscall } from "./libc.ts";
-import { SYS } from "./syscalls.ts";
+import { SystemError, syscall } from "../libc.ts";
+import { SYS } from "../syscalls.ts";
 
 /** A descriptor that becomes readable when the process ends (pidfd_open(2)); undefined when there is no such process. */
 export function openPidfd(pid: number): number | undefined {
