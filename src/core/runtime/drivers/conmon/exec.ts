@@ -40,7 +40,6 @@ export async function startExec(context: TaskContext, container: Task, exec: New
     const processFile = join(dirs.state, "process.json");
     const command = runtime.execCommand(ociTask(container));
     if (command.moves) context.moves.ready();
-    else context.moves.joinUnified(container.record.cgroups);
     await writeFile(processFile, stringifySpec(exec.process), { mode: 0o600 });
     const result = await startMonitor({
       conmon: context.deps.conmon,
@@ -60,6 +59,8 @@ export async function startExec(context: TaskContext, container: Task, exec: New
       const program = exec.process.args[0] ?? "";
       throw runtimeFailure(result.failure, { runtime: runtime.name, program, verb: "exec" });
     }
+    // Now that it is in the others: a busy machine may take longer to start it than the moment that is waited for here.
+    if (!command.moves) context.moves.joinUnified(container.record.cgroups);
     context.keepNullDevice();
     known.record = { ...record, ...identities(result.pid, result.monitorPid) };
     writeRecord(dirs.state, known.record);
