@@ -1,5 +1,5 @@
 import { internal, TugError } from "../../../base/lib/errors.ts";
-import { type HelperProcess, startHelper } from "../../../base/sys/start-helper.ts";
+import { type HelperProcess, startHelper } from "../../../base/sys/process/start-helper.ts";
 import { type BuildFilesReply, type BuildFilesRequest, buildFilesHelper } from "./protocol.ts";
 
 export interface BuildFilesHelperDeps {

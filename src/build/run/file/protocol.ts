@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../../../base/lib/errors.ts";
 import type { Digest } from "../../../base/lib/ids.ts";
-import type { MountSpec } from "../../../base/sys/mount.ts";
+import type { MountSpec } from "../../../base/sys/mount/mount.ts";
 import type { CopyAction, FileAction } from "../../graph.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { MNT, MS, mount, mountSpec, umount } from "../../../base/sys/mount.ts";
-import { cloneTree } from "../../../base/sys/mount-calls.ts";
-import { enterOwnMountNamespace } from "../../../base/sys/mount-tree.ts";
+import { MNT, MS, mount, mountSpec, umount } from "../../../base/sys/mount/mount.ts";
+import { cloneTree } from "../../../base/sys/mount/calls.ts";
+import { enterOwnMountNamespace } from "../../../base/sys/mount/tree.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import type { TreeMounts } from "./protocol.ts";
 
