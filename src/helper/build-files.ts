@@ -1,4 +1,4 @@
-import { dieWithParent } from "../base/sys/parent-death.ts";
+import { dieWithParent } from "../base/sys/process/parent-death.ts";
 import { serveBuildFiles } from "../build/run/file/program.ts";
 
 const SIGKILL = 9;

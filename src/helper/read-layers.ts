@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs";
 import { codeOf, messageOf } from "../base/lib/errors.ts";
-import { confineWritesTo } from "../base/sys/landlock.ts";
-import { dieWithParent } from "../base/sys/parent-death.ts";
+import { confineWritesTo } from "../base/sys/process/landlock.ts";
+import { dieWithParent } from "../base/sys/process/parent-death.ts";
 import type { LayerReadReply } from "../build/export/layer-readers.ts";
 import { digestLayer } from "../core/snapshot/diff.ts";
 import type { SnapshotLayout } from "../core/snapshot/snapshotter.ts";

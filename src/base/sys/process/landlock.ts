@@ -1,7 +1,7 @@
 import { dlopen, FFIType as T } from "bun:ffi";
-import { AT_FDCWD, closeFd, O, openat } from "./at.ts";
-import { errno, SystemError } from "./libc.ts";
-import { SYS } from "./syscalls.ts";
+import { AT_FDCWD, closeFd, O, openat } from "../at.ts";
+import { errno, SystemError } from "../libc.ts";
+import { SYS } from "../syscalls.ts";
 
 /** Access rights of landlock(7), by the version of its interface that brought them. */
 const EXECUTE = 1n << 0n;

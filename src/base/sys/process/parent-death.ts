@@ -1,5 +1,5 @@
 import { dlopen, FFIType as T } from "bun:ffi";
-import { errno, SystemError } from "./libc.ts";
+import { errno, SystemError } from "../libc.ts";
 
 const PR_SET_PDEATHSIG = 1;
 
