@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs";
 import { codeOf, messageOf, TugError } from "../base/lib/errors.ts";
-import { confineWritesTo } from "../base/sys/landlock.ts";
-import { dieWithParent } from "../base/sys/parent-death.ts";
+import { confineWritesTo } from "../base/sys/process/landlock.ts";
+import { dieWithParent } from "../base/sys/process/parent-death.ts";
 import type { UnpackNews, UnpackReport, UnpackRequest } from "../core/image/unpack/protocol.ts";
 import { unpackArriving, unpackLayer } from "../core/image/unpack/unpack-layer.ts";
 import { inputLines } from "./input-lines.ts";
