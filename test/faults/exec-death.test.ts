@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { eventually, TestDaemon } from "../harness/daemon.ts";
+import { directoriesIn, eventually, TestDaemon } from "../harness/daemon.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -33,10 +33,7 @@ const inspect = async (id: string) =>
 
 function directories(): string[] {
   const containers = join(daemon.execRoot, "containers");
-  return readdirSync(containers).flatMap((id) => {
-    const path = join(containers, id, "exec");
-    return existsSync(path) ? readdirSync(path) : [];
-  });
+  return directoriesIn(containers).flatMap((id) => directoriesIn(join(containers, id, "exec")));
 }
 
 test("an exec that runs while the daemon dies is answered for by the next one, and its files go when it ends", async () => {

@@ -316,9 +316,11 @@ export class TestDaemon {
         left.push(`process ${one.pid} ${one.command}`);
       }
     }
-    const glob = new Bun.Glob(`{*,.}/${this.instance}/*/`);
-    for (const path of glob.scanSync({ cwd: "/sys/fs/cgroup", onlyFiles: false }))
-      left.push(`cgroup ${path}`);
+    // cgroup v1 has a hierarchy for each controller, v2 one.
+    for (const hierarchy of ["", ...directoriesIn("/sys/fs/cgroup")]) {
+      const own = join("/sys/fs/cgroup", hierarchy, this.instance);
+      for (const name of directoriesIn(own)) left.push(`cgroup ${join(own, name)}`);
+    }
     const links = Bun.spawnSync(["ip", "-o", "link", "show", "type", "veth"]).stdout.toString();
     for (const line of links.split("\n")) if (line.includes(this.#bridge)) left.push(`link ${line}`);
     for (const folder of ["containers", "crun", "exits"]) {
@@ -378,6 +380,18 @@ export class TestDaemon {
       if (one.command.includes(`${this.root}/`)) left.push(`process ${one.pid} ${one.command}`);
     }
     return left;
+  }
+}
+
+/** Names of the directories in one; none when it is not there, or goes away while we look. */
+export function directoriesIn(path: string): readonly string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
   }
 }
 
