@@ -58,7 +58,7 @@ test("create, start, inspect, exec with stdin, logs, stop, remove", async () => 
   expect((await exec.inspect()).ExitCode).toBe(0);
   await container.stop({ t: 0 });
   await container.remove();
-  expect(docker.getContainer("ode").inspect()).rejects.toMatchObject({ statusCode: 404 });
+  await expect(docker.getContainer("ode").inspect()).rejects.toMatchObject({ statusCode: 404 });
 });
 
 test("attach before start sees everything", async () => {

@@ -24,7 +24,7 @@ describe("published ports", () => {
     expect(await fetchText(`http://${gateway}:${port}/`)).toBe("from web\n");
     expect(await daemon.ok(["ps", "--format", "{{.Ports}}"])).toContain(`0.0.0.0:${port}->80/tcp`);
     await daemon.ok(["rm", "-f", "web"]);
-    expect(fetchText(`http://127.0.0.1:${port}/`)).rejects.toThrow();
+    await expect(fetchText(`http://127.0.0.1:${port}/`)).rejects.toThrow();
   });
 
   test("an ephemeral port is chosen and shown", async () => {

@@ -47,5 +47,5 @@ test("an archive that is cut short is no archive", async () => {
   const all = async () => {
     for await (const _ of rewriteTar(half(), (entry) => entry));
   };
-  expect(all()).rejects.toThrow("unexpected EOF");
+  await expect(all()).rejects.toThrow("unexpected EOF");
 });

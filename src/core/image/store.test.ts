@@ -96,7 +96,7 @@ test("deleting an image removes what it alone used, and nothing else", async () 
   expect(at.leftovers()).toEqual({ snapshots: 2, blobs: 4, images: [two.id] });
   expect((await at.images.delete(two.id)).length).toBe(2);
   expect(at.leftovers()).toEqual({ snapshots: 0, blobs: 0, images: [] });
-  expect(at.images.delete(two.id)).rejects.toThrow("No such image");
+  await expect(at.images.delete(two.id)).rejects.toThrow("No such image");
 });
 
 test("layers under a container outlive their image and go when the container is gone", async () => {
