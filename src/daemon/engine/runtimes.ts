@@ -1,19 +1,19 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { invalid, TugError } from "../base/lib/errors.ts";
-import type { Log } from "../base/lib/log.ts";
-import { type CgroupHierarchy, cgroupPathsFor, controllerPath } from "../base/sys/cgroup/cgroup.ts";
+import { invalid, TugError } from "../../base/lib/errors.ts";
+import type { Log } from "../../base/lib/log.ts";
+import { type CgroupHierarchy, cgroupPathsFor, controllerPath } from "../../base/sys/cgroup/cgroup.ts";
 import {
   type CgroupLayout,
   cgroupLayout,
   defaultCgroupDriver,
   runsSystemd,
-} from "../core/runtime/cgroup-driver.ts";
-import { chooseRuntime } from "../core/runtime/choose.ts";
-import type { OciRuntime } from "../core/runtime/oci.ts";
-import type { HostFacts } from "../core/runtime/spec.ts";
-import { configuredRuntimes, ociRuntimes } from "./builtins.ts";
-import type { DaemonConfig } from "./config/config.ts";
+} from "../../core/runtime/cgroup-driver.ts";
+import { chooseRuntime } from "../../core/runtime/choose.ts";
+import type { OciRuntime } from "../../core/runtime/oci.ts";
+import type { HostFacts } from "../../core/runtime/spec.ts";
+import type { DaemonConfig } from "../config/config.ts";
+import { configuredRuntimes, ociRuntimes } from "../drivers/builtins.ts";
 
 /** The OCI runtimes of a daemon. SIGHUP changes which there are: the map is always the same object. */
 export interface Runtimes {

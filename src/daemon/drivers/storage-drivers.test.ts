@@ -2,11 +2,11 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../base/lib/clock.ts";
-import { createLog } from "../base/lib/log.ts";
-import { type Database, openDatabase } from "../base/store/database.ts";
-import { openVfs } from "../core/snapshot/drivers/vfs/vfs.ts";
-import { SnapshotRecords } from "../core/snapshot/records.ts";
+import { systemClock } from "../../base/lib/clock.ts";
+import { createLog } from "../../base/lib/log.ts";
+import { type Database, openDatabase } from "../../base/store/database.ts";
+import { openVfs } from "../../core/snapshot/drivers/vfs/vfs.ts";
+import { SnapshotRecords } from "../../core/snapshot/records.ts";
 import {
   chooseSnapshotter,
   readDriverOptions,

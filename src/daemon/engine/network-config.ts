@@ -1,5 +1,5 @@
-import type { NetworkConfig } from "../core/network/config.ts";
-import type { DaemonConfig } from "./config/config.ts";
+import type { NetworkConfig } from "../../core/network/config.ts";
+import type { DaemonConfig } from "../config/config.ts";
 
 /** The network service's part of the configuration. */
 export function networkConfig(config: DaemonConfig): NetworkConfig {

@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { silentLog } from "../base/lib/log.ts";
+import { silentLog } from "../../base/lib/log.ts";
 import { openRemap, rangesOf } from "./remap.ts";
 
 const base = mkdtempSync("/tmp/tug-remap-");

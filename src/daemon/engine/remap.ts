@@ -9,8 +9,8 @@ import {
   statSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { invalid, messageOf, notFound, TugError } from "../base/lib/errors.ts";
-import type { Log } from "../base/lib/log.ts";
+import { invalid, messageOf, notFound, TugError } from "../../base/lib/errors.ts";
+import type { Log } from "../../base/lib/log.ts";
 import {
   bindMapped,
   type IdMaps,
@@ -18,9 +18,9 @@ import {
   type MappingNamespace,
   mountMaps,
   openMappingNamespace,
-} from "../base/sys/mount/idmap.ts";
-import { mountSpec, unmountIfMounted } from "../base/sys/mount/mount.ts";
-import type { Remap } from "../engine/containers/remap.ts";
+} from "../../base/sys/mount/idmap.ts";
+import { mountSpec, unmountIfMounted } from "../../base/sys/mount/mount.ts";
+import type { Remap } from "../../engine/containers/remap.ts";
 
 /** The account that `--userns-remap=default` stands for. */
 const defaultName = "dockremap";

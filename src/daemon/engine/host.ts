@@ -1,15 +1,15 @@
-import type { Log } from "../base/lib/log.ts";
+import type { Log } from "../../base/lib/log.ts";
 import {
   type CgroupHierarchy,
   type CgroupPaths,
   cgroupPathsFor,
   probeCgroups,
-} from "../base/sys/cgroup/cgroup.ts";
-import { loadApparmorProfile } from "../core/runtime/apparmor.ts";
-import type { CgroupLayout } from "../core/runtime/cgroup-driver.ts";
-import { probeHost } from "../core/runtime/host-facts.ts";
-import type { HostFacts } from "../core/runtime/spec.ts";
-import type { DaemonConfig } from "./config/config.ts";
+} from "../../base/sys/cgroup/cgroup.ts";
+import { loadApparmorProfile } from "../../core/runtime/apparmor.ts";
+import type { CgroupLayout } from "../../core/runtime/cgroup-driver.ts";
+import { probeHost } from "../../core/runtime/host-facts.ts";
+import type { HostFacts } from "../../core/runtime/spec.ts";
+import type { DaemonConfig } from "../config/config.ts";
 import { layoutOf, limitRealtime } from "./runtimes.ts";
 import { seccompProfile } from "./seccomp-profile.ts";
 

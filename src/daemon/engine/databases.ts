@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import type { Log } from "../base/lib/log.ts";
-import { type Database, openDatabase } from "../base/store/database.ts";
-import { reserveSpace } from "../base/store/reserve.ts";
-import { remedyOf, type UnreadableRecord, UnreadableRecords } from "../base/store/unreadable.ts";
+import type { Log } from "../../base/lib/log.ts";
+import { type Database, openDatabase } from "../../base/store/database.ts";
+import { reserveSpace } from "../../base/store/reserve.ts";
+import { remedyOf, type UnreadableRecord, UnreadableRecords } from "../../base/store/unreadable.ts";
 
 /** The daemon's SQLite files, by how much a power cut may take. */
 export interface Databases extends Disposable {

@@ -1,10 +1,10 @@
 import { mkdirSync } from "node:fs";
-import type { Clock } from "../base/lib/clock.ts";
-import { invalid, messageOf, TugError } from "../base/lib/errors.ts";
-import type { Log } from "../base/lib/log.ts";
-import type { Database } from "../base/store/database.ts";
-import { driversWithSnapshots } from "../core/snapshot/records.ts";
-import type { Snapshotter } from "../core/snapshot/snapshotter.ts";
+import type { Clock } from "../../base/lib/clock.ts";
+import { invalid, messageOf, TugError } from "../../base/lib/errors.ts";
+import type { Log } from "../../base/lib/log.ts";
+import type { Database } from "../../base/store/database.ts";
+import { driversWithSnapshots } from "../../core/snapshot/records.ts";
+import type { Snapshotter } from "../../core/snapshot/snapshotter.ts";
 
 /** One row of the table of storage drivers. */
 export interface StorageDriver {

@@ -1,20 +1,20 @@
 import { join } from "node:path";
-import type { Clock } from "../base/lib/clock.ts";
-import type { Reference } from "../base/spec/docker/reference.ts";
-import { manifestLimit } from "../base/spec/oci/parse.ts";
-import { hostPlatform } from "../base/spec/oci/platform.ts";
-import type { CacheRegistry, RemoteBlobs } from "../build/cache/remote/sources.ts";
-import type { ArchiveExportDeps } from "../build/export/archive-exporter.ts";
-import type { ImagePusher, PushTarget } from "../build/export/deps.ts";
-import { TreeMounts } from "../build/export/tree-mounts.ts";
-import type { StepSnapshots } from "../build/run/runner.ts";
-import { FilesClient } from "../core/files/client.ts";
-import type { EventPublisher } from "../engine/events/event.ts";
-import { authOf } from "../engine/images/build-source.ts";
-import type { ImageServiceDeps } from "../engine/images/deps.ts";
-import { pushDocument } from "../engine/images/push-index.ts";
-import { helperCommand } from "./executable.ts";
-import type { ImageParts } from "./images.ts";
+import type { Clock } from "../../base/lib/clock.ts";
+import type { Reference } from "../../base/spec/docker/reference.ts";
+import { manifestLimit } from "../../base/spec/oci/parse.ts";
+import { hostPlatform } from "../../base/spec/oci/platform.ts";
+import type { CacheRegistry, RemoteBlobs } from "../../build/cache/remote/sources.ts";
+import type { ArchiveExportDeps } from "../../build/export/archive-exporter.ts";
+import type { ImagePusher, PushTarget } from "../../build/export/deps.ts";
+import { TreeMounts } from "../../build/export/tree-mounts.ts";
+import type { StepSnapshots } from "../../build/run/runner.ts";
+import { FilesClient } from "../../core/files/client.ts";
+import type { EventPublisher } from "../../engine/events/event.ts";
+import { authOf } from "../../engine/images/build-source.ts";
+import type { ImageServiceDeps } from "../../engine/images/deps.ts";
+import { pushDocument } from "../../engine/images/push-index.ts";
+import type { ImageParts } from "../engine/images.ts";
+import { helperCommand } from "../executable.ts";
 
 /** What outputs of builds are written with. `recover` its trees before the first build. */
 export function buildExports(parts: {

@@ -1,23 +1,23 @@
 import { join } from "node:path";
-import type { Clock } from "../base/lib/clock.ts";
-import { internal } from "../base/lib/errors.ts";
-import type { Log } from "../base/lib/log.ts";
-import { hostPlatform } from "../base/spec/oci/platform.ts";
-import type { CgroupHierarchy } from "../base/sys/cgroup/cgroup.ts";
-import { mountSpec } from "../base/sys/mount/mount.ts";
-import { CacheMounts } from "../build/cache/mounts/cache-mounts.ts";
-import type { JoinableNetwork, StepRemap } from "../build/run/exec/deps.ts";
-import { ExecRunner } from "../build/run/exec/runner.ts";
-import type { StepSnapshots } from "../build/run/runner.ts";
+import type { Clock } from "../../base/lib/clock.ts";
+import { internal } from "../../base/lib/errors.ts";
+import type { Log } from "../../base/lib/log.ts";
+import { hostPlatform } from "../../base/spec/oci/platform.ts";
+import type { CgroupHierarchy } from "../../base/sys/cgroup/cgroup.ts";
+import { mountSpec } from "../../base/sys/mount/mount.ts";
+import { CacheMounts } from "../../build/cache/mounts/cache-mounts.ts";
+import type { JoinableNetwork, StepRemap } from "../../build/run/exec/deps.ts";
+import { ExecRunner } from "../../build/run/exec/runner.ts";
+import type { StepSnapshots } from "../../build/run/runner.ts";
 
-import type { NetworkService } from "../core/network/network.ts";
-import type { CgroupLayout } from "../core/runtime/cgroup-driver.ts";
-import { emulationOf } from "../core/runtime/emulation.ts";
-import type { HostFacts } from "../core/runtime/spec.ts";
-import type { Snapshotter } from "../core/snapshot/snapshotter.ts";
-import type { ContainerDefaults } from "../engine/containers/context.ts";
-import type { Remap } from "../engine/containers/remap.ts";
-import type { Runtimes } from "./runtimes.ts";
+import type { NetworkService } from "../../core/network/network.ts";
+import type { CgroupLayout } from "../../core/runtime/cgroup-driver.ts";
+import { emulationOf } from "../../core/runtime/emulation.ts";
+import type { HostFacts } from "../../core/runtime/spec.ts";
+import type { Snapshotter } from "../../core/snapshot/snapshotter.ts";
+import type { ContainerDefaults } from "../../engine/containers/context.ts";
+import type { Remap } from "../../engine/containers/remap.ts";
+import type { Runtimes } from "../engine/runtimes.ts";
 
 export interface BuildExecParts {
   readonly dataRoot: string;

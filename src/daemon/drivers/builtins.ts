@@ -1,34 +1,34 @@
 import { join } from "node:path";
-import type { Clock } from "../base/lib/clock.ts";
-import { invalid } from "../base/lib/errors.ts";
-import type { Log } from "../base/lib/log.ts";
-import { parseSize } from "../base/lib/size.ts";
-import type { CgroupHierarchy } from "../base/sys/cgroup/cgroup.ts";
-import { FileLogDriver } from "../core/logging/drivers/file.ts";
-import { fluentdDestination } from "../core/logging/drivers/fluentd/fluentd.ts";
-import { gelfDestination } from "../core/logging/drivers/gelf/gelf.ts";
-import { journaldDestination } from "../core/logging/drivers/journald/journald.ts";
-import { NoneLogDriver } from "../core/logging/drivers/none.ts";
-import { syslogDestination } from "../core/logging/drivers/syslog/syslog.ts";
-import { ForwardLogDriver } from "../core/logging/forward/driver.ts";
-import type { LogDriver } from "../core/logging/logging.ts";
-import { Crun } from "../core/runtime/drivers/crun/crun.ts";
-import { Runc } from "../core/runtime/drivers/runc/runc.ts";
-import type { OciRuntime } from "../core/runtime/oci.ts";
-import { SeccompCache } from "../core/runtime/seccomp/cache.ts";
-import { btrfsProblem, openBtrfs } from "../core/snapshot/drivers/btrfs/btrfs.ts";
+import type { Clock } from "../../base/lib/clock.ts";
+import { invalid } from "../../base/lib/errors.ts";
+import type { Log } from "../../base/lib/log.ts";
+import { parseSize } from "../../base/lib/size.ts";
+import type { CgroupHierarchy } from "../../base/sys/cgroup/cgroup.ts";
+import { FileLogDriver } from "../../core/logging/drivers/file.ts";
+import { fluentdDestination } from "../../core/logging/drivers/fluentd/fluentd.ts";
+import { gelfDestination } from "../../core/logging/drivers/gelf/gelf.ts";
+import { journaldDestination } from "../../core/logging/drivers/journald/journald.ts";
+import { NoneLogDriver } from "../../core/logging/drivers/none.ts";
+import { syslogDestination } from "../../core/logging/drivers/syslog/syslog.ts";
+import { ForwardLogDriver } from "../../core/logging/forward/driver.ts";
+import type { LogDriver } from "../../core/logging/logging.ts";
+import { Crun } from "../../core/runtime/drivers/crun/crun.ts";
+import { Runc } from "../../core/runtime/drivers/runc/runc.ts";
+import type { OciRuntime } from "../../core/runtime/oci.ts";
+import { SeccompCache } from "../../core/runtime/seccomp/cache.ts";
+import { btrfsProblem, openBtrfs } from "../../core/snapshot/drivers/btrfs/btrfs.ts";
 import {
   fuseOverlayProblem,
   openFuseOverlay,
-} from "../core/snapshot/drivers/fuse-overlayfs/fuse-overlayfs.ts";
-import { openOverlay2 } from "../core/snapshot/drivers/overlay2/overlay2.ts";
-import { openVfs } from "../core/snapshot/drivers/vfs/vfs.ts";
-import { overlayProblem } from "../core/snapshot/probe.ts";
-import type { Snapshotter } from "../core/snapshot/snapshotter.ts";
-import { LocalVolumeDriver } from "../core/volume/drivers/local/local.ts";
-import type { VolumeDriver, VolumeStore } from "../core/volume/volume.ts";
-import type { RuntimeConfigs } from "./config/runtimes.ts";
-import { findProgram } from "./find-program.ts";
+} from "../../core/snapshot/drivers/fuse-overlayfs/fuse-overlayfs.ts";
+import { openOverlay2 } from "../../core/snapshot/drivers/overlay2/overlay2.ts";
+import { openVfs } from "../../core/snapshot/drivers/vfs/vfs.ts";
+import { overlayProblem } from "../../core/snapshot/probe.ts";
+import type { Snapshotter } from "../../core/snapshot/snapshotter.ts";
+import { LocalVolumeDriver } from "../../core/volume/drivers/local/local.ts";
+import type { VolumeDriver, VolumeStore } from "../../core/volume/volume.ts";
+import type { RuntimeConfigs } from "../config/runtimes.ts";
+import { findProgram } from "../find-program.ts";
 import { devicemapperDriver, zfsDriver } from "./pool-drivers.ts";
 import {
   chooseSnapshotter,

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import { invalid, messageOf } from "../base/lib/errors.ts";
-import { parseSeccompProfile } from "../core/runtime/spec/seccomp.ts";
-import type { SeccompProfile } from "../core/runtime/spec.ts";
+import { invalid, messageOf } from "../../base/lib/errors.ts";
+import { parseSeccompProfile } from "../../core/runtime/spec/seccomp.ts";
+import type { SeccompProfile } from "../../core/runtime/spec.ts";
 
 /** `--seccomp-profile`: a file, "builtin" or "unconfined". */
 export function seccompProfile(setting: string | undefined): {

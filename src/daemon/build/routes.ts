@@ -1,15 +1,15 @@
 import { hostname } from "node:os";
-import type { Route } from "../api/route.ts";
-import type { BuildCacheBackend, CacheUsage, WorkerInfo } from "../api/routes/build/backend.ts";
-import { builderRoutes } from "../api/routes/build/builder.ts";
-import { systemClock } from "../base/lib/clock.ts";
-import type { Log } from "../base/lib/log.ts";
-import { hostPlatform } from "../base/spec/oci/platform.ts";
-import type { CacheCollector } from "../build/solve/collector.ts";
-import { parseEntryFilters } from "../build/solve/filter.ts";
-import type { CacheEntry } from "../build/solve/objects.ts";
-import { runnablePlatforms } from "../core/runtime/emulation.ts";
-import type { ComposedBuilder } from "./builder.ts";
+import type { Route } from "../../api/route.ts";
+import type { BuildCacheBackend, CacheUsage, WorkerInfo } from "../../api/routes/build/backend.ts";
+import { builderRoutes } from "../../api/routes/build/builder.ts";
+import { systemClock } from "../../base/lib/clock.ts";
+import type { Log } from "../../base/lib/log.ts";
+import { hostPlatform } from "../../base/spec/oci/platform.ts";
+import type { CacheCollector } from "../../build/solve/collector.ts";
+import { parseEntryFilters } from "../../build/solve/filter.ts";
+import type { CacheEntry } from "../../build/solve/objects.ts";
+import { runnablePlatforms } from "../../core/runtime/emulation.ts";
+import type { ComposedBuilder } from "./compose.ts";
 
 /** The BuildKit whose features are served: by its version clients decide what to ask for. */
 const served = { version: "v0.23.0", revision: "" } as const;

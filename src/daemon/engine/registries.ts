@@ -1,9 +1,9 @@
-import type { Clock } from "../base/lib/clock.ts";
-import { tugVersion } from "../base/lib/product.ts";
-import type { ContentStore } from "../core/content/content.ts";
-import { HttpRegistryClient } from "../core/distribution/client.ts";
-import { proxyFromEnvironment, type RegistryConfig } from "../core/distribution/registry-config.ts";
-import type { DaemonConfig } from "./config/config.ts";
+import type { Clock } from "../../base/lib/clock.ts";
+import { tugVersion } from "../../base/lib/product.ts";
+import type { ContentStore } from "../../core/content/content.ts";
+import { HttpRegistryClient } from "../../core/distribution/client.ts";
+import { proxyFromEnvironment, type RegistryConfig } from "../../core/distribution/registry-config.ts";
+import type { DaemonConfig } from "../config/config.ts";
 
 /** The clients of registries, as the configuration has it. */
 export function registryClients(deps: {

@@ -1,14 +1,14 @@
-import type { ClassicBuildBackend } from "../api/build/classic.ts";
-import type { ClassicStep } from "../api/build/classic-output.ts";
-import { TugError } from "../base/lib/errors.ts";
-import type { Builder } from "../base/spec/builder/builder.ts";
-import { parseDockerfile } from "../base/spec/dockerfile/parse.ts";
-import type { SourceRange } from "../base/spec/dockerfile/syntax.ts";
-import { inOrder } from "../build/plan/print.ts";
-import type { BuildPlan } from "../build/plan.ts";
-import { ArchiveFiles } from "../build/run/sources/archive-files.ts";
-import type { KeptTrees } from "../build/run/sources/kept-trees.ts";
-import type { BuildSession } from "../build/session.ts";
+import type { ClassicBuildBackend } from "../../api/build/classic.ts";
+import type { ClassicStep } from "../../api/build/classic-output.ts";
+import { TugError } from "../../base/lib/errors.ts";
+import type { Builder } from "../../base/spec/builder/builder.ts";
+import { parseDockerfile } from "../../base/spec/dockerfile/parse.ts";
+import type { SourceRange } from "../../base/spec/dockerfile/syntax.ts";
+import { inOrder } from "../../build/plan/print.ts";
+import type { BuildPlan } from "../../build/plan.ts";
+import { ArchiveFiles } from "../../build/run/sources/archive-files.ts";
+import type { KeptTrees } from "../../build/run/sources/kept-trees.ts";
+import type { BuildSession } from "../../build/session.ts";
 
 /** The classic protocol over the builder: the body is the context, and there is nobody to ask for secrets or agents. */
 export function classicBackend(deps: {

@@ -1,14 +1,14 @@
 import { join } from "node:path";
-import { messageOf } from "../base/lib/errors.ts";
-import { databaseProblems } from "../base/store/database.ts";
-import type { ImageServiceDeps } from "../engine/images/deps.ts";
-import type { CheckDeps } from "../engine/system/check/finding.ts";
-import { SystemService } from "../engine/system/service.ts";
-import type { ComposedBuilder } from "./builder.ts";
+import { messageOf } from "../../base/lib/errors.ts";
+import { databaseProblems } from "../../base/store/database.ts";
+import type { ImageServiceDeps } from "../../engine/images/deps.ts";
+import type { CheckDeps } from "../../engine/system/check/finding.ts";
+import { SystemService } from "../../engine/system/service.ts";
+import type { ComposedBuilder } from "../build/compose.ts";
 import type { ComposedContainers } from "./containers.ts";
 import type { ImageParts } from "./images.ts";
 import type { Mechanisms } from "./mechanisms.ts";
-import { adviseOnRuntime, components, daemonFacts } from "./system.ts";
+import { adviseOnRuntime, components, daemonFacts } from "./system-facts.ts";
 
 export interface SystemParts {
   readonly mechanisms: Mechanisms;

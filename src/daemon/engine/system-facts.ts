@@ -1,14 +1,14 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { maxVersion, minVersion, versionText } from "../api/version.ts";
-import { randomId } from "../base/lib/ids.ts";
-import type { Log } from "../base/lib/log.ts";
-import { builtAt, commitId, tugVersion } from "../base/lib/product.ts";
-import { missingFixes } from "../core/runtime/advisories.ts";
-import type { CgroupDriver } from "../core/runtime/cgroup-driver.ts";
-import type { HostFacts } from "../core/runtime/spec.ts";
-import type { Component, DaemonFacts } from "../engine/system/deps.ts";
-import type { DaemonConfig } from "./config/config.ts";
+import { maxVersion, minVersion, versionText } from "../../api/version.ts";
+import { randomId } from "../../base/lib/ids.ts";
+import type { Log } from "../../base/lib/log.ts";
+import { builtAt, commitId, tugVersion } from "../../base/lib/product.ts";
+import { missingFixes } from "../../core/runtime/advisories.ts";
+import type { CgroupDriver } from "../../core/runtime/cgroup-driver.ts";
+import type { HostFacts } from "../../core/runtime/spec.ts";
+import type { Component, DaemonFacts } from "../../engine/system/deps.ts";
+import type { DaemonConfig } from "../config/config.ts";
 import type { Runtimes } from "./runtimes.ts";
 
 /** What `info` and `version` say of this daemon. */

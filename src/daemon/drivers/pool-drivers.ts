@@ -1,13 +1,13 @@
 import { join } from "node:path";
-import { invalid } from "../base/lib/errors.ts";
-import { parseSize } from "../base/lib/size.ts";
+import { invalid } from "../../base/lib/errors.ts";
+import { parseSize } from "../../base/lib/size.ts";
 import {
   devicemapperProblem,
   openDevicemapper,
   poolName,
-} from "../core/snapshot/drivers/devicemapper/devicemapper.ts";
-import { datasetOf, openZfs, zfsProblem } from "../core/snapshot/drivers/zfs/zfs.ts";
-import { findProgram } from "./find-program.ts";
+} from "../../core/snapshot/drivers/devicemapper/devicemapper.ts";
+import { datasetOf, openZfs, zfsProblem } from "../../core/snapshot/drivers/zfs/zfs.ts";
+import { findProgram } from "../find-program.ts";
 import { readDriverOptions, type StorageDriver, type StorageDriverDeps } from "./storage-drivers.ts";
 
 /** Storage drivers whose layers are file systems of their own in a pool that the host has. */
