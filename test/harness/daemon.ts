@@ -170,7 +170,7 @@ export class TestDaemon {
     };
     void collect(child.stdout);
     void collect(child.stderr);
-    const deadline = performance.now() + 20_000;
+    const deadline = performance.now() + 60_000;
     for (;;) {
       if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}:\n${this.#log}`);
       if (existsSync(this.socket) && (await this.ping())) return;
@@ -349,7 +349,7 @@ export class TestDaemon {
     if (this.#child && this.#child.exitCode === null) {
       await attempt(() => this.assertClean());
       await attempt(async () => {
-        const late = Bun.sleep(20_000).then(() => "no exit code in 20 s");
+        const late = Bun.sleep(60_000).then(() => "no exit code in a minute");
         const code = await Promise.race([this.stop(), late]);
         if (code !== 0) throw new Error(`the daemon ended with ${code}:\n${this.#log.slice(-3000)}`);
       });
@@ -399,7 +399,7 @@ export function directoriesIn(path: string): readonly string[] {
 export async function eventually(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  milliseconds = 10_000,
+  milliseconds = 30_000,
 ): Promise<void> {
   const deadline = performance.now() + milliseconds;
   while (!(await condition())) {

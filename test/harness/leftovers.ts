@@ -25,7 +25,7 @@ export async function removeLeftovers(instance: Instance): Promise<void> {
       .map((one) => one.pid),
   ];
   // A monitor whose container was killed ends by itself; one that is being started may yet show up.
-  for (const end = performance.now() + 5000; members().length > 0 && performance.now() < end; ) {
+  for (const end = performance.now() + 30_000; members().length > 0 && performance.now() < end; ) {
     for (const path of cgroups) thaw(path);
     for (const pid of members()) kill(pid);
     await Bun.sleep(20);

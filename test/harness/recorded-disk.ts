@@ -94,7 +94,7 @@ export class RecordedDisk {
     );
     const disk = new RecordedDisk(root, mountPoint, daemon);
     try {
-      await eventually("the disk is there", () => statSync(shown).size === diskSize, 20_000);
+      await eventually("the disk is there", () => statSync(shown).size === diskSize, 60_000);
       await must("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", shown);
       await must("mount", "-o", "loop", shown, mountPoint);
       // What was before is no part of the story.

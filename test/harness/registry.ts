@@ -66,7 +66,7 @@ export class TestRegistry {
       stdio: ["ignore", "ignore", "ignore"],
     });
     const registry = new TestRegistry(`127.0.0.1:${port}`, root, child);
-    for (const end = performance.now() + 10_000; ; ) {
+    for (const end = performance.now() + 30_000; ; ) {
       try {
         await fetch(`http://127.0.0.1:${port}/v2/`);
         return registry;

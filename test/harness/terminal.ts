@@ -58,7 +58,7 @@ export class Terminal {
   }
 
   /** Resolves when `wanted` was printed; throws with the screen after the deadline. */
-  async until(wanted: string, milliseconds = 10_000): Promise<void> {
+  async until(wanted: string, milliseconds = 30_000): Promise<void> {
     const deadline = performance.now() + milliseconds;
     while (!this.text.includes(wanted)) {
       const left = deadline - performance.now();
