@@ -6,12 +6,12 @@ import { Control, Health } from "../../../base/spec/buildkit/methods.ts";
 import { attachmentServices } from "./attachments.ts";
 import type { BuildCacheBackend, WorkerInfo } from "./backend.ts";
 import type { Builds } from "./builds.ts";
-import { sessionService } from "./control-session.ts";
-import { GatewayBuild } from "./gateway-build.ts";
+import { GatewayBuild } from "./gateway/build.ts";
 import { historyServices } from "./history.ts";
-import { noSession } from "./no-session.ts";
 import type { SolveOrder } from "./parse-request.ts";
-import type { Sessions } from "./sessions.ts";
+import { sessionService } from "./session/control-session.ts";
+import { noSession } from "./session/no-session.ts";
+import type { Sessions } from "./session/sessions.ts";
 import { usageRecord, versionOf, workerRecord } from "./worker.ts";
 
 export interface ControlDeps {

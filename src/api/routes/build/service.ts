@@ -6,15 +6,15 @@ import { serveRpc } from "../../../base/rpc/server.ts";
 import { sessionHeaders } from "../../../base/spec/buildkit/methods.ts";
 import type { Call } from "../../call.ts";
 import type { BuildkitDeps } from "./backend.ts";
-import { bridgeServices, namedGateway } from "./bridge.ts";
 import { Builds } from "./builds.ts";
-import { buildBySession } from "./client-session.ts";
 import { controlServices } from "./control.ts";
-import { throughFrontend } from "./frontend.ts";
-import type { GatewayBuild } from "./gateway-build.ts";
-import type { SessionHello } from "./hello.ts";
-import { Sessions } from "./sessions.ts";
-import { Uploads } from "./uploads.ts";
+import { bridgeServices, namedGateway } from "./gateway/bridge.ts";
+import type { GatewayBuild } from "./gateway/build.ts";
+import { throughFrontend } from "./gateway/frontend.ts";
+import { buildBySession } from "./session/client-session.ts";
+import type { SessionHello } from "./session/hello.ts";
+import { Sessions } from "./session/sessions.ts";
+import { Uploads } from "./session/uploads.ts";
 
 /** What the routes of BuildKit's protocol do; apart from them so that it is loaded only when it is needed. */
 export class BuildkitService {

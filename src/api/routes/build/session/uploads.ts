@@ -1,5 +1,5 @@
-import type { Clock } from "../../../base/lib/clock.ts";
-import { conflict, TugError } from "../../../base/lib/errors.ts";
+import type { Clock } from "../../../../base/lib/clock.ts";
+import { conflict, TugError } from "../../../../base/lib/errors.ts";
 
 /** How long a build and the call that brings its context wait for each other. */
 const waitMs = 5_000;

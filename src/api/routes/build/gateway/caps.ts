@@ -1,4 +1,4 @@
-import { llbCaps } from "../../../base/spec/buildkit/llb-caps.ts";
+import { llbCaps } from "../../../../base/spec/buildkit/llb-caps.ts";
 
 /** What clients may ask of this builder, by BuildKit's names (frontend/gateway/pb/caps.go, solver/pb/caps.go). */
 const frontend = [

@@ -1,7 +1,7 @@
-import type { Clock } from "../../../base/lib/clock.ts";
-import { conflict, invalid, notFound } from "../../../base/lib/errors.ts";
-import type { ByteStream } from "../../../base/rpc/bytes.ts";
-import { openRpc } from "../../../base/rpc/client.ts";
+import type { Clock } from "../../../../base/lib/clock.ts";
+import { conflict, invalid, notFound } from "../../../../base/lib/errors.ts";
+import type { ByteStream } from "../../../../base/rpc/bytes.ts";
+import { openRpc } from "../../../../base/rpc/client.ts";
 import type { SessionHello } from "./hello.ts";
 import { RemoteSession } from "./remote-session.ts";
 

@@ -1,11 +1,11 @@
-import { drained, type RpcClient } from "../../../base/rpc/client.ts";
-import { pieceBytes } from "../../../base/rpc/stream.ts";
-import { directoryTree } from "../../../base/rpc/tree/directory.ts";
-import { fileType, isType } from "../../../base/rpc/tree/entry.ts";
-import { sendingMethod } from "../../../base/rpc/tree/packet.ts";
-import { sendTree, type TreeSource } from "../../../base/rpc/tree/send.ts";
-import type { SessionExports } from "../../../base/spec/builder/session.ts";
-import { FileSend, fileKeys } from "../../../base/spec/buildkit/methods.ts";
+import { drained, type RpcClient } from "../../../../base/rpc/client.ts";
+import { pieceBytes } from "../../../../base/rpc/stream.ts";
+import { directoryTree } from "../../../../base/rpc/tree/directory.ts";
+import { fileType, isType } from "../../../../base/rpc/tree/entry.ts";
+import { sendingMethod } from "../../../../base/rpc/tree/packet.ts";
+import { sendTree, type TreeSource } from "../../../../base/rpc/tree/send.ts";
+import type { SessionExports } from "../../../../base/spec/builder/session.ts";
+import { FileSend, fileKeys } from "../../../../base/spec/buildkit/methods.ts";
 
 /** Outputs that the client takes. */
 export class RemoteExports implements SessionExports {

@@ -1,13 +1,13 @@
-import { writeCsv } from "../../../base/lib/csv.ts";
-import { invalid, messageOf, notFound } from "../../../base/lib/errors.ts";
-import { randomId } from "../../../base/lib/ids.ts";
-import { type BuildSession, uploadPrefix } from "../../../base/spec/builder/session.ts";
-import { StatusResponse } from "../../../base/spec/buildkit/control.gen.ts";
-import { type BuildQuery, readBuildQuery } from "../../build/build-query.ts";
-import type { Call } from "../../call.ts";
-import type { BuildJob, Builds } from "./builds.ts";
+import { writeCsv } from "../../../../base/lib/csv.ts";
+import { invalid, messageOf, notFound } from "../../../../base/lib/errors.ts";
+import { randomId } from "../../../../base/lib/ids.ts";
+import { type BuildSession, uploadPrefix } from "../../../../base/spec/builder/session.ts";
+import { StatusResponse } from "../../../../base/spec/buildkit/control.gen.ts";
+import { type BuildQuery, readBuildQuery } from "../../../build/build-query.ts";
+import type { Call } from "../../../call.ts";
+import type { BuildJob, Builds } from "../builds.ts";
+import { parseOrder, type SolveOrder } from "../parse-request.ts";
 import { noSession } from "./no-session.ts";
-import { parseOrder, type SolveOrder } from "./parse-request.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Uploads } from "./uploads.ts";
 

@@ -1,8 +1,8 @@
-import { isCode, notFound, TugError } from "../../../base/lib/errors.ts";
-import { drained, type RpcCall, type RpcClient } from "../../../base/rpc/client.ts";
-import type { Metadata } from "../../../base/rpc/metadata.ts";
-import { receivingCall } from "../../../base/rpc/tree/packet.ts";
-import { receiveTree } from "../../../base/rpc/tree/receive.ts";
+import { isCode, notFound, TugError } from "../../../../base/lib/errors.ts";
+import { drained, type RpcCall, type RpcClient } from "../../../../base/rpc/client.ts";
+import type { Metadata } from "../../../../base/rpc/metadata.ts";
+import { receivingCall } from "../../../../base/rpc/tree/packet.ts";
+import { receiveTree } from "../../../../base/rpc/tree/receive.ts";
 import type {
   BuildSession,
   ContextFiles,
@@ -10,7 +10,7 @@ import type {
   LentBlob,
   ReceiveRequest,
   SessionExports,
-} from "../../../base/spec/builder/session.ts";
+} from "../../../../base/spec/builder/session.ts";
 import {
   Auth,
   Content,
@@ -20,8 +20,8 @@ import {
   Secrets,
   Ssh,
   Upload,
-} from "../../../base/spec/buildkit/methods.ts";
-import type { BytesMessage } from "../../../base/spec/buildkit/session.gen.ts";
+} from "../../../../base/spec/buildkit/methods.ts";
+import type { BytesMessage } from "../../../../base/spec/buildkit/session.gen.ts";
 import type { SessionHello } from "./hello.ts";
 import { readBlob, writeBlob } from "./remote-content.ts";
 import { RemoteExports } from "./remote-exports.ts";

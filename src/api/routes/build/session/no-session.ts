@@ -1,5 +1,5 @@
-import { notFound } from "../../../base/lib/errors.ts";
-import type { BuildSession } from "../../../base/spec/builder/session.ts";
+import { notFound } from "../../../../base/lib/errors.ts";
+import type { BuildSession } from "../../../../base/spec/builder/session.ts";
 
 /** What a build gets whose client opened no session: nothing is lent. */
 export function noSession(signal: AbortSignal): BuildSession {

@@ -1,14 +1,14 @@
-import { invalid } from "../../../base/lib/errors.ts";
-import type { Metadata } from "../../../base/rpc/metadata.ts";
-import { type Service, unary } from "../../../base/rpc/server.ts";
-import { toStat } from "../../../base/rpc/tree/entry.ts";
-import type { ReadableTree } from "../../../base/spec/builder/readable-tree.ts";
-import { LlbBridge } from "../../../base/spec/buildkit/methods.ts";
-import type { Platform as PbPlatform } from "../../../base/spec/buildkit/pb.gen.ts";
-import type { Platform } from "../../../base/spec/oci/descriptor.ts";
-import { hostPlatform, normalizePlatform } from "../../../base/spec/oci/platform.ts";
-import type { Builds } from "./builds.ts";
-import type { GatewayBuild } from "./gateway-build.ts";
+import { invalid } from "../../../../base/lib/errors.ts";
+import type { Metadata } from "../../../../base/rpc/metadata.ts";
+import { type Service, unary } from "../../../../base/rpc/server.ts";
+import { toStat } from "../../../../base/rpc/tree/entry.ts";
+import type { ReadableTree } from "../../../../base/spec/builder/readable-tree.ts";
+import { LlbBridge } from "../../../../base/spec/buildkit/methods.ts";
+import type { Platform as PbPlatform } from "../../../../base/spec/buildkit/pb.gen.ts";
+import type { Platform } from "../../../../base/spec/oci/descriptor.ts";
+import { hostPlatform, normalizePlatform } from "../../../../base/spec/oci/platform.ts";
+import type { Builds } from "../builds.ts";
+import type { GatewayBuild } from "./build.ts";
 
 type FindGateway = (metadata: Metadata, signal: AbortSignal) => Promise<GatewayBuild>;
 

@@ -1,17 +1,21 @@
-import { notFound } from "../../../base/lib/errors.ts";
-import { first, type Metadata } from "../../../base/rpc/metadata.ts";
-import { type Service, unary } from "../../../base/rpc/server.ts";
-import { PongResponse, type SolveRequest, SolveResponse } from "../../../base/spec/buildkit/gateway.gen.ts";
-import { buildIdKey, LlbBridge } from "../../../base/spec/buildkit/methods.ts";
-import type { WorkerInfo } from "./backend.ts";
-import type { Builds } from "./builds.ts";
+import { notFound } from "../../../../base/lib/errors.ts";
+import { first, type Metadata } from "../../../../base/rpc/metadata.ts";
+import { type Service, unary } from "../../../../base/rpc/server.ts";
+import {
+  PongResponse,
+  type SolveRequest,
+  SolveResponse,
+} from "../../../../base/spec/buildkit/gateway.gen.ts";
+import { buildIdKey, LlbBridge } from "../../../../base/spec/buildkit/methods.ts";
+import type { WorkerInfo } from "../backend.ts";
+import type { Builds } from "../builds.ts";
+import { buildFailure } from "../failure.ts";
+import type { SolveOrder } from "../parse-request.ts";
+import { solved } from "../result.ts";
+import { workerRecord } from "../worker.ts";
+import type { GatewayBuild } from "./build.ts";
 import { apiCaps, frontendCaps } from "./caps.ts";
-import { buildFailure } from "./failure.ts";
-import type { GatewayBuild } from "./gateway-build.ts";
-import { gatewayFiles } from "./gateway-files.ts";
-import type { SolveOrder } from "./parse-request.ts";
-import { solved } from "./result.ts";
-import { workerRecord } from "./worker.ts";
+import { gatewayFiles } from "./files.ts";
 
 export interface BridgeDeps {
   readonly builds: Builds;

@@ -1,13 +1,13 @@
-import { invalid, notFound, TugError } from "../../../base/lib/errors.ts";
-import { RpcError } from "../../../base/rpc/status.ts";
-import type { PlannedBuild } from "../../../base/spec/builder/builder.ts";
-import type { BuildSession } from "../../../base/spec/builder/session.ts";
-import type { Result, ReturnRequest } from "../../../base/spec/buildkit/gateway.gen.ts";
-import type { Platform } from "../../../base/spec/oci/descriptor.ts";
-import { hostPlatform, parsePlatform } from "../../../base/spec/oci/platform.ts";
-import type { BuildJob } from "./builds.ts";
-import type { SolveOrder } from "./parse-request.ts";
-import { type Chosen, configKey, type KnownRef, platformsKey, type Returned } from "./result.ts";
+import { invalid, notFound, TugError } from "../../../../base/lib/errors.ts";
+import { RpcError } from "../../../../base/rpc/status.ts";
+import type { PlannedBuild } from "../../../../base/spec/builder/builder.ts";
+import type { BuildSession } from "../../../../base/spec/builder/session.ts";
+import type { Result, ReturnRequest } from "../../../../base/spec/buildkit/gateway.gen.ts";
+import type { Platform } from "../../../../base/spec/oci/descriptor.ts";
+import { hostPlatform, parsePlatform } from "../../../../base/spec/oci/platform.ts";
+import type { BuildJob } from "../builds.ts";
+import type { SolveOrder } from "../parse-request.ts";
+import { type Chosen, configKey, type KnownRef, platformsKey, type Returned } from "../result.ts";
 
 /** Results that one build may refer to. */
 const maxRefs = 1_000;

@@ -1,9 +1,9 @@
-import { isCode } from "../../../base/lib/errors.ts";
-import type { RpcClient } from "../../../base/rpc/client.ts";
-import { Code, RpcError } from "../../../base/rpc/status.ts";
-import { pieceBytes } from "../../../base/rpc/stream.ts";
-import type { LentBlob } from "../../../base/spec/builder/session.ts";
-import { Content, storeKey, writeAction } from "../../../base/spec/buildkit/methods.ts";
+import { isCode } from "../../../../base/lib/errors.ts";
+import type { RpcClient } from "../../../../base/rpc/client.ts";
+import { Code, RpcError } from "../../../../base/rpc/status.ts";
+import { pieceBytes } from "../../../../base/rpc/stream.ts";
+import type { LentBlob } from "../../../../base/spec/builder/session.ts";
+import { Content, storeKey, writeAction } from "../../../../base/spec/buildkit/methods.ts";
 
 /** A blob of one of the client's content stores. */
 export function readBlob(

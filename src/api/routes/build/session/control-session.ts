@@ -1,10 +1,10 @@
-import type { ByteStream } from "../../../base/rpc/bytes.ts";
-import { first, type Metadata } from "../../../base/rpc/metadata.ts";
-import { bidi, type Service } from "../../../base/rpc/server.ts";
-import type { RpcStream } from "../../../base/rpc/stream.ts";
-import { pieceBytes } from "../../../base/rpc/stream.ts";
-import { Control, sessionHeaders } from "../../../base/spec/buildkit/methods.ts";
-import type { BytesMessage } from "../../../base/spec/buildkit/session.gen.ts";
+import type { ByteStream } from "../../../../base/rpc/bytes.ts";
+import { first, type Metadata } from "../../../../base/rpc/metadata.ts";
+import { bidi, type Service } from "../../../../base/rpc/server.ts";
+import type { RpcStream } from "../../../../base/rpc/stream.ts";
+import { pieceBytes } from "../../../../base/rpc/stream.ts";
+import { Control, sessionHeaders } from "../../../../base/spec/buildkit/methods.ts";
+import type { BytesMessage } from "../../../../base/spec/buildkit/session.gen.ts";
 import type { SessionHello } from "./hello.ts";
 import type { Sessions } from "./sessions.ts";
 

@@ -1,16 +1,16 @@
-import { TugError } from "../../../base/lib/errors.ts";
-import type { Log } from "../../../base/lib/log.ts";
-import type { ByteStream } from "../../../base/rpc/bytes.ts";
-import { serveRpc } from "../../../base/rpc/server.ts";
-import type { Builder } from "../../../base/spec/builder/builder.ts";
-import type { BuildSession } from "../../../base/spec/builder/session.ts";
-import type { WorkerInfo } from "./backend.ts";
+import { TugError } from "../../../../base/lib/errors.ts";
+import type { Log } from "../../../../base/lib/log.ts";
+import type { ByteStream } from "../../../../base/rpc/bytes.ts";
+import { serveRpc } from "../../../../base/rpc/server.ts";
+import type { Builder } from "../../../../base/spec/builder/builder.ts";
+import type { BuildSession } from "../../../../base/spec/builder/session.ts";
+import type { WorkerInfo } from "../backend.ts";
+import type { Builds, ForeignBuild } from "../builds.ts";
+import type { SolveOrder } from "../parse-request.ts";
+import type { Returned } from "../result.ts";
+import { workerRecord } from "../worker.ts";
 import { bridgeServices } from "./bridge.ts";
-import type { Builds, ForeignBuild } from "./builds.ts";
-import { GatewayBuild } from "./gateway-build.ts";
-import type { SolveOrder } from "./parse-request.ts";
-import type { Returned } from "./result.ts";
-import { workerRecord } from "./worker.ts";
+import { GatewayBuild } from "./build.ts";
 
 /** Frontends that ask other frontends, which ask others. */
 const deepest = 8;

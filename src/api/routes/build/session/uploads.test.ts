@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "../../../base/lib/clock.ts";
+import { systemClock } from "../../../../base/lib/clock.ts";
 import { Uploads } from "./uploads.ts";
 
 const never = new AbortController().signal;
