@@ -7,19 +7,19 @@ import type { Context } from "../context.ts";
 import { isBrokenPipe } from "../exit.ts";
 import { proxyVariables } from "../run/proxies.ts";
 import { printAnswer } from "./call.ts";
-import { prepareContext } from "./context.ts";
 import type { buildFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
-import { type Lent, lentServices } from "./lend.ts";
-import { noteCaches, withDigest } from "./local-cache.ts";
+import { prepareContext } from "./lent/context.ts";
+import { type Lent, lentServices } from "./lent/lend.ts";
+import { noteCaches, withDigest } from "./lent/local-cache.ts";
+import { readSecrets } from "./lent/secrets.ts";
+import { openAgents } from "./lent/ssh-agents.ts";
 import { type ProvenanceMode, provenanceMembers, provenanceMode } from "./metadata-provenance.ts";
 import { forDockerd, isTug, pushFromHere } from "./other-daemon.ts";
-import { buildError } from "./report.ts";
+import { buildError } from "./progress/report.ts";
+import { shown } from "./progress/show.ts";
 import { type BuildOrder, readOrder } from "./request.ts";
 import { imageIdOf, removeStaleId, writeId, writeMetadata } from "./result-files.ts";
-import { readSecrets } from "./secrets.ts";
-import { shown } from "./show.ts";
-import { openAgents } from "./ssh-agents.ts";
 
 type Call = Invocation<typeof buildFlags>;
 

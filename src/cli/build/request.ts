@@ -1,7 +1,6 @@
 import { invalid, messageOf, TugError } from "../../base/lib/errors.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../base/spec/oci/platform.ts";
 import { type FrontendCall, readCall } from "./call.ts";
-import type { ProgressMode } from "./display.ts";
 import {
   type CacheEntry,
   readAnnotations,
@@ -14,6 +13,7 @@ import {
 import type { BuildValues } from "./flags.ts";
 import { type BuildOutput, readOutputs } from "./outputs.ts";
 import { booleanOr, keyValues } from "./pairs.ts";
+import type { ProgressMode } from "./progress/display.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,6 +1,6 @@
-import type { Digest } from "../../base/lib/ids.ts";
-import type { ProgressSink } from "../../base/spec/builder/progress.ts";
-import type { SolveEvent, SolveWarning } from "../../client/build/events.ts";
+import type { Digest } from "../../../base/lib/ids.ts";
+import type { ProgressSink } from "../../../base/spec/builder/progress.ts";
+import type { SolveEvent, SolveWarning } from "../../../client/build/events.ts";
 
 /**
  * Tells a display what the daemon says of a build. What one event says of a step that it also ends comes before the end, and steps that are over

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { invalid, messageOf } from "../../base/lib/errors.ts";
-import { parseIndex } from "../../base/spec/oci/parse.ts";
+import { invalid, messageOf } from "../../../base/lib/errors.ts";
+import { parseIndex } from "../../../base/spec/oci/parse.ts";
 
 export const layoutPrefix = "oci-layout://";
 

@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from "node:fs";
-import { parseCsv } from "../../base/lib/csv.ts";
-import { invalid, messageOf } from "../../base/lib/errors.ts";
-import { systemText } from "../../base/lib/system-text.ts";
-import { splitPair } from "../flags/flag.ts";
+import { parseCsv } from "../../../base/lib/csv.ts";
+import { invalid, messageOf } from "../../../base/lib/errors.ts";
+import { systemText } from "../../../base/lib/system-text.ts";
+import { splitPair } from "../../flags/flag.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 type Source = { readonly path: string } | { readonly variable: string };

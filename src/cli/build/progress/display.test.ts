@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import type { SolveEvent, SolveVertex } from "../../client/build/events.ts";
-import type { Output } from "../io/output.ts";
-import { silentOutput } from "../progress/display.ts";
+import type { SolveEvent, SolveVertex } from "../../../client/build/events.ts";
+import type { Output } from "../../io/output.ts";
+import { silentOutput } from "../../progress/display.ts";
 import { buildDisplay, type ProgressMode } from "./display.ts";
 import { failedSteps, warningList } from "./report.ts";
 import { BuildTrace } from "./trace.ts";

@@ -1,11 +1,11 @@
-import type { Digest } from "../../base/lib/ids.ts";
+import type { Digest } from "../../../base/lib/ids.ts";
 import type {
   BuildWarning,
   LogProgress,
   ProgressSink,
   StatusProgress,
   VertexProgress,
-} from "../../base/spec/builder/progress.ts";
+} from "../../../base/spec/builder/progress.ts";
 
 /** Shows how a build goes. */
 export interface BuildDisplay {

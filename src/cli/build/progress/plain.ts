@@ -1,5 +1,5 @@
-import type { BuildWarning, StatusProgress } from "../../base/spec/builder/progress.ts";
-import type { Output } from "../io/output.ts";
+import type { BuildWarning, StatusProgress } from "../../../base/spec/builder/progress.ts";
+import type { Output } from "../../io/output.ts";
 import type { BuildDisplay } from "./trace.ts";
 import {
   BuildTrace,

@@ -1,12 +1,12 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { TugError } from "../../base/lib/errors.ts";
-import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
-import { parseObject } from "../../base/spec/oci/fields.ts";
-import type { Index } from "../../base/spec/oci/image.ts";
-import { mediaTypes } from "../../base/spec/oci/media-types.ts";
-import { manifestLimit, parseDescriptor, parseIndex } from "../../base/spec/oci/parse.ts";
-import type { CacheEntry } from "./entries.ts";
+import { TugError } from "../../../base/lib/errors.ts";
+import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
+import { parseObject } from "../../../base/spec/oci/fields.ts";
+import type { Index } from "../../../base/spec/oci/image.ts";
+import { mediaTypes } from "../../../base/spec/oci/media-types.ts";
+import { manifestLimit, parseDescriptor, parseIndex } from "../../../base/spec/oci/parse.ts";
+import type { CacheEntry } from "../entries.ts";
 import { readLayout } from "./layout.ts";
 
 /** `--cache-from type=local,src=DIR`: its index says which manifest is meant, by `tag` ("latest"). A directory without one has no cache yet, as the builder tells. */

@@ -1,16 +1,16 @@
-import { invalid } from "../../base/lib/errors.ts";
-import { systemText } from "../../base/lib/system-text.ts";
-import { lendCredentials, lendFiles, lendSecrets, lendUploads } from "../../client/build/lend.ts";
-import { lendLayouts } from "../../client/build/lend-layouts.ts";
-import { type OutputTarget, takeOutputs } from "../../client/build/outputs.ts";
-import { lendSsh } from "../../client/build/ssh.ts";
-import { takeBlobs } from "../../client/build/take-blobs.ts";
-import { authFor, registryKey } from "../config/credentials.ts";
-import type { Context } from "../context.ts";
-import { WholeFile } from "../io/archive.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import { systemText } from "../../../base/lib/system-text.ts";
+import { lendCredentials, lendFiles, lendSecrets, lendUploads } from "../../../client/build/lend.ts";
+import { lendLayouts } from "../../../client/build/lend-layouts.ts";
+import { type OutputTarget, takeOutputs } from "../../../client/build/outputs.ts";
+import { lendSsh } from "../../../client/build/ssh.ts";
+import { takeBlobs } from "../../../client/build/take-blobs.ts";
+import { authFor, registryKey } from "../../config/credentials.ts";
+import type { Context } from "../../context.ts";
+import { WholeFile } from "../../io/archive.ts";
+import type { BuildOutput } from "../outputs.ts";
+import type { BuildOrder } from "../request.ts";
 import type { BuildContext } from "./context.ts";
-import type { BuildOutput } from "./outputs.ts";
-import type { BuildOrder } from "./request.ts";
 
 /** What the build may have of this machine's, beside what its flags say. */
 export interface Lent {

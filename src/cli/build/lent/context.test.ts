@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Input } from "../io/input.ts";
+import type { Input } from "../../io/input.ts";
 import { prepareContext } from "./context.ts";
 import { readSecrets } from "./secrets.ts";
 

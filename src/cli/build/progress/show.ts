@@ -1,10 +1,10 @@
-import type { BuilderClient } from "../../client/build/builder.ts";
-import type { SolveEvent, SolveWarning } from "../../client/build/events.ts";
-import type { Context } from "../context.ts";
+import type { BuilderClient } from "../../../client/build/builder.ts";
+import type { SolveEvent, SolveWarning } from "../../../client/build/events.ts";
+import type { Context } from "../../context.ts";
+import type { BuildOrder } from "../request.ts";
 import { paletteOf } from "./colors.ts";
 import { buildDisplay } from "./display.ts";
 import { failedSteps, warningList } from "./report.ts";
-import type { BuildOrder } from "./request.ts";
 import { BuildTrace } from "./trace.ts";
 import { EventTeller } from "./watch.ts";
 

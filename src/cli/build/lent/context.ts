@@ -2,15 +2,15 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { hostname, tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { CryptoHasher } from "bun";
-import { detectCompression, magicLength } from "../../base/lib/compression/compression.ts";
-import { invalid, messageOf } from "../../base/lib/errors.ts";
-import { systemText } from "../../base/lib/system-text.ts";
-import { isZeroBlock, parseHeader } from "../../base/lib/tar/header.ts";
-import { uploadPrefix } from "../../base/spec/builder/session.ts";
-import { parseGitRef } from "../../base/spec/dockerfile/git-ref.ts";
-import type { LentDirectory } from "../../client/build/lend.ts";
-import { newBuildId } from "../../client/build/session.ts";
-import type { Input } from "../io/input.ts";
+import { detectCompression, magicLength } from "../../../base/lib/compression/compression.ts";
+import { invalid, messageOf } from "../../../base/lib/errors.ts";
+import { systemText } from "../../../base/lib/system-text.ts";
+import { isZeroBlock, parseHeader } from "../../../base/lib/tar/header.ts";
+import { uploadPrefix } from "../../../base/spec/builder/session.ts";
+import { parseGitRef } from "../../../base/spec/dockerfile/git-ref.ts";
+import type { LentDirectory } from "../../../client/build/lend.ts";
+import { newBuildId } from "../../../client/build/session.ts";
+import type { Input } from "../../io/input.ts";
 import { layoutPrefix, readLayout } from "./layout.ts";
 
 /** Where the build's files come from: what is lent over the session, and what the frontend is told of it. */

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, statSync, watch } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { invalid } from "../../base/lib/errors.ts";
-import { systemText } from "../../base/lib/system-text.ts";
-import { splitPair } from "../flags/flag.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import { systemText } from "../../../base/lib/system-text.ts";
+import { splitPair } from "../../flags/flag.ts";
 
 /**
  * --ssh "default", "id=socket", "id=key,key": the sockets of agents by id. Keys are put into an agent of the build's own, which ends with `undo`.

@@ -1,4 +1,4 @@
-import type { Output } from "../io/output.ts";
+import type { Output } from "../../io/output.ts";
 import { PlainDisplay } from "./plain.ts";
 import { RawDisplay } from "./raw.ts";
 import { TerminalDisplay } from "./terminal.ts";

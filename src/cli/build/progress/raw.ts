@@ -1,6 +1,6 @@
-import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
-import type { BuildWarning, ProgressSink } from "../../base/spec/builder/progress.ts";
-import type { Output } from "../io/output.ts";
+import { formatRfc3339Nano } from "../../../base/lib/timestamp.ts";
+import type { BuildWarning, ProgressSink } from "../../../base/spec/builder/progress.ts";
+import type { Output } from "../../io/output.ts";
 import type { BuildDisplay } from "./trace.ts";
 
 /** `--progress=rawjson`: one line of JSON for each thing that happens, as BuildKit's SolveStatus has it. */

@@ -1,8 +1,8 @@
-import { messageOf } from "../../base/lib/errors.ts";
-import { formatExcerpt } from "../../base/spec/dockerfile/error.ts";
-import { type FailedSource, failureOf, type SolveWarning } from "../../client/build/events.ts";
-import { exitError } from "../command.ts";
-import type { Output } from "../io/output.ts";
+import { messageOf } from "../../../base/lib/errors.ts";
+import { formatExcerpt } from "../../../base/spec/dockerfile/error.ts";
+import { type FailedSource, failureOf, type SolveWarning } from "../../../client/build/events.ts";
+import { exitError } from "../../command.ts";
+import type { Output } from "../../io/output.ts";
 import { paint } from "./colors.ts";
 import { isCanceled, secondsBetween, type TracedVertex } from "./trace.ts";
 

@@ -1,5 +1,5 @@
-import { ellipsis } from "../format/text.ts";
-import type { Output } from "../io/output.ts";
+import { ellipsis } from "../../format/text.ts";
+import type { Output } from "../../io/output.ts";
 import { type Palette, paint, paletteOf } from "./colors.ts";
 import type { BuildDisplay } from "./trace.ts";
 import { BuildTrace, duration, isCanceled, partText, secondsBetween, type TracedVertex } from "./trace.ts";
