@@ -1,5 +1,5 @@
 import { bool, custom, type Flag, integer, list, strings, text } from "../flags/flag.ts";
-import { parseMemory, parseUlimit, type Ulimit } from "../run/limits.ts";
+import { parseMemory, parseUlimit, type Ulimit } from "../run/values/limits.ts";
 
 const bytes = (short: string, help: string, unlimited = false): Flag<number> =>
   custom("bytes", short, help, 0, (value) => parseMemory(value, unlimited));

@@ -3,10 +3,10 @@ import type { DeviceRequest, Mount, ThrottleDevice } from "../../base/spec/docke
 import type { Dependency, SecretReference, TugHealthConfig } from "../../base/spec/docker/extensions.ts";
 import { bool, custom, type Flag, integer, list, map, text, unsigned, type Values } from "../flags/flag.ts";
 import { parseDuration } from "../format/units.ts";
-import { attachFlag, hostFlag, ipFlag, linkFlag, searchFlag, sysctlFlag } from "./checks.ts";
-import { deviceRuleFlag, parseGpus } from "./devices.ts";
-import { envFlag, labelFlag } from "./environment.ts";
-import { parseDependency, parseHealthAction, parseSecret } from "./extensions.ts";
+import { attachFlag, hostFlag, ipFlag, linkFlag, searchFlag, sysctlFlag } from "./values/checks.ts";
+import { deviceRuleFlag, parseGpus } from "./values/devices.ts";
+import { envFlag, labelFlag } from "./values/environment.ts";
+import { parseDependency, parseHealthAction, parseSecret } from "./values/extensions.ts";
 import {
   parseByteRate,
   parseCpus,
@@ -15,9 +15,9 @@ import {
   parseUlimit,
   parseWeight,
   type Ulimit,
-} from "./limits.ts";
-import { parseMount } from "./mount.ts";
-import { type NetworkAttachment, parseNetwork } from "./networks.ts";
+} from "./values/limits.ts";
+import { parseMount } from "./values/mount.ts";
+import { type NetworkAttachment, parseNetwork } from "./values/networks.ts";
 
 const bytes = (short: string, help: string, unlimited = false): Flag<number> =>
   custom("bytes", short, help, 0, (value) => parseMemory(value, unlimited));

@@ -1,7 +1,7 @@
 import { invalid } from "../../base/lib/errors.ts";
 import type { Resources } from "../../base/spec/docker/api.gen.ts";
-import { parseDevices } from "./devices.ts";
 import type { ContainerOptions } from "./flags.ts";
+import { parseDevices } from "./values/devices.ts";
 
 /** What a container may take of the host, and which of its devices it gets. */
 export function resourceLimits(values: ContainerOptions): Resources {

@@ -3,16 +3,16 @@ import type { ContainerConfig, RestartPolicy } from "../../base/spec/docker/api.
 import type { TugHostConfig } from "../../base/spec/docker/extensions.ts";
 import type { Client } from "../../client/client.ts";
 import type { CreateSpec } from "../../client/containers/create.ts";
-import { effectiveCapabilities } from "./capabilities.ts";
-import { pairsToMap, readKeyValueFile } from "./environment.ts";
 import type { ContainerOptions } from "./flags.ts";
 import { healthCheck } from "./health-check.ts";
-import { parseRestart } from "./limits.ts";
-import { isMac, networkConfig } from "./networks.ts";
-import { parsePorts } from "./ports.ts";
 import { resourceLimits } from "./resource-limits.ts";
-import { parseSecurity } from "./security.ts";
-import { parseTmpfs, parseVolumes } from "./volumes.ts";
+import { effectiveCapabilities } from "./values/capabilities.ts";
+import { pairsToMap, readKeyValueFile } from "./values/environment.ts";
+import { parseRestart } from "./values/limits.ts";
+import { isMac, networkConfig } from "./values/networks.ts";
+import { parsePorts } from "./values/ports.ts";
+import { parseSecurity } from "./values/security.ts";
+import { parseTmpfs, parseVolumes } from "./values/volumes.ts";
 
 /** What the spec depends on besides the flags. */
 export interface SpecInput {

@@ -6,7 +6,7 @@ import { renderList } from "../../format/list.ts";
 import { withPruneFilters } from "../../format/prune.ts";
 import { humanSize } from "../../format/units.ts";
 import { confirm } from "../../io/confirm.ts";
-import { parseMemory } from "../../run/limits.ts";
+import { parseMemory } from "../../run/values/limits.ts";
 
 const bytes = (help: string): Flag<number> => custom("bytes", "", help, 0, (value) => parseMemory(value));
 

@@ -5,10 +5,10 @@ import { resizeExec } from "../../../client/exec/resize.ts";
 import { startExec, startExecDetached } from "../../../client/exec/start.ts";
 import { atLeast, defineCommand } from "../../command.ts";
 import { bool, list, text } from "../../flags/flag.ts";
-import { envFlag, readKeyValueFile } from "../../run/environment.ts";
 import { joinStreams } from "../../run/streams.ts";
 import { checkTerminal } from "../../run/terminal.ts";
 import { consoleSize, followSize } from "../../run/terminal-size.ts";
+import { envFlag, readKeyValueFile } from "../../run/values/environment.ts";
 
 const flags = {
   detach: bool("d", "Leave the command in the background"),

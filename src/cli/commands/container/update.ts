@@ -2,8 +2,8 @@ import { invalid } from "../../../base/lib/errors.ts";
 import { updateContainer } from "../../../client/containers/update.ts";
 import { atLeast, defineCommand } from "../../command.ts";
 import { custom, integer, list, text, unsigned } from "../../flags/flag.ts";
-import { parseCpus, parseMemory, parseRestart } from "../../run/limits.ts";
-import { parsePorts, shortForm } from "../../run/ports.ts";
+import { parseCpus, parseMemory, parseRestart } from "../../run/values/limits.ts";
+import { parsePorts, shortForm } from "../../run/values/ports.ts";
 import { eachOperand } from "../each.ts";
 
 const bytes = (short: string, help: string, unlimited = false) =>

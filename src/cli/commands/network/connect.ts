@@ -2,7 +2,7 @@ import { invalid } from "../../../base/lib/errors.ts";
 import { connectNetwork } from "../../../client/networks/connect.ts";
 import { defineCommand, exactly } from "../../command.ts";
 import { integer, list, strings, text } from "../../flags/flag.ts";
-import { linkFlag } from "../../run/checks.ts";
+import { linkFlag } from "../../run/values/checks.ts";
 
 export const command = defineCommand({
   usage: "[OPTIONS] NETWORK CONTAINER",

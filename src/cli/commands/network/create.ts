@@ -1,8 +1,8 @@
 import { createNetwork } from "../../../client/networks/create.ts";
 import { defineCommand, exactly } from "../../command.ts";
 import { bool, list, map, strings, text } from "../../flags/flag.ts";
-import { labelFlag, pairsToMap } from "../../run/environment.ts";
-import { ipamConfig } from "../../run/ipam.ts";
+import { labelFlag, pairsToMap } from "../../run/values/environment.ts";
+import { ipamConfig } from "../../run/values/ipam.ts";
 
 const flags = {
   attachable: bool("", "Let containers be attached by hand"),

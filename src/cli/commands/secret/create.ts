@@ -4,7 +4,7 @@ import { systemText } from "../../../base/lib/system-text.ts";
 import { createSecret } from "../../../client/secrets/create.ts";
 import { between, defineCommand } from "../../command.ts";
 import { list, text } from "../../flags/flag.ts";
-import { labelFlag, pairsToMap } from "../../run/environment.ts";
+import { labelFlag, pairsToMap } from "../../run/values/environment.ts";
 
 export const command = defineCommand({
   usage: "[OPTIONS] SECRET [file|-]",

@@ -2,9 +2,9 @@ import { invalid } from "../../../base/lib/errors.ts";
 import { createVolume } from "../../../client/volumes/create.ts";
 import { atMost, defineCommand } from "../../command.ts";
 import { custom, list, map, text } from "../../flags/flag.ts";
-import { clusterVolume } from "../../run/cluster-volume.ts";
-import { labelFlag, pairsToMap } from "../../run/environment.ts";
-import { parseMemory } from "../../run/limits.ts";
+import { clusterVolume } from "../../run/values/cluster-volume.ts";
+import { labelFlag, pairsToMap } from "../../run/values/environment.ts";
+import { parseMemory } from "../../run/values/limits.ts";
 
 const bytes = (help: string) => custom("bytes", "", help, 0, (value) => parseMemory(value));
 

@@ -1,6 +1,6 @@
-import { invalid } from "../../base/lib/errors.ts";
-import { contains, type IpPrefix, parseIp, parsePrefix } from "../../base/lib/ip.ts";
-import type { IPAMConfig } from "../../base/spec/docker/api.gen.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import { contains, type IpPrefix, parseIp, parsePrefix } from "../../../base/lib/ip.ts";
+import type { IPAMConfig } from "../../../base/spec/docker/api.gen.ts";
 
 /** Joins --subnet, --ip-range, --gateway and --aux-address: each of the others belongs to the subnet that contains it. */
 export function ipamConfig(

@@ -1,6 +1,6 @@
-import { invalid } from "../../base/lib/errors.ts";
-import type { Dependency, SecretReference, TugHealthConfig } from "../../base/spec/docker/extensions.ts";
-import { parseCsv } from "../flags/flag.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import type { Dependency, SecretReference, TugHealthConfig } from "../../../base/spec/docker/extensions.ts";
+import { parseCsv } from "../../flags/flag.ts";
 
 /** `--secret NAME` or `--secret source=NAME,target=FILE,uid=0,gid=0,mode=0400`. */
 export function parseSecret(value: string): SecretReference {

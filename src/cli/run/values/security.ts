@@ -1,6 +1,6 @@
-import { invalid, messageOf } from "../../base/lib/errors.ts";
-import { systemText } from "../../base/lib/system-text.ts";
-import { nodeFs } from "../io/builtin.ts";
+import { invalid, messageOf } from "../../../base/lib/errors.ts";
+import { systemText } from "../../../base/lib/system-text.ts";
+import { nodeFs } from "../../io/builtin.ts";
 
 export interface SecurityOptions {
   readonly options: string[];

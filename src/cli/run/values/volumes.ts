@@ -1,5 +1,5 @@
-import { invalid } from "../../base/lib/errors.ts";
-import { absolutePath } from "../io/builtin.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import { absolutePath } from "../../io/builtin.ts";
 
 /** What the -v options come to: binds (and named volumes) for HostConfig, anonymous volumes for Config. */
 export interface VolumeSpecs {

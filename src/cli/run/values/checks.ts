@@ -1,5 +1,5 @@
-import { invalid } from "../../base/lib/errors.ts";
-import { parseIp } from "../../base/lib/ip.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import { parseIp } from "../../../base/lib/ip.ts";
 
 /** `-a stdin`: which stream to attach. */
 export function attachFlag(value: string): string {

@@ -1,6 +1,6 @@
-import { invalid } from "../../base/lib/errors.ts";
-import type { ClusterVolumeSpec } from "../../base/spec/docker/api.gen.ts";
-import { parseCsv, splitPair } from "../flags/flag.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import type { ClusterVolumeSpec } from "../../../base/spec/docker/api.gen.ts";
+import { parseCsv, splitPair } from "../../flags/flag.ts";
 
 interface ClusterFlags {
   readonly availability: string;

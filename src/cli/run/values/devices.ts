@@ -1,7 +1,7 @@
-import { invalid } from "../../base/lib/errors.ts";
-import type { DeviceMapping, DeviceRequest } from "../../base/spec/docker/api.gen.ts";
-import { parseCsv } from "../flags/flag.ts";
-import { nodePath } from "../io/builtin.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import type { DeviceMapping, DeviceRequest } from "../../../base/spec/docker/api.gen.ts";
+import { parseCsv } from "../../flags/flag.ts";
+import { nodePath } from "../../io/builtin.ts";
 import { pairsToMap } from "./environment.ts";
 
 const mode = /^[rwm]{1,3}$/;

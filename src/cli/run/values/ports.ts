@@ -1,6 +1,6 @@
-import { invalid } from "../../base/lib/errors.ts";
-import { parseIp } from "../../base/lib/ip.ts";
-import type { PortBinding } from "../../base/spec/docker/api.gen.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import { parseIp } from "../../../base/lib/ip.ts";
+import type { PortBinding } from "../../../base/spec/docker/api.gen.ts";
 
 /** What the -p and --expose options come to. */
 export interface PortSpecs {

@@ -1,8 +1,8 @@
-import { invalid } from "../../base/lib/errors.ts";
-import type { Mount } from "../../base/spec/docker/api.gen.ts";
-import { parseBoolean, parseCsv } from "../flags/flag.ts";
-import { parseSize } from "../format/units.ts";
-import { absolutePath } from "../io/builtin.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import type { Mount } from "../../../base/spec/docker/api.gen.ts";
+import { parseBoolean, parseCsv } from "../../flags/flag.ts";
+import { parseSize } from "../../format/units.ts";
+import { absolutePath } from "../../io/builtin.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 interface Draft {

@@ -1,7 +1,7 @@
-import { invalid } from "../../base/lib/errors.ts";
-import type { RestartPolicy, ThrottleDevice } from "../../base/spec/docker/api.gen.ts";
-import { parseInteger } from "../flags/flag.ts";
-import { parseSize } from "../format/units.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import type { RestartPolicy, ThrottleDevice } from "../../../base/spec/docker/api.gen.ts";
+import { parseInteger } from "../../flags/flag.ts";
+import { parseSize } from "../../format/units.ts";
 
 export interface Ulimit {
   readonly Name: string;

@@ -1,6 +1,6 @@
-import { invalid } from "../../base/lib/errors.ts";
-import { systemText } from "../../base/lib/system-text.ts";
-import { nodeFs } from "../io/builtin.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import { systemText } from "../../../base/lib/system-text.ts";
+import { nodeFs } from "../../io/builtin.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,6 +1,6 @@
-import { invalid } from "../../base/lib/errors.ts";
-import type { EndpointSettings } from "../../base/spec/docker/api.gen.ts";
-import { parseCsv } from "../flags/flag.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import type { EndpointSettings } from "../../../base/spec/docker/api.gen.ts";
+import { parseCsv } from "../../flags/flag.ts";
 
 /** One --network value. */
 export interface NetworkAttachment {
