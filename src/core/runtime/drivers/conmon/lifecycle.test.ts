@@ -3,9 +3,10 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeOf, messageOf, TugError } from "../../../../base/lib/errors.ts";
+import { until } from "../../../../base/lib/testdata/until.ts";
 import { cgroupPathsFor, probeCgroups } from "../../../../base/sys/cgroup/cgroup.ts";
 import { processStat } from "../../../../base/sys/process/pidfd.ts";
-import { collect, Sandbox, until } from "../../testdata/busybox.ts";
+import { collect, Sandbox } from "../../testdata/busybox.ts";
 
 let box: Sandbox;
 beforeAll(() => {
@@ -103,28 +104,37 @@ test("pause stops every process until resume, and SIGKILL ends a paused containe
 });
 
 test("with a tty, output is one raw stream, resize reaches the process, and detaching leaves stdin open", async () => {
-  const task = box.task(
-    "l-tty",
-    ["sh", "-c", "stty -echo; echo ready; read x; stty size; echo got $x; read y; echo $y"],
-    {
-      tty: true,
-      openStdin: true,
-      stdinOnce: true,
-    },
-  );
+  const script = [
+    ...[
+      "stty -echo",
+      "echo ready",
+      'until [ "$(stty size)" = "31 97" ]; do sleep 0.01; done',
+      "echo resized",
+    ],
+    ...["read x", "echo got $x", "read y", "echo $y"],
+  ];
+  const task = box.task("l-tty", ["sh", "-c", script.join("; ")], {
+    tty: true,
+    openStdin: true,
+    stdinOnce: true,
+  });
   await box.runtime.create(task);
   const first = await box.runtime.attach(task.dirs);
   await box.runtime.start("l-tty");
   const reader = first.output.getReader();
   let seen = "";
-  while (!seen.includes("ready")) seen += Buffer.from((await reader.read()).value?.bytes ?? []).toString();
+  const heard = async (text: string) => {
+    while (!seen.includes(text)) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`${JSON.stringify(text)} did not come: ${JSON.stringify(seen)}`);
+      seen += Buffer.from(value.bytes).toString();
+    }
+  };
+  await heard("ready");
   await box.runtime.resize(task.dirs, { rows: 31, columns: 97 });
-  await until(() => readFileSync(join(task.dirs.state, "pid"), "latin1") !== "");
-  await Bun.sleep(20);
+  await heard("resized");
   await first.write(Buffer.from("hello\n"));
-  while (!seen.includes("got hello"))
-    seen += Buffer.from((await reader.read()).value?.bytes ?? []).toString();
-  expect(seen).toContain("31 97");
+  await heard("got hello");
   await first[Symbol.asyncDispose]();
   await using second = await box.runtime.attach(task.dirs);
   await second.write(Buffer.from("again\n"));
@@ -282,7 +292,8 @@ test("a runtime that hangs, prints garbage or dies fails the creation in time an
     ["killed", "kill -9 $$", /OCI runtime create failed/],
   ];
   for (const [name, body, text] of cases) {
-    await using runtime = box.open(script(name, body), 300);
+    // Only of the one that hangs is the time to be over.
+    await using runtime = box.open(script(name, body), name === "hang" ? 300 : 15_000);
     const error = await failure(runtime.create(box.task(`l-${name}`, ["true"], { runtime: "crun" })));
     expect(messageOf(error)).toMatch(text);
     expectNothingLeft(`l-${name}`);
