@@ -98,18 +98,21 @@ describe("ranges of one large blob", () => {
     await using at = setUp();
     at.registry.rate = 2_000_000;
     const stop = new AbortController();
+    let came = 0;
     const first = at.fetch(at.blob, stop.signal, (done) => {
-      if (done > size / 2) stop.abort();
+      came = done;
+      if (at.partials().length > 1) stop.abort();
     });
     expect(await outcome(first)).toStartWith("cancelled");
     expect(at.partials().length).toBeGreaterThan(1);
+    expect(came).toBeGreaterThan(0);
     at.registry.requests.length = 0;
     at.registry.rate = undefined;
     let held: number | undefined;
     await at.fetch(at.blob, undefined, (done) => {
       held ??= done;
     });
-    expect(held).toBeGreaterThan(size / 2 - 1);
+    expect(held).toBeGreaterThanOrEqual(came);
     const asked = at.registry.requests.map((each) =>
       /^bytes=(\d+)-(\d*)$/.exec(each.headers.get("range") ?? ""),
     );

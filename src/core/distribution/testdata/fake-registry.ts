@@ -142,7 +142,10 @@ export class FakeRegistry implements Disposable {
     return this.#send(blob.subarray(from, end), 206, headers);
   }
 
-  /** With a rate each answer comes at its own pace, as from a server that limits what one connection gets. */
+  /**
+   * With a rate each answer comes at its own pace, as from a server that limits what one connection gets. What it did not bring while
+   * this process stood still is not made up for: that would be a fast connection.
+   */
   #send(bytes: Uint8Array, status: number, headers: Record<string, string>): Response {
     const rate = this.rate;
     if (rate === undefined) {
@@ -150,14 +153,12 @@ export class FakeRegistry implements Disposable {
       return new Response(bytes, { status, headers });
     }
     let at = 0;
-    const began = performance.now();
     const body = new ReadableStream<Uint8Array>({
       pull: async (controller) => {
         if (at >= bytes.byteLength) return controller.close();
         const chunk = bytes.slice(at, at + 16 * 1024);
         at += chunk.byteLength;
-        const due = began + (at / rate) * 1000 - performance.now();
-        if (due > 0) await Bun.sleep(due);
+        await Bun.sleep((chunk.byteLength / rate) * 1000);
         this.sent += chunk.byteLength;
         controller.enqueue(chunk);
       },
