@@ -1,12 +1,13 @@
 import { expect, test } from "bun:test";
 import { createSocket } from "node:dgram";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync, inflateSync } from "node:zlib";
 import { systemClock } from "../../../base/lib/clock.ts";
 import { silentLog } from "../../../base/lib/log.ts";
+import { until } from "../../../base/lib/testdata/until.ts";
 import {
   AF_UNIX,
   bind,
@@ -120,6 +121,15 @@ class Collector {
   }
 }
 
+/** Whether a client still holds its end of a connection to a TCP port of this host (proc(5): states 01 ESTABLISHED, 08 CLOSE_WAIT). */
+function connected(port: number): boolean {
+  const remote = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  return readFileSync("/proc/net/tcp", "latin1")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .some(([, , to, state]) => to?.endsWith(remote) && (state === "01" || state === "08"));
+}
+
 async function udpServer(fixture: Fixture): Promise<{ port: number; next: () => Promise<Buffer> }> {
   const server = createSocket("udp4");
   await new Promise<void>((resolve) => server.bind(0, "127.0.0.1", resolve));
@@ -185,7 +195,7 @@ test("a service that goes away and comes back gets every line", async () => {
   writer.line("one");
   await first.until((data) => data.includes("one"));
   await first.close();
-  await Bun.sleep(20);
+  await until(() => !connected(first.port));
   writer.line("two");
   await log.stopped();
   writer.line("three");
@@ -214,7 +224,8 @@ test("the next daemon goes on where the last one stopped", async () => {
   const { writer } = await fixture.open(syslogDestination({ clock: systemClock }), options);
   writer.line("first");
   await server.until((data) => data.includes("first"));
-  await Bun.sleep(20);
+  const place = join(fixture.directory, "log-cursor.json");
+  await until(() => JSON.parse(readFileSync(place, "utf8")).offset === writer.size);
   await fixture.open(syslogDestination({ clock: systemClock }), options);
   writer.line("second");
   const text = (await server.until((data) => data.includes("second"))).toString();
