@@ -25,7 +25,7 @@ export async function unpack(args: readonly string[]): Promise<number> {
     const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
     for (let at = 0; at < bytes.length; ) at += writeSync(stdout, bytes, at);
   };
-  let last = 0;
+  let last = Number.NEGATIVE_INFINITY;
   const onProgress = (bytes: number) => {
     const now = performance.now();
     if (now - last < progressInterval) return;
