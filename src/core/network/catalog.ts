@@ -3,11 +3,11 @@ import { conflict, invalid, notFound, TugError } from "../../base/lib/errors.ts"
 import { type NetworkId, randomId, shortId } from "../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import { getLink } from "../../base/sys/net/links.ts";
+import { type SubnetDeps, SubnetPlanner } from "./addresses/subnets.ts";
 import { assertUnusedConfiguration, configurationSpec, configuredSpec } from "./configuration.ts";
 import type { NetworkDriver } from "./driver.ts";
 import type { IpamPool, Network, NetworkSpec } from "./network.ts";
 import { bridgeName } from "./options.ts";
-import { type SubnetDeps, SubnetPlanner } from "./subnets.ts";
 
 export interface CatalogDeps extends SubnetDeps {
   readonly drivers: ReadonlyMap<string, NetworkDriver>;

@@ -1,4 +1,4 @@
-import type { AddressPool } from "./pools.ts";
+import type { AddressPool } from "./addresses/pools.ts";
 
 /** The daemon's own network settings (dockerd's names in daemon.json in brackets). */
 export interface NetworkConfig {

@@ -1,5 +1,5 @@
 import { notFound, TugError } from "../../base/lib/errors.ts";
-import { validatePools } from "./ipam.ts";
+import { validatePools } from "./addresses/ipam.ts";
 import type { Network, NetworkSpec } from "./network.ts";
 
 /*

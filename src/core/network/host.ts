@@ -3,7 +3,7 @@ import { listAddresses } from "../../base/sys/net/addresses.ts";
 import { getLink, listLinks } from "../../base/sys/net/links.ts";
 import type { NetlinkSocket } from "../../base/sys/net/netlink.ts";
 import { listRoutes } from "../../base/sys/net/routes.ts";
-import type { TakenSubnet } from "./pools.ts";
+import type { TakenSubnet } from "./addresses/pools.ts";
 
 const mainTable = 254;
 const unicast = 1;

@@ -18,7 +18,7 @@ import { createIpvlanDriver } from "./drivers/ipvlan.ts";
 import { createMacvlanDriver } from "./drivers/macvlan.ts";
 import { nullDriver } from "./drivers/null.ts";
 import { Endpoints } from "./endpoints.ts";
-import { Firewall } from "./firewall-apply.ts";
+import { Firewall } from "./firewall/apply.ts";
 import { Forwarding } from "./forwarding/forwarding.ts";
 import { runProgram } from "./forwarding/programs.ts";
 import { RulesetWatch } from "./forwarding/watch.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { formatPrefix, parsePrefix } from "../../base/lib/ip.ts";
+import { formatPrefix, parsePrefix } from "../../../base/lib/ip.ts";
 import { checkOverlap, chooseSubnet, defaultAddressPools, type TakenSubnet } from "./pools.ts";
 
 const taken = (text: string, holder = text): TakenSubnet => {

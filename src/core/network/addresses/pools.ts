@@ -1,5 +1,5 @@
-import { invalid, TugError } from "../../base/lib/errors.ts";
-import { formatPrefix, type IpPrefix, networkOf, overlaps, parsePrefix } from "../../base/lib/ip.ts";
+import { invalid, TugError } from "../../../base/lib/errors.ts";
+import { formatPrefix, type IpPrefix, networkOf, overlaps, parsePrefix } from "../../../base/lib/ip.ts";
 
 /** Where networks that name no subnet get one from: blocks cut into subnets of `size` (`default-address-pools`). */
 export interface AddressPool {

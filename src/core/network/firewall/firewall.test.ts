@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import type { NetworkId } from "../../base/lib/ids.ts";
+import type { NetworkId } from "../../../base/lib/ids.ts";
+import type { Network, PortPublication } from "../network.ts";
 import { changeCommands, noElements, publishElements, removeCommands, rulesetCommands } from "./firewall.ts";
-import type { Network, PortPublication } from "./network.ts";
 
 const network = (
   name: string,

@@ -1,4 +1,4 @@
-import { conflict, invalid, TugError } from "../../base/lib/errors.ts";
+import { conflict, invalid, TugError } from "../../../base/lib/errors.ts";
 import {
   contains,
   formatIp,
@@ -9,8 +9,8 @@ import {
   networkOf,
   parseIp,
   parsePrefix,
-} from "../../base/lib/ip.ts";
-import type { IpamPool, Network } from "./network.ts";
+} from "../../../base/lib/ip.ts";
+import type { IpamPool, Network } from "../network.ts";
 
 /**
  * IP address management, pure: which address a new endpoint gets, given those in use. Like Docker, the lowest free one, so

@@ -1,6 +1,6 @@
-import { parseIp } from "../../base/lib/ip.ts";
-import type { Network, PortPublication } from "./network.ts";
-import { bridgeName, gatewayMode, icc, masquerade } from "./options.ts";
+import { parseIp } from "../../../base/lib/ip.ts";
+import type { Network, PortPublication } from "../network.ts";
+import { bridgeName, gatewayMode, icc, masquerade } from "../options.ts";
 
 /**
  * The nftables rules of one daemon, as text; pure. All lives in one `inet` table named for the instance, so that several daemons

@@ -1,5 +1,5 @@
-import { formatIp, ipFromBytes } from "../../base/lib/ip.ts";
-import type { TakenPort } from "./ports.ts";
+import { formatIp, ipFromBytes } from "../../../base/lib/ip.ts";
+import type { TakenPort } from "../ports.ts";
 
 /** Reading what other daemons of this kind published, from the maps of `firewall.ts`. Pure. */
 export const publicationMaps = ["any4", "any6", "publish4", "publish6", "range4", "range6"] as const;

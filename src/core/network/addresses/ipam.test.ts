@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import type { NetworkId } from "../../base/lib/ids.ts";
-import { formatIp } from "../../base/lib/ip.ts";
+import type { NetworkId } from "../../../base/lib/ids.ts";
+import { formatIp } from "../../../base/lib/ip.ts";
+import type { IpamPool, Network } from "../network.ts";
 import { chooseAddress, validatePools } from "./ipam.ts";
-import type { IpamPool, Network } from "./network.ts";
 
 const network = (...config: readonly IpamPool[]): Network => ({
   id: "0123456789ab" as NetworkId,

@@ -1,7 +1,9 @@
-import type { Log } from "../../base/lib/log.ts";
-import type { NetlinkSocket } from "../../base/sys/net/netlink.ts";
-import { listInetTables, listSetElements } from "../../base/sys/net/nft-tables.ts";
-import { type Nftables, openNftables } from "../../base/sys/net/nftables.ts";
+import type { Log } from "../../../base/lib/log.ts";
+import type { NetlinkSocket } from "../../../base/sys/net/netlink.ts";
+import { listInetTables, listSetElements } from "../../../base/sys/net/nft-tables.ts";
+import { type Nftables, openNftables } from "../../../base/sys/net/nftables.ts";
+import type { Network } from "../network.ts";
+import type { TakenPort } from "../ports.ts";
 import {
   changeCommands,
   type Elements,
@@ -11,9 +13,7 @@ import {
   removeCommands,
   rulesetCommands,
 } from "./firewall.ts";
-import { publicationMaps, publishedPorts } from "./firewall-read.ts";
-import type { Network } from "./network.ts";
-import type { TakenPort } from "./ports.ts";
+import { publicationMaps, publishedPorts } from "./read.ts";
 
 /** What should be in force: read from the records each time, so that nothing here can be stale. */
 export interface FirewallState {

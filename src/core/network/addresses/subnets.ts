@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { invalid, TugError } from "../../base/lib/errors.ts";
+import { invalid, TugError } from "../../../base/lib/errors.ts";
 import {
   contains,
   formatIp,
@@ -9,16 +9,16 @@ import {
   networkOf,
   parseIp,
   parsePrefix,
-} from "../../base/lib/ip.ts";
-import type { Log } from "../../base/lib/log.ts";
-import type { NetlinkSocket } from "../../base/sys/net/netlink.ts";
-import type { NetworkConfig } from "./config.ts";
-import { interfaceAddress, liveSubnets } from "./host.ts";
+} from "../../../base/lib/ip.ts";
+import type { Log } from "../../../base/lib/log.ts";
+import type { NetlinkSocket } from "../../../base/sys/net/netlink.ts";
+import type { NetworkConfig } from "../config.ts";
+import { interfaceAddress, liveSubnets } from "../host.ts";
+import type { IpamPool, Network, NetworkSpec } from "../network.ts";
+import { bridgeName, gatewayMode } from "../options.ts";
+import type { NetworkRecords } from "../records.ts";
 import { routerKey, validatePools } from "./ipam.ts";
-import type { IpamPool, Network, NetworkSpec } from "./network.ts";
-import { bridgeName, gatewayMode } from "./options.ts";
 import { checkOverlap, chooseSubnet, defaultAddressPools, type TakenSubnet } from "./pools.ts";
-import type { NetworkRecords } from "./records.ts";
 
 export interface SubnetDeps {
   readonly records: NetworkRecords;
