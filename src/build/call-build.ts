@@ -1,6 +1,6 @@
 import type { Builder } from "../base/spec/builder/builder.ts";
 import { withEpoch } from "./epoch.ts";
-import { checkBuild, listTargets, outlineBuild } from "./plan/calls.ts";
+import { checkBuild, listTargets, outlineBuild } from "./plan/calls/calls.ts";
 import type { PlanInput } from "./plan/input.ts";
 import { untilPlanned } from "./plan-build.ts";
 import { type PlanRequestDeps, readRequest } from "./plan-request.ts";

@@ -9,9 +9,9 @@ import { normalizePlatform } from "../../base/spec/oci/platform.ts";
 import type { GitSource, HttpSource, Vertex } from "../graph.ts";
 import type { BuildRequest, ContextRef } from "../request.ts";
 import { given, globalArgs, predefinedArgs } from "./arguments.ts";
-import { fileOfUrl } from "./copy.ts";
 import { gitContext, sourceOfGit } from "./git-source.ts";
 import type { PlanInput } from "./input.ts";
+import { fileOfUrl } from "./instructions/copy.ts";
 import { makeVertex } from "./vertices.ts";
 
 /** What SOURCE_DATE_EPOCH says. */

@@ -1,11 +1,11 @@
-import { rules } from "../../base/spec/dockerfile/rules.ts";
-import { closest } from "../../base/spec/dockerfile/suggest.ts";
-import { type ExpandOptions, type Expansion, expand } from "../../base/spec/dockerfile/words.ts";
-import type { Op, Vertex } from "../graph.ts";
-import { shownCommand, stepName } from "./names.ts";
-import type { PlatformPlan } from "./platform-plan.ts";
-import type { Command, Stage } from "./stage.ts";
-import type { Inputs } from "./vertices.ts";
+import { rules } from "../../../base/spec/dockerfile/rules.ts";
+import { closest } from "../../../base/spec/dockerfile/suggest.ts";
+import { type ExpandOptions, type Expansion, expand } from "../../../base/spec/dockerfile/words.ts";
+import type { Op, Vertex } from "../../graph.ts";
+import { shownCommand, stepName } from "../names.ts";
+import type { PlatformPlan } from "../platform-plan.ts";
+import type { Command, Stage } from "../stage.ts";
+import type { Inputs } from "../vertices.ts";
 
 /** One instruction and where it stands: what the functions that carry it out are given. */
 export class Step {

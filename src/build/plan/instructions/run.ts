@@ -1,16 +1,15 @@
-import { invalid, TugError } from "../../base/lib/errors.ts";
-import { heredocText, readHeredocMark } from "../../base/spec/dockerfile/heredoc.ts";
-import { cleanPath } from "../../base/spec/dockerfile/ignore.ts";
-import { parseMount, type RunMount } from "../../base/spec/dockerfile/mount.ts";
-import type { RunInstruction } from "../../base/spec/dockerfile/syntax.ts";
-import type { ExecMount, ExecOp } from "../graph.ts";
-import { proxyEnvironment } from "./arguments.ts";
+import { invalid, TugError } from "../../../base/lib/errors.ts";
+import { heredocText, readHeredocMark } from "../../../base/spec/dockerfile/heredoc.ts";
+import { cleanPath } from "../../../base/spec/dockerfile/ignore.ts";
+import { parseMount, type RunMount } from "../../../base/spec/dockerfile/mount.ts";
+import type { RunInstruction } from "../../../base/spec/dockerfile/syntax.ts";
+import type { ExecMount, ExecOp } from "../../graph.ts";
+import { proxyEnvironment } from "../arguments.ts";
+import { summarize } from "../names.ts";
+import { builderArg } from "../platform-plan.ts";
+import { Inputs } from "../vertices.ts";
 import { inlineDocument } from "./copy.ts";
-
-import { summarize } from "./names.ts";
-import { builderArg } from "./platform-plan.ts";
 import { type Step, withShell } from "./step.ts";
-import { Inputs } from "./vertices.ts";
 
 export function dispatchRun(at: Step, node: RunInstruction): void {
   const { stage, plan } = at;

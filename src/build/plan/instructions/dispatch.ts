@@ -1,10 +1,10 @@
-import { invalid } from "../../base/lib/errors.ts";
-import { parseSignal } from "../../base/lib/kill-signal.ts";
-import { healthcheckOf } from "../../base/spec/docker/config-changes.ts";
-import { located } from "../../base/spec/dockerfile/error.ts";
-import { cleanPath } from "../../base/spec/dockerfile/ignore.ts";
-import { parseExposed } from "../../base/spec/dockerfile/ports.ts";
-import { rules } from "../../base/spec/dockerfile/rules.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import { parseSignal } from "../../../base/lib/kill-signal.ts";
+import { healthcheckOf } from "../../../base/spec/docker/config-changes.ts";
+import { located } from "../../../base/spec/dockerfile/error.ts";
+import { cleanPath } from "../../../base/spec/dockerfile/ignore.ts";
+import { parseExposed } from "../../../base/spec/dockerfile/ports.ts";
+import { rules } from "../../../base/spec/dockerfile/rules.ts";
 import type {
   ArgInstruction,
   CommandInstruction,
@@ -13,17 +13,17 @@ import type {
   ListInstruction,
   StageInstruction,
   TextInstruction,
-} from "../../base/spec/dockerfile/syntax.ts";
-import type { Vertex } from "../graph.ts";
-import { given, setLast } from "./arguments.ts";
+} from "../../../base/spec/dockerfile/syntax.ts";
+import type { Vertex } from "../../graph.ts";
+import { given, setLast } from "../arguments.ts";
+import type { PlatformPlan } from "../platform-plan.ts";
+import type { Stage } from "../stage.ts";
+import { Inputs } from "../vertices.ts";
 import { dispatchCopy } from "./copy.ts";
 import { goDuration, plainList, quotedList } from "./go-text.ts";
 import { ownerOf } from "./owner.ts";
-import type { PlatformPlan } from "./platform-plan.ts";
 import { dispatchRun } from "./run.ts";
-import type { Stage } from "./stage.ts";
 import { Step, scanArgs, withShell } from "./step.ts";
-import { Inputs } from "./vertices.ts";
 
 /** A stage's instructions, one after the other, on what it begins from. */
 export function dispatchStage(plan: PlatformPlan, stage: Stage, mainContext: () => Vertex | undefined): void {

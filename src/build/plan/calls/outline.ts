@@ -1,6 +1,6 @@
-import type { SourceRange } from "../../base/spec/dockerfile/syntax.ts";
+import type { SourceRange } from "../../../base/spec/dockerfile/syntax.ts";
+import { reachableFrom, type Stage } from "../stage.ts";
 import { docComment } from "./doc-comment.ts";
-import { reachableFrom, type Stage } from "./stage.ts";
 
 /** What a target can be given: what `--call outline` tells. */
 export interface Outline {

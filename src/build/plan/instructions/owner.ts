@@ -1,4 +1,4 @@
-import type { Owner } from "../graph.ts";
+import type { Owner } from "../../graph.ts";
 
 /** "user", "user:group"; undefined for "". */
 export function ownerOf(text: string): Owner | undefined {

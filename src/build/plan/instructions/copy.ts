@@ -1,15 +1,15 @@
-import { invalid } from "../../base/lib/errors.ts";
-import { parseDigest } from "../../base/spec/docker/reference.ts";
-import { type GitRef, parseGitRef } from "../../base/spec/dockerfile/git-ref.ts";
-import { cleanPath } from "../../base/spec/dockerfile/ignore.ts";
-import { rules } from "../../base/spec/dockerfile/rules.ts";
-import type { CopyInstruction, Heredoc } from "../../base/spec/dockerfile/syntax.ts";
-import type { CopyAction, FileOp, Vertex } from "../graph.ts";
-import { parseModeChange } from "../run/file/chmod.ts";
-import { sourceOfGit } from "./git-source.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import { parseDigest } from "../../../base/spec/docker/reference.ts";
+import { type GitRef, parseGitRef } from "../../../base/spec/dockerfile/git-ref.ts";
+import { cleanPath } from "../../../base/spec/dockerfile/ignore.ts";
+import { rules } from "../../../base/spec/dockerfile/rules.ts";
+import type { CopyInstruction, Heredoc } from "../../../base/spec/dockerfile/syntax.ts";
+import type { CopyAction, FileOp, Vertex } from "../../graph.ts";
+import { parseModeChange } from "../../run/file/chmod.ts";
+import { sourceOfGit } from "../git-source.ts";
+import { Inputs } from "../vertices.ts";
 import { ownerOf } from "./owner.ts";
 import type { Step } from "./step.ts";
-import { Inputs } from "./vertices.ts";
 
 /** COPY or ADD with its variables expanded. */
 interface Copy extends Pick<CopyInstruction, "kind" | "source" | "link" | "parents" | "exclude" | "unpack"> {

@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what is tested
 import { describe, expect, test } from "bun:test";
-import type { BuildRequest } from "../request.ts";
+import type { BuildRequest } from "../../request.ts";
+import { image, planInput, planOf } from "../testdata/plans.ts";
 import { type CallResult, checkBuild, listTargets, outlineBuild } from "./calls.ts";
-import { image, planInput, planOf } from "./testdata/plans.ts";
 
 const decoder = new TextDecoder();
 

@@ -1,13 +1,13 @@
-import { TugError } from "../../base/lib/errors.ts";
-import { DockerfileError, formatExcerpt } from "../../base/spec/dockerfile/error.ts";
-import { Linter, type LintWarning, lintInstructions } from "../../base/spec/dockerfile/lint.ts";
-import { parseDockerfile } from "../../base/spec/dockerfile/parse.ts";
-import { type Dockerfile, perLine, type SourceRange } from "../../base/spec/dockerfile/syntax.ts";
+import { TugError } from "../../../base/lib/errors.ts";
+import { DockerfileError, formatExcerpt } from "../../../base/spec/dockerfile/error.ts";
+import { Linter, type LintWarning, lintInstructions } from "../../../base/spec/dockerfile/lint.ts";
+import { parseDockerfile } from "../../../base/spec/dockerfile/parse.ts";
+import { type Dockerfile, perLine, type SourceRange } from "../../../base/spec/dockerfile/syntax.ts";
+import type { PlanInput, PlanResult } from "../input.ts";
+import { lintConfig, Planning } from "../planner.ts";
 import { columns } from "./columns.ts";
 import { docComment } from "./doc-comment.ts";
-import type { PlanInput, PlanResult } from "./input.ts";
 import { describeOutline, type Outline } from "./outline.ts";
-import { lintConfig, Planning } from "./planner.ts";
 
 /** What `--call` gives back: BuildKit's subrequests (frontend/subrequests), by name: "result.json", "result.txt", "version", … */
 export type CallResult =
