@@ -92,6 +92,18 @@ const populate = (size: typeof few): Scenario => ({
   },
 });
 
+/** What prints all of a crowd, or much of it. */
+const listings: readonly Scenario[] = [
+  { name: "ps -a of 360", unit: "ms", rounds: 9, measure: (engine) => timed(engine, ["ps", "-a"]) },
+  {
+    name: "inspect of 100",
+    unit: "ms",
+    rounds: 9,
+    measure: (engine) =>
+      timed(engine, ["inspect", ...Array.from({ length: 100 }, (_, index) => `bench-ended-${index}`)]),
+  },
+];
+
 const clear: Scenario = {
   name: "removing 360",
   unit: "ms",
@@ -105,11 +117,12 @@ const clear: Scenario = {
   },
 };
 
-/** One after the other: what an operation costs beside 10 containers, and beside 360. `bench/run beside making removing`. */
+/** One after the other: what an operation costs beside 10 containers, and beside 360; and listings of these. `bench/run beside making removing of`. */
 export const scaleScenarios: readonly Scenario[] = [
   populate(few),
   ...operations.map((operation) => at(operation, few)),
   populate(crowd),
   ...operations.map((operation) => at(operation, crowd)),
+  ...listings,
   clear,
 ];

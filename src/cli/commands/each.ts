@@ -1,6 +1,13 @@
 import { TugError } from "../../base/lib/errors.ts";
+import { Semaphore } from "../../base/lib/semaphore.ts";
 import type { Context } from "../context.ts";
 import { failureText } from "../exit.ts";
+
+/**
+ * Each has a connection of its own, and thousands would not fit into the daemon's queue of those that it has not accepted yet, nor into
+ * the usual 1024 descriptors. Not fewer, as what is stopped together is stopped in the order of its dependencies.
+ */
+const maxAtOnce = 200;
 
 /**
  * Does the same to several operands side by side, prints the name of each that went well in the order given, and each
@@ -16,7 +23,9 @@ export async function eachOperand(
     readonly failure?: (failed: readonly string[]) => string;
   } = {},
 ): Promise<number> {
+  const turns = new Semaphore(maxAtOnce);
   const running = operands.map(async (operand) => {
+    using _turn = await turns.acquire();
     await act(operand);
   });
   for (const job of running) job.catch(() => undefined); // told below, in order

@@ -1,4 +1,5 @@
 import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
+import { Semaphore } from "../../base/lib/semaphore.ts";
 import { exitError } from "../command.ts";
 import type { Context } from "../context.ts";
 import { text } from "../flags/flag.ts";
@@ -25,7 +26,11 @@ export async function printInspected(
 ): Promise<number> {
   const found: string[] = [];
   const failures: string[] = [];
-  const asked = operands.map((operand) => find(operand));
+  const turns = new Semaphore(maxAsked);
+  const asked = operands.map(async (operand) => {
+    using _turn = await turns.acquire();
+    return await find(operand);
+  });
   for (const job of asked) job.catch(() => undefined); // told below, in order
   for (const job of asked) {
     try {
@@ -39,6 +44,9 @@ export async function printInspected(
   if (failures.length > 0) throw new TugError("not-found", failures.join("\n"));
   return 0;
 }
+
+/** So many are asked for at a time: the daemon answers one after the other, and more connections cost more than they bring. */
+const maxAsked = 4;
 
 async function render(
   found: readonly string[],

@@ -1,12 +1,32 @@
 /**
- * Indents JSON text without parsing it, so that large numbers, escapes and key order stay as the daemon wrote them (as Go's
- * json.Indent does for `docker inspect`).
+ * Indents JSON text so that large numbers, escapes and key order stay as the daemon wrote them (as Go's json.Indent does for
+ * `docker inspect`).
  */
-export function indentJson(text: string, prefix = "", indent = "    "): string {
+export function indentJson(text: string, indent = "    "): string {
+  return indentRegular(text, indent) ?? indentByHand(text, indent);
+}
+
+/** Parsed and written anew, which is several times as fast, where that changes nothing. */
+function indentRegular(text: string, indent: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return JSON.stringify(value) === text ? JSON.stringify(value, null, indent) : undefined;
+  } catch (error) {
+    // No JSON, or nested too deeply for the parser.
+    if (error instanceof SyntaxError || error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function indentByHand(text: string, indent: string): string {
+  const lines: string[] = [];
+  const newline = () => {
+    lines[depth] ??= `\n${indent.repeat(depth)}`;
+    return lines[depth] ?? "";
+  };
   let out = "";
   let depth = 0;
   let at = 0;
-  const newline = () => `\n${prefix}${indent.repeat(depth)}`;
   while (at < text.length) {
     const char = text[at] ?? "";
     if (char === '"') {
@@ -17,28 +37,33 @@ export function indentJson(text: string, prefix = "", indent = "    "): string {
     }
     at++;
     if (char === "{" || char === "[") {
-      const close = /^\s*[}\]]/.exec(text.slice(at, at + 64));
-      if (close) {
-        out += char + (close[0].at(-1) ?? "");
-        at += close[0].length;
+      while (isSpace(text[at])) at++;
+      const next = text[at];
+      if (next === "}" || next === "]") {
+        out += char + next;
+        at++;
         continue;
       }
       depth++;
       out += char + newline();
     } else if (char === "}" || char === "]") {
-      depth--;
+      depth = Math.max(0, depth - 1);
       out += newline() + char;
     } else if (char === ",") out += char + newline();
     else if (char === ":") out += ": ";
-    else if (!/\s/.test(char)) out += char;
+    else if (!isSpace(char)) out += char;
   }
   return out;
 }
 
+const isSpace = (char: string | undefined) => char === " " || char === "\n" || char === "\r" || char === "\t";
+
+/** Where the string that begins at `start` is over: behind the first quote that no backslash escapes. */
 function stringEnd(text: string, start: number): number {
-  for (let at = start + 1; at < text.length; at++) {
-    if (text[at] === "\\") at++;
-    else if (text[at] === '"') return at + 1;
+  for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
+    let escapes = 0;
+    while (text[at - 1 - escapes] === "\\") escapes++;
+    if (escapes % 2 === 0) return at + 1;
   }
   return text.length;
 }

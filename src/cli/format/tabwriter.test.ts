@@ -42,6 +42,15 @@ test("JSON is indented without touching numbers and escapes", () => {
 }`);
 });
 
+test("JSON that would come out otherwise when it is parsed is indented as it stands, and what is no JSON ends", () => {
+  const repeated = ' {"b": [ ],"b":{\n},"1":1.50,"0":"\\\\", "q":"\\\\\\"}"}';
+  expect(indentJson(repeated, " ")).toBe(
+    '{\n "b": [],\n "b": {},\n "1": 1.50,\n "0": "\\\\",\n "q": "\\\\\\"}"\n}',
+  );
+  expect(indentJson('"open')).toBe('"open');
+  expect(indentJson("]}")).toBe("\n]\n}");
+});
+
 test("neighbouring ports merge where both sides are equal", () => {
   const port = (PrivatePort: number, PublicPort?: number, IP?: string, Type = "tcp") => ({
     PrivatePort,

@@ -51,7 +51,7 @@ export const command = defineCommand({
 
 async function printManifest(context: Context, manifest: StoredManifest, verbose: boolean): Promise<number> {
   const text = verbose ? JSON.stringify(manifest) : documentOf(manifest);
-  await context.out.write(`${indentJson(text, "", "\t")}\n`);
+  await context.out.write(`${indentJson(text, "\t")}\n`);
   return 0;
 }
 
@@ -61,7 +61,7 @@ async function printList(
   manifests: readonly StoredManifest[],
   verbose: boolean,
 ): Promise<number> {
-  const text = verbose ? indentJson(JSON.stringify(manifests), "", "\t") : listDocument(name, manifests).text;
+  const text = verbose ? JSON.stringify(manifests, null, "\t") : listDocument(name, manifests).text;
   await context.out.write(`${text}\n`);
   return 0;
 }
