@@ -6,10 +6,8 @@ import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
 import { configLimit, parseImageConfig } from "../../base/spec/oci/parse-config.ts";
 import { hostPlatform } from "../../base/spec/oci/platform.ts";
 import type { ContentStore } from "../content/content.ts";
-import { fetchBlob } from "./blob-fetch.ts";
-import { systemAuthorities } from "./certificates.ts";
-import { Connections } from "./connections.ts";
-import { credentialsOf } from "./credentials.ts";
+import { credentialsOf } from "./auth/credentials.ts";
+import { login } from "./auth/login.ts";
 import type {
   FetchOptions,
   FoundRepository,
@@ -20,18 +18,20 @@ import type {
   ResolvedImage,
 } from "./distribution.ts";
 import { fetchNamed } from "./documents.ts";
-import { login } from "./login.ts";
-import { systemNames } from "./names.ts";
+import { systemAuthorities } from "./endpoints/certificates.ts";
+import { Connections } from "./http/connections.ts";
+import { systemNames } from "./http/names.ts";
+import { whenAsked } from "./http/retry.ts";
+import type { Session } from "./http/session.ts";
+import { Transport } from "./http/transport.ts";
+import type { Names } from "./http/transport-error.ts";
 import { pullError } from "./pull-error.ts";
-import { offerBlob, pushBlob, pushDocument } from "./push.ts";
 import type { RegistryConfig } from "./registry-config.ts";
 import { resolveImage } from "./resolve.ts";
-import { whenAsked } from "./retry.ts";
 import { searchRegistry } from "./search.ts";
-import type { Session } from "./session.ts";
 import { listTags } from "./tags.ts";
-import { Transport } from "./transport.ts";
-import type { Names } from "./transport-error.ts";
+import { fetchBlob } from "./transfer/blob-fetch.ts";
+import { offerBlob, pushBlob, pushDocument } from "./transfer/push.ts";
 
 interface Deps {
   readonly content: ContentStore;

@@ -10,10 +10,10 @@ import { mediaTypes } from "../../base/spec/oci/media-types.ts";
 import type { FileContentStore } from "../content/file-store.ts";
 import { temporaryContent } from "../content/temporary.ts";
 import { HttpRegistryClient } from "./client.ts";
-import { ParallelImageFetcher } from "./image-fetcher.ts";
 import { CuttingProxy } from "./testdata/cutting-proxy.ts";
 import { DockerRegistry } from "./testdata/docker-registry.ts";
 import { instantClock, noise, testConfig } from "./testdata/fake-registry.ts";
+import { ParallelImageFetcher } from "./transfer/image-fetcher.ts";
 
 /** An image of two layers in content. */
 async function makeImage(content: FileContentStore) {

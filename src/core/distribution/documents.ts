@@ -6,8 +6,8 @@ import { Digester, digestOf, splitDigest } from "../../base/spec/oci/digest.ts";
 import { mediaTypes } from "../../base/spec/oci/media-types.ts";
 import { type ImageDocument, manifestLimit, parseImageDocument } from "../../base/spec/oci/parse.ts";
 import type { ContentStore, Lease } from "../content/content.ts";
-import { readBody } from "./body.ts";
-import type { Session } from "./session.ts";
+import { readBody } from "./http/body.ts";
+import type { Session } from "./http/session.ts";
 
 /** What is asked for; schema 1 is left out, so that a registry converts or refuses instead of sending it. */
 export const accept = [

@@ -1,6 +1,6 @@
 import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
-import { RegistryError } from "./registry-error.ts";
-import { TransportError } from "./transport-error.ts";
+import { RegistryError } from "./http/registry-error.ts";
+import { TransportError } from "./http/transport-error.ts";
 
 /** What was attempted, for words that fit. */
 export interface Attempted {

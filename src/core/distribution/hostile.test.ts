@@ -8,11 +8,11 @@ import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import { digestOf } from "../../base/spec/oci/digest.ts";
 import { mediaTypes } from "../../base/spec/oci/media-types.ts";
 import { temporaryContent } from "../content/temporary.ts";
-import { bodyChunks } from "./body.ts";
 import { HttpRegistryClient } from "./client.ts";
+import { bodyChunks } from "./http/body.ts";
+import { Transport } from "./http/transport.ts";
 import { instantClock, noise, testConfig } from "./testdata/fake-registry.ts";
 import { endless, HostileServer } from "./testdata/hostile-server.ts";
-import { Transport } from "./transport.ts";
 
 /** What a registry may try against its clients: every answer ends in an error that says so, soon, with nothing kept. */
 async function attacked(answer: (path: string, socket: Socket, head: string) => void) {

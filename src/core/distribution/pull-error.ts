@@ -1,7 +1,7 @@
 import { TugError } from "../../base/lib/errors.ts";
 import { familiarName, familiarString, type Reference } from "../../base/spec/docker/reference.ts";
 import { withHint } from "./hint.ts";
-import { RegistryError } from "./registry-error.ts";
+import { RegistryError } from "./http/registry-error.ts";
 
 /** Docker's sentence for a pull that failed, naming what was to be pulled, and what can be done about it. */
 export function pullError(error: unknown, ref: Reference): unknown {

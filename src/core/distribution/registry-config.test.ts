@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseMirror } from "./endpoints.ts";
+import { parseMirror } from "./endpoints/endpoints.ts";
 import { isInsecure, proxyFor, proxyFromEnvironment } from "./registry-config.ts";
 import { testConfig } from "./testdata/fake-registry.ts";
 

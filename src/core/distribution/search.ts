@@ -1,10 +1,10 @@
 import { isCode, TugError } from "../../base/lib/errors.ts";
-import { readBody } from "./body.ts";
-import type { Connections } from "./connections.ts";
-import type { Credentials } from "./credentials.ts";
+import type { Credentials } from "./auth/credentials.ts";
 import type { FoundRepository } from "./distribution.ts";
-import { RegistryError } from "./registry-error.ts";
-import type { Session } from "./session.ts";
+import { readBody } from "./http/body.ts";
+import type { Connections } from "./http/connections.ts";
+import { RegistryError } from "./http/registry-error.ts";
+import type { Session } from "./http/session.ts";
 
 const replyLimit = 4 * 1024 * 1024;
 /** Pages of a catalog that are looked through where a registry has no search of its own. */

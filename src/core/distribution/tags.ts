@@ -1,6 +1,6 @@
 import { TugError } from "../../base/lib/errors.ts";
-import { readBody } from "./body.ts";
-import type { Session } from "./session.ts";
+import { readBody } from "./http/body.ts";
+import type { Session } from "./http/session.ts";
 
 const pageLimit = 4 * 1024 * 1024;
 const maxPages = 10_000;

@@ -6,8 +6,8 @@ import { messageOf } from "../../base/lib/errors.ts";
 import { parseReference } from "../../base/spec/docker/reference.ts";
 import { temporaryContent } from "../content/temporary.ts";
 import { HttpRegistryClient } from "./client.ts";
+import { Transport } from "./http/transport.ts";
 import { FakeRegistry, instantClock, testConfig } from "./testdata/fake-registry.ts";
-import { Transport } from "./transport.ts";
 
 const openssl = Bun.which("openssl");
 

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { KeyedMutex } from "../../base/lib/mutex.ts";
 import { hostPlatform } from "../../base/spec/oci/platform.ts";
 import { FileContentStore } from "../../core/content/file-store.ts";
-import { ParallelImageFetcher } from "../../core/distribution/image-fetcher.ts";
+import { ParallelImageFetcher } from "../../core/distribution/transfer/image-fetcher.ts";
 import { FilesClient } from "../../core/files/client.ts";
 import { TarArchives } from "../../core/image/archive/archives.ts";
 import { Debootstrap } from "../../core/image/bootstrap/debootstrap.ts";

@@ -17,8 +17,8 @@ import { invalid, TugError } from "../../../base/lib/errors.ts";
 import { type Digest, randomId } from "../../../base/lib/ids.ts";
 import { KeyedMutex } from "../../../base/lib/mutex.ts";
 import { Digester, digestOf, splitDigest } from "../../../base/spec/oci/digest.ts";
-import { systemNames } from "../../../core/distribution/names.ts";
-import { transportError } from "../../../core/distribution/transport-error.ts";
+import { systemNames } from "../../../core/distribution/http/names.ts";
+import { transportError } from "../../../core/distribution/http/transport-error.ts";
 import { inTurn } from "../in-turn.ts";
 import type { StepProgress } from "../runner.ts";
 

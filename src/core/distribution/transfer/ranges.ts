@@ -1,13 +1,13 @@
-import { isCode, TugError } from "../../base/lib/errors.ts";
-import { Mutex } from "../../base/lib/mutex.ts";
-import type { Semaphore } from "../../base/lib/semaphore.ts";
-import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
-import type { Ingest, Pieces } from "../content/content.ts";
-import { bodyChunks } from "./body.ts";
-import type { RangeSettings } from "./registry-config.ts";
-import type { Attempt } from "./retry.ts";
-import type { SessionRequest } from "./session.ts";
-import type { Exchange } from "./transport.ts";
+import { isCode, TugError } from "../../../base/lib/errors.ts";
+import { Mutex } from "../../../base/lib/mutex.ts";
+import type { Semaphore } from "../../../base/lib/semaphore.ts";
+import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
+import type { Ingest, Pieces } from "../../content/content.ts";
+import { bodyChunks } from "../http/body.ts";
+import type { Attempt } from "../http/retry.ts";
+import type { SessionRequest } from "../http/session.ts";
+import type { Exchange } from "../http/transport.ts";
+import type { RangeSettings } from "../registry-config.ts";
 
 export type Open = (request: Omit<SessionRequest, "path">) => Promise<Exchange>;
 

@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { readFileSync } from "node:fs";
 import { connect } from "node:tls";
-import { parseIp } from "../../base/lib/ip.ts";
+import { parseIp } from "../../../base/lib/ip.ts";
 import type { Names } from "./transport-error.ts";
 
 /** How long a server has to say more about a handshake that failed. */

@@ -1,19 +1,19 @@
-import type { Clock } from "../../base/lib/clock.ts";
-import { isCode, TugError } from "../../base/lib/errors.ts";
-import type { Semaphore } from "../../base/lib/semaphore.ts";
-import type { Reference } from "../../base/spec/docker/reference.ts";
-import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
-import { isForeignLayerType } from "../../base/spec/oci/media-types.ts";
-import type { ContentStore, Ingest } from "../content/content.ts";
-import { bodyChunks } from "./body.ts";
-import type { Connections } from "./connections.ts";
-import type { Credentials } from "./credentials.ts";
-import type { FetchOptions, RemoteOptions } from "./distribution.ts";
+import type { Clock } from "../../../base/lib/clock.ts";
+import { isCode, TugError } from "../../../base/lib/errors.ts";
+import type { Semaphore } from "../../../base/lib/semaphore.ts";
+import type { Reference } from "../../../base/spec/docker/reference.ts";
+import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
+import { isForeignLayerType } from "../../../base/spec/oci/media-types.ts";
+import type { ContentStore, Ingest } from "../../content/content.ts";
+import type { Credentials } from "../auth/credentials.ts";
+import type { FetchOptions, RemoteOptions } from "../distribution.ts";
+import { bodyChunks } from "../http/body.ts";
+import type { Connections } from "../http/connections.ts";
+import { readRegistryError } from "../http/registry-error.ts";
+import { type Attempt, retrying } from "../http/retry.ts";
+import { cancelled, type Exchange, type Transport } from "../http/transport.ts";
+import { defaultRanges, isMetadataAddress, type RegistryConfig } from "../registry-config.ts";
 import { isRange, type Open, RangedTransfer, worthwhile } from "./ranges.ts";
-import { defaultRanges, isMetadataAddress, type RegistryConfig } from "./registry-config.ts";
-import { readRegistryError } from "./registry-error.ts";
-import { type Attempt, retrying } from "./retry.ts";
-import { cancelled, type Exchange, type Transport } from "./transport.ts";
 
 interface Deps {
   readonly connections: Connections;

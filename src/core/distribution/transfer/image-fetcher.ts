@@ -1,19 +1,19 @@
-import { isCode, TugError } from "../../base/lib/errors.ts";
-import { Semaphore } from "../../base/lib/semaphore.ts";
-import type { Reference } from "../../base/spec/docker/reference.ts";
-import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
-import type { ImageConfig } from "../../base/spec/oci/image.ts";
-import { configLimit, parseImageConfig } from "../../base/spec/oci/parse-config.ts";
-import type { ContentStore } from "../content/content.ts";
+import { isCode, TugError } from "../../../base/lib/errors.ts";
+import { Semaphore } from "../../../base/lib/semaphore.ts";
+import type { Reference } from "../../../base/spec/docker/reference.ts";
+import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
+import type { ImageConfig } from "../../../base/spec/oci/image.ts";
+import { configLimit, parseImageConfig } from "../../../base/spec/oci/parse-config.ts";
+import type { ContentStore } from "../../content/content.ts";
 import type {
   ImageFetcher,
   LayerEvent,
   RegistryClient,
   RemoteOptions,
   ResolvedImage,
-} from "./distribution.ts";
+} from "../distribution.ts";
+import { cancelled } from "../http/transport.ts";
 import { SingleFlight } from "./single-flight.ts";
-import { cancelled } from "./transport.ts";
 
 interface Deps {
   readonly client: Pick<RegistryClient, "fetch">;

@@ -1,18 +1,18 @@
-import type { Clock } from "../../base/lib/clock.ts";
-import { invalid, isCode, messageOf, TugError } from "../../base/lib/errors.ts";
-import { familiarName, type Reference } from "../../base/spec/docker/reference.ts";
-import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
-import { digestOf } from "../../base/spec/oci/digest.ts";
-import { manifestLimit } from "../../base/spec/oci/parse.ts";
-import type { ContentStore } from "../content/content.ts";
-import type { Connections } from "./connections.ts";
-import type { Credentials } from "./credentials.ts";
-import type { PushOptions, RemoteOptions } from "./distribution.ts";
-import { withHint } from "./hint.ts";
-import { RegistryError } from "./registry-error.ts";
-import { retrying, whenAsked } from "./retry.ts";
-import { repositoryScope, type Session } from "./session.ts";
-import { cancelled, type Exchange } from "./transport.ts";
+import type { Clock } from "../../../base/lib/clock.ts";
+import { invalid, isCode, messageOf, TugError } from "../../../base/lib/errors.ts";
+import { familiarName, type Reference } from "../../../base/spec/docker/reference.ts";
+import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
+import { digestOf } from "../../../base/spec/oci/digest.ts";
+import { manifestLimit } from "../../../base/spec/oci/parse.ts";
+import type { ContentStore } from "../../content/content.ts";
+import type { Credentials } from "../auth/credentials.ts";
+import type { PushOptions, RemoteOptions } from "../distribution.ts";
+import { withHint } from "../hint.ts";
+import type { Connections } from "../http/connections.ts";
+import { RegistryError } from "../http/registry-error.ts";
+import { retrying, whenAsked } from "../http/retry.ts";
+import { repositoryScope, type Session } from "../http/session.ts";
+import { cancelled, type Exchange } from "../http/transport.ts";
 import { Upload } from "./upload.ts";
 
 interface Deps {

@@ -1,5 +1,5 @@
-import type { Clock } from "../../base/lib/clock.ts";
-import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
+import type { Clock } from "../../../base/lib/clock.ts";
+import { isCode, messageOf, TugError } from "../../../base/lib/errors.ts";
 import { RegistryError } from "./registry-error.ts";
 import { cancelled } from "./transport.ts";
 import { TransportError, type TransportReason } from "./transport-error.ts";

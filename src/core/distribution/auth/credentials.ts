@@ -1,4 +1,4 @@
-import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
+import type { AuthConfig } from "../../../base/spec/docker/auth-config.ts";
 
 /** What a request may prove itself with; at most one kind is set. */
 export interface Credentials {

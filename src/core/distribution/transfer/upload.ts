@@ -1,11 +1,11 @@
-import { TugError } from "../../base/lib/errors.ts";
-import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
-import type { ContentStore } from "../content/content.ts";
-import type { PushOptions } from "./distribution.ts";
-import { RegistryError } from "./registry-error.ts";
-import type { Attempt } from "./retry.ts";
-import type { Session } from "./session.ts";
-import type { Exchange } from "./transport.ts";
+import { TugError } from "../../../base/lib/errors.ts";
+import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
+import type { ContentStore } from "../../content/content.ts";
+import type { PushOptions } from "../distribution.ts";
+import { RegistryError } from "../http/registry-error.ts";
+import type { Attempt } from "../http/retry.ts";
+import type { Session } from "../http/session.ts";
+import type { Exchange } from "../http/transport.ts";
 
 /** A peer that takes nothing for so long, or does not answer after the last byte, is taken for dead. */
 const stallLimit = 5 * 60_000;

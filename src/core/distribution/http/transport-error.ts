@@ -1,6 +1,6 @@
-import { TugError } from "../../base/lib/errors.ts";
-import { errnoOf } from "../../base/lib/storage-error.ts";
-import { splitHost } from "./registry-config.ts";
+import { TugError } from "../../../base/lib/errors.ts";
+import { errnoOf } from "../../../base/lib/storage-error.ts";
+import { splitHost } from "../registry-config.ts";
 
 /** What is asked of the host's resolver when a connection failed, to say what Docker says. */
 export interface Names {

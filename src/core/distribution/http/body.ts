@@ -1,4 +1,4 @@
-import { TugError } from "../../base/lib/errors.ts";
+import { TugError } from "../../../base/lib/errors.ts";
 import { cancelled, type Exchange } from "./transport.ts";
 import { requestPrefix } from "./transport-error.ts";
 

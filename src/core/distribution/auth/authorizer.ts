@@ -1,13 +1,13 @@
-import { abortable } from "../../base/lib/abort.ts";
-import type { Clock } from "../../base/lib/clock.ts";
-import { TugError } from "../../base/lib/errors.ts";
-import { readBody } from "./body.ts";
+import { abortable } from "../../../base/lib/abort.ts";
+import type { Clock } from "../../../base/lib/clock.ts";
+import { TugError } from "../../../base/lib/errors.ts";
+import type { Endpoint } from "../endpoints/endpoints.ts";
+import { readBody } from "../http/body.ts";
+import { readRegistryError } from "../http/registry-error.ts";
+import type { Exchange, Transport } from "../http/transport.ts";
+import { isMetadataAddress } from "../registry-config.ts";
 import type { Challenge } from "./challenge.ts";
 import { basicHeader, type Credentials } from "./credentials.ts";
-import type { Endpoint } from "./endpoints.ts";
-import { isMetadataAddress } from "./registry-config.ts";
-import { readRegistryError } from "./registry-error.ts";
-import type { Exchange, Transport } from "./transport.ts";
 
 /** A token server's reply (Docker token authentication specification; OAuth 2.0, RFC 6749 5.1). */
 export interface TokenReply {

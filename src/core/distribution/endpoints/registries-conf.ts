@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { invalid, TugError } from "../../base/lib/errors.ts";
-import { errnoOf } from "../../base/lib/storage-error.ts";
-import type { Reference } from "../../base/spec/docker/reference.ts";
+import { invalid, TugError } from "../../../base/lib/errors.ts";
+import { errnoOf } from "../../../base/lib/storage-error.ts";
+import type { Reference } from "../../../base/spec/docker/reference.ts";
 import { readToml, TomlTable } from "./toml.ts";
 
 /** Which pulls a mirror is for. */

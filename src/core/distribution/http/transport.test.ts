@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { messageOf } from "../../base/lib/errors.ts";
+import { messageOf } from "../../../base/lib/errors.ts";
+import { FakeRegistry } from "../testdata/fake-registry.ts";
 import { bodyChunks, readBody } from "./body.ts";
-import { FakeRegistry } from "./testdata/fake-registry.ts";
 import { Transport } from "./transport.ts";
 import { type Names, transportError } from "./transport-error.ts";
 

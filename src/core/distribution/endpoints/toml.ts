@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { invalid, messageOf, TugError } from "../../base/lib/errors.ts";
-import { errnoOf } from "../../base/lib/storage-error.ts";
+import { invalid, messageOf, TugError } from "../../../base/lib/errors.ts";
+import { errnoOf } from "../../../base/lib/storage-error.ts";
 
 export type Table = Readonly<Record<string, unknown>>;
 

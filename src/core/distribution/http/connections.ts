@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import type { Clock } from "../../base/lib/clock.ts";
-import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
-import type { Reference } from "../../base/spec/docker/reference.ts";
-import { type Credentials, credentialsOf } from "./credentials.ts";
-import type { RemoteOptions, Trial } from "./distribution.ts";
-import { type Endpoint, endpointsOf, homeEndpoints } from "./endpoints.ts";
-import type { RegistryConfig } from "./registry-config.ts";
+import type { Clock } from "../../../base/lib/clock.ts";
+import { isCode, messageOf, TugError } from "../../../base/lib/errors.ts";
+import type { Reference } from "../../../base/spec/docker/reference.ts";
+import { type Credentials, credentialsOf } from "../auth/credentials.ts";
+import type { RemoteOptions, Trial } from "../distribution.ts";
+import { type Endpoint, endpointsOf, homeEndpoints } from "../endpoints/endpoints.ts";
+import type { RegistryConfig } from "../registry-config.ts";
 import { repositoryScope, Session } from "./session.ts";
 import type { Transport } from "./transport.ts";
 import type { Names } from "./transport-error.ts";

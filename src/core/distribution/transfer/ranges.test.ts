@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { codeOf, messageOf } from "../../base/lib/errors.ts";
-import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
-import { temporaryContent } from "../content/temporary.ts";
-import { HttpRegistryClient } from "./client.ts";
-import type { RangeSettings } from "./registry-config.ts";
-import { FakeRegistry, instantClock, noise, testConfig } from "./testdata/fake-registry.ts";
+import { codeOf, messageOf } from "../../../base/lib/errors.ts";
+import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
+import { temporaryContent } from "../../content/temporary.ts";
+import { HttpRegistryClient } from "../client.ts";
+import type { RangeSettings } from "../registry-config.ts";
+import { FakeRegistry, instantClock, noise, testConfig } from "../testdata/fake-registry.ts";
 
 const eager: RangeSettings = {
   connections: 4,

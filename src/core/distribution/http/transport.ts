@@ -1,6 +1,6 @@
-import { TugError } from "../../base/lib/errors.ts";
-import type { TlsSettings } from "./certificates.ts";
-import { isMetadataAddress, type ProxyConfig, proxyFor } from "./registry-config.ts";
+import { TugError } from "../../../base/lib/errors.ts";
+import type { TlsSettings } from "../endpoints/certificates.ts";
+import { isMetadataAddress, type ProxyConfig, proxyFor } from "../registry-config.ts";
 import { type Names, requestPrefix, TransportError, transportError } from "./transport-error.ts";
 
 export interface TransportRequest {

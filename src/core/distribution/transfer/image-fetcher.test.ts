@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { codeOf, TugError } from "../../base/lib/errors.ts";
-import { parseReference } from "../../base/spec/docker/reference.ts";
-import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
-import { digestOf } from "../../base/spec/oci/digest.ts";
-import { mediaTypes } from "../../base/spec/oci/media-types.ts";
-import { temporaryContent } from "../content/temporary.ts";
-import type { LayerEvent, RegistryClient } from "./distribution.ts";
+import { codeOf, TugError } from "../../../base/lib/errors.ts";
+import { parseReference } from "../../../base/spec/docker/reference.ts";
+import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
+import { digestOf } from "../../../base/spec/oci/digest.ts";
+import { mediaTypes } from "../../../base/spec/oci/media-types.ts";
+import { temporaryContent } from "../../content/temporary.ts";
+import type { LayerEvent, RegistryClient } from "../distribution.ts";
 import { ParallelImageFetcher } from "./image-fetcher.ts";
 
 const ref = parseReference("registry.test/app:1");

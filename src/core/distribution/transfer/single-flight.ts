@@ -1,4 +1,4 @@
-import { abortable } from "../../base/lib/abort.ts";
+import { abortable } from "../../../base/lib/abort.ts";
 
 interface Flight<E> {
   readonly done: Promise<void>;

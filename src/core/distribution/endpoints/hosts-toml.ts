@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { posix, resolve } from "node:path";
-import { invalid, messageOf } from "../../base/lib/errors.ts";
-import { parseDuration } from "../../base/lib/timestamp.ts";
+import { invalid, messageOf } from "../../../base/lib/errors.ts";
+import { parseDuration } from "../../../base/lib/timestamp.ts";
 import type { TlsSettings } from "./certificates.ts";
 import { readToml, TomlTable } from "./toml.ts";
 

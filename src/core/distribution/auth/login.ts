@@ -1,11 +1,11 @@
-import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
-import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
-import type { Connections } from "./connections.ts";
+import { isCode, messageOf, TugError } from "../../../base/lib/errors.ts";
+import type { AuthConfig } from "../../../base/spec/docker/auth-config.ts";
+import { withHint } from "../hint.ts";
+import type { Connections } from "../http/connections.ts";
+import { statusLine } from "../http/registry-error.ts";
+import type { Session } from "../http/session.ts";
+import { requestPrefix } from "../http/transport-error.ts";
 import { credentialsOf } from "./credentials.ts";
-import { withHint } from "./hint.ts";
-import { statusLine } from "./registry-error.ts";
-import type { Session } from "./session.ts";
-import { requestPrefix } from "./transport-error.ts";
 
 /** "https://index.docker.io/v1/", "registry.example:5000" or "" -> the domain of image names there. */
 export function loginDomain(server: string): string {

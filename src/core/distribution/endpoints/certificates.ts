@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { TugError } from "../../base/lib/errors.ts";
-import { errnoOf } from "../../base/lib/storage-error.ts";
+import { TugError } from "../../../base/lib/errors.ts";
+import { errnoOf } from "../../../base/lib/storage-error.ts";
 
 /** How a connection to one registry is secured. */
 export interface TlsSettings {

@@ -1,6 +1,6 @@
-import { type ErrorCode, TugError } from "../../base/lib/errors.ts";
+import { type ErrorCode, TugError } from "../../../base/lib/errors.ts";
+import { parseChallenges } from "../auth/challenge.ts";
 import { bodyChunks } from "./body.ts";
-import { parseChallenges } from "./challenge.ts";
 import type { Exchange } from "./transport.ts";
 
 /** An error a registry answered with: `kind` is its code ("MANIFEST_UNKNOWN"), or "" when the body held none. */

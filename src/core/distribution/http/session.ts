@@ -1,9 +1,9 @@
-import type { Clock } from "../../base/lib/clock.ts";
-import { TugError } from "../../base/lib/errors.ts";
-import { Authorizer } from "./authorizer.ts";
-import { type Challenge, parseChallenges } from "./challenge.ts";
-import type { Credentials } from "./credentials.ts";
-import type { Endpoint } from "./endpoints.ts";
+import type { Clock } from "../../../base/lib/clock.ts";
+import { TugError } from "../../../base/lib/errors.ts";
+import { Authorizer } from "../auth/authorizer.ts";
+import { type Challenge, parseChallenges } from "../auth/challenge.ts";
+import type { Credentials } from "../auth/credentials.ts";
+import type { Endpoint } from "../endpoints/endpoints.ts";
 import { readRegistryError } from "./registry-error.ts";
 import type { Exchange, Transport, TransportRequest } from "./transport.ts";
 import { requestPrefix } from "./transport-error.ts";

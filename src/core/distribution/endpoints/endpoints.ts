@@ -1,5 +1,6 @@
-import { invalid } from "../../base/lib/errors.ts";
-import type { Reference } from "../../base/spec/docker/reference.ts";
+import { invalid } from "../../../base/lib/errors.ts";
+import type { Reference } from "../../../base/spec/docker/reference.ts";
+import { isInsecure, type RegistryConfig } from "../registry-config.ts";
 import { readRegistryCertificates, type TlsSettings } from "./certificates.ts";
 import {
   type Capabilities,
@@ -9,7 +10,6 @@ import {
   type TomlHost,
 } from "./hosts-toml.ts";
 import { blockedError, type ConfMatch, matchRegistriesConf } from "./registries-conf.ts";
-import { isInsecure, type RegistryConfig } from "./registry-config.ts";
 
 /** One way to reach a registry. */
 export interface Endpoint {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { systemClock } from "../../base/lib/clock.ts";
-import { messageOf, TugError } from "../../base/lib/errors.ts";
+import { systemClock } from "../../../base/lib/clock.ts";
+import { messageOf, TugError } from "../../../base/lib/errors.ts";
 import { retrying } from "./retry.ts";
 import { TransportError, type TransportReason } from "./transport-error.ts";
 
