@@ -90,7 +90,9 @@ describe("published ports", () => {
         socket: { data: (_socket, data) => answer.resolve(data.toString()) },
       });
       client.send("ping");
-      expect(await Promise.race([answer.promise, Bun.sleep(5000).then(() => "no answer")])).toBe("echo ping");
+      expect(await Promise.race([answer.promise, Bun.sleep(20_000).then(() => "no answer")])).toBe(
+        "echo ping",
+      );
       client.close();
     } finally {
       server.kill();

@@ -126,7 +126,8 @@ test("a thousand ports are published as fast as one, without a process or memory
   const before = daemon.residentBytes();
   const many = performance.now();
   await web("many", "-p", "24000-25000:24000-25000");
-  expect(performance.now() - many).toBeLessThan(single * 3 + 500);
+  // A process for each would take some ten milliseconds each.
+  expect(performance.now() - many).toBeLessThan(single * 3 + 5000);
   expect(daemon.residentBytes() - before).toBeLessThan(32 << 20);
   expect(await daemon.ok(["port", "many", "25000"])).toBe("0.0.0.0:25000");
   expect(await daemon.ok(["ps", "--filter", "name=many", "--format", "{{.Ports}}"])).toContain(
@@ -139,9 +140,8 @@ test("what is shown is what is published: IPv4 alone without IPv6, and localhost
   await web("web", "-p", `${port}:80`);
   await answers(port, "web");
   expect(await daemon.ok(["ps", "--format", "{{.Ports}}"])).toBe(`0.0.0.0:${port}->80/tcp`);
-  const start = performance.now();
+  await expect(fetch(`http://[::1]:${port}/`)).rejects.toMatchObject({ code: "ECONNREFUSED" });
   expect(await (await fetch(`http://localhost:${port}/`)).text()).toBe("from web\n");
-  expect(performance.now() - start).toBeLessThan(1000);
   const said = await daemon.tug([
     "create",
     "--name",

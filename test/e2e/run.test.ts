@@ -112,7 +112,8 @@ describe("tug run", () => {
     expect(await daemon.ok(["exec", "reaper", "cat", "/proc/1/comm"])).toMatch(/init|tini/);
     const started = performance.now();
     await daemon.ok(["stop", "reaper"]);
-    expect(performance.now() - started).toBeLessThan(5000);
+    // Not by SIGKILL after the ten seconds that a stop waits.
+    expect(performance.now() - started).toBeLessThan(10_000);
     expect(await daemon.ok(["inspect", "-f", "{{.State.ExitCode}}", "reaper"])).toBe("143");
   });
 

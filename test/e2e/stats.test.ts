@@ -60,22 +60,21 @@ test("a stream goes on over stop and start and ends with the container", async (
   if (!reply.body) throw new Error("no body");
   const samples: Stats[] = [];
   let rest = "";
-  let stopped = false;
+  let phase: "runs" | "stopped" | "removed" = "runs";
   for await (const chunk of reply.body) {
     const lines = (rest + new TextDecoder().decode(chunk)).split("\n");
     rest = lines.pop() ?? "";
     samples.push(...lines.filter(Boolean).map((line) => JSON.parse(line) as Stats));
-    if (samples.length >= 2 && !stopped) {
-      stopped = true;
+    if (samples.length >= 2 && phase === "runs") {
+      phase = "stopped";
       await daemon.ok(["stop", "-t", "0", "cc"]);
-    } else if (samples.at(-1)?.pids_stats.current === undefined && stopped) {
+    } else if (samples.at(-1)?.pids_stats.current === undefined && phase === "stopped") {
+      phase = "removed";
       await daemon.ok(["rm", "cc"]);
-      stopped = false;
-      samples.length = 3;
     }
   }
-  expect(samples.length).toBeGreaterThanOrEqual(2);
-}, 20_000);
+  expect(phase).toBe("removed");
+}, 60_000);
 
 test("many watched at once cost one look a second each and leave nothing behind", async () => {
   const names = Array.from({ length: 10 }, (_, n) => `many${n}`);
@@ -87,5 +86,6 @@ test("many watched at once cost one look a second each and leave nothing behind"
   const started = performance.now();
   const lines = await daemon.ok(["stats", "--no-stream", "--format", "{{.Name}}"]);
   expect(lines.split("\n").sort()).toEqual(names.sort());
-  expect(performance.now() - started).toBeLessThan(5000);
-}, 30_000);
+  // One after the other they would take a second each, and more.
+  expect(performance.now() - started).toBeLessThan(10_000);
+}, 60_000);
