@@ -6,9 +6,10 @@ import { PatternList } from "../../../base/spec/dockerfile/ignore.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from "../../../base/sys/at.ts";
 import { layerComponents } from "../../../core/snapshot/apply/layer-path.ts";
 import type { ContextEntry, ReceiveRequest } from "../../session.ts";
-import type { HeldTree, KeptTrees, TreeIdentity } from "./kept-trees.ts";
+import type { HeldTree, KeptTrees } from "./kept-trees.ts";
 import type { ReceivedFiles } from "./local.ts";
 import type { TreeReceiver } from "./tree-receiver.ts";
+import type { TreeIdentity } from "./tree-slot.ts";
 
 export interface ArchiveFilesDeps {
   readonly trees: KeptTrees;

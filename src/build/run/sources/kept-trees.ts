@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../../base/lib/clock.ts";
 import { conflict, notFound } from "../../../base/lib/errors.ts";
-import { type ChainId, type Digest, randomId } from "../../../base/lib/ids.ts";
+import { type ChainId, randomId } from "../../../base/lib/ids.ts";
 import type { Log } from "../../../base/lib/log.ts";
 import { KeyedMutex } from "../../../base/lib/mutex.ts";
 import { AT_FDCWD, closeFd, O, openat } from "../../../base/sys/at.ts";
@@ -11,8 +11,9 @@ import { measureTree } from "../../../core/snapshot/directories.ts";
 import { inSlices } from "../file/slices.ts";
 import { inTurn } from "../in-turn.ts";
 import { applyTree, cloneTree } from "./tree-apply.ts";
-import { decodeIndex, encodeIndex, type TreeEntry, TreeIndex } from "./tree-index.ts";
+import { type TreeEntry, TreeIndex } from "./tree-index.ts";
 import { TreeReceiver } from "./tree-receiver.ts";
+import { type FoundOfTree, type TreeIdentity, TreeSlot } from "./tree-slot.ts";
 import { TreeStaging } from "./tree-staging.ts";
 
 export interface KeptTreesDeps {
@@ -22,16 +23,6 @@ export interface KeptTreesDeps {
   readonly log: Log;
   /** Of this boot of the host: trees are not synced, so those of another boot are not trusted. */
   readonly bootId: string;
-}
-
-/** Whose tree it is. Trees of one `owner` resemble each other; `key` tells them apart. */
-export interface TreeIdentity {
-  readonly owner: string;
-  readonly key: string;
-  /** What `builder du` shows. */
-  readonly description: string;
-  /** false: nobody will ask for it again, and it goes with its last hold. */
-  readonly lasting: boolean;
 }
 
 export interface KeptTree {
@@ -53,53 +44,22 @@ export interface HeldTree extends Disposable {
   readonly found: FoundOfTree;
 }
 
-/** What was found out of a tree as it is; all who hold it have the same. */
-export interface FoundOfTree {
-  /** Of its contents as a whole. */
-  digest: Digest | undefined;
-}
-
-interface SlotFacts extends TreeIdentity {
-  readonly boot: string;
-  readonly bytes: number;
-  readonly created: number;
-  lastUsed: number;
-}
-
-interface Slot {
-  readonly id: string;
-  facts: SlotFacts;
-  generation: number;
-  readers: number;
-  /** Loaded while somebody needs it. */
-  index: TreeIndex | undefined;
-  /** The same afterwards, until the memory is wanted for something else: the next build of the directory begins with it. */
-  lately: WeakRef<TreeIndex> | undefined;
-  found: FoundOfTree;
-  /** Milliseconds since the epoch: when its use was noted on disk. */
-  noted: number;
-}
-
 const prefix = "tree:";
 /** Trees kept of one directory, for Dockerfiles that leave different parts of it out. */
 const idleLimit = 4;
-/** Uses are noted on disk this often, in milliseconds: they only say which tree goes first. */
-const noteEvery = 60_000;
-
 /** Whether a result's snapshot is a kept tree, of which the snapshotter knows nothing. */
 export function isKeptTree(snapshot: ChainId): boolean {
   return snapshot.startsWith(prefix);
 }
 
 /**
- * Contexts that clients sent, as directories that the next transfer of the same context begins from: `<root>/<slot>/tree`, with what is in it
- * (`entries.json`, contents' digests included), how the client told it (`told`) and whose it is (`slot.json`). `slot.json` is away while a tree is changed, and what
- * has none is removed at start: an interrupted transfer never leaves a file that looks current. A tree that a build reads does not change; who
+ * Contexts that clients sent, as directories that the next transfer of the same context begins from (`TreeSlot`). What has no record on disk, because it
+ * was being changed, is removed at start: an interrupted transfer never leaves a file that looks current. A tree that a build reads does not change; who
  * sends another version meanwhile gets a clone of hard links.
  */
 export class KeptTrees {
   readonly #deps: KeptTreesDeps;
-  readonly #slots = new Map<string, Slot>();
+  readonly #slots = new Map<string, TreeSlot>();
   readonly #locks = new KeyedMutex();
   /** Bytes on disk, and of which trees they were counted. */
   #measured: { readonly of: string; readonly sizes: ReadonlyMap<string, number> } = {
@@ -133,26 +93,26 @@ export class KeptTrees {
       using _base = base && this.#hold(base);
       await using staging = new TreeStaging(join(this.#deps.root, `incoming-${randomId().slice(0, 12)}`));
       // Read when the first entry is here, while the client goes on looking for the others.
-      const receiver = new TreeReceiver(() => base && this.#indexOf(base), staging, {
+      const receiver = new TreeReceiver(() => base?.index, staging, {
         ...options,
-        lately: base && isOf(base, identity) ? this.#toldOf(base) : undefined,
+        lately: base?.isOf(identity) ? base.told() : undefined,
       });
       await fill(receiver);
       if (base && receiver.isUnchanged) {
-        this.#used(base);
+        base.used(this.#deps.clock.now());
         return this.#hold(base);
       }
       const received = receiver.result();
-      const kept = base && this.#indexOf(base);
-      if (base && kept && isSame(kept, received.entries) && isOf(base, identity)) {
-        this.#used(base);
+      const kept = base?.index;
+      if (base && kept && isSame(kept, received.entries) && base.isOf(identity)) {
+        base.used(this.#deps.clock.now());
         return this.#hold(base);
       }
-      const free = base !== undefined && base.readers === 1 && isOf(base, identity);
+      const free = base !== undefined && base.readers === 1 && base.isOf(identity);
       const slot = free ? base : await this.#newSlot(identity, base, received.entries, signal);
-      const before = free ? kept : slot.index;
+      const before = slot.index;
       const change = async (tree: number) => {
-        await inSlices(applyTree(tree, staging.dir, before ?? emptyIndex(), received), signal);
+        await inSlices(applyTree(tree, staging.dir, before, received), signal);
         return new TreeIndex(received.entries);
       };
       await this.#change(slot, identity, change, receiver.told);
@@ -186,11 +146,11 @@ export class KeptTrees {
     if (!isKeptTree(name)) return undefined;
     const slot = this.#slotOf(name);
     if (slot.readers === 0) throw notFound(`the build context ${name} is not held any more`);
-    return this.#indexOf(slot);
+    return slot.index;
   }
 
   path(name: ChainId): string {
-    return this.#path(this.#slotOf(name), "tree");
+    return this.#slotOf(name).tree;
   }
 
   list(): KeptTree[] {
@@ -228,45 +188,39 @@ export class KeptTrees {
     if (!slot) return;
     if (slot.readers > 0) throw conflict(`the build context ${id} is in use`);
     this.#slots.delete(id);
-    rmSync(this.#path(slot, "slot.json"), { force: true });
-    await removeDirectory(join(this.#deps.root, id));
+    slot.unrecord();
+    await removeDirectory(slot.directory);
   }
 
-  #path(slot: { readonly id: string }, name: string): string {
-    return join(this.#deps.root, slot.id, name);
-  }
-
-  #slotOf(name: ChainId): Slot {
+  #slotOf(name: ChainId): TreeSlot {
     const [id = "", generation = ""] = name.slice(prefix.length).split(".");
     const slot = this.#slots.get(id);
     if (!slot || slot.generation !== Number(generation)) throw notFound(`the build context ${name} is gone`);
     return slot;
   }
 
-  #hold(slot: Slot): HeldTree {
-    const index = () => this.#indexOf(slot);
+  #hold(slot: TreeSlot): HeldTree {
     slot.readers++;
     let held = true;
     return {
       name: `${prefix}${slot.id}.${slot.generation}` as ChainId,
-      path: this.#path(slot, "tree"),
+      path: slot.tree,
       get index() {
-        return index();
+        return slot.index;
       },
       found: slot.found,
       [Symbol.dispose]: () => {
         if (!held) return;
         held = false;
         if (--slot.readers > 0) return;
-        if (slot.index) slot.lately = new WeakRef(slot.index);
-        slot.index = undefined;
+        slot.rest();
         this.#dropOld(slot);
       },
     };
   }
 
   /** Of an owner's idle trees, each identity's newest stays, and no more of these than are worth their inodes. */
-  #dropOld(released: Slot): void {
+  #dropOld(released: TreeSlot): void {
     const { owner, lasting } = released.facts;
     const kept = new Set<string>();
     const idle = [...this.#slots.values()]
@@ -283,59 +237,43 @@ export class KeptTrees {
   }
 
   /** The tree of this identity, idle ones first; else any of the same owner, of which it will be a clone. */
-  #baseFor(identity: TreeIdentity): Slot | undefined {
+  #baseFor(identity: TreeIdentity): TreeSlot | undefined {
     const related = [...this.#slots.values()].filter((slot) => slot.facts.owner === identity.owner);
-    const rank = (slot: Slot) => (isOf(slot, identity) ? (slot.readers === 0 ? 0 : 1) : 2);
+    const rank = (slot: TreeSlot) => (slot.isOf(identity) ? (slot.readers === 0 ? 0 : 1) : 2);
     return related.sort((a, b) => rank(a) - rank(b) || b.facts.lastUsed - a.facts.lastUsed)[0];
-  }
-
-  /** What the client told of it when it last sent something. */
-  #toldOf(slot: Slot): Uint8Array | undefined {
-    try {
-      return readFileSync(this.#path(slot, "told"));
-    } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-      throw error;
-    }
-  }
-
-  #indexOf(slot: Slot): TreeIndex {
-    slot.index ??=
-      slot.lately?.deref() ?? decodeIndex(readFileSync(this.#path(slot, "entries.json"), "utf8"));
-    return slot.index;
   }
 
   /** An empty tree, or a clone of what `entries` has unchanged of `base`'s; it has no record yet. */
   async #newSlot(
     identity: TreeIdentity,
-    base: Slot | undefined,
+    base: TreeSlot | undefined,
     entries: ReadonlyMap<string, TreeEntry>,
     signal: AbortSignal,
-  ): Promise<Slot> {
+  ): Promise<TreeSlot> {
     const { root, clock, bootId } = this.#deps;
     const id = randomId().slice(0, 20);
     const now = clock.now();
     const facts = { ...identity, boot: bootId, bytes: 0, created: now, lastUsed: now };
-    const slot = newSlot(id, facts, 0);
-    mkdirSync(join(root, id), { mode: 0o700 });
-    mkdirSync(join(root, id, "tree"), { mode: 0o755 });
+    const slot = new TreeSlot(root, id, { facts, generation: 0 });
+    mkdirSync(slot.directory, { mode: 0o700 });
+    mkdirSync(slot.tree, { mode: 0o755 });
     try {
-      slot.index = await this.#cloneInto(slot, base, entries, signal);
+      slot.begin(await this.#cloneInto(slot, base, entries, signal));
       return slot;
     } catch (error) {
-      await removeDirectory(join(root, id));
+      await removeDirectory(slot.directory);
       throw error;
     }
   }
 
   async #cloneInto(
-    slot: Slot,
-    base: Slot | undefined,
+    slot: TreeSlot,
+    base: TreeSlot | undefined,
     entries: ReadonlyMap<string, TreeEntry>,
     signal: AbortSignal,
   ): Promise<TreeIndex> {
-    if (!base) return emptyIndex();
-    const kept = this.#indexOf(base);
+    if (!base) return new TreeIndex(new Map());
+    const kept = base.index;
     const shared = new Map<string, TreeEntry>();
     for (const [path, entry] of entries) {
       const old = kept.entries.get(path);
@@ -343,9 +281,9 @@ export class KeptTrees {
       if (!old || (parent !== "" && !shared.has(parent))) continue;
       if (old === entry || (old.kind === "directory" && entry.kind === "directory")) shared.set(path, old);
     }
-    const from = openat(AT_FDCWD, this.#path(base, "tree"), O.RDONLY | O.DIRECTORY);
+    const from = openat(AT_FDCWD, base.tree, O.RDONLY | O.DIRECTORY);
     try {
-      const to = openat(AT_FDCWD, this.#path(slot, "tree"), O.RDONLY | O.DIRECTORY);
+      const to = openat(AT_FDCWD, slot.tree, O.RDONLY | O.DIRECTORY);
       try {
         await inSlices(cloneTree(from, to, shared.values()), signal);
       } finally {
@@ -359,58 +297,35 @@ export class KeptTrees {
 
   /** A tree whose change fails half way is removed: the next transfer sends everything. */
   async #change(
-    slot: Slot,
+    slot: TreeSlot,
     identity: TreeIdentity,
     change: (tree: number) => Promise<TreeIndex>,
     told?: Uint8Array,
   ): Promise<void> {
-    const { root, clock, bootId } = this.#deps;
-    rmSync(this.#path(slot, "slot.json"), { force: true });
+    const { clock, bootId } = this.#deps;
+    slot.unrecord();
     try {
-      const tree = openat(AT_FDCWD, this.#path(slot, "tree"), O.RDONLY | O.DIRECTORY);
+      const tree = openat(AT_FDCWD, slot.tree, O.RDONLY | O.DIRECTORY);
+      let index: TreeIndex;
       try {
-        slot.index = await change(tree);
+        index = await change(tree);
       } finally {
         closeFd(tree);
       }
-      writeFileSync(this.#path(slot, "entries.json"), encodeIndex(slot.index), { mode: 0o600 });
-      if (told) writeFileSync(this.#path(slot, "told"), told, { mode: 0o600 });
-      else rmSync(this.#path(slot, "told"), { force: true });
-      slot.facts = {
-        ...identity,
-        boot: bootId,
-        bytes: slot.index.bytes,
-        created: slot.facts.created,
-        lastUsed: clock.now(),
-      };
-      slot.generation++;
-      slot.found = { digest: undefined };
+      slot.changed(index, { ...identity, boot: bootId, lastUsed: clock.now() }, told);
       this.#slots.set(slot.id, slot);
-      this.#record(slot);
     } catch (error) {
       this.#slots.delete(slot.id);
-      await removeDirectory(join(root, slot.id));
+      await removeDirectory(slot.directory);
       throw error;
     }
   }
 
-  #used(slot: Slot): void {
-    const now = this.#deps.clock.now();
-    slot.facts.lastUsed = now;
-    if (now - slot.noted >= noteEvery) this.#record(slot);
-  }
-
-  #record(slot: Slot): void {
-    writeFileSync(this.#path(slot, "slot.part"), JSON.stringify(slot.facts), { mode: 0o600 });
-    renameSync(this.#path(slot, "slot.part"), this.#path(slot, "slot.json"));
-    slot.noted = slot.facts.lastUsed;
-  }
-
   async #recover(id: string): Promise<void> {
     try {
-      const facts = (await Bun.file(this.#path({ id }, "slot.json")).json()) as SlotFacts;
-      if (facts.boot === this.#deps.bootId) {
-        this.#slots.set(id, newSlot(id, facts, 1));
+      const slot = await TreeSlot.recover(this.#deps.root, id);
+      if (slot.facts.boot === this.#deps.bootId) {
+        this.#slots.set(id, slot);
         return;
       }
     } catch (error) {
@@ -418,19 +333,6 @@ export class KeptTrees {
     }
     await removeDirectory(join(this.#deps.root, id));
   }
-}
-
-function newSlot(id: string, facts: SlotFacts, generation: number): Slot {
-  const found = { digest: undefined };
-  return { id, facts, generation, readers: 0, index: undefined, lately: undefined, found, noted: 0 };
-}
-
-function emptyIndex(): TreeIndex {
-  return new TreeIndex(new Map());
-}
-
-function isOf(slot: Slot, identity: TreeIdentity): boolean {
-  return slot.facts.owner === identity.owner && slot.facts.key === identity.key;
 }
 
 function isSame(kept: TreeIndex, entries: ReadonlyMap<string, TreeEntry>): boolean {

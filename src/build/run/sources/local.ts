@@ -5,7 +5,8 @@ import type { BuildSession, ContextFiles } from "../../session.ts";
 import { digestSelection } from "../file/content-digest.ts";
 import { inSlices } from "../file/slices.ts";
 import type { SourceRunner, StepContext } from "../runner.ts";
-import type { HeldTree, KeptTrees, TreeIdentity } from "./kept-trees.ts";
+import type { HeldTree, KeptTrees } from "./kept-trees.ts";
+import type { TreeIdentity } from "./tree-slot.ts";
 
 export interface LocalRunnerDeps {
   readonly trees: KeptTrees;
