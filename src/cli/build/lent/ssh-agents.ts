@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, statSync, watch } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { invalid } from "../../../base/lib/errors.ts";
+import { errnoOf } from "../../../base/lib/storage-error.ts";
 import { systemText } from "../../../base/lib/system-text.ts";
 import { splitPair } from "../../flags/flag.ts";
 
@@ -50,16 +51,16 @@ async function startAgent(keys: readonly string[], undo: AsyncDisposableStack): 
   const folder = mkdtempSync(join(tmpdir(), "tug-ssh-"));
   undo.defer(() => rmSync(folder, { recursive: true, force: true }));
   const socket = join(folder, "agent");
-  const listening = appears(folder, socket);
   const agent = spawn(["ssh-agent", "-D", "-a", socket]);
   undo.defer(async () => {
     agent.kill();
     await agent.exited;
   });
-  await Promise.race([
-    listening,
-    agent.exited.then((code) => Promise.reject(invalid(`ssh-agent ended with exit code ${code}`))),
-  ]);
+  while (!(await listens(socket))) {
+    const code = agent.exitCode ?? agent.signalCode;
+    if (code !== null) throw invalid(`ssh-agent ended with exit code ${code}`);
+    await Bun.sleep(2);
+  }
   for (const key of keys) {
     const adding = spawn(["ssh-add", "-q", key], { SSH_AUTH_SOCK: socket, SSH_ASKPASS_REQUIRE: "never" });
     const [code, said] = await Promise.all([adding.exited, new Response(adding.stderr).text()]);
@@ -84,17 +85,15 @@ function spawn(command: readonly string[], env: Record<string, string> = {}) {
   }
 }
 
-function appears(folder: string, path: string): Promise<void> {
-  return new Promise((resolve) => {
-    const there = () => statSync(path, { throwIfNoEntry: false })?.isSocket() === true;
-    const watcher = watch(folder, () => {
-      if (!there()) return;
-      watcher.close();
-      resolve();
-    });
-    if (there()) {
-      watcher.close();
-      resolve();
-    }
-  });
+/** Whether an agent answers there: its socket has a name a moment before it listens, and who asks too early is refused. */
+async function listens(socket: string): Promise<boolean> {
+  try {
+    const connection = await Bun.connect({ unix: socket, socket: { data: () => undefined } });
+    connection.end();
+    return true;
+  } catch (cause) {
+    const code = errnoOf(cause);
+    if (code === "ENOENT" || code === "ECONNREFUSED") return false;
+    throw cause;
+  }
 }
