@@ -126,6 +126,8 @@ export const operations: readonly Story[] = [
   {
     name: "stats and system",
     steps: [
+      // What it reads from the disk stays in memory for the next one, whose reads are compared.
+      ["run", "--rm", "busybox", "sleep", "0"],
       ["run", "-d", "--name", "pp", "-m", "64m", "busybox", "sleep", "100"],
       ["stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}} {{.BlockIO}}", "pp"],
       ["stats", "--no-stream", "nosuch"],
