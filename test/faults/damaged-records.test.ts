@@ -10,6 +10,9 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => daemon.close(), 60_000);
 
+/** Answers "here" to each request. */
+const serve = "printf here > /index.html; exec httpd -f -h /";
+
 /** Changes a database while no daemon has it open. */
 function edit(file: "state.db" | "store.db", ...statements: readonly string[]): void {
   using database = new Database(join(daemon.dataRoot, file));
@@ -111,6 +114,9 @@ test("a damaged network, volume, secret or image leaves the rest in service, and
   expect(await daemon.ok(["run", "--rm", "other", "echo", "runs"])).toBe("runs");
   expect(await daemon.ok(["run", "--rm", "busybox", "echo", "runs"])).toBe("runs");
   expect(await daemon.ok(["network", "ls", "--format", "{{.Name}}"])).toBe("bridge\nhost\nnone");
+  expect((await daemon.tug(["network", "create", "lost"])).stderr).toContain(
+    "network with name lost already exists, but its record cannot be read",
+  );
   expect(await daemon.ok(["volume", "ls", "-q"])).toBe("labelled");
   expect(await daemon.ok(["secret", "ls", "--format", "{{.Name}}"])).toBe("word");
   // Nobody knows whether it has the label.
@@ -129,6 +135,50 @@ test("a damaged network, volume, secret or image leaves the rest in service, and
   await daemon.ok(["secret", "rm", "word"]);
   await daemon.ok(["network", "rm", "lost"]);
   await daemon.ok(["rmi", "other"]);
+}, 60_000);
+
+test("the default bridge, host and none whose records are damaged are themselves again, and containers on the bridge go on", async () => {
+  const names = ["bridge", "host", "none"];
+  const ids = () => daemon.ok(["network", "inspect", "-f", "{{.Id}} {{.IPAM.Config}}", ...names]);
+  const before = await ids();
+  const bridge = before.slice(0, 64);
+  await daemon.ok(["run", "-d", "--name", "stays", "-p", "127.0.0.1::80", "busybox", "sh", "-c", serve]);
+  const where = await daemon.ok(["port", "stays", "80"]);
+  const page = async () => await (await fetch(`http://${where}`)).text();
+  await eventually("it serves", async () => (await page().catch(String)) === "here", 30_000);
+  const address = await daemon.ok(["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "stays"]);
+  const damages = [
+    ["record = substr(record, 1, 40)", "JSON Parse error"],
+    [`record = json_remove(record, '$.ipam.config')`, "no list of pools"],
+    [`record = json_set(record, '$.name', 5)`, "is no text"],
+    ["record = ''", "JSON Parse error"],
+  ] as const;
+  for (const [damage, problem] of damages) {
+    await daemon.stop();
+    const told = daemon.log.length;
+    edit("state.db", `UPDATE network SET ${damage} WHERE name IN ('bridge', 'host', 'none')`);
+    await daemon.up();
+    const log = () => daemon.log.slice(told);
+    await eventually("the log tells", () => log().split("was written again").length === 4);
+    const line = log()
+      .split("\n")
+      .find((each) => each.includes("a record cannot be read") && each.includes(bridge));
+    expect(line).toContain(problem);
+    expect(await ids()).toBe(before);
+    expect(await daemon.ok(["network", "ls", "--format", "{{.Name}}"])).toBe(names.join("\n"));
+    expect(await daemon.ok(["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "stays"])).toBe(address);
+    expect(await page()).toBe("here");
+    const neighbour = await daemon.ok(["run", "--rm", "busybox", "wget", "-qO-", `http://${address}`]);
+    expect(neighbour).toBe("here");
+  }
+  // With the interface gone too, what its endpoints have tells the subnet.
+  await daemon.stop();
+  edit("state.db", "UPDATE network SET record = '{' WHERE name = 'bridge'");
+  Bun.spawnSync(["ip", "link", "delete", `tug${daemon.instance.slice(4)}`]);
+  await daemon.up();
+  expect(await ids()).toBe(before);
+  expect((await daemon.tug(["system", "check", "--quick"])).code).toBe(0);
+  await daemon.ok(["rm", "-f", "stays"]);
 }, 60_000);
 
 test("layers of an image whose config cannot be had are kept until it can", async () => {

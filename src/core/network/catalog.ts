@@ -67,6 +67,11 @@ export class NetworkCatalog {
     if (this.list().some((network) => network.name === spec.name)) {
       throw conflict(`network with name ${spec.name} already exists`);
     }
+    if (records.damaged(spec.name)) {
+      throw conflict(
+        `network with name ${spec.name} already exists, but its record cannot be read: the daemon's log says what to do`,
+      );
+    }
     const driver = this.driver(spec);
     if (driver.addressless && !spec.configOnly) {
       throw new TugError("forbidden", `only one instance of "${spec.driver}" network is allowed`);
@@ -135,14 +140,15 @@ export class NetworkCatalog {
   ensurePredefined(): void {
     this.#ensureFixed("host", "host");
     this.#ensureFixed("none", "null");
-    const existing = this.list().find((network) => network.name === "bridge");
+    const known = this.list().find((network) => network.name === "bridge");
     if (this.#deps.config.bridge === "none") {
-      if (existing && this.#deps.records.ofNetwork(existing.id).length === 0) {
-        this.driver(existing).removeNetwork(existing);
-        this.#deps.records.deleteNetwork(existing.id);
+      if (known && this.#deps.records.ofNetwork(known.id).length === 0) {
+        this.driver(known).removeNetwork(known);
+        this.#deps.records.deleteNetwork(known.id);
       }
       return;
     }
+    const existing = known ?? this.#rebuiltBridge();
     const network = this.#defaultBridge(existing);
     if (existing && bridgeName(existing) !== bridgeName(network))
       this.driver(existing).removeNetwork(existing);
@@ -170,7 +176,23 @@ export class NetworkCatalog {
 
   #ensureFixed(name: string, driver: string): void {
     if (this.list().some((network) => network.name === name)) return;
-    this.#deps.records.putNetwork(this.#predefined(name, driver, {}, []));
+    const network = this.#predefined(name, driver, {}, []);
+    const damaged = this.#deps.records.damaged(name);
+    this.#deps.records.putNetwork(damaged ? { ...network, id: damaged.id } : network);
+  }
+
+  /**
+   * The default bridge whose record was damaged, under its id and with its subnets, so that its containers go on: all else follows from
+   * the configuration.
+   */
+  #rebuiltBridge(): Network | undefined {
+    const { records, config } = this.#deps;
+    const damaged = records.damaged("bridge");
+    if (!damaged) return undefined;
+    const pools = this.#subnets.remembered(config.bridge ?? config.defaultBridge, damaged.endpoints);
+    const network = { ...this.#predefined("bridge", "bridge", {}, pools), id: damaged.id };
+    records.putNetwork(network);
+    return network;
   }
 
   #predefined(

@@ -14,7 +14,7 @@ import type { Log } from "../../../base/lib/log.ts";
 import type { NetlinkSocket } from "../../../base/sys/net/netlink.ts";
 import type { NetworkConfig } from "../config.ts";
 import { interfaceAddress, liveSubnets } from "../host.ts";
-import type { IpamPool, Network, NetworkSpec } from "../network.ts";
+import type { Endpoint, IpamPool, Network, NetworkSpec } from "../network.ts";
 import { bridgeName, gatewayMode } from "../options.ts";
 import type { NetworkRecords } from "../records.ts";
 import { routerKey, validatePools } from "./ipam.ts";
@@ -94,6 +94,17 @@ export class SubnetPlanner {
     if (config.ipv6 ?? false)
       pools.push(withRouter(this.#defaultSubnetV6(existing), 6, config.defaultGatewayV6));
     return pools;
+  }
+
+  /** The pools that a bridge had, by its interface, or, where that is gone, by what its endpoints were given. */
+  remembered(bridge: string, endpoints: readonly Endpoint[]): readonly IpamPool[] {
+    const ofEndpoint = ({ ipv4, ipv4PrefixLength, ipv6, ipv6PrefixLength }: Endpoint, family: 4 | 6) =>
+      parsePrefix(family === 4 ? `${ipv4}/${ipv4PrefixLength}` : `${ipv6}/${ipv6PrefixLength}`);
+    return ([4, 6] as const).flatMap((family) => {
+      const live = interfaceAddress(this.#deps.netlink, bridge, family)?.prefix;
+      const prefix = live ?? endpoints.map((endpoint) => ofEndpoint(endpoint, family)).find(Boolean);
+      return prefix ? [{ subnet: formatPrefix(networkOf(prefix)), gateway: firstHost(prefix) }] : [];
+    });
   }
 
   #defaultSubnet(existing: Network | undefined, name: string): IpamPool {
