@@ -1,4 +1,5 @@
 import { isLoopback, parseIp } from "../../base/lib/ip.ts";
+import type { Network } from "./network.ts";
 
 /** The three network files of a container, as text; pure. resolv.conf(5), hosts(5). */
 export interface ResolvConf {
@@ -108,6 +109,12 @@ export function ownHostLines(
 }
 
 const hostInternal = "host.docker.internal";
+
+/** Where a container of these networks finds its host: the gateway of the first, which need not be the router that it uses. */
+export function hostInternalOf(networks: readonly Network[]): readonly string[] {
+  const gateways = networks.flatMap(({ ipam }) => ipam.config.flatMap(({ gateway }) => gateway ?? []));
+  return gateways.filter((address) => !address.includes(":")).slice(0, 1);
+}
 
 /** /etc/hosts of a container. `host.docker.internal` is there by default, for programs written on desktops. */
 export function hostsFile(input: HostsInput): string {

@@ -1,6 +1,6 @@
 import { chownSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { hostsFile, resolvConf } from "../../../core/network/files.ts";
+import { hostInternalOf, hostsFile, resolvConf } from "../../../core/network/files.ts";
 import { hostResolvConf } from "../../../core/network/host-servers.ts";
 import type { SpecMount } from "../../../core/runtime/spec.ts";
 import type { ExecOp } from "../../graph.ts";
@@ -44,7 +44,6 @@ async function ownTexts(
   namespace: StepNamespace | undefined,
 ): Promise<Record<string, string>> {
   const plumbed = namespace?.plumbed;
-  const gateway = plumbed?.endpoint.ipv4Gateway;
   const hostGateway = defaults.hostGateway();
   const hosts = hostsFile({
     hostname: op.hostname || HOSTNAME,
@@ -52,7 +51,7 @@ async function ownTexts(
     addresses: ["127.0.0.1"],
     extra: op.hosts.map(({ host, address }) => `${host}=${address}`),
     hostGateway: hostGateway === undefined ? [] : [hostGateway],
-    hostInternal: gateway ? [gateway] : [],
+    hostInternal: hostInternalOf(plumbed ? [plumbed.of] : []),
     ipv6: true,
   });
   const shared = op.network === "host";

@@ -35,6 +35,15 @@ test("a step is on the default network with an address, a route and the gateway'
   expect(stdout).toMatch(/^eth0\t00000000\t/m);
 });
 
+test("with another router than the bridge a step still finds the host at the bridge", async () => {
+  await using routed = new NetworkBench({ bip: "10.213.31.1/24", defaultGateway: "10.213.31.9" });
+  await routed.service.restore(new Map());
+  await using there = await ExecBench.open({ networks: routed.service });
+  const { stdout } = await there.run("grep host.docker.internal /etc/hosts; cat /proc/net/route", online);
+  expect(stdout).toContain("10.213.31.1\thost.docker.internal");
+  expect(stdout).toMatch(/^eth0\t00000000\t091FD50A\t/m);
+});
+
 test("a step reaches the world behind the host", async () => {
   host.neighbourSpawn("socat", "TCP4-LISTEN:7777,reuseaddr,fork", "SYSTEM:echo hello");
   const { stdout } = await bench.run(

@@ -3,7 +3,13 @@ import { hostname as hostHostname } from "node:os";
 import { join } from "node:path";
 import { internal } from "../../../base/lib/errors.ts";
 import type { ContainerId } from "../../../base/lib/ids.ts";
-import { hostnameFile, hostsFile, ownHostLines, resolvConf } from "../../../core/network/files.ts";
+import {
+  hostInternalOf,
+  hostnameFile,
+  hostsFile,
+  ownHostLines,
+  resolvConf,
+} from "../../../core/network/files.ts";
 import { hostResolvConf } from "../../../core/network/host-servers.ts";
 import type { Endpoint, Network } from "../../../core/network/network.ts";
 import type { ContainerContext } from "../context.ts";
@@ -122,10 +128,6 @@ async function hostsText(
   const { config, host } = record.definition;
   const extra = host.ExtraHosts ?? [];
   if (network.host && extra.length === 0) return await readHost("/etc/hosts");
-  // A container finds its host at the gateway of its own network, which need not be the router that it uses.
-  const gateway = network.networks
-    .flatMap(({ ipam }) => ipam.config.map((pool) => pool.gateway))
-    .find((address) => address !== undefined && !address.includes(":"));
   const hostGateway = context.defaults.hostGateway();
   return hostsFile({
     hostname,
@@ -134,7 +136,7 @@ async function hostsText(
     extra,
     links: linkHosts(context, record),
     hostGateway: hostGateway === undefined ? [] : [hostGateway],
-    hostInternal: gateway === undefined ? [] : [gateway],
+    hostInternal: hostInternalOf(network.networks),
     ipv6: true,
     ...(network.host ? { host: await readHost("/etc/hosts") } : {}),
   });
