@@ -21,10 +21,14 @@ const size = 2_000_000;
 function setUp(ranges: Partial<RangeSettings> = {}, mirrors: readonly string[] = []) {
   const content = temporaryContent();
   const registry = new FakeRegistry();
-  const config = testConfig({ ranges: { ...eager, ...ranges }, mirrors });
-  const client = () => new HttpRegistryClient({ content: content.reopen(), clock: instantClock(), config });
+  const settings: RangeSettings = { ...eager, ...ranges };
+  const client = () => {
+    const config = testConfig({ ranges: { ...settings }, mirrors });
+    return new HttpRegistryClient({ content: content.reopen(), clock: instantClock(), config });
+  };
   return {
     registry,
+    settings,
     content: content.store,
     blob: registry.addBlob(noise(size)),
     fetch: (blob: Descriptor, signal?: AbortSignal, onProgress?: (done: number, total: number) => void) =>
@@ -108,6 +112,8 @@ describe("ranges of one large blob", () => {
     expect(came).toBeGreaterThan(0);
     at.registry.requests.length = 0;
     at.registry.rate = undefined;
+    // No range that was asked for is shared with another connection on a busy machine.
+    Object.assign(at.settings, { window: 60_000 });
     let held: number | undefined;
     await at.fetch(at.blob, undefined, (done) => {
       held ??= done;
