@@ -49,9 +49,12 @@ test("no more steps run at once than there are places", async () => {
   let running = 0;
   let most = 0;
   const names = ["one", "two", "three", "four", "five"];
+  const together = Promise.withResolvers<void>();
   for (const name of names)
     bench.commands.set(name, async () => {
       most = Math.max(most, ++running);
+      if (most === 2) together.resolve();
+      await together.promise;
       await new Promise((resolve) => setImmediate(resolve));
       running--;
     });
