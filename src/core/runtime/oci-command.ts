@@ -1,17 +1,7 @@
-import { internal, TugError } from "../../base/lib/errors.ts";
-import { criuEnvironment } from "./criu-environment.ts";
-import { criuReason } from "./criu-log.ts";
-import type { OciTask } from "./oci.ts";
-import type { OciResources } from "./runtime.ts";
+import { TugError } from "../../base/lib/errors.ts";
 
 /** A runtime's command ends in this time or is taken for hung. It may have hooks to run. */
 const TIMEOUT_MS = 60_000;
-/** Limits are written in no time; lowering one of memory may have to reclaim some. */
-const UPDATE_TIMEOUT_MS = 10_000;
-/** The processes are gone by then. Shorter than anybody waits for a container that was killed. */
-const DELETE_TIMEOUT_MS = 5000;
-/** Writing out the memory of a large container takes its time. */
-const CHECKPOINT_TIMEOUT_MS = 30 * 60_000;
 const OUTPUT_PATIENCE_MS = 2000;
 /** Of a program that prints without end so much is kept. */
 const OUTPUT_LIMIT = 64 * 1024;
@@ -68,65 +58,4 @@ async function beginning(stream: ReadableStream<Uint8Array>, flood: () => void):
     break;
   }
   return Buffer.concat(parts).toString("utf8");
-}
-
-/**
- * `delete --force` of a container whose processes have ended. A program that cannot do it (it was replaced, its state is torn) is
- * not asked again: what it is needed for by then is its own state and the cgroups, and those the caller removes itself.
- */
-export async function deleteCommand(
-  program: string,
-  globalArgs: readonly string[],
-  id: string,
-): Promise<void> {
-  try {
-    const options = { timeoutMs: DELETE_TIMEOUT_MS };
-    await runOciCommand(program, [...globalArgs, "delete", "--force", id], options);
-  } catch (error) {
-    if (!(error instanceof TugError)) throw error;
-  }
-}
-
-/** `update` of the common command line; nothing to change is no command. */
-export async function updateCommand(
-  program: string,
-  globalArgs: readonly string[],
-  id: string,
-  resources: OciResources,
-): Promise<void> {
-  if (Object.keys(resources).length === 0) return;
-  const args = [...globalArgs, "update", "--resources", "-", id];
-  await runOciCommand(program, args, { input: JSON.stringify(resources), timeoutMs: UPDATE_TIMEOUT_MS });
-}
-
-/** `checkpoint` of the common command line. Its log stays in the image's directory, as CRIU's errors point there. */
-export async function checkpointCommand(
-  program: string,
-  globalArgs: readonly string[],
-  task: OciTask,
-  options: { readonly image: string; readonly leaveRunning: boolean },
-): Promise<void> {
-  const { id } = task;
-  const args = [
-    ...[...globalArgs, "checkpoint", "--image-path", options.image, "--work-path", options.image],
-    ...(options.leaveRunning ? ["--leave-running"] : []),
-    id,
-  ];
-  try {
-    const env = criuEnvironment(task.bundle);
-    await runOciCommand(program, args, { env, timeoutMs: CHECKPOINT_TIMEOUT_MS });
-  } catch (error) {
-    if (error instanceof TugError && /unknown command|not supported|built without/i.test(error.message)) {
-      const way = "run the container with a runtime that has it (--runtime runc) to checkpoint it";
-      const text = `Cannot checkpoint container ${id}: ${program} was built without CRIU: ${way}`;
-      throw new TugError("not-implemented", text, { cause: error });
-    }
-    if (error instanceof TugError && /criu.*(?:not found|no such file)/i.test(error.message)) {
-      const text = `Cannot checkpoint container ${id}: CRIU is not installed on this host`;
-      throw new TugError("not-implemented", text, { cause: error });
-    }
-    const reason = criuReason(options.image, "dump.log");
-    if (reason === "") throw error;
-    throw internal(`Cannot checkpoint container ${id}: criu: ${reason}`, error);
-  }
 }

@@ -4,8 +4,7 @@ import { type CgroupHierarchy, removeCgroup } from "../../../../base/sys/cgroup/
 import { type SealedProgram, sealProgram } from "../../../../base/sys/process/sealed-program.ts";
 import { removeDirectory } from "../../../../base/sys/remove-tree.ts";
 import type { OciCommand, OciRuntime, OciTask } from "../../oci.ts";
-import { checkpointCommand, deleteCommand, runOciCommand, updateCommand } from "../../oci-command.ts";
-import { liftPidsLimit } from "../../pids-limit.ts";
+import { OciProgram } from "../../oci-program.ts";
 import type { OciResources, OciSpec } from "../../runtime.ts";
 import type { OciSeccomp } from "../../spec/seccomp.ts";
 import { JoinedExec } from "./joined-exec.ts";
@@ -16,6 +15,8 @@ interface Linux {
 }
 
 const SEALED_LINGER_MS = 60_000;
+/** Also where systemd owns the tree: there its cgroup lies in a scope that is ours (scope.ts). */
+const manager = "--cgroup-manager=cgroupfs";
 const BPF_ANNOTATION = "run.oci.seccomp_bpf_data";
 
 export interface CrunDeps {
@@ -29,21 +30,16 @@ export interface CrunDeps {
 }
 
 /** crun, driven with as few spawns as its documented on-disk protocol allows. */
-export class Crun implements OciRuntime {
+export class Crun extends OciProgram implements OciRuntime {
   readonly name: string;
-  readonly path: string;
-  readonly globalArgs: readonly string[];
   readonly #deps: CrunDeps;
   readonly #joined: JoinedExec | undefined;
   #sealed: { readonly of: string; readonly program: SealedProgram | undefined } | undefined;
 
   constructor(deps: CrunDeps) {
+    super(deps.path, [`--root=${deps.root}`, manager]);
     this.#deps = deps;
     this.name = deps.name ?? "crun";
-    this.path = deps.path;
-    // Also where systemd owns the tree: there its cgroup lies in a scope that is ours (scope.ts).
-    const manager = "--cgroup-manager=cgroupfs";
-    this.globalArgs = [`--root=${deps.root}`, manager];
     if (deps.hierarchy.version === "v1")
       this.#joined = new JoinedExec({ stateRoot: deps.root, args: [manager] });
   }
@@ -86,7 +82,7 @@ export class Crun implements OciRuntime {
 
   /** `crun start` is: open the fifo that the init reads, unlink it, write a byte. Poststart hooks need the program. */
   async start(task: OciTask): Promise<void> {
-    if (task.hooks) return await this.#run("start", task.id);
+    if (task.hooks) return await this.run("start", task.id);
     const fifo = join(this.#deps.root, task.id, "exec.fifo");
     let fd: number;
     try {
@@ -95,7 +91,7 @@ export class Crun implements OciRuntime {
       // ENXIO: no init reads any more; ENOENT: another layout. crun knows what to say of either.
       const code = (error as NodeJS.ErrnoException).code;
       if (code !== "ENXIO" && code !== "ENOENT") throw error;
-      return await this.#run("start", task.id);
+      return await this.run("start", task.id);
     }
     try {
       unlinkSync(fifo);
@@ -109,30 +105,10 @@ export class Crun implements OciRuntime {
     const state = join(this.#deps.root, task.id);
     const exists = statSync(state, { throwIfNoEntry: false }) !== undefined;
     // Poststop hooks and a cgroup with survivors are crun's business.
-    if (exists && task.hooks) await deleteCommand(this.path, this.globalArgs, task.id);
-    if (!removeCgroup(task.cgroups) && exists) await deleteCommand(this.path, this.globalArgs, task.id);
+    if (exists && task.hooks) await this.deleteByForce(task.id);
+    if (!removeCgroup(task.cgroups) && exists) await this.deleteByForce(task.id);
     await removeDirectory(state);
     this.#joined?.forget(task.id);
-  }
-
-  async update(task: OciTask, resources: OciResources): Promise<void> {
-    const rest = liftPidsLimit(task.cgroups, resources);
-    await updateCommand(this.path, this.globalArgs, task.id, rest);
-  }
-
-  async checkpoint(
-    task: OciTask,
-    options: { readonly image: string; readonly leaveRunning: boolean },
-  ): Promise<void> {
-    await checkpointCommand(this.path, this.globalArgs, task, options);
-  }
-
-  async probe(): Promise<void> {
-    await runOciCommand(this.path, ["--version"]);
-  }
-
-  async #run(...args: string[]): Promise<void> {
-    await runOciCommand(this.path, [...this.globalArgs, ...args]);
   }
 }
 
