@@ -3,24 +3,14 @@ import type { DeviceRequest, Mount, ThrottleDevice } from "../../base/spec/docke
 import type { Dependency, SecretReference, TugHealthConfig } from "../../base/spec/docker/extensions.ts";
 import { bool, custom, type Flag, integer, list, map, text, unsigned, type Values } from "../flags/flag.ts";
 import { parseDuration } from "../format/units.ts";
+import { bytes, limitFlags } from "./limit-flags.ts";
 import { attachFlag, hostFlag, ipFlag, linkFlag, searchFlag, sysctlFlag } from "./values/checks.ts";
 import { deviceRuleFlag, parseGpus } from "./values/devices.ts";
 import { envFlag, labelFlag } from "./values/environment.ts";
 import { parseDependency, parseHealthAction, parseSecret } from "./values/extensions.ts";
-import {
-  parseByteRate,
-  parseCpus,
-  parseMemory,
-  parseOperationRate,
-  parseUlimit,
-  parseWeight,
-  type Ulimit,
-} from "./values/limits.ts";
+import { parseByteRate, parseOperationRate, parseUlimit, parseWeight, type Ulimit } from "./values/limits.ts";
 import { parseMount } from "./values/mount.ts";
 import { type NetworkAttachment, parseNetwork } from "./values/networks.ts";
-
-const bytes = (short: string, help: string, unlimited = false): Flag<number> =>
-  custom("bytes", short, help, 0, (value) => parseMemory(value, unlimited));
 
 const duration = (help: string): Flag<number> =>
   custom("duration", "", help, 0, (value) => parseDuration(value), { shown: "0s" });
@@ -32,10 +22,10 @@ const rates = (help: string, parse: (value: string) => ThrottleDevice): Flag<rea
 
 /** The flags that `run` and `create` share. */
 export const containerFlags = {
+  ...limitFlags,
   "add-host": list("", "Add a host to /etc/hosts (host:ip)", hostFlag),
   annotation: map("", "Annotation for the OCI runtime"),
   attach: list("a", "Attach to stdin, stdout or stderr", attachFlag),
-  "blkio-weight": { ...unsigned("", "Weight of its block I/O, 10 to 1000, 0 for none", 16), shown: "0" },
   "blkio-weight-device": custom<readonly { Path: string; Weight: number }[]>(
     "list",
     "",
@@ -51,14 +41,6 @@ export const containerFlags = {
   cidfile: text("", "Write the container's id to a file"),
   "cpu-count": integer("", "Number of CPUs (Windows only)"),
   "cpu-percent": integer("", "Percent of CPU (Windows only)"),
-  "cpu-period": integer("", "CFS period in microseconds"),
-  "cpu-quota": integer("", "CFS quota in microseconds"),
-  "cpu-rt-period": integer("", "Real-time period in microseconds"),
-  "cpu-rt-runtime": integer("", "Real-time runtime in microseconds"),
-  "cpu-shares": integer("c", "CPU shares, relative to other containers"),
-  cpus: custom("decimal", "", "Number of CPUs, with a fraction", 0, (value) => parseCpus(value)),
-  "cpuset-cpus": text("", "CPUs it may run on (0-3, 0,1)"),
-  "cpuset-mems": text("", "Memory nodes it may use (0-3, 0,1)"),
   "depends-on": custom<readonly (readonly [string, Dependency])[]>(
     "list",
     "",
@@ -121,9 +103,6 @@ export const containerFlags = {
   "log-driver": text("", "Where its output is logged"),
   "log-opt": list("", "Option of the log driver"),
   "mac-address": text("", "MAC address (92:d0:c6:0a:29:33)"),
-  memory: bytes("m", "Limit of memory"),
-  "memory-reservation": bytes("", "Soft limit of memory"),
-  "memory-swap": bytes("", "Limit of memory and swap together; '-1' for unlimited swap", true),
   "memory-swappiness": { ...integer("", "Readiness to swap, 0 to 100", { initial: -1 }), shown: "-1" },
   mount: custom<readonly Mount[]>(
     "mount",
@@ -146,7 +125,6 @@ export const containerFlags = {
   "oom-kill-disable": bool("", "Keep the kernel from killing it when memory runs out"),
   "oom-score-adj": integer("", "Preference of the kernel when it must kill (-1000 to 1000)"),
   pid: text("", "PID namespace"),
-  "pids-limit": integer("", "Limit of processes (-1 for none)"),
   platform: text("", "Platform of the image, when the registry has several"),
   privileged: bool("", "Give it all privileges"),
   publish: list("p", "Publish a port to the host"),

@@ -1,6 +1,7 @@
 import { invalid } from "../../base/lib/errors.ts";
 import type { Resources } from "../../base/spec/docker/api.gen.ts";
 import type { ContainerOptions } from "./flags.ts";
+import { limitsOf } from "./limit-flags.ts";
 import { parseDevices } from "./values/devices.ts";
 
 /** What a container may take of the host, and which of its devices it gets. */
@@ -11,29 +12,18 @@ export function resourceLimits(values: ContainerOptions): Resources {
   }
   const devices = parseDevices(values.device);
   return {
-    CpuShares: values["cpu-shares"],
-    Memory: values.memory,
+    ...limitsOf(values),
     CgroupParent: values["cgroup-parent"],
-    BlkioWeight: values["blkio-weight"],
     BlkioWeightDevice: [...values["blkio-weight-device"]],
     BlkioDeviceReadBps: [...values["device-read-bps"]],
     BlkioDeviceWriteBps: [...values["device-write-bps"]],
     BlkioDeviceReadIOps: [...values["device-read-iops"]],
     BlkioDeviceWriteIOps: [...values["device-write-iops"]],
-    CpuPeriod: values["cpu-period"],
-    CpuQuota: values["cpu-quota"],
-    CpuRealtimePeriod: values["cpu-rt-period"],
-    CpuRealtimeRuntime: values["cpu-rt-runtime"],
-    CpusetCpus: values["cpuset-cpus"],
-    CpusetMems: values["cpuset-mems"],
     Devices: devices.mappings,
     ...(values["device-cgroup-rule"].length > 0
       ? { DeviceCgroupRules: [...values["device-cgroup-rule"]] }
       : {}),
-    MemoryReservation: values["memory-reservation"],
-    MemorySwap: values["memory-swap"],
     ...(swappiness === -1 ? {} : { MemorySwappiness: swappiness }),
-    NanoCpus: values.cpus,
     OomKillDisable: values["oom-kill-disable"],
     ...(values["pids-limit"] === 0 ? {} : { PidsLimit: values["pids-limit"] }),
     ...(values.ulimit.length > 0 ? { Ulimits: [...values.ulimit] } : {}),

@@ -1,21 +1,15 @@
 import { stopContainer } from "../../../client/containers/stop.ts";
 import { atLeast, defineCommand } from "../../command.ts";
-import { integer, text } from "../../flags/flag.ts";
 import { eachOperand } from "../each.ts";
+import { stopFlags, stopOptions } from "./stop-flags.ts";
 
 export const command = defineCommand({
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   args: atLeast(1),
-  flags: {
-    signal: text("s", "Signal to send first"),
-    timeout: integer("t", "Seconds to wait before it is killed", {
-      aliases: ["time"],
-      deprecated: { time: "use --timeout instead" },
-    }),
-  },
+  flags: stopFlags,
   async run(context, { values, changed, args }) {
     const client = await context.client();
-    const options = { signal: values.signal, timeout: changed.has("timeout") ? values.timeout : undefined };
+    const options = stopOptions(values, changed);
     return await eachOperand(context, args, (name) => stopContainer(client, name, options));
   },
 });
