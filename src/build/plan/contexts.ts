@@ -12,6 +12,7 @@ import type { FileOp, Vertex } from "../graph.ts";
 import type { ResolvedImage } from "../plan.ts";
 import type { ContextRef } from "../request.ts";
 import { given } from "./arguments.ts";
+import { copyAction } from "./copy-action.ts";
 import { gitContext, gitSource } from "./git-source.ts";
 import { imageKey } from "./input.ts";
 import { inputNamed, type LoadedInput } from "./inputs.ts";
@@ -225,20 +226,7 @@ function unpackOp(host: Platform, name: string): FileOp {
     kind: "file",
     root: undefined,
     actions: [
-      {
-        kind: "copy",
-        from: 0,
-        sources: [name],
-        wildcard: false,
-        dest: "/",
-        owner: undefined,
-        chmod: undefined,
-        parents: false,
-        exclude: [],
-        unpack: true,
-        remote: true,
-        instruction: "ADD",
-      },
+      copyAction({ from: 0, sources: [name], dest: "/", unpack: true, remote: true, instruction: "ADD" }),
     ],
     epoch: undefined,
     platform: host,

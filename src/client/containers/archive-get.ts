@@ -1,6 +1,7 @@
+import type { PathStat } from "../../base/spec/docker/path-stat.ts";
 import { type Client, segment } from "../client.ts";
 import type { HttpReply } from "../http/transport.ts";
-import { decodeStat, type PathStat } from "./archive-stat.ts";
+import { decodeStat } from "./archive-stat.ts";
 
 /** GET /containers/{id}/archive: a tar of one path; its stat is in the head. */
 export async function getArchive(

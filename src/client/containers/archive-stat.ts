@@ -1,14 +1,6 @@
 import { messageOf, TugError } from "../../base/lib/errors.ts";
+import type { PathStat } from "../../base/spec/docker/path-stat.ts";
 import { type Client, segment } from "../client.ts";
-
-/** What the daemon says about a path in a container; `mode` has Go's os.FileMode bits. */
-export interface PathStat {
-  readonly name: string;
-  readonly size: number;
-  readonly mode: number;
-  readonly mtime: string;
-  readonly linkTarget: string;
-}
 
 /** HEAD /containers/{id}/archive */
 export async function statArchive(client: Client, id: string, path: string): Promise<PathStat> {

@@ -1,8 +1,9 @@
 import { invalid } from "../../../base/lib/errors.ts";
+import type { PathStat } from "../../../base/spec/docker/path-stat.ts";
 import { type Call, param } from "../../call.ts";
 import { get, head, put, type Route } from "../../route.ts";
 import { streamBody } from "../../stream-body.ts";
-import type { ContainerFilesBackend, PathStat } from "./backend.ts";
+import type { ContainerFilesBackend } from "./backend.ts";
 
 const pattern = "/containers/{id...}/archive";
 

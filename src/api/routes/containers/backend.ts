@@ -10,6 +10,7 @@ import type {
   Resources,
   RestartPolicy,
 } from "../../../base/spec/docker/api.gen.ts";
+import type { PathStat } from "../../../base/spec/docker/path-stat.ts";
 import type { CreateRequest } from "../../../base/spec/docker/requests.ts";
 import type { Filters } from "../../filters.ts";
 import type { StreamClient } from "../../stream-client.ts";
@@ -139,16 +140,6 @@ export interface ContainerFilesBackend {
       readonly config: ContainerConfig | undefined;
     },
   ): Promise<{ readonly Id: string }>;
-}
-
-/** X-Docker-Container-Path-Stat, before base64. Mode has Go's os.FileMode bits. */
-export interface PathStat {
-  readonly name: string;
-  readonly size: number;
-  readonly mode: number;
-  /** RFC 3339 with nanoseconds. */
-  readonly mtime: string;
-  readonly linkTarget: string;
 }
 
 /** Checkpoints of containers through CRIU. `directory` undefined: the container's own place. */

@@ -6,6 +6,7 @@ import { rules } from "../../../base/spec/dockerfile/rules.ts";
 import type { CopyInstruction, Heredoc } from "../../../base/spec/dockerfile/syntax.ts";
 import type { CopyAction, FileOp, Vertex } from "../../graph.ts";
 import { parseModeChange } from "../../run/file/chmod.ts";
+import { copyAction } from "../copy-action.ts";
 import { sourceOfGit } from "../git-source.ts";
 import { Inputs } from "../vertices.ts";
 import { ownerOf } from "./owner.ts";
@@ -151,20 +152,15 @@ class CopyBuilder {
 
   #action(from: CopyAction["from"], sources: readonly string[]): CopyAction {
     const { kind, chown, chmod, exclude } = this.#copy;
-    return {
-      kind: "copy",
+    return copyAction({
       from,
       sources,
-      wildcard: false,
       dest: this.#dest,
       owner: ownerOf(chown),
       chmod: chmod === "" ? undefined : chmod,
-      parents: false,
       exclude,
-      unpack: false,
-      remote: false,
       instruction: kind,
-    };
+    });
   }
 
   #local(from: CopyAction["from"], sources: readonly string[]): CopyAction {

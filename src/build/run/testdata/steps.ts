@@ -11,6 +11,7 @@ import { openOverlay2 } from "../../../core/snapshot/drivers/overlay2/overlay2.t
 import { openVfs } from "../../../core/snapshot/drivers/vfs/vfs.ts";
 import type { Mount, Snapshotter } from "../../../core/snapshot/snapshotter.ts";
 import type { CopyAction, FileOp, Op, Vertex } from "../../graph.ts";
+import { copyAction } from "../../plan/copy-action.ts";
 import type { Result } from "../../result.ts";
 import type { BuildSession } from "../../session.ts";
 import { BuildSnapshots } from "../../solve/step-snapshots.ts";
@@ -120,22 +121,7 @@ export function stepOf<O extends Op>(
 
 /** COPY of input 1 onto input 0. */
 export function copyOp(sources: readonly string[], dest: string, more: Partial<CopyAction> = {}): FileOp {
-  const action: CopyAction = {
-    kind: "copy",
-    from: 1,
-    sources,
-    wildcard: true,
-    dest,
-    owner: undefined,
-    chmod: undefined,
-    parents: false,
-    exclude: [],
-    unpack: false,
-    remote: false,
-    instruction: "COPY",
-    ...more,
-  };
-  return fileOp([action]);
+  return fileOp([copyAction({ from: 1, sources, wildcard: true, dest, ...more })]);
 }
 
 export function fileOp(actions: FileOp["actions"], epoch?: number): FileOp {

@@ -1,8 +1,9 @@
 import { invalid, isCode, TugError } from "../../../base/lib/errors.ts";
+import type { PathStat } from "../../../base/spec/docker/path-stat.ts";
 import type { Client } from "../../../client/client.ts";
 import { getArchive } from "../../../client/containers/archive-get.ts";
 import { putArchive } from "../../../client/containers/archive-put.ts";
-import { type PathStat, statArchive } from "../../../client/containers/archive-stat.ts";
+import { statArchive } from "../../../client/containers/archive-stat.ts";
 import { defineCommand, exactly } from "../../command.ts";
 import type { Context } from "../../context.ts";
 import { extractTree } from "../../copy/extract.ts";
