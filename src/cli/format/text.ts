@@ -27,11 +27,19 @@ export function displayId(id: string, whole: boolean): string {
   return whole ? id : shortId(id);
 }
 
-/** The same of an RFC 3339 time, its fraction kept. */
+/**
+ * Go's time.Time.String of an RFC 3339 time: in the zone that it is written in, which has a name when it is UTC or the local one (Go's
+ * time.Parse), its fraction kept.
+ */
 export function goTimeOf(text: string): string {
-  const fraction = (/\.(\d+)/.exec(text)?.[1] ?? "").replace(/0+$/, "");
-  const whole = goTime(new Date(text).getTime());
-  return fraction === "" ? whole : `${whole.slice(0, 19)}.${fraction}${whole.slice(19)}`;
+  const [, day, clock, digits = "", zone] =
+    /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/.exec(text) ?? [];
+  if (zone === undefined) return text || "0001-01-01 00:00:00 +0000 UTC";
+  const fraction = digits.replace(/0+$/, "");
+  const shift = zone.replace(":", "");
+  const localZone = goTime(new Date(text).getTime()).slice(20);
+  const named = zone === "Z" ? "+0000 UTC" : localZone.startsWith(shift) ? localZone : `${shift} ${shift}`;
+  return `${day} ${clock}${fraction === "" ? "" : `.${fraction}`} ${named}`;
 }
 
 /** Go's time.Time.String in the local zone: "2026-11-21 05:06:31 +0000 UTC". */

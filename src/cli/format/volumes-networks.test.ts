@@ -65,10 +65,11 @@ test("a label is a column headed by its last part", async () => {
   ).toBe("NAME      INTERNAL   IPV4      rack id\napp       true       true      7\n");
 });
 
-test("a network's time is shown with its nanoseconds", async () => {
-  expect(await renderList(networkSpec(false), [network], { format: "{{.CreatedAt}}" })).toBe(
-    "2026-11-21 06:03:44.827165884 +0000 UTC\n",
-  );
+test("a network's time is shown with its nanoseconds, in the zone that it is told in", async () => {
+  const shown = (more: Partial<NetworkSummary> = {}) =>
+    renderList(networkSpec(false), [{ ...network, ...more }], { format: "{{.CreatedAt}}" });
+  expect(await shown()).toBe("2026-11-21 06:03:44.827165884 +0000 UTC\n");
+  expect(await shown({ Created: "2026-11-21T06:03:44.5+00:07" })).toBe("2026-11-21 06:03:44.5 +0007 +0007\n");
 });
 
 test("names are listed as people count", () => {
