@@ -23,11 +23,18 @@ import { UncleanStop } from "./unclean-stop.ts";
  * sockets: no client ever sees a half-recovered daemon. Stopping leaves containers, their networks and logs as they are.
  */
 export async function runDaemon(flags: OptionValues): Promise<number> {
+  // As dockerd does: what is made for containers has the modes that were asked for, whatever shell the daemon was started from.
+  process.umask(0o022);
   const config: LiveConfig = loadConfig(flags);
   const { log, setLevel } = adjustableLog(config.logLevel, config.logFormat);
   const stopped = stopSignal(log);
   for (const option of config.ignored)
     log.warn(`the option ${option} has no effect here and can be left out`, { option });
+  for (const key of config.repeated)
+    log.warn("a key is in the configuration file more than once, the last one counts", {
+      key,
+      file: config.configFile,
+    });
   await using stack = new AsyncDisposableStack();
   stack.use(new AdoptedChildren());
   // Nobody but root may look in: layers hold set-uid programs (CVE-2021-41091).

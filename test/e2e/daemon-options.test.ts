@@ -194,3 +194,27 @@ test("features have their effect, and what has none is named in the log", async 
     await other.close();
   }
 }, 30_000);
+
+test("a daemon that was started from a shell with a strict umask makes what everybody in a container may read", async () => {
+  const strict = await TestDaemon.start({ launcher: ["sh", "-c", 'umask 077; exec "$@"', "sh"] });
+  try {
+    const script = "stat -c '%a %n' /made/here /etc/hosts /etc/hostname /etc/resolv.conf && cat /etc/hosts";
+    const said = await strict.ok([
+      "run",
+      "--rm",
+      "-u",
+      "1000",
+      "-w",
+      "/made/here",
+      "busybox",
+      "sh",
+      "-c",
+      script,
+    ]);
+    expect(said).toStartWith("755 /made/here\n644 /etc/hosts\n644 /etc/hostname\n644 /etc/resolv.conf\n");
+    expect(said).toContain("localhost");
+    await strict.assertClean();
+  } finally {
+    await strict.close();
+  }
+}, 60_000);
