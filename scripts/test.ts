@@ -33,6 +33,8 @@ const stages: readonly Stage[] = [
 ];
 
 process.chdir(resolve(import.meta.dir, ".."));
+// Tests look at modes of what they make.
+process.umask(0o022);
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !stages.some((stage) => stage.name === name));
 if (unknown.length > 0) {
