@@ -123,18 +123,17 @@ export class RealDocker {
     return (Array.isArray(body) ? body : [body]) as T[];
   }
 
+  /** One that is on its way out by itself (--rm), or that dockerd finds busy for a moment, goes at a later attempt. */
   async #remove(path: string): Promise<void> {
-    const response = await this.#request("DELETE", path);
-    // A container with --rm may be on its way out by itself.
-    if (response.status === 409 && (await response.text()).includes("already in progress")) {
-      await eventually(
-        `${path} is gone`,
-        async () => (await this.#request("GET", path.replace(/\?.*/, "/json"))).status === 404,
-      );
-      return;
-    }
-    if (response.ok || response.status === 404) return;
-    throw new Error(`dockerd: DELETE ${path}: ${response.status}`);
+    let said = "";
+    const gone = async () => {
+      const response = await this.#request("DELETE", path);
+      said = `${response.status} ${await response.text()}`;
+      return response.ok || response.status === 404;
+    };
+    await eventually(`dockerd removes ${path}`, gone).catch((error: unknown) => {
+      throw new Error(`${String(error)}: ${said}`, { cause: error });
+    });
   }
 
   #request(method: string, path: string): Promise<Response> {
