@@ -24,7 +24,7 @@ const stages: readonly Stage[] = [
   { name: "lint", command: ["node_modules/.bin/biome", "check", "."] },
   { name: "layers", command: [bun, "scripts/check-layers.ts"] },
   { name: "unit", paths: ["./src", "./bench"], parallel: 2, timeout: 60_000 },
-  { name: "e2e", paths: ["./test/e2e"], parallel: 2, timeout: 60_000 },
+  { name: "e2e", paths: ["./test/e2e"], parallel: 2, timeout: 120_000 },
   { name: "security", paths: ["./test/security"], parallel: 2, timeout: 120_000 },
   { name: "faults", paths: ["./test/faults"], parallel: 2, timeout: 120_000 },
   { name: "clients", paths: ["./test/clients"], timeout: 180_000 },

@@ -42,7 +42,7 @@ test("Ctrl-C while it measures ends it and takes everything away that it started
   await eventually(
     "a container runs",
     () => traces().some((trace) => trace.includes("conmon") && trace.includes("/tug/exec/containers/")),
-    60_000,
+    120_000,
   );
   // As a terminal sends it: to all of its processes.
   process.kill(-child.pid, "SIGINT");

@@ -69,12 +69,12 @@ beforeAll(async () => {
   writeFileSync(join(scratch, "busybox.tar"), busybox);
   const launcher = ["env", `PATH=${bin}:${process.env["PATH"] ?? ""}`];
   daemon = await TestDaemon.start({ busybox: false, launcher });
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await daemon?.close();
   rmSync(scratch, { recursive: true, force: true });
-}, 60_000);
+}, 120_000);
 
 const bootstrap = (mirror: string, ...flags: string[]) =>
   daemon.tug([

@@ -19,7 +19,7 @@ let folder: string;
 
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 60_000);
+}, 120_000);
 afterAll(() => daemon.close(), 60_000);
 beforeEach(() => {
   folder = mkdtempSync("/tmp/tug-build-cli-");

@@ -21,7 +21,7 @@ let builds: Builds;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
   builds = new Builds(daemon);
-}, 30_000);
+}, 120_000);
 afterAll(async () => {
   builds[Symbol.dispose]();
   await daemon.close();
@@ -123,7 +123,7 @@ describe("a named context", () => {
     } finally {
       await server.stop(true);
     }
-  }, 60_000);
+  }, 120_000);
 
   test("is an OCI layout of the client's, by tag or digest, and nothing of it is believed unseen", async () => {
     const layout = join(builds.root, "layout");
@@ -161,7 +161,7 @@ describe("a named context", () => {
     expect(broken.stderr).toMatch(/digest|verification/);
     rmSync(layout, { recursive: true });
     await eventually("nothing of it is left", async () => (await daemon.tug(["system", "check"])).code === 0);
-  }, 60_000);
+  }, 120_000);
 });
 
 const docker = "/usr/bin/docker";
@@ -186,6 +186,6 @@ describe.skipIf(missing !== undefined)("standard input of the docker CLI's build
       expect(await shown(`text:${kit}`, "cat", "/alone")).toBe(kit);
       await build(["-t", `beside:${kit}`, "-f", "-", context], "FROM busybox\nCOPY told /other\n");
       expect(await shown(`beside:${kit}`, "cat", "/other")).toBe(`typed ${kit}`);
-    }, 60_000);
+    }, 120_000);
   }
 });

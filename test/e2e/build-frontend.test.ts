@@ -72,7 +72,7 @@ describe("a frontend's image", () => {
     const named = builds.context({ Dockerfile: `# syntax=${source}\necho three >/made\n` });
     await daemon.ok(["build", "-q", "-t", "made:2", named], { timeout: 60_000 });
     expect(await daemon.ok(["run", "--rm", "made:2"])).toBe("three");
-  }, 60_000);
+  }, 120_000);
 
   test("may leave it to the built-in frontend, and is asked questions", async () => {
     const context = builds.context({ Dockerfile: "FROM busybox\nRUN echo plain >/made\nCMD cat /made\n" });
@@ -87,7 +87,7 @@ describe("a frontend's image", () => {
       expect(Buffer.from(metadata["result.txt"] ?? []).toString()).toBe("asked\n");
       return {};
     });
-  }, 60_000);
+  }, 120_000);
 
   test("that fails, ends, speaks nonsense or asks itself for ever is told of, and nothing of it stays", async () => {
     const context = builds.context({ Buildfile: "exit 4\n" });
@@ -112,7 +112,7 @@ describe("a frontend's image", () => {
     const context = builds.context({});
     const nested = client.build({ directories: { context } }, { source, mode: "nested" });
     await expect(nested).rejects.toThrow("frontends ask each other 8 deep");
-  }, 60_000);
+  }, 120_000);
 
   test("ends with its client", async () => {
     const stop = new AbortController();
@@ -121,5 +121,5 @@ describe("a frontend's image", () => {
     stop.abort(new Error("enough"));
     await hanging;
     await eventually("the frontend ended", async () => !(await running()));
-  }, 60_000);
+  }, 120_000);
 });

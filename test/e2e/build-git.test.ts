@@ -30,7 +30,7 @@ beforeAll(async () => {
   app.git("add", "Dockerfile", "sub", ".gitmodules");
   app.git("commit", "--quiet", "-m", "first");
   app.git("tag", "-a", "v1", "-m", "annotated");
-}, 30_000);
+}, 120_000);
 afterAll(async () => {
   await git[Symbol.asyncDispose]();
   builds[Symbol.dispose]();
@@ -198,7 +198,7 @@ describe("over SSH", () => {
       writeFileSync(known, "");
       await ok("--ssh", `default=${server.key}`, `${remote}#main`);
     },
-    60_000,
+    120_000,
   );
 
   const noAgent = Bun.which("ssh-add")
@@ -245,6 +245,6 @@ RUN --mount=type=ssh,id=none true && test ! -e /agent
       expect(refused.stderr).toContain("other");
       expect(refused.code).toBe(1);
     },
-    60_000,
+    120_000,
   );
 });

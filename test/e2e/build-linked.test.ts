@@ -12,7 +12,7 @@ beforeAll(async () => {
   daemon = await TestDaemon.start();
   builds = new Builds(daemon);
   client = await GatewayClient.open(daemon.socket);
-}, 30_000);
+}, 120_000);
 afterAll(async () => {
   await client[Symbol.asyncDispose]();
   builds[Symbol.dispose]();
@@ -74,7 +74,7 @@ describe("a build on another's result", () => {
       "COPY /work/who . # buildkit",
       "COPY hello /hello # buildkit",
     ]);
-  }, 60_000);
+  }, 120_000);
 
   test("goes on after that build is over, and several platforms' results go by theirs", async () => {
     const dockerfile = "FROM scratch\nARG TARGETARCH\nCOPY <<EOF /arch\n$TARGETARCH\nEOF\n";
@@ -110,7 +110,7 @@ describe("a build on another's result", () => {
       ]);
       return result;
     });
-  }, 60_000);
+  }, 120_000);
 
   test("takes its context and its Dockerfile from there as well", async () => {
     const files = builds.context({
@@ -148,7 +148,7 @@ describe("a build on another's result", () => {
       expect(entries.map(({ path }) => path)).toContain("yes");
       return {};
     });
-  }, 60_000);
+  }, 120_000);
 
   test("is refused what was never handed out, and what it names without giving it", async () => {
     const files = builds.context({ Dockerfile: "FROM base\n" });

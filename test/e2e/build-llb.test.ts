@@ -17,7 +17,7 @@ beforeAll(async () => {
   builds = new Builds(daemon);
   client = await GatewayClient.open(daemon.socket);
   folder = mkdtempSync(join(tmpdir(), "tug-llb-"));
-}, 30_000);
+}, 120_000);
 afterAll(async () => {
   await client[Symbol.asyncDispose]();
   builds[Symbol.dispose]();
@@ -110,7 +110,7 @@ describe("a definition", () => {
       [copy(none, 0n, "/none*", "/", { allowWildcard: true })],
     );
     await expect(built(missing, failing, { directories: { context } })).rejects.toThrow("not found");
-  }, 60_000);
+  }, 120_000);
 
   test("runs programs with every kind of mount; all of a run's outputs come of one run", async () => {
     const llb = new Llb();
@@ -164,7 +164,7 @@ describe("a definition", () => {
     const alone = await built(llb, { ...root, index: 1 }, { secrets });
     expect(alone.text("stamp")).toBe(out.text("out/stamp"));
     expect(alone.has("root.txt")).toBe(false);
-  }, 60_000);
+  }, 120_000);
 
   test("merges trees and takes differences, removals included", async () => {
     const llb = new Llb();
@@ -182,7 +182,7 @@ describe("a definition", () => {
     expect([alone.text("d/changed"), alone.has("own"), alone.has("d/kept")]).toEqual(["2\n", false, false]);
     const ran = await built(llb, llb.shell(llb.merge(base, other), "cat /own /d/gone >/result"));
     expect(ran.text("result")).toBe("oof other");
-  }, 60_000);
+  }, 120_000);
 
   test("becomes an image with the layers of its base, and the config that its client gives it", async () => {
     const exporters = [{ type: "image", attrs: { name: "llb:1" } }];
@@ -225,7 +225,7 @@ describe("a definition", () => {
         "llb:1",
       ]),
     ).toBe("llb 2");
-  }, 60_000);
+  }, 120_000);
 
   test("is entitled to no more than was allowed, whatever it says", async () => {
     for (const [exec, entitlement] of [
@@ -241,7 +241,7 @@ describe("a definition", () => {
       });
       await expect(built(llb, result)).rejects.toThrow(`${entitlement} is not allowed`);
     }
-  }, 60_000);
+  }, 120_000);
 
   test("of others' directories, unknown operations and links out of the tree come to nothing", async () => {
     const llb = new Llb();
@@ -286,5 +286,5 @@ describe("a definition", () => {
       await expect(build.readFile(ref?.id ?? "", "/h")).rejects.toThrow("no such file or directory");
       return {};
     });
-  }, 60_000);
+  }, 120_000);
 });

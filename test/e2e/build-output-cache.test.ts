@@ -25,7 +25,7 @@ describe.skipIf(missing !== undefined)("caches of builds elsewhere", () => {
     await first.ok(["save", "busybox", "-o", join(tar, "base.tar")]);
     await second.ok(["load", "-i", join(tar, "base.tar")]);
     rmSync(tar, { recursive: true });
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     // A daemon keeps networks of steps for a while; its end does not wait for that.
     for (const daemon of [first, second]) {
@@ -33,7 +33,7 @@ describe.skipIf(missing !== undefined)("caches of builds elsewhere", () => {
       await daemon.close();
     }
     await registry.close();
-  }, 60_000);
+  }, 120_000);
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "tug-build-cache-"));
     context = join(folder, "context");
@@ -71,14 +71,14 @@ describe.skipIf(missing !== undefined)("caches of builds elsewhere", () => {
     // Had it run again, it would have another one.
     expect(await content(second, "cat", "/when")).toBe(await content(first, "cat", "/when"));
     expect(await content(second, "cat", "/copy", "/file")).toBe("all\ncontent");
-  }, 60_000);
+  }, 120_000);
 
   test("it is asked for nothing unless somebody names it", async () => {
     const ref = `type=registry,ref=${registry.address}/cache/unasked:1`;
     await build(first, dockerfile("unasked"), "--cache-to", `${ref},mode=max`);
     await build(second, dockerfile("unasked"));
     expect(await content(second, "cat", "/when")).not.toBe(await content(first, "cat", "/when"));
-  }, 60_000);
+  }, 120_000);
 
   test("an image has its own steps in itself when that is asked for", async () => {
     const name = `${registry.address}/cache/inline:1`;
@@ -88,7 +88,7 @@ describe.skipIf(missing !== undefined)("caches of builds elsewhere", () => {
     expect(cached(log)).toBeGreaterThanOrEqual(3);
     expect(await content(second, "cat", "/when")).toBe(await first.ok(["run", "--rm", name, "cat", "/when"]));
     await first.ok(["rmi", name]);
-  }, 60_000);
+  }, 120_000);
 
   test("an image that is here is looked at before its registry, and goes on to another cache", async () => {
     writeFileSync(join(context, "Dockerfile"), dockerfile("kept"));
@@ -105,7 +105,7 @@ describe.skipIf(missing !== undefined)("caches of builds elsewhere", () => {
     await build(first, dockerfile("kept"), "--cache-from", onward);
     expect(await content(first, "cat", "/when")).toBe(when);
     await second.ok(["rmi", "-f", "kept:1"]);
-  }, 60_000);
+  }, 120_000);
 
   test("what came from a cache goes on to another without having been used", async () => {
     const [one, two] = ["one", "two"].map((tag) => `type=registry,ref=${registry.address}/cache/hop:${tag}`);
@@ -115,7 +115,7 @@ describe.skipIf(missing !== undefined)("caches of builds elsewhere", () => {
     await second.ok(["builder", "prune", "-af"]);
     await build(second, dockerfile("hop"), "--cache-from", two ?? "");
     expect(await content(second, "cat", "/when")).toBe(await content(first, "cat", "/when"));
-  }, 60_000);
+  }, 120_000);
 
   test("a directory of the client's keeps a cache, under tags, for whoever has it", async () => {
     const directory = join(folder, "cache");
@@ -126,7 +126,7 @@ describe.skipIf(missing !== undefined)("caches of builds elsewhere", () => {
     const log = await build(second, dockerfile("two"), "--cache-from", `type=local,src=${directory},tag=two`);
     expect(cached(log)).toBeGreaterThanOrEqual(4);
     expect(await content(second, "cat", "/when")).toBe(await content(first, "cat", "/when"));
-  }, 60_000);
+  }, 120_000);
 
   test("cache mounts go along when they are asked for", async () => {
     const text = (mark: string) =>
@@ -135,7 +135,7 @@ describe.skipIf(missing !== undefined)("caches of builds elsewhere", () => {
     await build(first, text("a"), "--cache-to", ref);
     await build(second, text("b"), "--cache-from", ref);
     expect(await content(second, "cat", "/seen")).toBe("a\nb");
-  }, 60_000);
+  }, 120_000);
 
   test("a cache that is not there is told, and the build goes on", async () => {
     const ref = `type=registry,ref=${registry.address}/cache/none:1`;
@@ -143,7 +143,7 @@ describe.skipIf(missing !== undefined)("caches of builds elsewhere", () => {
     expect(log).toContain(`importing cache manifest from ${registry.address}/cache/none:1`);
     expect(log).toContain("ERROR");
     expect(await content(second, "cat", "/made")).toBe("none");
-  }, 60_000);
+  }, 120_000);
 
   test("kinds of caches that this builder does not have are refused by name", async () => {
     writeFileSync(join(context, "Dockerfile"), dockerfile("refused"));

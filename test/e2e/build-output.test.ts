@@ -13,7 +13,7 @@ let context: string;
 
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 60_000);
+}, 120_000);
 afterAll(() => closeStopped(daemon), 60_000);
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "tug-build-output-"));
@@ -68,7 +68,7 @@ test("a step that a failed build has made again does not come between what was b
   await expect(build(`${steps}RUN exit 1\n`, "--no-cache")).rejects.toThrow("exit code: 1");
   await build(`${steps}RUN echo 1 >/one\n`, "-t", "on-old");
   expect(await daemon.ok(["run", "--rm", "on-old", "cat", "/one", "/copied/file"])).toBe("1\ncontent");
-}, 60_000);
+}, 120_000);
 
 describe("trees", () => {
   test("a directory of the client's gets the tree, and what was there stays", async () => {
@@ -166,7 +166,7 @@ test("the metadata file tells where the results came from, as much of it as was 
   const several = await told("min", "--platform", "linux/amd64,linux/arm64");
   for (const platform of ["linux/amd64", "linux/arm64"])
     expect(several).toHaveProperty([`${name}/${platform}`]);
-}, 60_000);
+}, 120_000);
 
 describe("the image store", () => {
   test("several platforms are one image with an index", async () => {
@@ -275,7 +275,7 @@ describe("the image store", () => {
     } finally {
       await closeStopped(other);
     }
-  }, 60_000);
+  }, 120_000);
 });
 
 describe("secrets", () => {
@@ -315,7 +315,7 @@ describe("a registry", () => {
   let registry: TestRegistry | undefined;
   beforeAll(async () => {
     if (missing === undefined) registry = await TestRegistry.start({ users: { ann: "secret" } });
-  }, 30_000);
+  }, 120_000);
   afterAll(async () => await registry?.close());
 
   test.skipIf(missing !== undefined)("gets an index by its name, with the client's credentials", async () => {

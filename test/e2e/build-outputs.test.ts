@@ -28,7 +28,7 @@ beforeAll(async () => {
   context = builds.context({ Dockerfile: "FROM busybox\nRUN echo x >/x\nCOPY file /f\n", file: "content" });
   // What comes from it is known from here on.
   await daemon.ok(["build", "-q", context], options);
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   builds[Symbol.dispose]();
   // A daemon keeps helpers and networks of steps for a while; its end does not wait for that.
@@ -67,7 +67,7 @@ describe("an image", () => {
   let registry: TestRegistry | undefined;
   beforeAll(async () => {
     if (missing === undefined) registry = await TestRegistry.start();
-  }, 30_000);
+  }, 120_000);
   afterAll(async () => await registry?.close());
   const testPushed = test.skipIf(missing !== undefined);
   const name = (path: string) => `${registry?.address}/${path}`;
@@ -254,7 +254,7 @@ describe("outputs", () => {
       options,
     );
     expect(readdirSync(join(folder, "one"))).toEqual(["f"]);
-  }, 60_000);
+  }, 120_000);
 
   test("go nowhere through links that lie where they are to go", async () => {
     const [into, outside] = [join(folder, "into"), join(folder, "outside")];
@@ -334,5 +334,5 @@ describe("an output that cannot be written", () => {
       await run(["umount", folder]);
     }
     expect(await daemon.ok(["images", "-q", "full:1"])).toBe("");
-  }, 60_000);
+  }, 120_000);
 });

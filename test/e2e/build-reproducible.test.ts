@@ -43,7 +43,7 @@ WORKDIR /work
     "dir/file": "more",
   });
   writeFileSync(join(context, "archive.tar.gz"), tar);
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await web.stop(true);
   await git[Symbol.asyncDispose]();
@@ -52,7 +52,7 @@ afterAll(async () => {
     expect(await daemon.stop()).toBe(0);
     await daemon.close();
   }
-}, 60_000);
+}, 120_000);
 
 let age = 0;
 /** What each daemon makes of it; the context's files are younger each time. */
@@ -89,7 +89,7 @@ test("images of several platforms have one digest, and archives of them the same
     ],
   );
   expect(second).toBe(first ?? "");
-}, 60_000);
+}, 120_000);
 
 test("files and tars have the time that was asked for, and nothing else differs", async () => {
   const listed = async (folder: string) => {
@@ -108,7 +108,7 @@ test("files and tars have the time that was asked for, and nothing else differs"
   const mk = ["-o", "OUT/files", "-o", "type=tar,dest=OUT/tar"];
   const [first, second] = await byEach(listed, ...mk);
   expect(second).toBe(first ?? "");
-}, 60_000);
+}, 120_000);
 
 test("the time may be that of a downloaded context: the server's word, else the newest file in it", async () => {
   const [daemon] = daemons;
@@ -134,7 +134,7 @@ test("the time may be that of a downloaded context: the server's word, else the 
   } finally {
     await server.stop(true);
   }
-}, 60_000);
+}, 120_000);
 
 test("a bill of materials is the same, and so is the image that provenance is about", async () => {
   interface Listed {
@@ -162,4 +162,4 @@ test("a bill of materials is the same, and so is the image that provenance is ab
   ];
   const [first, second] = await byEach(parts, ...attested);
   expect(second).toBe(first ?? "");
-}, 60_000);
+}, 120_000);

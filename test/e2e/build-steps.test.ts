@@ -12,12 +12,12 @@ let context: string;
 beforeAll(async () => {
   context = mkdtempSync(join(tmpdir(), "tug-build-steps-"));
   daemon = await TestDaemon.start();
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   rmSync(context, { recursive: true, force: true });
   expect(await daemon.stop()).toBe(0);
   await daemon.close();
-}, 60_000);
+}, 120_000);
 
 const build = async (dockerfile: string, ...flags: string[]) => {
   writeFileSync(join(context, "Dockerfile"), dockerfile);

@@ -9,7 +9,7 @@ const criuWorks = Bun.which("criu") !== null && Bun.spawnSync(["criu", "check"])
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 

@@ -18,7 +18,7 @@ const launcher = [
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start({ launcher });
-}, 60_000);
+}, 120_000);
 afterEach(() => daemon.assertClean(), 60_000);
 afterAll(() => daemon.close(), 60_000);
 
@@ -55,7 +55,7 @@ test("a container is removed by force although the monitor of an exec in it is g
   await eventually("the monitor is gone", () => named("conmon", `-u ${Id}`).length === 0, 30_000);
   await daemon.ok(["rm", "-f", "host"]);
   await eventually("nothing is left of its processes", () => zombies().length === 0, 30_000);
-}, 60_000);
+}, 120_000);
 
 test("monitors of containers and execs that ended are taken away", async () => {
   expect(await daemon.ok(["run", "--rm", "busybox", "echo", "hello"])).toBe("hello");
@@ -65,4 +65,4 @@ test("monitors of containers and execs that ended are taken away", async () => {
   expect((await daemon.tug(["exec", "host", "sh", "-c", "exit 5"])).code).toBe(5);
   await daemon.ok(["rm", "-f", "host"]);
   await eventually("nothing is left of their processes", () => zombies().length === 0, 30_000);
-}, 60_000);
+}, 120_000);

@@ -32,7 +32,7 @@ beforeAll(async () => {
     },
   });
   daemon = await TestDaemon.start({ root, flags: ["--live-restore=false", "--shutdown-timeout=5"] });
-}, 30_000);
+}, 120_000);
 afterAll(async () => {
   await daemon.close();
   rmSync(root, { recursive: true, force: true });
@@ -128,7 +128,7 @@ test("with live-restore off containers end with the daemon, and those whose poli
   );
   expect(await daemon.ok(["ps", "-aq", "--filter", "name=once"])).toBe("");
   await daemon.ok(["rm", "-f", "task", "service"]);
-}, 30_000);
+}, 120_000);
 
 test("--validate tells a good configuration from a bad one without starting anything", async () => {
   const validate = (...flags: string[]) =>
@@ -193,7 +193,7 @@ test("features have their effect, and what has none is named in the log", async 
   } finally {
     await other.close();
   }
-}, 30_000);
+}, 120_000);
 
 test("a daemon that was started from a shell with a strict umask makes what everybody in a container may read", async () => {
   const strict = await TestDaemon.start({ launcher: ["sh", "-c", 'umask 077; exec "$@"', "sh"] });
@@ -217,4 +217,4 @@ test("a daemon that was started from a shell with a strict umask makes what ever
   } finally {
     await strict.close();
   }
-}, 60_000);
+}, 120_000);

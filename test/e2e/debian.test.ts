@@ -52,7 +52,7 @@ afterAll(async () => {
   await daemon?.close();
   await registry?.close();
   rmSync(scratch, { recursive: true, force: true });
-}, 60_000);
+}, 120_000);
 
 test.skipIf(missing !== undefined)(
   "it is Debian, with its owners, modes, links and setuid bits as debootstrap made them",

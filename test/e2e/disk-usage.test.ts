@@ -9,7 +9,7 @@ let here = "";
 beforeAll(async () => {
   daemon = await TestDaemon.start({ busybox: false, flags: ["--max-download-attempts", "1"] });
   here = mkdtempSync("/tmp/tug-e2e-usage-");
-}, 30_000);
+}, 120_000);
 afterAll(async () => {
   rmSync(here, { recursive: true, force: true });
   await daemon.close();
@@ -163,7 +163,7 @@ test("system df agrees with du after every step, and nothing is left when everyt
   for (const sums of [gone.ImageUsage, gone.ContainerUsage, gone.VolumeUsage]) {
     expect(sums).toMatchObject({ TotalSize: 0, TotalCount: 0, Reclaimable: 0 });
   }
-}, 60_000);
+}, 120_000);
 
 const dockerfile = (seed: number) => `
 FROM busybox AS first
@@ -224,7 +224,7 @@ test("what builds keep counts as build cache until an image has it, is pruned on
     "{{.Type}} {{.Action}} {{json .Actor.Attributes}}",
   ]);
   expect(events.split("\n").at(-1)).toMatch(/^builder prune \{"reclaimed":"[1-9]\d+"\}$/);
-}, 60_000);
+}, 120_000);
 
 /** Repeat a failure with the number it printed. */
 const seed = Number(process.env["TUG_USAGE_SEED"] ?? Date.now() % 1_000_000);

@@ -26,7 +26,7 @@ beforeAll(async () => {
     .slice(1)
     .entries())
     plain.set(scripts[index] ?? "", part.trim());
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(async () => {
   await daemon.close();

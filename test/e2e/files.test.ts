@@ -20,7 +20,7 @@ let here = "";
 beforeAll(async () => {
   daemon = await TestDaemon.start();
   here = mkdtempSync("/tmp/tug-e2e-files-");
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(async () => {
   rmSync(here, { recursive: true, force: true });
@@ -349,4 +349,4 @@ test("a daemon that dies in a commit leaves no frozen container and no half imag
   await daemon.ok(["commit", "cc", "whole"]);
   await daemon.ok(["rm", "-f", "cc"]);
   await daemon.ok(["rmi", "whole"]);
-}, 30_000);
+}, 120_000);

@@ -4,7 +4,7 @@ import { eventually, TestDaemon } from "../harness/daemon.ts";
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -77,7 +77,7 @@ test("a check that hangs is ended at its timeout, children that hold its output 
     const [one, two] = [await health("hang"), await health("heir")];
     return (one?.Log.length ?? 0) >= 2 && (two?.Log.length ?? 0) >= 2;
   });
-}, 20_000);
+}, 120_000);
 
 test("output is kept up to 4096 bytes, and many checks leave no exec behind", async () => {
   await checked("cc", "head -c 100000 /dev/zero | tr '\\0' x");
@@ -175,7 +175,7 @@ test("--health-on-failure stops, kills or restarts what is unhealthy", async () 
     "busybox",
   ]);
   expect(refused.code).not.toBe(0);
-}, 30_000);
+}, 120_000);
 
 test("a check whose time is over before its process is there is ended all the same", async () => {
   await checked("brief", "sleep 1000", "--health-timeout", "1ms", "--health-retries", "2");
@@ -185,4 +185,4 @@ test("a check whose time is over before its process is there is ended all the sa
     const processes = await daemon.ok(["top", "brief", "-o", "pid,args"]);
     return (processes.match(/sleep 1000/g)?.length ?? 0) <= 3;
   });
-}, 30_000);
+}, 120_000);

@@ -14,7 +14,7 @@ const allowed = 160 << 20;
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start({ busybox: false });
-}, 30_000);
+}, 120_000);
 afterAll(() => daemon.close());
 
 /** A docker-archive with one gzip layer, half of it noise, which stays as large when it is compressed. */

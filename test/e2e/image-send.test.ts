@@ -70,7 +70,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all([here?.close(), there?.close(), docker?.close()]);
   rmSync(scratch, { recursive: true, force: true });
-}, 60_000);
+}, 120_000);
 
 test("every command works through ssh, by option and by environment, with input and exit code", async () => {
   const host = `ssh://me@far:2222${there.socket}`;
@@ -88,7 +88,7 @@ test("every command works through ssh, by option and by environment, with input 
   const refused = await here.tug(["-H", "ssh://far/nowhere.sock", "ps"], { env: tugSsh.env });
   expect(refused.code).toBe(1);
   expect(refused.stderr).toContain("nowhere.sock");
-}, 30_000);
+}, 120_000);
 
 test("image send takes over ssh only the layers that lack there, and the image keeps its id", async () => {
   const layers = await layersOf("app");
@@ -105,7 +105,7 @@ test("image send takes over ssh only the layers that lack there, and the image k
   expect(again).not.toContain("Loading");
   for (const layer of layers) expect(again).toContain(`${short(layer)}: Layer already exists`);
   await there.ok(["rmi", "app"]);
-}, 60_000);
+}, 120_000);
 
 test("an archive for an inventory leaves out what it tells of, and is refused where that is not", async () => {
   const [inventory, partial, whole] = ["inventory.json", "partial.tar", "whole.tar"].map((name) =>
@@ -126,7 +126,7 @@ test("an archive for an inventory leaves out what it tells of, and is refused wh
   expect(await there.ok(["images", "-q"])).toBe("");
   expect((await inventoryOf(there)).Blobs).toEqual([]);
   await there.importBusybox();
-}, 60_000);
+}, 120_000);
 
 test("what is no inventory is refused with what is wrong", async () => {
   const file = join(scratch, "bad.json");
@@ -141,7 +141,7 @@ test("what is no inventory is refused with what is wrong", async () => {
     expect(refused.code).toBe(1);
     expect(refused.stderr).toContain(complaint);
   }
-}, 30_000);
+}, 120_000);
 
 test("after a broken connection the layers that had come whole are not sent again", async () => {
   const layers = await layersOf("app");
@@ -161,7 +161,7 @@ test("after a broken connection the layers that had come whole are not sent agai
   expect(out).toContain(`${short(layers[1])}: Layer already exists`);
   expect(out).toContain(`${short(layers[2])}: Sent`);
   expect(await idOf(there, "app")).toBe(await idOf(here, "app"));
-}, 60_000);
+}, 120_000);
 
 test.skipIf(noDocker !== undefined)(
   "the real Docker gets only the layers that it has not unpacked, through its own dial-stdio, too",

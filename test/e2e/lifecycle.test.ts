@@ -6,7 +6,7 @@ import { eventually, TestDaemon } from "../harness/daemon.ts";
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -244,7 +244,7 @@ test("what joins a container that its policy restarts comes back after it, and n
     await daemon.ok(["exec", "base", "readlink", "/proc/self/ns/net"]),
   );
   await daemon.ok(["rm", "-f", "joined", "base"]);
-}, 60_000);
+}, 120_000);
 
 test("events tell the story in order, and --since tells it again after a daemon restart", async () => {
   const since = String(Date.now() / 1000);

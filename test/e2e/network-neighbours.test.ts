@@ -4,10 +4,10 @@ import { TestDaemon } from "../harness/daemon.ts";
 let daemons: readonly TestDaemon[];
 beforeAll(async () => {
   daemons = await Promise.all([TestDaemon.start(), TestDaemon.start(), TestDaemon.start()]);
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await Promise.all(daemons.map((daemon) => daemon.close()));
-}, 60_000);
+}, 120_000);
 
 const onAll = async <T>(ask: (daemon: TestDaemon) => Promise<T>): Promise<T[]> =>
   await Promise.all(daemons.map(ask));
@@ -25,7 +25,7 @@ test("daemons of one host that choose subnets at the same moment never take the 
   );
   // Those of the rounds, and the default bridges.
   expect([subnets.length, new Set(subnets).size]).toEqual([63, 63]);
-}, 60_000);
+}, 120_000);
 
 test("daemons of one host that choose ports at the same moment never publish the same one", async () => {
   const run = ["run", "-d", "-p", "80", "-p", "81", "-p", "82", "busybox", "sleep", "1000"];
@@ -36,4 +36,4 @@ test("daemons of one host that choose ports at the same moment never publish the
     ports.push(...told.flatMap((text) => text.split("\n").map((line) => line.split(":").at(-1) ?? line)));
   }
   expect([ports.length, new Set(ports).size]).toEqual([45, 45]);
-}, 60_000);
+}, 120_000);

@@ -6,7 +6,7 @@ import { startWeb, tryFetch } from "../harness/web.ts";
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -278,5 +278,5 @@ describe("two daemons on one host", () => {
     } finally {
       await other.close();
     }
-  }, 60_000);
+  }, 120_000);
 });

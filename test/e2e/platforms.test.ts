@@ -38,7 +38,7 @@ describe.skipIf(missing !== undefined)("multi-platform images", () => {
       [host]: tar,
       [other]: tar.subarray(),
     });
-  }, 60_000);
+  }, 120_000);
   afterEach(async () => {
     const ids = (await daemon.ok(["images", "-aq"])).split("\n").filter(Boolean);
     if (ids.length > 0) await daemon.ok(["rmi", "-f", ...new Set(ids)]);

@@ -7,7 +7,7 @@ import { startWeb, tryFetch } from "../harness/web.ts";
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -99,7 +99,7 @@ test("changed ports outlast a restart of the container and of the daemon, and op
   await daemon.ok(["update", "--publish-rm", "80", "web"]);
   await daemon.ok(["start", "web"]);
   expect(await daemon.ok(["ps", "--format", "{{.Ports}}"])).toBe("80/tcp");
-}, 60_000);
+}, 120_000);
 
 test("ports go through the first network that can publish, and move when networks are connected and left", async () => {
   const port = freePort();
@@ -117,7 +117,7 @@ test("ports go through the first network that can publish, and move when network
   await daemon.ok(["network", "connect", "also", "web"]);
   await daemon.ok(["network", "disconnect", "outer", "web"]);
   await answers(port, "web");
-}, 60_000);
+}, 120_000);
 
 test("a thousand ports are published as fast as one, without a process or memory for each", async () => {
   const one = performance.now();

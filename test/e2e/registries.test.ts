@@ -18,7 +18,7 @@ beforeAll(async () => {
   daemon = await TestDaemon.start({
     flags: ["--registry-config-dir", scratch, "--registries-conf", join(scratch, "registries.conf")],
   });
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(async () => {
   await daemon.close();

@@ -4,7 +4,7 @@ import { TestDaemon } from "../harness/daemon.ts";
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -74,7 +74,7 @@ test("a stream goes on over stop and start and ends with the container", async (
     }
   }
   expect(phase).toBe("removed");
-}, 60_000);
+}, 120_000);
 
 test("many watched at once cost one look a second each and leave nothing behind", async () => {
   const names = Array.from({ length: 10 }, (_, n) => `many${n}`);
@@ -88,4 +88,4 @@ test("many watched at once cost one look a second each and leave nothing behind"
   expect(lines.split("\n").sort()).toEqual(names.sort());
   // One after the other they would take a second each, and more.
   expect(performance.now() - started).toBeLessThan(10_000);
-}, 60_000);
+}, 120_000);

@@ -59,7 +59,7 @@ for (const { name, missing } of drivers) {
         await place.close();
       }
       expect(mountPoints().filter((path) => path.startsWith(daemon.root))).toEqual([]);
-    }, 60_000);
+    }, 120_000);
   });
 }
 
@@ -164,7 +164,7 @@ test("names that are retired, unknown or cannot be had here are refused with the
   expect(await refusal("-s", "vfs", "--storage-opt", "size=1g")).toBe(
     `${prefix}failed to set option size for vfs: Filesystem does not support, or has not enabled quotas`,
   );
-}, 30_000);
+}, 120_000);
 
 test("a data root without types of directory entries is refused for overlay in Docker's words, and taken by vfs", async () => {
   const disk = LoopDisk.make("ext4", { format: ["-O", "^filetype"] });
@@ -181,7 +181,7 @@ test("a data root without types of directory entries is refused for overlay in D
   } finally {
     disk.close();
   }
-}, 30_000);
+}, 120_000);
 
 test("a data root keeps its driver, and another one told by name brings the images with it", async () => {
   const root = mkdtempSync(join(scratch, "kept-"));
@@ -203,7 +203,7 @@ test("a data root keeps its driver, and another one told by name brings the imag
   } finally {
     await other.close();
   }
-}, 60_000);
+}, 120_000);
 
 test("info tells driver and status as Docker does", async () => {
   const daemon = await TestDaemon.start({ busybox: false, flags: ["-s", "overlay2", "--bridge", "none"] });
@@ -220,7 +220,7 @@ test("info tells driver and status as Docker does", async () => {
   } finally {
     await daemon.close();
   }
-}, 30_000);
+}, 120_000);
 
 if (!noBtrfs) {
   test("a container on btrfs cannot write past its --storage-opt size", async () => {
@@ -242,5 +242,5 @@ if (!noBtrfs) {
     } finally {
       await place.close();
     }
-  }, 30_000);
+  }, 120_000);
 }

@@ -22,7 +22,7 @@ let daemon: TestDaemon;
 let canary = "";
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(async () => {
   rmSync(canary, { recursive: true, force: true });

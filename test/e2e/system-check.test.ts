@@ -24,11 +24,11 @@ beforeAll(async () => {
   await daemon.ok(["rmi", pulled]);
   await daemon.ok(["pull", "-q", pulled]);
   topLayer = await upperOf(pulled);
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await daemon.close();
   await registry?.close();
-}, 60_000);
+}, 120_000);
 
 async function check(
   ...flags: string[]
@@ -146,7 +146,7 @@ test("volumes and what lies in them are told of, never touched", async () => {
   expect((await check()).code).toBe(0);
   expect(await daemon.ok(["run", "--rm", "-v", "stray:/v", "busybox", "cat", "/v/file"])).toBe("mine");
   await daemon.ok(["volume", "rm", "stray"]);
-}, 60_000);
+}, 120_000);
 
 test.skipIf(missing !== undefined)(
   "after the machine went down under the daemon the next start brings back what is short",

@@ -19,7 +19,7 @@ beforeAll(async () => {
   root = mkdtempSync("/tmp/tug-e2e-");
   chmodSync(root, 0o711);
   daemon = await TestDaemon.start({ root, flags: ["--userns-remap", account] });
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(async () => {
   try {
