@@ -324,4 +324,4 @@ test("a template that cannot be filled is told of where there is nothing to show
   expect(await said(...events, "{{.Foo}}")).toBe(`64 Error parsing format: ${field(2, "*events.Message")}`);
   expect(await said(...events, "{{.Actor.Attributes.name}} {{json .Actor}}")).toBe("0 ");
   expect(await said("version", "--format", "{{.Client")).toContain("64 template parsing error: ");
-}, 30_000);
+}, 60_000);

@@ -96,5 +96,5 @@ for (const driver of ["overlay2", "vfs"] as const) {
     expect(bench.ran).toEqual([]);
     expect(bench.names.filter((name) => name.endsWith("-rw"))).toEqual([]);
     expect(readMountInfo().filter(({ mountpoint }) => mountpoint.startsWith(bench.stores.base))).toEqual([]);
-  }, 30_000);
+  }, 60_000);
 }

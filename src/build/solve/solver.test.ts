@@ -42,7 +42,7 @@ test("steps that do not depend on each other run side by side, those that do in 
   const { trees } = await bench.solve([top]);
   expect(trees[0]).toEqual({ os: "base", root: "root", left: "left", right: "right" });
   expect(bench.ran.indexOf("copy left")).toBeGreaterThan(bench.ran.indexOf("left"));
-}, 30_000);
+}, 60_000);
 
 test("no more steps run at once than there are places", async () => {
   await using bench = await SolverBench.open({ parallel: 2 });
@@ -371,7 +371,7 @@ test("a graph of ten thousand steps is solved", async () => {
   const gone = new AbortController();
   bench.commands.set("step", () => gone.abort("deep enough"));
   expect(await bench.solve([top], { signal: gone.signal }).catch(String)).toBe("deep enough");
-}, 30_000);
+}, 60_000);
 
 test("a step that needs more than the build may is refused, also when its result is known", async () => {
   await using bench = await SolverBench.open();

@@ -60,7 +60,7 @@ test("a daemon killed at any moment of load, tag and delete leaves stores that t
   } finally {
     rmSync(base, { recursive: true, force: true });
   }
-}, 30_000);
+}, 60_000);
 
 test("a full disk is told as such and leaves nothing behind", async () => {
   const base = mkdtempSync(join(tmpdir(), "full-"));

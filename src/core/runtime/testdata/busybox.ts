@@ -11,7 +11,6 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../../base/lib/clock.ts";
 import { silentLog } from "../../../base/lib/log.ts";
 import { cgroupPathsFor, probeCgroups, removeCgroup } from "../../../base/sys/cgroup/cgroup.ts";
 import { createTaskRuntime } from "../drivers/conmon/conmon.ts";
@@ -183,13 +182,4 @@ export async function collect(output: ReadableStream<{ stream: "stdout" | "stder
   const said = { stdout: "", stderr: "" };
   for await (const packet of output) said[packet.stream] += Buffer.from(packet.bytes).toString();
   return said;
-}
-
-/** Waits for a condition of the outside world that has no event. */
-export async function until(condition: () => boolean, ms = 5000): Promise<void> {
-  const end = Date.now() + ms;
-  while (!condition()) {
-    if (Date.now() > end) throw new Error("the condition did not come true");
-    await systemClock.sleep(2);
-  }
 }
