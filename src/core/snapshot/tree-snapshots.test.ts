@@ -11,7 +11,7 @@ import type { SnapshotterDeps } from "./directory-snapshots.ts";
 import { hostProgram } from "./host-program.ts";
 import { readSize } from "./read-size.ts";
 import type { Snapshotter } from "./snapshotter.ts";
-import { snapshotterSuite } from "./testsuite.ts";
+import { snapshotterSuite } from "./suite.ts";
 import { openTreeSnapshots } from "./tree-snapshots.ts";
 
 /** Stands for a pool (zfs, thin devices), which test machines lack: a volume is a directory of a file system in memory. */

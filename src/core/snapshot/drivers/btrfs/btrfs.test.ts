@@ -7,8 +7,8 @@ import type { ChainId } from "../../../../base/lib/ids.ts";
 import { openDatabase } from "../../../../base/store/database.ts";
 import { createSubvolume, isSubvolume, snapshotSubvolume } from "../../../../base/sys/btrfs.ts";
 import { listChanges } from "../../changes.ts";
+import { snapshotterSuite } from "../../suite.ts";
 import { LoopDisk } from "../../testdata/loop-disk.ts";
-import { snapshotterSuite } from "../../testsuite.ts";
 import { btrfsProblem, openBtrfs } from "./btrfs.ts";
 
 const missing = LoopDisk.missing("btrfs");

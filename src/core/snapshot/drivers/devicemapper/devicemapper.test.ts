@@ -7,7 +7,7 @@ import type { ChainId } from "../../../../base/lib/ids.ts";
 import { openDatabase } from "../../../../base/store/database.ts";
 import type { SnapshotterDeps } from "../../directory-snapshots.ts";
 import { hostProgramSync } from "../../host-program.ts";
-import { snapshotterSuite } from "../../testsuite.ts";
+import { snapshotterSuite } from "../../suite.ts";
 import { devicemapperProblem, openDevicemapper } from "./devicemapper.ts";
 
 /** A thin pool on two files. */

@@ -6,7 +6,7 @@ import { systemClock } from "../../../../base/lib/clock.ts";
 import type { ChainId } from "../../../../base/lib/ids.ts";
 import { openDatabase } from "../../../../base/store/database.ts";
 import { mountSpec, unmountIfMounted } from "../../../../base/sys/mount/mount.ts";
-import { snapshotterSuite } from "../../testsuite.ts";
+import { snapshotterSuite } from "../../suite.ts";
 import { fuseOverlayProblem, openFuseOverlay } from "./fuse-overlayfs.ts";
 
 const program = Bun.which("fuse-overlayfs") ?? undefined;

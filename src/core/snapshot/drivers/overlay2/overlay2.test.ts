@@ -8,7 +8,7 @@ import { openDatabase } from "../../../../base/store/database.ts";
 import { mountSpec, unmountIfMounted } from "../../../../base/sys/mount/mount.ts";
 import { layerStacks } from "../../layer-stacks.ts";
 import { overlayProblem } from "../../probe.ts";
-import { snapshotterSuite } from "../../testsuite.ts";
+import { snapshotterSuite } from "../../suite.ts";
 import { openOverlay2 } from "./overlay2.ts";
 
 snapshotterSuite("overlay2", ({ db, root }) => openOverlay2({ db, root, clock: systemClock }));

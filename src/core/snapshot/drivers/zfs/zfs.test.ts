@@ -6,7 +6,7 @@ import { systemClock } from "../../../../base/lib/clock.ts";
 import { internal } from "../../../../base/lib/errors.ts";
 import { openDatabase } from "../../../../base/store/database.ts";
 import { hostProgramSync } from "../../host-program.ts";
-import { snapshotterSuite } from "../../testsuite.ts";
+import { snapshotterSuite } from "../../suite.ts";
 import { openZfs, zfsProblem } from "./zfs.ts";
 
 /** A pool on a file, with a dataset for trees. */
