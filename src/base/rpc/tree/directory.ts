@@ -4,7 +4,7 @@ import { notFound, TugError } from "../../lib/errors.ts";
 import { type ParentMatches, PatternList } from "../../spec/dockerfile/ignore.ts";
 import { EntryReader } from "../../sys/lstat.ts";
 import { compareNames, fileType, hasSurrogate, isType, type TreeEntry } from "./entry.ts";
-import { followLinks } from "./follow.ts";
+import { pathsBehindLinks } from "./follow.ts";
 import type { TreeSource } from "./send.ts";
 
 /** What of a directory is sent. */
@@ -72,7 +72,7 @@ class Walk {
   constructor(root: string, filter: TreeFilter) {
     this.#root = root;
     this.#filter = filter;
-    const followed = filter.follow.length > 0 ? followLinks(root, filter.follow) : [];
+    const followed = filter.follow.length > 0 ? pathsBehindLinks(root, filter.follow) : [];
     // A followed path that is the root itself takes the filter away (fsutil's dedupePaths).
     const include = followed === undefined ? [] : [...filter.include, ...followed];
     this.#include = include.length > 0 ? new PatternList(include) : undefined;

@@ -9,7 +9,7 @@ const maxFollowed = 100_000;
  * The paths below `root` that `paths` (with wildcards) and the symbolic links on their way lead to, links included, so that a tree with only
  * them is complete. A link that is absolute or leads up stays within `root`. undefined: one leads to `root` itself, so everything is needed.
  */
-export function followLinks(root: string, paths: readonly string[]): readonly string[] | undefined {
+export function pathsBehindLinks(root: string, paths: readonly string[]): readonly string[] | undefined {
   const found = new Set<string>();
   const waiting = [...paths];
   for (let steps = 0; waiting.length > 0 && steps < maxFollowed; steps++) {
