@@ -1,5 +1,5 @@
 import { dlopen, FFIType as T } from "bun:ffi";
-import { closeFd, cpath } from "../at.ts";
+import { AT_FDCWD, closeFd, cpath, O, openat } from "../at.ts";
 import { errno, SystemError } from "../libc.ts";
 import { cloneTree, moveMount, setMountAttributes } from "./calls.ts";
 import { MS, mount } from "./mount.ts";
@@ -28,6 +28,23 @@ export function enterOwnMountNamespace(): void {
   if (c.unshare(CLONE_NEWNS) < 0) throw new SystemError(errno(), "unshare");
   // Nothing that is mounted here may travel to the host, whatever its mounts are shared with.
   mount("", "/", "", MS.PRIVATE | MS.REC);
+}
+
+/**
+ * Makes everything that this thread's mount namespace shows read-only; mounts that are in no namespace (`cloneTree`, `clonePath`) stay as they
+ * are. False where the kernel cannot (before 5.12), or must not.
+ */
+export function makeNamespaceReadOnly(): boolean {
+  const top = openat(AT_FDCWD, "/", O.PATH | O.DIRECTORY);
+  try {
+    setMountAttributes(top, { set: MOUNT_ATTR_RDONLY, recursive: true });
+    return true;
+  } catch (error) {
+    if (error instanceof SystemError) return false;
+    throw error;
+  } finally {
+    closeFd(top);
+  }
 }
 
 /** Mounts what `source` (a directory or file descriptor, O_PATH will do) shows, with all below it, on what `target` is. */

@@ -21,6 +21,19 @@ const RULE_PATH_BENEATH = 1;
  * where the kernel does not let us, has no Landlock, or one that forbids hard links between directories (before 5.19).
  */
 export function confineWritesTo(...directories: readonly string[]): boolean {
+  return restrictSelf((abi) => WRITE_FILE | CHANGE_NAMES | REFER | (abi >= 3 ? TRUNCATE : 0n), directories);
+}
+
+/**
+ * The same of programs and TCP alone, for a thread whose mounts forbid it to write: files are then opened without a look at Landlock's rules.
+ * Names move, and hard links are made, from one directory to another below `directories` only: Landlock never lets that be.
+ */
+export function forbidPrograms(...directories: readonly string[]): boolean {
+  return restrictSelf(() => REFER, directories);
+}
+
+/** `directories` are excepted from what `writesOf` gives for a version of the interface. */
+function restrictSelf(writesOf: (abi: number) => bigint, directories: readonly string[]): boolean {
   const create = dlopen("libc.so.6", {
     syscall: { args: [T.i64, T.ptr, T.u64, T.u32], returns: T.i64_fast },
   }).symbols.syscall;
@@ -33,7 +46,7 @@ export function confineWritesTo(...directories: readonly string[]): boolean {
 
   const abi = Number(create(SYS.landlock_create_ruleset, null, 0, VERSION));
   if (abi < 2) return false;
-  const writes = WRITE_FILE | CHANGE_NAMES | REFER | (abi >= 3 ? TRUNCATE : 0n);
+  const writes = writesOf(abi);
   const ruleset = Buffer.alloc(abi >= 4 ? 16 : 8);
   ruleset.writeBigUInt64LE(writes | EXECUTE, 0);
   if (abi >= 4) ruleset.writeBigUInt64LE(BIND_AND_CONNECT_TCP, 8);

@@ -5,10 +5,7 @@ import { type ErrorCode, messageOf, TugError } from "../../../base/lib/errors.ts
 import type { Digest } from "../../../base/lib/ids.ts";
 import { errnoOf } from "../../../base/lib/storage-error.ts";
 import { TarError } from "../../../base/lib/tar/entry.ts";
-import { AT_FDCWD, closeFd, fdPath, O, openat } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
-import { confineWritesTo } from "../../../base/sys/process/landlock.ts";
-import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { runActions } from "./actions.ts";
 import { applyChanges } from "./changes.ts";
 import { digestSelection } from "./content-digest.ts";
@@ -25,7 +22,7 @@ import type {
 import { restackLayer } from "./restack.ts";
 import { DigestedRoot, HashMemory } from "./root-digest.ts";
 import { SourceMissing } from "./select.ts";
-import { MountedTrees } from "./trees.ts";
+import { MountedTrees, openWritableDirectory } from "./trees.ts";
 
 /** What the helper process does with its one request, with blocking calls; the process must have umask 0. */
 export async function serveBuildFiles(input: number, output: number): Promise<number> {
@@ -62,36 +59,35 @@ async function answer(input: number): Promise<BuildFilesReply> {
 async function doActions(request: ActionsRequest): Promise<readonly Digest[]> {
   const { epoch, actions, digests = false } = request;
   const trees = new MountedTrees(request.scratch);
-  const root = trees.open(request.root);
-  const own = request.own === undefined ? undefined : RootedDir.open(request.own);
+  const root = trees.openWritable(request.root);
+  const own = request.own === undefined ? undefined : openWritableDirectory(request.own);
   const sources = request.sources.map((source) => trees.open(source));
-  // From here on this thread can write nowhere else, should the path work be wrong.
-  confineWritesTo(fdPath(root.fd), ...(own ? [fdPath(own.fd)] : []));
+  trees.seal(own ? [root, own] : [root]);
   return await runActions(new Destination(root, epoch, own), sources, actions, { digests });
 }
 
 async function doDigest(request: DigestRequest) {
-  const root = new MountedTrees(request.scratch).open(request.tree);
+  const trees = new MountedTrees(request.scratch);
+  const root = trees.open(request.tree);
   const memory = await HashMemory.load(request.cache);
-  const dir = openat(AT_FDCWD, dirname(request.cache), O.PATH | O.DIRECTORY);
-  confineWritesTo(fdPath(dir));
+  using dir = openWritableDirectory(dirname(request.cache));
+  trees.seal([dir]);
   using tree = new DigestedRoot(root, memory);
   const steps = digestSelection(tree, request.selection);
   for (;;) {
     const step = steps.next();
     if (!step.done) continue;
-    memory.save(dir, basename(request.cache));
-    closeFd(dir);
+    memory.save(dir.fd, basename(request.cache));
     return step.value;
   }
 }
 
 function doChanges(request: ChangesRequest): void {
   const trees = new MountedTrees(request.scratch);
-  const root = trees.open(request.root);
+  const root = trees.openWritable(request.root);
   const lower = request.lower && trees.open(request.lower);
   const upper = trees.open(request.upper);
-  confineWritesTo(fdPath(root.fd));
+  trees.seal([root]);
   applyChanges(root.fd, lower?.fd, upper.fd);
 }
 
