@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { messageOf } from "../../base/lib/errors.ts";
 import { instanceNames, loadConfig } from "./config.ts";
 import { parseFlags } from "./values.ts";
 
@@ -177,4 +178,66 @@ test("the file speaks where flags are silent, and contradiction is refused in do
   expect(() => loadConfig(parseFlags(["--config-file", "/nonexistent/daemon.json"]))).toThrow(
     "open /nonexistent/daemon.json: no such file or directory",
   );
+});
+
+test("a file that is damaged, or written by hand and wrong, is refused in one line that names file, place and reason", () => {
+  const wrong: Readonly<Record<string, string>> = {
+    '{"debug": true,\n}':
+      "invalid character '}' looking for beginning of object key string (line 2, column 1)",
+    "[]": "json: cannot unmarshal array into Go value of type map[string]interface {}",
+    '{"data-root": 5}': "json: cannot unmarshal number into Go struct field Config.data-root of type string",
+    '{"dns": [1]}': "json: cannot unmarshal number into Go struct field Config.dns of type string",
+    '{"labels": [["a=b"]]}': "json: cannot unmarshal array into Go struct field Config.labels of type string",
+    '{"log-opts": {"max-size": {}}}':
+      "json: cannot unmarshal object into Go struct field Config.log-opts of type string",
+    '{"default-network-opts": {"bridge": "x"}}': "Go struct field Config.default-network-opts",
+    '{"default-ulimits": {"nofile": 5}}': "default-ulimits: nofile: {",
+    '{"__proto__": {"debug": true}}': "don't match any configuration option: __proto__",
+    '{"log-level": "loud"}':
+      "merged configuration validation from file and command line flags failed: invalid logging level: loud",
+    [`{"labels": ["${"x".repeat(100_000)}"]}`]: "bad attribute format: xxx",
+    [" ".repeat(4 * 1024 * 1024 + 1)]: "it is larger than 4 MiB",
+    "{\udc00}": "invalid character",
+  };
+  const refusal = (path: string): string => {
+    try {
+      loadConfig(parseFlags(["--config-file", path]));
+    } catch (error) {
+      return messageOf(error);
+    }
+    return "";
+  };
+  for (const [text, words] of Object.entries(wrong)) {
+    withFile(text, (path) => {
+      expect(refusal(path)).toContain(words);
+      expect(refusal(path)).toStartWith(`unable to configure the Docker daemon with file ${path}: `);
+      expect(refusal(path).length).toBeLessThan(1000);
+    });
+  }
+  withFile("{}", (path) => {
+    writeFileSync(path, Buffer.from([0x7b, 0xe9, 0x7d]));
+    expect(refusal(path)).toEndWith("it is not UTF-8 text: save it in that encoding");
+    expect(refusal(`${path}/x`)).toEndWith("daemon.json/x: not a directory");
+    expect(refusal(dirname(path))).toEndWith(": is a directory");
+    expect(refusal("/dev/zero")).toEndWith("is it the right file?");
+  });
+});
+
+test("what dockerd makes nothing of is as if it were not there: nothing but space, a byte order mark, null, a key's first value", () => {
+  const read = (text: string | Buffer) => {
+    let found: ReturnType<typeof loadConfig> | undefined;
+    withFile("", (path) => {
+      writeFileSync(path, text);
+      found = loadConfig(parseFlags(["--config-file", path]));
+    });
+    return [found?.debug, found?.repeated];
+  };
+  expect(read(" \n")).toEqual([false, []]);
+  expect(read('\ufeff{"debug": true}')).toEqual([true, []]);
+  expect(read(Buffer.from('\ufeff{"debug": true}', "utf16le"))).toEqual([true, []]);
+  expect(read('{"debug": null, "data-root": null}')).toEqual([false, []]);
+  expect(read('{"debug": true, "debug": false, "log-opts": {"a": "1", "a": "2"}}')).toEqual([
+    false,
+    ["debug", "log-opts.a"],
+  ]);
 });

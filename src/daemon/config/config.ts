@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { invalid, messageOf } from "../../base/lib/errors.ts";
+import { invalid, messageOf, TugError } from "../../base/lib/errors.ts";
 import type { LogFormat, LogLevel } from "../../base/lib/log.ts";
 import type { CgroupDriver } from "../../core/runtime/cgroup-driver.ts";
 import {
@@ -20,9 +20,10 @@ import {
 } from "./checks.ts";
 import { type DaemonAddress, parseHost } from "./host.ts";
 import { daemonOptions } from "./options.ts";
+import { readConfigFile } from "./read-file.ts";
 import { defaultRuntime, type RuntimeConfigs, runtimesOfFile, runtimesOfFlag } from "./runtimes.ts";
 import { type Ulimit, ulimits } from "./ulimits.ts";
-import { mergeValues, type OptionValues, parseConfigFile } from "./values.ts";
+import { mergeValues, type OptionValue, type OptionValues, parseConfigFile } from "./values.ts";
 
 export interface TlsConfig {
   readonly verify: boolean;
@@ -116,6 +117,8 @@ export interface DaemonConfig {
   readonly builder: unknown;
   /** Options that were given and have no effect here. */
   readonly ignored: readonly string[];
+  /** Keys that the file has twice. */
+  readonly repeated: readonly string[];
 }
 
 const defaultDataRoot = "/var/lib/tug";
@@ -126,22 +129,25 @@ const defaultConfigFile = "/etc/tug/daemon.json";
 export function loadConfig(flags: OptionValues): DaemonConfig {
   const named = flags.get("config-file");
   const path = typeof named === "string" ? named : defaultConfigFile;
-  let file: OptionValues = new Map();
-  if (named !== undefined || existsSync(path)) {
-    let text: string;
-    try {
-      text = readFileSync(path, "utf8");
-    } catch (error) {
-      throw invalid(
-        `unable to configure the Docker daemon with file ${path}: open ${path}: ${messageOf(error).includes("ENOENT") ? "no such file or directory" : messageOf(error)}`,
-      );
-    }
-    file = parseConfigFile(path, text);
+  const file =
+    named !== undefined || existsSync(path)
+      ? parseConfigFile(path, readConfigFile(path))
+      : { values: new Map<string, OptionValue>(), repeated: [] };
+  const values = mergeValues(path, flags, file.values);
+  try {
+    refuseContradictions(values);
+    return { ...decide(path, values), repeated: file.repeated };
+  } catch (error) {
+    if (file.values.size === 0 || !(error instanceof TugError)) throw error;
+    throw invalid(
+      `unable to configure the Docker daemon with file ${path}: merged configuration validation from file and command line flags failed: ${brief(messageOf(error))}`,
+      error,
+    );
   }
-  const values = mergeValues(path, flags, file);
-  refuseContradictions(values);
-  return decide(path, values);
 }
+
+/** A value may be anything. */
+const brief = (text: string) => (text.length > 600 ? `${text.slice(0, 600)}…` : text);
 
 /** What dockerd refuses, and what nothing here could carry out. */
 function refuseContradictions(values: OptionValues): void {
@@ -190,7 +196,7 @@ function readersOf(values: OptionValues) {
   return { text, truth, number, list, map };
 }
 
-function decide(configFile: string, values: OptionValues): DaemonConfig {
+function decide(configFile: string, values: OptionValues): Omit<DaemonConfig, "repeated"> {
   const read = readersOf(values);
   const { text, truth, number, list, map } = read;
   const dataRoot = resolve(text("data-root") ?? defaultDataRoot);

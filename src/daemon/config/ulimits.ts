@@ -16,9 +16,10 @@ export function ulimits(map: Readonly<Record<string, unknown>>): readonly Ulimit
           ? `invalid argument "${name}=${value}" for "--default-ulimit" flag: ${why}`
           : `default-ulimits: ${name}: ${why}`,
       );
+    if (typeof value !== "string" && (typeof value !== "object" || value === null))
+      throw fail('{"Hard": …, "Soft": …} is needed');
     if (!ULIMIT_NAMES.has(name)) throw fail(`invalid ulimit type: ${name}`);
-    const { Soft, Hard } =
-      typeof value === "object" && value !== null ? fromFile(value) : fromFlag(String(value));
+    const { Soft, Hard } = typeof value === "object" ? fromFile(value) : fromFlag(value);
     if (!Number.isInteger(Soft) || !Number.isInteger(Hard)) throw fail("invalid ulimit");
     if (Hard !== -1 && (Soft === -1 || Soft > Hard))
       throw fail(`ulimit soft limit must be less than or equal to hard limit: ${Soft} > ${Hard}`);

@@ -1,4 +1,5 @@
-import { invalid } from "../../base/lib/errors.ts";
+import { invalid, messageOf } from "../../base/lib/errors.ts";
+import { type JsonDocument, readJsonText } from "../../base/lib/json-text.ts";
 import { type DaemonOption, daemonOptions, fileKey } from "./options.ts";
 
 export type OptionValue = string | boolean | number | readonly string[] | Readonly<Record<string, unknown>>;
@@ -126,44 +127,53 @@ const groups: ReadonlyMap<string, readonly string[]> = new Map([
   ["proxies", ["http-proxy", "https-proxy", "no-proxy"]],
 ]);
 
+/** What the file says, and the keys that it says twice, of which the last counts as for dockerd. */
+export interface ConfigFileValues {
+  readonly values: OptionValues;
+  readonly repeated: readonly string[];
+}
+
 /** Reads daemon.json's text; dockerd's words for what it refuses. */
-export function parseConfigFile(path: string, text: string): OptionValues {
+export function parseConfigFile(path: string, text: string): ConfigFileValues {
   const fail = (reason: string) =>
     invalid(`unable to configure the Docker daemon with file ${path}: ${reason}`);
-  let parsed: unknown;
+  if (text.trim() === "") return { values: new Map(), repeated: [] };
+  let document: JsonDocument;
   try {
-    parsed = JSON.parse(text === "" ? "{}" : text);
+    document = readJsonText(text);
   } catch (error) {
-    throw fail(error instanceof Error ? error.message : String(error));
+    throw fail(messageOf(error));
   }
+  const { value: parsed, repeated } = document;
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
-    throw fail("json: cannot unmarshal into Go value of type map[string]interface {}");
+    throw fail(
+      `json: cannot unmarshal ${jsonKind(parsed)} into Go value of type map[string]interface {}: the file has to hold one object, { ... }`,
+    );
   }
   const values = new Map<string, OptionValue>();
   const unknown: string[] = [];
-  for (const [key, value] of Object.entries(ungrouped(parsed))) {
-    const option = byKey.get(aliases[key] ?? key);
-    if (option) values.set(option.flag, checkKind(option, key, value, fail));
-    else unknown.push(key);
+  for (const [key, value] of ungrouped(parsed)) {
+    const option = byKey.get(Object.hasOwn(aliases, key) ? (aliases[key] ?? key) : key);
+    if (!option) unknown.push(key);
+    // To Go it is as if the key were not there.
+    else if (value !== null) values.set(option.flag, checkKind(option, key, value, fail));
   }
   if (unknown.length > 0) {
     throw fail(`the following directives don't match any configuration option: ${unknown.join(", ")}`);
   }
-  return values;
+  return { values, repeated };
 }
 
-function ungrouped(parsed: object): Readonly<Record<string, unknown>> {
-  const result: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(parsed)) {
+function ungrouped(parsed: object): readonly (readonly [string, unknown])[] {
+  return Object.entries(parsed).flatMap(([key, value]) => {
     const members = groups.get(key);
     const isGroup = members && typeof value === "object" && value !== null && !Array.isArray(value);
-    if (!isGroup) result[key] = value;
+    if (!isGroup) return [[key, value] as const];
     // A name that the group does not have is reported like any other.
-    else
-      for (const [name, one] of Object.entries(value))
-        result[members.includes(name) ? name : `${key}.${name}`] = one;
-  }
-  return result;
+    return Object.entries(value).map(
+      ([name, one]) => [members.includes(name) ? name : `${key}.${name}`, one] as const,
+    );
+  });
 }
 
 function checkKind(
@@ -172,10 +182,8 @@ function checkKind(
   value: unknown,
   fail: (reason: string) => Error,
 ): OptionValue {
-  const wrong = () =>
-    fail(
-      `json: cannot unmarshal ${jsonKind(value)} into Go struct field Config.${key} of type ${goTypes[option.kind]}`,
-    );
+  const wrong = (one = value, type: string = goTypes[option.kind]) =>
+    fail(`json: cannot unmarshal ${jsonKind(one)} into Go struct field Config.${key} of type ${type}`);
   switch (option.kind) {
     case "bool":
       if (typeof value !== "boolean") throw wrong();
@@ -187,14 +195,22 @@ function checkKind(
       if (typeof value === "string") return [value];
       if (option.flag === "default-network-opt") return networkOptionTexts(value) ?? raise(wrong());
       if (!Array.isArray(value)) throw wrong();
-      return value.map((entry: unknown) => (typeof entry === "string" ? entry : poolText(entry)));
+      return value.map((entry: unknown) => {
+        if (typeof entry === "string") return entry;
+        const isPool = option.flag === "default-address-pool" && jsonKind(entry) === "object";
+        if (!isPool) throw wrong(entry, "string");
+        return poolText(entry as object);
+      });
     }
     case "map":
     case "object":
       if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong();
+      for (const one of option.flag === "log-opt" ? Object.values(value) : [])
+        if (typeof one === "object") throw wrong(one, "string");
       return value as Readonly<Record<string, unknown>>;
     default:
-      if (typeof value === "number") return String(value);
+      // Sizes are numbers of bytes, too (units.BytesSize).
+      if (typeof value === "number" && option.flag === "default-shm-size") return String(value);
       if (typeof value !== "string") throw wrong();
       return value;
   }
@@ -222,14 +238,15 @@ function raise(error: Error): never {
 /** default-network-opts are {"driver": {"option": "value"}} in the file and "driver=option=value" on the command line. */
 function networkOptionTexts(value: unknown): readonly string[] | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  return Object.entries(value).flatMap(([driver, options]) =>
-    Object.entries((options ?? {}) as object).map(([name, one]) => `${driver}=${name}=${String(one)}`),
+  const drivers = Object.entries(value).map(([driver, options]) => [driver, options ?? {}] as const);
+  if (drivers.some(([, options]) => jsonKind(options) !== "object")) return undefined;
+  return drivers.flatMap(([driver, options]) =>
+    Object.entries(options as object).map(([name, one]) => `${driver}=${name}=${String(one)}`),
   );
 }
 
 /** default-address-pools are objects in the file and "base=…,size=…" on the command line. */
-function poolText(entry: unknown): string {
-  if (typeof entry !== "object" || entry === null) return String(entry);
+function poolText(entry: object): string {
   return Object.entries(entry)
     .map(([key, value]) => `${key}=${String(value)}`)
     .join(",");
