@@ -7,13 +7,12 @@ import {
   NLM_F_DUMP,
   NLM_F_REPLACE,
 } from "./netlink.ts";
+import { AF_INET, AF_INET6 } from "./sockets.ts";
 
 /** Addresses of links (rtnetlink(7)), as raw bytes: 4 or 16. */
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_BROADCAST = 4;

@@ -9,6 +9,7 @@ import {
   NLM_F_DUMP,
   NLM_F_EXCL,
 } from "./netlink.ts";
+import { AF_INET6 } from "./sockets.ts";
 
 /**
  * Links of rtnetlink(7). The `…Message` functions only build, so that a caller can send a whole set-up as one batch through
@@ -19,7 +20,6 @@ const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_SETLINK = 19;
 const AF_BRIDGE = 7;
-const AF_INET6 = 10;
 const IFF_UP = 1;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;

@@ -7,13 +7,12 @@ import {
   NLM_F_DUMP,
   NLM_F_REPLACE,
 } from "./netlink.ts";
+import { AF_INET, AF_INET6 } from "./sockets.ts";
 
 /** Routes (rtnetlink(7)). Addresses are raw bytes: 4 or 16. */
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;

@@ -2,6 +2,15 @@ import { dlopen, FFIType, ptr } from "bun:ffi";
 import { closeSync, constants, openSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { errno, SystemError } from "../libc.ts";
+import {
+  AF_UNIX,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  SO_RCVBUF,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "./sockets.ts";
 
 const lib = dlopen("libc.so.6", {
   socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
@@ -15,18 +24,11 @@ const lib = dlopen("libc.so.6", {
   },
 });
 
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
 const SOCK_SEQPACKET = 5;
-const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
-const MSG_DONTWAIT = 0x40;
-const MSG_NOSIGNAL = 0x4000;
 const SIOCOUTQ = 0x5411;
 const EAGAIN = 11;
 const SO_SNDBUF = 7;
-const SO_RCVBUF = 8;
 /** sizeof(sun_path), the final NUL included (unix(7)). */
 const SUN_PATH = 108;
 const O_PATH = 0o10000000;
