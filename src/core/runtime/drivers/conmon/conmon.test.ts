@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { until } from "../../../../base/lib/testdata/until.ts";
 import { processStat } from "../../../../base/sys/process/pidfd.ts";
 import { collect, Sandbox } from "../../testdata/busybox.ts";
 
@@ -71,8 +72,11 @@ test("a container whose monitor was killed with it is reported as ended, its sta
   const id = "c-silent";
   const { pid, monitorPid } = await box.runtime.create(box.task(id, ["sleep", "1000"]));
   await box.runtime.start(id);
-  process.kill(monitorPid, "SIGKILL");
+  // The container first, while the monitor can do nothing: who finds it alive without a monitor ends it.
+  process.kill(monitorPid, "SIGSTOP");
   process.kill(pid, "SIGKILL");
+  await until(() => processStat(pid)?.state === "Z");
+  process.kill(monitorPid, "SIGKILL");
   expect((await box.exit(id)).exitCode).toBe(255);
   await box.runtime.delete(id, { force: true });
   expect(existsSync(box.dirs(id).state)).toBe(false);
