@@ -1,7 +1,7 @@
 import { messageOf } from "../../base/lib/errors.ts";
 import { exitError } from "../command.ts";
-import { alias, parseGoJson } from "./nil.ts";
 import { compileTemplate } from "./template/execute.ts";
+import { alias, parseGoJson } from "./template/nil.ts";
 
 /** Fields that the daemon leaves out when they are empty. */
 const absent: Readonly<Record<string, unknown>> = {

@@ -58,8 +58,8 @@ async function render(
   if (format === "json") return found.length === 0 ? "[]\n" : `[${found.join(",")}]\n`;
   const [{ compileTemplate }, { shapeOf }, { alias, parseGoJson }] = await Promise.all([
     import("./template/execute.ts"),
-    import("./shapes.ts"),
-    import("./nil.ts"),
+    import("./template/shapes.ts"),
+    import("./template/nil.ts"),
   ]);
   let run: (data: unknown) => string;
   try {

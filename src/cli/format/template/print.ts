@@ -1,5 +1,5 @@
-import { zeros } from "../shapes.ts";
 import { significant } from "../units.ts";
+import { zeros } from "./shapes.ts";
 
 /** Looks up the Go struct an object stands for: its field names in order; undefined for a map. */
 export type ShapeOf = (value: object) => readonly string[] | undefined;
