@@ -1,4 +1,6 @@
 import { messageOf, TugError } from "../../base/lib/errors.ts";
+import { systemText } from "../../base/lib/system-text.ts";
+import { usableConfig } from "./config-shape.ts";
 
 /** One registry's entry under `auths`: `auth` is base64 of user:password. */
 export interface StoredAuth {
@@ -38,7 +40,7 @@ export interface ConfigFile {
   readonly folder: string;
   readonly path: string;
   readonly data: ConfigData;
-  /** Why the file that is there could not be used; then `data` is empty, and the file must not be written over. */
+  /** Why the file that is there, or a part of it, could not be used: `data` is without it, and the file must not be written over. */
   readonly damage?: TugError;
 }
 
@@ -59,18 +61,39 @@ export async function loadConfig(
     if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")) {
       return { folder, path, data: {} };
     }
-    return { folder, path, data: {}, damage: damaged("loading config file:", `${path}:`, error) };
+    return {
+      folder,
+      path,
+      data: {},
+      damage: damaged("loading config file:", `${path}:`, systemText(error), error),
+    };
   }
   if (text.trim() === "") return { folder, path, data: {} };
+  const unusable = (reason: string, cause?: unknown) =>
+    damaged("parsing config file", `(${path}):`, reason, cause);
+  let parsed: unknown;
   try {
-    const data: unknown = JSON.parse(text);
-    if (typeof data !== "object" || data === null || Array.isArray(data))
-      throw new Error("not a JSON object");
-    return { folder, path, data };
+    parsed = JSON.parse(text);
   } catch (cause) {
-    return { folder, path, data: {}, damage: damaged("parsing config file", `(${path}):`, cause) };
+    return { folder, path, data: {}, damage: unusable(await faultOf(text, cause), cause) };
   }
+  if (parsed === null) return { folder, path, data: {} };
+  if (typeof parsed !== "object" || Array.isArray(parsed))
+    return { folder, path, data: {}, damage: unusable("not a JSON object") };
+  const { data, problem } = usableConfig(parsed as Readonly<Record<string, unknown>>);
+  return { folder, path, data, ...(problem === undefined ? {} : { damage: unusable(problem) }) };
 }
 
-const damaged = (what: string, path: string, cause: unknown) =>
-  new TugError("invalid-argument", `Error ${what} ${path} ${messageOf(cause)}`, { cause });
+/** Where the text is no JSON: `JSON.parse` does not say, and what does is not needed otherwise. */
+async function faultOf(text: string, error: unknown): Promise<string> {
+  const { readJsonText } = await import("../../base/lib/json-text.ts");
+  try {
+    readJsonText(text);
+  } catch (fault) {
+    return messageOf(fault);
+  }
+  return messageOf(error);
+}
+
+const damaged = (what: string, path: string, reason: string, cause: unknown) =>
+  new TugError("invalid-argument", `Error ${what} ${path} ${reason}`, cause === undefined ? {} : { cause });

@@ -97,6 +97,38 @@ test("a missing or empty file is an empty configuration, a broken one too, which
   expect((await load()).damage?.message).toContain("not a JSON object");
 });
 
+test("a key of the wrong kind costs itself alone and is named, and null is nothing", async () => {
+  const wrong: Readonly<Record<string, string>> = {
+    '{"psFormat": 5, "detachKeys": "ctrl-x"}':
+      "json: cannot unmarshal number into Go struct field ConfigFile.psFormat of type string",
+    '{"detachKeys": "ctrl-x", "auths": {"r": 5}}': "number into Go struct field ConfigFile.auths.r of type",
+    '{"detachKeys": "ctrl-x", "auths": {"r": {"auth": 5}}}': "ConfigFile.auths.r.auth of type string",
+    '{"detachKeys": "ctrl-x", "HttpHeaders": {"X-A": 5}}': "ConfigFile.HttpHeaders.X-A of type string",
+    '{"detachKeys": "ctrl-x", "HttpHeaders": {"X-A": "a\\nb"}}': '"X-A" is no header field',
+    '{"detachKeys": "ctrl-x", "proxies": {"default": {"noProxy": []}}}': "array into Go struct field",
+    '{"detachKeys": "ctrl-x", "pruneFilters": "x"}': "string into Go struct field ConfigFile.pruneFilters",
+    '{"detachKeys": "ctrl-x", "credHelpers": []}': "array into Go struct field ConfigFile.credHelpers",
+  };
+  for (const [text, words] of Object.entries(wrong)) {
+    writeFileSync(path, text);
+    const loaded = await load();
+    expect(loaded.damage?.message).toStartWith(`Error parsing config file (${path}): `);
+    expect(loaded.damage?.message).toContain(words);
+    expect(loaded.data).toEqual({ detachKeys: "ctrl-x" });
+  }
+  writeFileSync(path, '{"psFormat": null, "auths": {"r": {"auth": null, "email": 5}}, "unknown": 5}');
+  const fine = await load();
+  expect([fine.damage, fine.data.psFormat]).toEqual([undefined, undefined]);
+  writeFileSync(path, '{\n  "psFormat": "x", // mine\n}');
+  expect((await load()).damage?.message).toEndWith(
+    "invalid character '/' looking for beginning of object key string (line 2, column 20)",
+  );
+  rmSync(path);
+  mkdirSync(path);
+  expect((await load()).damage?.message).toBe(`Error loading config file: ${path}: is a directory`);
+  rmSync(path, { recursive: true });
+});
+
 test("credentials are found under the registry's name, with or without scheme", async () => {
   write({
     auths: {

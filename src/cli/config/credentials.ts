@@ -49,7 +49,11 @@ export function decodeAuth(key: string, stored: StoredAuth): AuthConfig {
   }
   const text = Buffer.from(stored.auth, "base64").toString();
   const colon = text.indexOf(":");
-  if (colon < 0) throw new TugError("invalid-argument", "invalid auth configuration file");
+  if (colon < 0)
+    throw new TugError(
+      "invalid-argument",
+      `invalid auth configuration file: "auth" of ${key} is not the base64 form of user:password: log in there again`,
+    );
   return { username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, ""), ...rest };
 }
 

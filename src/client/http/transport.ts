@@ -142,7 +142,9 @@ export class Transport {
     const abort = () => connection.close();
     signal?.addEventListener("abort", abort, { once: true });
     try {
-      const sending = this.#write(connection, request, extra);
+      // A head that cannot be made is told at once: nobody would answer to it.
+      const start = this.#start(request, extra);
+      const sending = this.#write(connection, request, start);
       // The daemon may refuse before it read the whole body: the reply counts, not the broken pipe.
       const head = readHead(connection);
       const failed = sending.then(
@@ -169,14 +171,20 @@ export class Transport {
     }
   }
 
-  async #write(connection: Connection, request: HttpRequest, extra: RequestHeaders): Promise<void> {
-    const { body } = request;
+  /** The request line and the fields but those of the body. */
+  #start(request: HttpRequest, extra: RequestHeaders): string {
     const base = this.#address.kind === "tcp" ? this.#address.path : "";
     let head = `${request.method} ${base}${request.target} HTTP/1.1\r\nHost: ${this.#host()}\r\nUser-Agent: tug\r\n`;
     for (const [name, values] of Object.entries({ ...this.#headers, ...request.headers, ...extra })) {
       for (const value of typeof values === "string" ? [values] : values)
         head += `${name}: ${value.replace(/[\r\n]+/g, " ")}\r\n`;
     }
+    return head;
+  }
+
+  async #write(connection: Connection, request: HttpRequest, start: string): Promise<void> {
+    const { body } = request;
+    let head = start;
     if (body === undefined) {
       if (request.method === "POST" || request.method === "PUT") head += "Content-Length: 0\r\n";
       await connection.write(`${head}\r\n`);
