@@ -1,4 +1,36 @@
-import type { ConfigData } from "./config-file.ts";
+/** One registry's entry under `auths`: `auth` is base64 of user:password. */
+export interface StoredAuth {
+  readonly auth?: string;
+  readonly username?: string;
+  readonly password?: string;
+  readonly identitytoken?: string;
+  readonly registrytoken?: string;
+}
+
+export interface ProxySettings {
+  readonly httpProxy?: string;
+  readonly httpsProxy?: string;
+  readonly ftpProxy?: string;
+  readonly noProxy?: string;
+  readonly allProxy?: string;
+}
+
+/** What Tug reads of Docker's client configuration; everything else is kept as it is when the file is written. */
+export interface ConfigData {
+  readonly auths?: Readonly<Record<string, StoredAuth>>;
+  readonly credsStore?: string;
+  readonly credHelpers?: Readonly<Record<string, string>>;
+  readonly HttpHeaders?: Readonly<Record<string, string>>;
+  readonly psFormat?: string;
+  readonly imagesFormat?: string;
+  readonly networksFormat?: string;
+  readonly volumesFormat?: string;
+  readonly statsFormat?: string;
+  readonly detachKeys?: string;
+  readonly proxies?: Readonly<Record<string, ProxySettings>>;
+  readonly currentContext?: string;
+  readonly pruneFilters?: readonly string[];
+}
 
 type Shape = "text" | "texts" | "list" | "logins" | "proxies";
 

@@ -1,6 +1,7 @@
 import { messageOf, TugError } from "../../base/lib/errors.ts";
 import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
-import type { ConfigFile, StoredAuth } from "./config-file.ts";
+import type { ConfigFile } from "./config-file.ts";
+import type { StoredAuth } from "./config-shape.ts";
 
 /** Docker Hub's name in configuration files. */
 export const hubKey = "https://index.docker.io/v1/";

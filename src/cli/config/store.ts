@@ -3,7 +3,8 @@ import { dirname } from "node:path";
 import { invalid, messageOf } from "../../base/lib/errors.ts";
 import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import type { Context } from "../context.ts";
-import type { ConfigData, ConfigFile, StoredAuth } from "./config-file.ts";
+import type { ConfigFile } from "./config-file.ts";
+import type { ConfigData, StoredAuth } from "./config-shape.ts";
 import { helperErase, helperStore } from "./credential-helper.ts";
 
 /** Writes the configuration in one step, so that a reader never sees half of it; a link stays a link. */

@@ -1,4 +1,4 @@
-import type { ConfigData } from "../config/config-file.ts";
+import type { ConfigData } from "../config/config-shape.ts";
 
 const names = [
   ["httpProxy", "HTTP_PROXY"],
