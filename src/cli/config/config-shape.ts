@@ -1,3 +1,5 @@
+import { jsonKind } from "../../base/lib/json-kind.ts";
+
 /** One registry's entry under `auths`: `auth` is base64 of user:password. */
 export interface StoredAuth {
   readonly auth?: string;
@@ -89,7 +91,7 @@ export function usableConfig(parsed: Readonly<Record<string, unknown>>): {
 function wrongIn(key: string, value: unknown, shape: Shape): string | undefined {
   const field = `ConfigFile.${key}`;
   if (shape === "text") return typeof value === "string" ? undefined : mismatch(value, field, "string");
-  if (kindOf(value) !== (shape === "list" ? "array" : "object"))
+  if (jsonKind(value) !== (shape === "list" ? "array" : "object"))
     return mismatch(value, field, goTypes[shape]);
   if (shape === "logins" || shape === "proxies") return wrongEntry(key, value as object, shape);
   for (const [name, one] of Object.entries(value as object)) {
@@ -103,7 +105,7 @@ function wrongIn(key: string, value: unknown, shape: Shape): string | undefined 
 function wrongEntry(key: string, entries: object, shape: "logins" | "proxies"): string | undefined {
   for (const [name, entry] of Object.entries(entries)) {
     if (entry === null) continue;
-    if (kindOf(entry) !== "object")
+    if (jsonKind(entry) !== "object")
       return mismatch(entry, `ConfigFile.${key}.${name}`, goTypes[shape].replace("map[string]", ""));
     for (const member of members[shape]) {
       const one: unknown = (entry as Readonly<Record<string, unknown>>)[member];
@@ -115,10 +117,4 @@ function wrongEntry(key: string, entries: object, shape: "logins" | "proxies"): 
 }
 
 const mismatch = (value: unknown, field: string, type: string) =>
-  `json: cannot unmarshal ${kindOf(value)} into Go struct field ${field} of type ${type}`;
-
-function kindOf(value: unknown): string {
-  if (value === null) return "null";
-  if (Array.isArray(value)) return "array";
-  return typeof value === "boolean" ? "bool" : typeof value;
-}
+  `json: cannot unmarshal ${jsonKind(value)} into Go struct field ${field} of type ${type}`;

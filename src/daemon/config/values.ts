@@ -1,4 +1,5 @@
 import { invalid, messageOf } from "../../base/lib/errors.ts";
+import { jsonKind } from "../../base/lib/json-kind.ts";
 import { type JsonDocument, readJsonText } from "../../base/lib/json-text.ts";
 import { type DaemonOption, daemonOptions, fileKey } from "./options.ts";
 
@@ -225,12 +226,6 @@ const goTypes: Readonly<Record<DaemonOption["kind"], string>> = {
   map: "map[string]string",
   object: "map[string]interface {}",
 };
-function jsonKind(value: unknown): string {
-  if (value === null) return "null";
-  if (Array.isArray(value)) return "array";
-  return typeof value === "boolean" ? "bool" : typeof value;
-}
-
 function raise(error: Error): never {
   throw error;
 }
