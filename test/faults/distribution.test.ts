@@ -30,30 +30,40 @@ afterAll(async () => {
   rmSync(scratch, { recursive: true, force: true });
 }, 60_000);
 
-/** Bytes of the layer that wait in the content store for the rest; a piece that is just being appended is there twice. */
-function held(): number {
-  const ingest = join(daemon.dataRoot, "content", "ingest");
-  const parts = readdirSync(ingest).map((name) => {
-    const from = Number(name.split(".")[1] ?? 0);
-    return { from, to: from + (statSync(join(ingest, name), { throwIfNoEntry: false })?.size ?? 0) };
-  });
+interface Part {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How much of the layer these are together, wherever they overlap. */
+function covered(parts: readonly Part[]): number {
   let [sum, end] = [0, 0];
-  for (const { from, to } of parts.sort((one, other) => one.from - other.from)) {
+  for (const { from, to } of [...parts].sort((one, other) => one.from - other.from)) {
     sum += Math.max(0, to - Math.max(from, end));
     end = Math.max(end, to);
   }
   return sum;
 }
 
-/** Bytes of the layer that were asked for. */
-function asked(digest: string): number {
-  let sum = 0;
-  for (const { line, headers } of registry.requests) {
-    if (!line.startsWith("GET ") || !line.endsWith(digest)) continue;
+/** Bytes of the layer that wait in the content store for the rest; a piece that is just being appended is there twice. */
+function held(): number {
+  const ingest = join(daemon.dataRoot, "content", "ingest");
+  return covered(
+    readdirSync(ingest).map((name) => {
+      const from = Number(name.split(".")[1] ?? 0);
+      return { from, to: from + (statSync(join(ingest, name), { throwIfNoEntry: false })?.size ?? 0) };
+    }),
+  );
+}
+
+/** What of the layer was asked for; on a machine that stands still for a while some of it more than once. */
+function asked(digest: string): readonly Part[] {
+  return registry.requests.flatMap(({ line, headers }) => {
+    if (!line.startsWith("GET ") || !line.endsWith(digest)) return [];
     const range = /^bytes=(\d+)-(\d*)$/.exec(headers.get("range") ?? "");
-    sum += range ? Number(range[2] || layer.byteLength - 1) + 1 - Number(range[1]) : layer.byteLength;
-  }
-  return sum;
+    if (!range) return [{ from: 0, to: layer.byteLength }];
+    return [{ from: Number(range[1]), to: Number(range[2] || layer.byteLength - 1) + 1 }];
+  });
 }
 
 test("a daemon killed in a pull over several connections goes on with every byte it had", async () => {
@@ -78,7 +88,7 @@ test("a daemon killed in a pull over several connections goes on with every byte
   registry.requests.length = 0;
   registry.rate = undefined;
   await daemon.ok(["pull", `${registry.host}/app:1`], { timeout: 60_000 });
-  expect(asked(digest)).toBe(layer.byteLength - before);
+  expect(covered(asked(digest))).toBe(layer.byteLength - before);
   expect(held()).toBe(0);
   await daemon.ok(["rmi", `${registry.host}/app:1`]);
 }, 120_000);
@@ -104,7 +114,7 @@ test("a registry that ends in the middle of a layer is followed by the next one 
   const pulled = await pulling;
   expect(pulled.stderr).toBe("");
   expect(pulled.code).toBe(0);
-  expect(asked(digest)).toBeLessThanOrEqual(layer.byteLength - before);
+  expect(covered(asked(digest))).toBeLessThanOrEqual(layer.byteLength - before);
   expect(pulled.stdout).toContain(`manifest 2: ${from} app (${directory}/hosts.toml) answered`);
   expect(pulled.stdout).toContain(`blob ${digest}: ${from} app (${directory}/hosts.toml) failed`);
   expect(pulled.stdout).toContain(
@@ -149,6 +159,7 @@ test("of several pulls of one layer one fetches it, and who leaves does not end 
   for (const { done } of staying) expect(await done).toContain("Downloaded newer image");
   const gets = registry.lines(new RegExp(`^GET .*${digest}`));
   expect(gets.filter((line) => !line.includes("/one/"))).toEqual([]);
-  expect(asked(digest)).toBeLessThan(layer.byteLength * 2);
+  const inAll = asked(digest).reduce((sum, { from, to }) => sum + to - from, 0);
+  expect(inAll).toBeLessThan(layer.byteLength * 2);
   for (const name of ["two", "three"]) await daemon.ok(["rmi", `${registry.host}/${name}:1`]);
 }, 120_000);
