@@ -159,7 +159,7 @@ test("of several pulls of one layer one fetches it, and who leaves does not end 
   for (const { done } of staying) expect(await done).toContain("Downloaded newer image");
   const gets = registry.lines(new RegExp(`^GET .*${digest}`));
   expect(gets.filter((line) => !line.includes("/one/"))).toEqual([]);
-  const inAll = asked(digest).reduce((sum, { from, to }) => sum + to - from, 0);
-  expect(inAll).toBeLessThan(layer.byteLength * 2);
+  // Nobody began anew. (Who has nothing left to do asks for half of what another still waits for, so the sum tells nothing.)
+  expect(asked(digest).filter(({ from }) => from === 0).length).toBe(1);
   for (const name of ["two", "three"]) await daemon.ok(["rmi", `${registry.host}/${name}:1`]);
 }, 120_000);
