@@ -33,6 +33,8 @@ export class FakeBuilder implements Builder {
   usage: CacheUsage[] = [];
   /** Directory that `type=local` outputs send. */
   tree = "";
+  /** Who wants to know what a session's build was planned from, also when its results are put together afterwards. */
+  readonly #planned = new Map<string, NonNullable<BuildOptions["onPlan"]>>();
 
   async build(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<BuildOutcome> {
     this.requests.push(request);
@@ -56,6 +58,8 @@ export class FakeBuilder implements Builder {
 
   /** A promise of one target: it is built when it is asked for. */
   async plan(request: BuildRequest, session: BuildSession, options: BuildOptions): Promise<PlannedBuild> {
+    const { onPlan } = options;
+    if (onPlan) this.#planned.set(session.id, onPlan);
     const build = (order: BuildRequest, late: BuildWatch) =>
       this.build(order, session, { ...options, ...late });
     const target = {
@@ -71,7 +75,9 @@ export class FakeBuilder implements Builder {
   }
 
   combine(_: readonly CombinedTarget[], __: BuildRequest, session: BuildSession): PlannedBuild {
-    const build = (order: BuildRequest, options: BuildWatch) => this.build(order, session, options);
+    const onPlan = this.#planned.get(session.id);
+    const build = (order: BuildRequest, options: BuildWatch) =>
+      this.build(order, session, { ...options, ...(onPlan && { onPlan }) });
     return { targets: [], build, [Symbol.dispose]: () => undefined };
   }
 
