@@ -1,4 +1,5 @@
 import { invalid } from "../../base/lib/errors.ts";
+import { jsonKind } from "../../base/lib/json-kind.ts";
 
 /**
  * Reading request bodies as Go's encoding/json reads them into a struct: names match in any case, unknown names are dropped,
@@ -18,13 +19,8 @@ export function decode<T>(shape: Shape<T>, value: unknown, name: string): T {
 
 function mismatch(value: unknown, field: string, type: string): Error {
   const dot = field.includes(".");
-  const what = Array.isArray(value)
-    ? "array"
-    : typeof value === "boolean"
-      ? "bool"
-      : typeof value === "number" && !Number.isInteger(value) && /int/.test(type)
-        ? `number ${value}`
-        : typeof value;
+  const fraction = typeof value === "number" && !Number.isInteger(value) && /int/.test(type);
+  const what = fraction ? `number ${value}` : jsonKind(value);
   const where = dot ? `Go struct field ${field} of type` : "Go value of type";
   return invalid(`invalid JSON: json: cannot unmarshal ${what} into ${where} ${type}`);
 }

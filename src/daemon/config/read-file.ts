@@ -9,7 +9,7 @@ const limit = 4 * 1024 * 1024;
 export function readConfigFile(path: string): string {
   const fail = (reason: string) =>
     invalid(`unable to configure the Docker daemon with file ${path}: ${reason}`);
-  const bytes = Buffer.alloc(limit + 1);
+  const bytes = Buffer.allocUnsafe(limit + 1);
   let length = 0;
   try {
     const fd = openSync(path, "r");

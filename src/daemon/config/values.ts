@@ -226,6 +226,7 @@ const goTypes: Readonly<Record<DaemonOption["kind"], string>> = {
   map: "map[string]string",
   object: "map[string]interface {}",
 };
+
 function raise(error: Error): never {
   throw error;
 }
