@@ -179,6 +179,10 @@ async function build(seed: number, ...args: string[]) {
   const context = join(here, "context");
   mkdirSync(join(context, "files"), { recursive: true });
   writeFileSync(join(context, "files", `${seed % 4}`), Buffer.alloc(50_000, seed));
+  // So many that what stays the same is shared by the versions of the copy.
+  mkdirSync(join(context, "files/same"), { recursive: true });
+  for (let number = 0; number < 50; number++)
+    writeFileSync(join(context, "files/same", `${number}`), Buffer.alloc(9_000, number));
   writeFileSync(join(context, "Dockerfile"), dockerfile(seed));
   return await daemon.tug(["build", "-q", ...args, context]);
 }

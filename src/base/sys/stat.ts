@@ -30,12 +30,15 @@ export interface FileStat {
   readonly atime: bigint;
   readonly mtime: bigint;
   readonly ctime: bigint;
+  /** When the inode was made; 0 where the file system does not tell. */
+  readonly btime: bigint;
 }
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const AT_NO_AUTOMOUNT = 0x800;
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_BTIME = 0x800;
 const ENOENT = 2;
 const ENOTDIR = 20;
 
@@ -58,7 +61,7 @@ export function tryLstatat(dir: number, name: string): FileStat | undefined {
 function statx(dir: number, name: string): FileStat | number {
   const buffer = Buffer.allocUnsafe(256);
   const flags = AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW | (name === "" ? AT_EMPTY_PATH : 0);
-  if (c.statx(dir, cpath(name), flags, STATX_BASIC_STATS, buffer) < 0) return errno();
+  if (c.statx(dir, cpath(name), flags, STATX_BASIC_STATS | STATX_BTIME, buffer) < 0) return errno();
   return parseStatx(buffer);
 }
 
@@ -75,6 +78,7 @@ function parseStatx(b: Buffer): FileStat {
     size: Number(b.readBigUInt64LE(40)),
     allocated: Number(b.readBigUInt64LE(48)) * 512,
     atime: time(64),
+    btime: (b.readUInt32LE(0) & STATX_BTIME) === 0 ? 0n : time(80),
     ctime: time(96),
     mtime: time(112),
     rdevMajor: b.readUInt32LE(128),

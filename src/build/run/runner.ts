@@ -67,6 +67,8 @@ export interface StepSnapshots {
   /** A read-only view; undefined: of the empty tree. */
   view(snapshot: ChainId | undefined): readonly Mount[];
   layout(snapshot: ChainId): SnapshotLayout;
+  /** See `Snapshotter.filesShared`. */
+  filesShared(...paths: readonly string[]): void;
 }
 
 export interface ActiveStep {

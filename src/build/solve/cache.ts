@@ -152,7 +152,7 @@ export class BuildCache {
     for (let name: string | undefined = record.snapshot; name !== undefined; ) {
       const info = snapshots.stat(name);
       if (!info || records.names(name) || this.#deps.steps.holds(name as ChainId)) break;
-      const { bytes } = await snapshots.usage(name);
+      const bytes = await snapshots.reclaimable(name);
       // It may have been recorded again while it was measured.
       if (records.names(name) || !(await this.#remove(name as ChainId))) break;
       freed += bytes;

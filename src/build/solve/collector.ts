@@ -5,7 +5,7 @@ import { Mutex } from "../../base/lib/mutex.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
 import type { BuildCache as WireEntry } from "../../base/spec/docker/api.gen.ts";
 import { statFileSystem } from "../../base/sys/statfs.ts";
-import type { Snapshotter } from "../../core/snapshot/snapshotter.ts";
+import type { CountedFiles, Snapshotter } from "../../core/snapshot/snapshotter.ts";
 import type { BuildCache, ImageLayers } from "./cache.ts";
 import { parseEntryFilters } from "./filter.ts";
 import type { GcPolicy } from "./gc-policy.ts";
@@ -171,10 +171,12 @@ export class CacheCollector implements AsyncDisposable {
     const counted = new Set<string>();
     for (const { id, snapshot } of all)
       if (snapshot !== undefined && !owners.has(snapshot)) owners.set(snapshot, id);
-    const entries: CacheEntry[] = [];
+    const own = new Map<string, string[]>();
+    const entries: Omit<CacheEntry, "size">[] = [];
     for (const record of all) {
       const { id, snapshot, type, description, created, used, uses } = record;
-      let size = 0;
+      const counts: string[] = [];
+      own.set(id, counts);
       // What no record names below it (an image's lower layers) is kept for its sake alone.
       let below: string | undefined = snapshot;
       const isOwner = snapshot !== undefined && owners.get(snapshot) === id;
@@ -183,30 +185,45 @@ export class CacheCollector implements AsyncDisposable {
         // Images have what is theirs, and several records may stand on the same.
         if (!isOwner || counted.has(below) || (!isShared && shared.has(below))) continue;
         counted.add(below);
-        size += await this.#sizeOf(below);
+        counts.push(below);
       }
       const parent = below === undefined ? undefined : owners.get(below);
-      entries.push({
-        id,
-        parents: parent === undefined ? [] : [parent],
-        type,
-        description,
-        inUse: records.inUse(id),
-        shared: isShared,
-        size,
-        created,
-        used,
-        uses,
-      });
+      const inUse = records.inUse(id);
+      const above = parent === undefined ? [] : [parent];
+      entries.push({ id, parents: above, type, description, inUse, shared: isShared, created, used, uses });
     }
-    return entries;
+    const files: CountedFiles = new Set();
+    for (const name of snapshots.sharing()) if (shared.has(name)) await this.#sizeOf(name, files);
+    const sizes = await this.#sizesOf(entries, own, files);
+    return entries.map((entry) => ({ ...entry, size: sizes.get(entry.id) ?? 0 }));
+  }
+
+  /**
+   * Files that versions of one copy share count with the one that will be there the longest, which was used last, so that a prune finds as much to
+   * remove as it frees. `counted`: what images have.
+   */
+  async #sizesOf(
+    entries: readonly Omit<CacheEntry, "size">[],
+    layersOf: ReadonlyMap<string, readonly string[]>,
+    counted: CountedFiles,
+  ): Promise<ReadonlyMap<string, number>> {
+    const sizes = new Map<string, number>();
+    const lastUse = ({ used, created }: Pick<CacheEntry, "used" | "created">) => used ?? created;
+    const order = entries.toSorted((a, b) => lastUse(b) - lastUse(a) || b.created - a.created);
+    for (const { id, shared } of order) {
+      let size = 0;
+      for (const layer of layersOf.get(id) ?? [])
+        size += await this.#sizeOf(layer, shared ? new Set() : counted);
+      sizes.set(id, size);
+    }
+    return sizes;
   }
 
   /** Measured once by the snapshotter; what goes meanwhile has none. */
-  async #sizeOf(snapshot: string): Promise<number> {
+  async #sizeOf(snapshot: string, counted: CountedFiles): Promise<number> {
     const { snapshots } = this.#deps;
     try {
-      return (await snapshots.usage(snapshot)).bytes;
+      return (await snapshots.usage(snapshot, counted)).bytes;
     } catch (error) {
       if (snapshots.stat(snapshot) === undefined) return 0;
       throw error;

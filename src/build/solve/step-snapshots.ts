@@ -73,6 +73,10 @@ export class BuildSnapshots implements StepSnapshots {
     return this.#deps.snapshots.layout(this.current(snapshot));
   }
 
+  filesShared(...paths: readonly string[]): void {
+    this.#deps.snapshots.filesShared(...paths);
+  }
+
   exists(snapshot: ChainId): boolean {
     return this.#deps.snapshots.stat(snapshot) !== undefined;
   }

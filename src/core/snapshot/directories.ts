@@ -3,10 +3,7 @@ import { join } from "node:path";
 import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import { removeTree } from "../../base/sys/remove-tree.ts";
-import { type FileStat, lstatat } from "../../base/sys/stat.ts";
-import { walkTree } from "../../base/sys/walk.ts";
 import type { SnapshotRecord, SnapshotRecords } from "./records.ts";
-import type { Usage } from "./snapshotter.ts";
 
 const trash = ".trash";
 
@@ -107,43 +104,4 @@ function randomName(): string {
 
 export function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}
-
-/**
- * Bytes and inodes of a tree as `du` counts them: hard links once, allocated blocks, the root included. Of several trees that share files
- * with one another the same `seen` has each file counted in the first.
- */
-export async function measureTree(path: string, seen?: Set<bigint>): Promise<Usage> {
-  const fd = openat(AT_FDCWD, path, O.PATH | O.DIRECTORY);
-  try {
-    return await measureNodes(
-      (function* () {
-        yield lstatat(fd);
-        for (const { stat } of walkTree(fd)) yield stat;
-      })(),
-      seen,
-    );
-  } finally {
-    closeFd(fd);
-  }
-}
-
-/** The sum of nodes, each hard-linked one once, in slices of a few milliseconds. */
-export async function measureNodes(nodes: Iterable<FileStat>, seen: Set<bigint> = new Set()): Promise<Usage> {
-  let bytes = 0;
-  let inodes = 0;
-  let since = performance.now();
-  for (const stat of nodes) {
-    if (stat.nlink > 1 && stat.kind !== "directory") {
-      if (seen.has(stat.ino)) continue;
-      seen.add(stat.ino);
-    }
-    bytes += stat.allocated;
-    inodes++;
-    if (performance.now() - since > 4) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      since = performance.now();
-    }
-  }
-  return { bytes, inodes };
 }

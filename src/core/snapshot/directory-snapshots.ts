@@ -1,11 +1,14 @@
+import { relative } from "node:path";
 import type { Clock } from "../../base/lib/clock.ts";
 import { conflict } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import type { Database } from "../../base/store/database.ts";
-import { type DirectoryHooks, isDirectory, measureTree, SnapshotDirectories } from "./directories.ts";
+import { type DirectoryHooks, isDirectory, SnapshotDirectories } from "./directories.ts";
+import { type Measured, measureAlone, measureTree } from "./measure.ts";
 import { type SnapshotRecord, SnapshotRecords } from "./records.ts";
 import type {
   CommitOptions,
+  CountedFiles,
   Mount,
   PrepareOptions,
   SnapshotInfo,
@@ -39,6 +42,8 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
   protected readonly driver: Driver;
   protected readonly records: SnapshotRecords;
   protected readonly directories: SnapshotDirectories;
+  /** Counts `filesShared`: what is measured meanwhile may be neither the one nor the other. */
+  #sharings = 0;
 
   constructor(deps: SnapshotterDeps, driver: Driver) {
     this.deps = deps;
@@ -126,17 +131,52 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
     await directories.empty();
   }
 
-  /** A committed one does not change, so it is measured once. */
-  async usage(name: string): Promise<Usage> {
+  /** A committed one does not change, so it is measured once, and again when it came to share files with others. */
+  async usage(name: string, counted?: CountedFiles): Promise<Usage> {
+    const { records } = this;
+    const record = records.get(name);
+    if (record.kind === "active") {
+      const { bytes, inodes } = await this.measure(record, counted);
+      return { bytes, inodes };
+    }
+    const { shared, ...usage } = records.measurement(record) ?? (await this.#measured(record));
+    if (!counted) return usage;
+    let { bytes, inodes } = usage;
+    for (const file of shared) {
+      if (counted.has(file.ino)) {
+        bytes -= file.bytes;
+        inodes--;
+      }
+      counted.add(file.ino);
+    }
+    return { bytes, inodes };
+  }
+
+  async reclaimable(name: string): Promise<number> {
+    const { bytes } = await this.usage(name);
     const record = this.records.get(name);
-    if (record.usage) return record.usage;
-    const usage = await this.measure(record);
-    if (record.kind === "committed") this.records.measured(name, usage);
-    return usage;
+    const shares = record.kind === "active" || this.records.measurement(record)?.shared.length !== 0;
+    return shares ? await measureAlone(this.files(record)) : bytes;
+  }
+
+  filesShared(...paths: readonly string[]): void {
+    this.#sharings++;
+    for (const path of paths) this.records.shares(relative(this.root, path).split("/", 1)[0] ?? "");
+  }
+
+  sharing(): readonly string[] {
+    return this.records.sharing();
   }
 
   /** What a snapshot alone holds. */
-  protected measure(record: SnapshotRecord): Promise<Usage> {
-    return measureTree(this.files(record));
+  protected measure(record: SnapshotRecord, counted?: CountedFiles): Promise<Measured> {
+    return measureTree(this.files(record), counted);
+  }
+
+  async #measured(record: SnapshotRecord): Promise<Measured> {
+    const before = this.#sharings;
+    const measured = await this.measure(record);
+    if (before === this.#sharings) this.records.measured(record, measured);
+    return measured;
   }
 }

@@ -3,6 +3,7 @@ import type { ChainId } from "../../base/lib/ids.ts";
 import { type Database, migrate } from "../../base/store/database.ts";
 import { tellingFullDisk } from "../../base/store/full-disk.ts";
 import { relaxed } from "../../base/store/relaxed.ts";
+import type { Measured, SharedFile } from "./measure.ts";
 import type { SnapshotInfo, Usage } from "./snapshotter.ts";
 
 /** A snapshot's record: what the contract shows, and where it lies. */
@@ -39,6 +40,13 @@ const migrations = [
      PRIMARY KEY (driver, name)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX snapshot_parent ON snapshot (driver, parent);`,
+  // Snapshots that may share files with others; when they are measured, inode and bytes of each file with several names, as 64-bit words.
+  `CREATE TABLE snapshot_shared (
+     driver TEXT NOT NULL,
+     directory TEXT NOT NULL,
+     files BLOB,
+     PRIMARY KEY (driver, directory)
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 /**
@@ -72,7 +80,18 @@ export class SnapshotRecords {
       ),
       rename: db.query("UPDATE snapshot SET name = ?3 WHERE driver = ?1 AND name = ?2"),
       reparent: db.query("UPDATE snapshot SET parent = ?3 WHERE driver = ?1 AND parent = ?2"),
-      measure: db.query("UPDATE snapshot SET bytes = ?3, inodes = ?4 WHERE driver = ?1 AND name = ?2"),
+      measure: db.query("UPDATE snapshot SET bytes = ?3, inodes = ?4 WHERE driver = ?1 AND directory = ?2"),
+      shared: db.query<{ files: Uint8Array | null }, [string, string]>(
+        "SELECT files FROM snapshot_shared WHERE driver = ?1 AND directory = ?2",
+      ),
+      share: db.query(
+        "INSERT OR REPLACE INTO snapshot_shared (driver, directory, files) VALUES (?1, ?2, ?3)",
+      ),
+      sharing: db.query<{ name: string }, [string]>(
+        `SELECT name FROM snapshot JOIN snapshot_shared USING (driver, directory)
+         WHERE driver = ?1 AND kind = 'committed'`,
+      ),
+      removeShared: db.query("DELETE FROM snapshot_shared WHERE driver = ?1 AND directory = ?2"),
       remove: db.query("DELETE FROM snapshot WHERE driver = ?1 AND name = ?2"),
     };
   }
@@ -190,15 +209,62 @@ export class SnapshotRecords {
     tellingFullDisk(() => write.run());
   }
 
-  measured(name: string, usage: Usage): void {
+  /** What was measured of a committed snapshot; undefined: nothing that still holds. */
+  measurement({ usage, directory }: SnapshotRecord): Measured | undefined {
+    if (!usage) return undefined;
+    const row = this.#statements.shared.get(this.#driver, directory);
+    return { ...usage, shared: row?.files ? decodeShared(row.files) : [] };
+  }
+
+  measured({ name, directory }: SnapshotRecord, { bytes, inodes, shared }: Measured): void {
     this.#known.delete(name);
-    relaxed(this.#db, () => this.#statements.measure.run(this.#driver, name, usage.bytes, usage.inodes));
+    const write = this.#db.transaction(() => {
+      this.#statements.measure.run(this.#driver, directory, bytes, inodes);
+      if (shared.length > 0) this.#statements.share.run(this.#driver, directory, encodeShared(shared));
+      else this.#statements.removeShared.run(this.#driver, directory);
+    });
+    relaxed(this.#db, () => write.immediate());
+  }
+
+  /** The snapshot with this directory shares files from now on: what was measured of it does not hold any more. */
+  shares(directory: string): void {
+    for (const known of this.#known.values())
+      if (known.directory === directory) this.#known.delete(known.name);
+    const write = this.#db.transaction(() => {
+      this.#statements.measure.run(this.#driver, directory, null, null);
+      this.#statements.share.run(this.#driver, directory, null);
+    });
+    relaxed(this.#db, () => write.immediate());
+  }
+
+  /** See `Snapshotter.sharing`. */
+  sharing(): readonly string[] {
+    return this.#statements.sharing.all(this.#driver).map(({ name }) => name);
   }
 
   remove(name: string): void {
     this.#known.delete(name);
-    relaxed(this.#db, () => this.#statements.remove.run(this.#driver, name));
+    const directory = this.find(name)?.directory;
+    const write = this.#db.transaction(() => {
+      if (directory !== undefined) this.#statements.removeShared.run(this.#driver, directory);
+      this.#statements.remove.run(this.#driver, name);
+    });
+    relaxed(this.#db, () => write.immediate());
   }
+}
+
+function encodeShared(files: readonly SharedFile[]): Uint8Array {
+  const words = BigUint64Array.from(files.flatMap(({ ino, bytes }) => [ino, BigInt(bytes)]));
+  return new Uint8Array(words.buffer);
+}
+
+function decodeShared(bytes: Uint8Array): readonly SharedFile[] {
+  // A copy begins where words may.
+  const words = new BigUint64Array(bytes.slice().buffer);
+  return Array.from({ length: words.length / 2 }, (_, index) => ({
+    ino: words[2 * index] ?? 0n,
+    bytes: Number(words[2 * index + 1] ?? 0n),
+  }));
 }
 
 /** Names of the drivers that have snapshots in a database. */

@@ -52,8 +52,17 @@ export interface Snapshotter {
   upperdir(name: string): string | undefined;
   /** Where the snapshot's files lie, for unpacking into it and for telling what it changed. Throws not-found. */
   layout(name: string): SnapshotLayout;
-  /** Bytes and inodes that this snapshot alone holds. */
-  usage(name: string): Promise<Usage>;
+  /**
+   * Bytes and inodes of a snapshot's own files. Of several that share files with one another (hard links) the same `counted` has each file
+   * counted in the first.
+   */
+  usage(name: string, counted?: CountedFiles): Promise<Usage>;
+  /** Bytes that removing it gives back: of files that have no name elsewhere. */
+  reclaimable(name: string): Promise<number>;
+  /** Files of one snapshot got names in another one. `paths`: of both trees, or below them. */
+  filesShared(...paths: readonly string[]): void;
+  /** Committed snapshots that came to share files with others. */
+  sharing(): readonly string[];
   list(): Iterable<SnapshotInfo>;
   /** GraphDriver.Data of inspect, e.g. LowerDir, UpperDir, WorkDir, MergedDir. `target` is where the root is mounted. */
   describe(name: string, target: string): Readonly<Record<string, string>>;
@@ -106,6 +115,9 @@ export interface Mount {
   readonly source: string;
   readonly options: readonly string[];
 }
+
+/** Inodes of files with several names. */
+export type CountedFiles = Set<bigint>;
 
 export interface Usage {
   readonly bytes: number;

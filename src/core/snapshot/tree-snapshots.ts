@@ -4,16 +4,17 @@ import { conflict, TugError } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import type { FileStat } from "../../base/sys/stat.ts";
 import { snapshotChanges } from "./changes.ts";
-import { isDirectory, measureNodes } from "./directories.ts";
+import { isDirectory } from "./directories.ts";
 import { DirectorySnapshots, type DriverFacts, type SnapshotterDeps } from "./directory-snapshots.ts";
+import { type Measured, measureNodes } from "./measure.ts";
 import type { SnapshotRecord } from "./records.ts";
 import type {
   CommitOptions,
+  CountedFiles,
   Mount,
   PrepareOptions,
   SnapshotLayout,
   Snapshotter,
-  Usage,
 } from "./snapshotter.ts";
 
 export interface NewTree {
@@ -130,8 +131,9 @@ class TreeSnapshots extends DirectorySnapshots<TreeDriver> {
     return this.directories.path(record, "tree");
   }
 
-  protected override measure(record: SnapshotRecord): Promise<Usage> {
-    return this.driver.shares ? measureNodes(ownNodes(this.layout(record.name))) : super.measure(record);
+  protected override measure(record: SnapshotRecord, counted?: CountedFiles): Promise<Measured> {
+    if (!this.driver.shares) return super.measure(record, counted);
+    return measureNodes(ownNodes(this.layout(record.name)), counted);
   }
 
   #attach(record: SnapshotRecord): void {

@@ -165,11 +165,11 @@ function stepRunner(parts: BuilderParts, { steps, store, caches }: BuildStorage)
 
 /** One for each kind of vertex. */
 function runners(storage: BuildStorage, images: BuildImages, exec: ExecRunner): Runners {
-  const { helper, scratch, steps: snapshots, trees, downloads, git } = storage;
+  const { helper, scratch, steps: snapshots, notes, trees, downloads, git } = storage;
   const image = new ImageRunner({ images });
   return {
     exec,
-    file: new FileRunner({ helper, snapshots, scratch }),
+    file: new FileRunner({ helper, snapshots, scratch, notes }),
     restack: new RestackRunner({ helper, snapshots }),
     changes: new ChangesRunner({ helper, snapshots, scratch }),
     image,

@@ -8,6 +8,7 @@ import { bootId } from "../../base/sys/boot-id.ts";
 import type { CacheMounts } from "../../build/cache/mounts/cache-mounts.ts";
 import { cacheMountObjects } from "../../build/cache/mounts/objects.ts";
 import { SnapshotContentKeys } from "../../build/run/file/content-keys.ts";
+import { type CopyNotes, pruneNotes } from "../../build/run/file/copy-notes.ts";
 import { BuildFilesHelper } from "../../build/run/file/helper.ts";
 import type { StepSnapshots } from "../../build/run/runner.ts";
 import { GitRunner } from "../../build/run/sources/git.ts";
@@ -35,6 +36,8 @@ export interface BuildStorage {
   /** The results of steps, and kept trees among them. */
   readonly steps: StepSnapshots;
   readonly content: SnapshotContentKeys;
+  /** Of what steps copied. */
+  readonly notes: CopyNotes;
   readonly downloads: HttpStore;
   readonly git: GitRunner;
   readonly helper: BuildFilesHelper;
@@ -61,6 +64,7 @@ export async function openBuildStorage(
     mkdirSync(path, { recursive: true, mode: 0o700 });
     return path;
   };
+  const notes: CopyNotes = { directory: place("copies"), trees: snapshots.root };
   const caches = cacheMounts({ dataRoot, clock, log });
   const objects: CacheObjects[] = [cacheMountObjects(caches)];
   const store = openBuildStore({
@@ -69,7 +73,10 @@ export async function openBuildStorage(
     layers: parts.images.store,
     objects: () => objects,
     policy,
-    pruned: () => content.prune((name) => snapshots.stat(name) !== undefined),
+    pruned: () => {
+      content.prune((name) => snapshots.stat(name) !== undefined);
+      pruneNotes(notes, { idle: false });
+    },
     directory: place("state"),
     clock,
     log,
@@ -86,10 +93,11 @@ export async function openBuildStorage(
     scratch,
     root: place("digests"),
   });
+  pruneNotes(notes, { idle: true });
   const downloads = new HttpStore({ root: place("downloads"), clock, sizeLimit: downloadLimit });
   const git = new GitRunner({ root: place("git"), snapshots: steps, clock, log });
   objects.push(contextObjects(trees), downloadObjects(downloads), repositoryObjects(git));
-  return { store, caches, trees, steps, content, downloads, git, helper, scratch };
+  return { store, caches, trees, steps, content, notes, downloads, git, helper, scratch };
 }
 
 /** Layers of steps as exports read them: their names change while builds hold them. */

@@ -8,6 +8,7 @@ import { chainIds } from "../../base/spec/oci/chain.ts";
 import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
 import type { Image } from "../../core/image/image.ts";
 import { attestationSubject, completeManifest } from "../../core/image/index-tree.ts";
+import type { CountedFiles } from "../../core/snapshot/snapshotter.ts";
 import { listImages } from "../images/list.ts";
 import { wireVolume } from "../volumes/service.ts";
 import type { SystemServiceDeps } from "./deps.ts";
@@ -43,13 +44,15 @@ async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
   const all = deps.images.all();
   const isUsed = (id: (typeof all)[number]["id"]) => deps.imageDeps.users.usersOf(id).length > 0;
   const layers = new Map<string, { readonly bytes: number; used: boolean }>();
-  for (const image of all) {
+  // Layers that builds made may share files with one another: these count with what is in use.
+  const files: CountedFiles = new Set();
+  for (const image of all.toSorted((a, b) => Number(isUsed(b.id)) - Number(isUsed(a.id)))) {
     const used = isUsed(image.id);
     for (const chain of chainIds(image.layers)) {
       const known = layers.get(chain);
       if (known) known.used ||= used;
       else if (deps.snapshots.stat(chain)) {
-        layers.set(chain, { bytes: (await deps.snapshots.usage(chain)).bytes, used });
+        layers.set(chain, { bytes: (await deps.snapshots.usage(chain, files)).bytes, used });
       }
     }
   }
@@ -58,7 +61,7 @@ async function images(deps: SystemServiceDeps): Promise<ImagesDiskUsage> {
   for (const { name, kind } of [...deps.snapshots.list()]) {
     if (kind !== "committed" || layers.has(name) || ofBuilds?.has(name)) continue;
     if (!deps.snapshots.stat(name)) continue;
-    layers.set(name, { bytes: (await deps.snapshots.usage(name)).bytes, used: true });
+    layers.set(name, { bytes: (await deps.snapshots.usage(name, files)).bytes, used: true });
   }
   let total = 0;
   let reclaimable = 0;

@@ -10,6 +10,7 @@ import { parseModeChange } from "./chmod.ts";
 import { SelectionHash } from "./content-digest.ts";
 import { Copier, stamp } from "./copier.ts";
 import type { Destination } from "./dest.ts";
+import type { EarlierCopy } from "./earlier-copy.ts";
 import { clearTheWay, removeAction, selectedBy, symlinkAction, wholeDirectory } from "./llb-actions.ts";
 import { lookupOwner } from "./owner.ts";
 import { RootReader } from "./tree-reader.ts";
@@ -23,9 +24,14 @@ export async function runActions(
   dest: Destination,
   sources: readonly RootedDir[],
   actions: readonly FileAction[],
-  { digests = false }: { readonly digests?: boolean } = {},
+  {
+    digests = false,
+    earlier,
+  }: { readonly digests?: boolean; readonly earlier?: EarlierCopy | undefined } = {},
 ): Promise<readonly Digest[]> {
   const found: Digest[] = [];
+  // Other actions may change what copies made.
+  if (actions.some(({ kind }) => kind !== "copy" && kind !== "mkdir")) earlier?.forgetAll();
   for (const action of actions) {
     switch (action.kind) {
       case "mkdir":
@@ -45,7 +51,7 @@ export async function runActions(
         removeAction(dest, action);
         break;
       case "copy":
-        found.push(...(await copyAction(dest, sources, action, digests)));
+        found.push(...(await copyAction(dest, sources, action, { digests, earlier })));
         break;
     }
   }
@@ -80,7 +86,7 @@ async function copyAction(
   dest: Destination,
   sources: readonly RootedDir[],
   action: CopyAction,
-  digests: boolean,
+  { digests, earlier }: { readonly digests: boolean; readonly earlier: EarlierCopy | undefined },
 ): Promise<readonly Digest[]> {
   const source = sources[action.from ?? -1];
   if (!source) throw internal(`${action.instruction} reads input ${action.from}, which was not handed over`);
@@ -88,18 +94,23 @@ async function copyAction(
   const chmod =
     action.chmod === undefined ? (action.remote ? () => 0o600 : undefined) : parseModeChange(action.chmod);
   const hash = digests ? new SelectionHash() : undefined;
-  const copier = new Copier(source, dest, { owner, chmod, time: dest.time, exclude: action.exclude, hash });
+  const way = { owner, chmod, time: dest.time, exclude: action.exclude, hash, earlier };
+  const copier = new Copier(source, dest, way);
   using reader = new RootReader(source);
   const selected = action.sources.map((one) => selectedBy(reader, action, one));
   for (const ofSource of selected) {
     for (const one of ofSource) {
       if (action.unpack && one.kind === "file" && (await isArchive(source, one.path))) {
+        earlier?.forgetAll();
         await unpackArchive(source, one.path, dest, dest.resolve(action.dest), owner);
       } else {
-        const way =
+        const whole =
           action.whole && one.kind === "directory" ? wholeDirectory(dest, one, action.dest) : undefined;
-        if (action.replace) clearTheWay(source, way?.selected ?? one, dest, action.dest);
-        copier.copy(way?.selected ?? one, action.dest);
+        if (action.replace) {
+          earlier?.forgetAll();
+          clearTheWay(source, whole?.selected ?? one, dest, action.dest);
+        }
+        copier.copy(whole?.selected ?? one, action.dest);
       }
     }
     hash?.sourceEnd();

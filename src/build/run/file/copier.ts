@@ -16,6 +16,7 @@ import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base
 import { listXattrsOf } from "../../../base/sys/xattr.ts";
 import type { SelectionHash } from "./content-digest.ts";
 import type { Destination } from "./dest.ts";
+import type { EarlierCopy } from "./earlier-copy.ts";
 import {
   type CopyLook,
   CopyRefused,
@@ -24,6 +25,7 @@ import {
   copyRegularFile,
   copySpecialNode,
   dressDirectory,
+  lookOf,
   xattrText,
 } from "./nodes.ts";
 import { Excluded, type Selected } from "./select.ts";
@@ -36,6 +38,7 @@ export interface CopyWay extends CopyLook {
   readonly exclude: readonly string[];
   /** Told of everything that is copied, as `digestSelection` has it of the source. */
   readonly hash?: SelectionHash | undefined;
+  readonly earlier?: EarlierCopy | undefined;
 }
 
 /** A directory of the source beside its copy. */
@@ -264,15 +267,16 @@ export class Copier {
     if (!there) return;
     if (there.kind === "directory") throw new CopyRefused(`cannot replace to directory /${path} with file`);
     unlinkat(dir, name);
+    this.#way.earlier?.forget(path);
   }
 
   #leaf(level: Level, { name, as, told }: Names, path: string, stat: FileStat): void {
     const { hash } = this.#way;
-    let content = "";
+    let seen: { readonly xattrs: string; readonly content: string } | undefined;
     const witness: CopyWitness | undefined = hash && {
-      saw: (xattrs, what) => {
-        content = what;
-        hash.node(told, stat, xattrs, what);
+      saw: (xattrs, content) => {
+        seen = { xattrs, content };
+        hash.node(told, stat, xattrs, content);
       },
     };
     if (stat.kind !== "file") {
@@ -285,8 +289,16 @@ export class Copier {
       witness?.saw(xattrText(level.from, name), twin.hash);
       return;
     }
-    copyRegularFile(level.from, name, level.to, as, stat, this.#way, { plain: level.plain, witness });
-    if (key !== undefined) this.#links.set(key, { path, hash: content });
+    // Only what is made in the layer itself can be a link, and only where it gets nothing from its directory.
+    const earlier = level.direct && level.plain ? this.#way.earlier : undefined;
+    const look = lookOf(stat, this.#way);
+    const known = earlier?.again(path, stat, look, { told: hash !== undefined });
+    if (known) witness?.saw(known.xattrs ?? "", known.content ?? "");
+    else {
+      copyRegularFile(level.from, name, level.to, as, stat, this.#way, { plain: level.plain, witness });
+      earlier?.copied(path, stat, look, seen);
+    }
+    if (key !== undefined) this.#links.set(key, { path, hash: seen?.content ?? "" });
   }
 
   /** False when the first copy is not there any more, or has as many names as it can. */

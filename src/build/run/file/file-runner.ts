@@ -1,19 +1,25 @@
+import { join } from "node:path";
 import { internal } from "../../../base/lib/errors.ts";
 import type { ChainId } from "../../../base/lib/ids.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { LowerView } from "../../../core/snapshot/lower-view.ts";
-import type { SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
+import type { Mount, SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
+import { digestOfValue } from "../../canonical.ts";
 import type { FileAction, FileOp } from "../../graph.ts";
 import type { Result } from "../../result.ts";
 import { missingSource } from "../missing-source.ts";
 import type { ActiveStep, StepContext, StepRunner, StepSnapshots } from "../runner.ts";
+import type { CopyNotes } from "./copy-notes.ts";
 import { type BuildFilesHelper, MissingSource } from "./helper.ts";
+import type { EarlierRequest } from "./protocol.ts";
 
 export interface FileRunnerDeps {
   readonly helper: BuildFilesHelper;
   readonly snapshots: StepSnapshots;
   /** An existing empty directory: helpers mount over it, each in a mount namespace of its own. */
   readonly scratch: string;
+  /** Absent: every file is copied. */
+  readonly notes?: CopyNotes;
 }
 
 /** COPY, ADD, WORKDIR and heredocs. */
@@ -33,6 +39,15 @@ export class FileRunner implements StepRunner<FileOp> {
     });
   }
 
+  /** Steps that say the same of one context are one, whichever build they belong to: what they copied resembles each other. */
+  #earlier({ vertex, op, session }: StepContext<FileOp>): EarlierRequest | undefined {
+    const { notes } = this.#deps;
+    if (!notes || !op.actions.some(({ kind }) => kind === "copy")) return undefined;
+    const key = digestOfValue([session.sharedKey, vertex.name, op.actions, op.epoch]);
+    const path = join(notes.directory, key.slice("sha256:".length));
+    return { trees: notes.trees, notes: path, link: !vertex.ignoreCache };
+  }
+
   async #act(step: StepContext<FileOp>, { mounts, layout }: ActiveStep): Promise<void> {
     const { helper, snapshots, scratch } = this.#deps;
     const inputs: (number | undefined)[] = [];
@@ -44,12 +59,14 @@ export class FileRunner implements StepRunner<FileOp> {
     });
     const sources = inputs.map((input) => snapshots.view(inputOf(step, input)?.snapshot));
     const { epoch } = step.op;
-    const overlay = mounts.length === 1 && mounts[0]?.type === "overlay";
-    const own = overlay && layout.kind === "overlay" ? layout.upper : undefined;
+    const own = mounts.length === 1 && mounts[0] ? ownFiles(mounts[0], layout) : undefined;
     const digests = step.onCopied !== undefined;
-    const request = { op: "actions", scratch, root: mounts, sources, actions, epoch, own, digests } as const;
+    const earlier = own === undefined ? undefined : this.#earlier(step);
+    const common = { op: "actions", scratch, root: mounts, sources } as const;
+    const request = { ...common, actions, epoch, own, digests, earlier };
     try {
       const done = await helper.run(request, step.signal);
+      if (own !== undefined && done.linked !== undefined) snapshots.filesShared(done.linked, own);
       step.onCopied?.(done.digests ?? []);
     } catch (error) {
       if (error instanceof MissingSource)
@@ -57,6 +74,12 @@ export class FileRunner implements StepRunner<FileOp> {
       throw error;
     }
   }
+}
+
+/** Where what is made in a root lies by itself, when that is an overlay of the kernel's, or on nothing. */
+function ownFiles({ type }: Mount, layout: SnapshotLayout): string | undefined {
+  const direct = type === "overlay" || type === "bind";
+  return direct && layout.kind === "overlay" && !layout.marks ? layout.upper : undefined;
 }
 
 function inputOf(step: StepContext<FileOp>, index: number | undefined): Result | undefined {

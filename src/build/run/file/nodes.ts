@@ -1,26 +1,8 @@
 import { readSync, writeSync } from "node:fs";
 import { CryptoHasher } from "bun";
-import { decodePath } from "../../../base/lib/path-bytes.ts";
-import {
-  chmodFd,
-  closeFd,
-  fchmod,
-  fchown,
-  ftruncate,
-  futimes,
-  lchownat,
-  lutimesat,
-  makedev,
-  mkdirat,
-  mknodat,
-  O,
-  openat,
-  readlinkat,
-  S_IFMT,
-  symlinkat,
-  type Times,
-} from "../../../base/sys/at.ts";
-import { copyRange, dataRanges } from "../../../base/sys/copy-range.ts";
+import { closeFd, fchmod, fchown, futimes, mkdirat, O, openat, type Times } from "../../../base/sys/at.ts";
+import { copySpecial, dressAs, type NodeLook } from "../../../base/sys/copy-node.ts";
+import { copyData } from "../../../base/sys/copy-range.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { type FileStat, tryLstatat } from "../../../base/sys/stat.ts";
 import { copyXattrs, getXattr, isControlXattr, listXattrs, listXattrsOf } from "../../../base/sys/xattr.ts";
@@ -51,6 +33,17 @@ export interface CopyWitness {
 const smallFile = 64 * 1024;
 const piece = 1 << 20;
 
+/** What a copy gets of mode, owner and time of change. */
+export interface Look extends Ids {
+  readonly mode: number;
+  readonly mtime: bigint;
+}
+
+export function lookOf(stat: FileStat, look: CopyLook): Look {
+  const { uid, gid } = ownerOf(stat, look);
+  return { mode: modeOf(stat, look), uid, gid, mtime: look.time ?? stat.mtime };
+}
+
 function modeOf(stat: FileStat, look: CopyLook): number {
   return look.chmod ? look.chmod(stat.mode) : stat.mode & 0o7777;
 }
@@ -61,6 +54,11 @@ function ownerOf(stat: FileStat, look: CopyLook): Ids {
 
 function timesOf(stat: FileStat, look: CopyLook): Times {
   return { atime: look.time ?? stat.atime, mtime: look.time ?? stat.mtime };
+}
+
+function nodeLook(stat: FileStat, look: CopyLook): NodeLook {
+  const { uid, gid } = ownerOf(stat, look);
+  return { uid, gid, mode: modeOf(stat, look), ...timesOf(stat, look) };
 }
 
 /** Makes a directory or takes the one that is there; true when it was made. `path` is for the error. */
@@ -82,11 +80,7 @@ export function copyDirectoryNode(
 
 /** Owner, attributes, mode and times of a directory whose entries are all there. */
 export function dressDirectory(from: number, to: number, stat: FileStat, look: CopyLook): void {
-  const { uid, gid } = ownerOf(stat, look);
-  fchown(to, uid, gid);
-  copyXattrs(from, "", to, "", listXattrsOf(from));
-  fchmod(to, modeOf(stat, look));
-  futimes(to, timesOf(stat, look));
+  dressAs(from, to, nodeLook(stat, look));
 }
 
 /** Into a name that is free. `plain`: what is made there belongs to root, with the mode that it is made with. */
@@ -107,7 +101,7 @@ export function copyRegularFile(
     const copy = openat(to, as, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, born ? mode : 0o600);
     try {
       const hash = witness && new CryptoHasher("sha256");
-      copyContent(source, copy, stat.size, stat.allocated, hash);
+      copyContent(source, copy, stat, hash);
       if (!born) fchown(copy, uid, gid);
       const attributes = listXattrsOf(source);
       copyXattrs(from, name, to, as, attributes);
@@ -123,7 +117,11 @@ export function copyRegularFile(
 }
 
 /** A node's attributes as one text without NUL, in a fixed order, but for what steers overlay. */
-export function xattrText(dir: number, name: string, keys = listXattrs(dir, name)): string {
+export function xattrText(
+  dir: number,
+  name: string,
+  keys: readonly string[] = listXattrs(dir, name),
+): string {
   return keys
     .filter((key) => !isControlXattr(key))
     .sort()
@@ -131,32 +129,14 @@ export function xattrText(dir: number, name: string, keys = listXattrs(dir, name
     .join(",");
 }
 
-function copyContent(
-  source: number,
-  copy: number,
-  size: number,
-  allocated: number,
-  hash: CryptoHasher | undefined,
-): void {
+function copyContent(source: number, copy: number, stat: FileStat, hash: CryptoHasher | undefined): void {
+  const { size, allocated } = stat;
   if (size === 0) return;
   if (size <= smallFile || (hash && allocated >= size)) {
     copyThrough(source, copy, size, hash);
     return;
   }
-  if (allocated >= size) {
-    for (let left = size; left > 0; ) {
-      const copied = copyRange(source, copy, Math.min(left, 1 << 30));
-      if (copied === 0) break;
-      left -= copied;
-    }
-    return;
-  }
-  // Holes stay holes: of these a hostile image can have terabytes.
-  for (let left of dataRanges(source, copy)) {
-    for (let copied = 1; left > 0 && copied > 0; left -= copied)
-      copied = copyRange(source, copy, Math.min(1 << 30, left));
-  }
-  ftruncate(copy, size);
+  copyData(source, copy, stat);
   if (hash) hashContent(source, hash);
 }
 
@@ -193,27 +173,9 @@ export function copySpecialNode(
   look: CopyLook,
   witness?: CopyWitness | undefined,
 ): void {
-  const { uid, gid } = ownerOf(stat, look);
-  const target = stat.kind === "symlink" ? decodePath(readlinkat(from, name)) : undefined;
-  if (target !== undefined) {
-    symlinkat(target, to, as);
-  } else {
-    const device = makedev(stat.rdevMajor, stat.rdevMinor);
-    // Overlay's mark of a removed name: in an upper directory it would be one.
-    if (stat.kind === "char" && device === 0n) throw new SystemError(1, "mknod", as);
-    mknodat(to, as, (stat.mode & S_IFMT) | 0o600, device);
-  }
-  lchownat(to, as, uid, gid);
-  const attributes = listXattrs(from, name);
-  copyXattrs(from, name, to, as, attributes);
-  witness?.saw(xattrText(from, name, attributes), target ?? deviceOf(stat));
-  if (stat.kind !== "symlink") {
-    const fd = openat(to, as, O.PATH | O.NOFOLLOW);
-    try {
-      chmodFd(fd, modeOf(stat, look));
-    } finally {
-      closeFd(fd);
-    }
-  }
-  lutimesat(to, as, timesOf(stat, look));
+  // Overlay's mark of a removed name: in an upper directory it would be one.
+  if (stat.kind === "char" && stat.rdevMajor === 0 && stat.rdevMinor === 0)
+    throw new SystemError(1, "mknod", as);
+  const { linkTarget, xattrs } = copySpecial(from, name, to, as, stat, nodeLook(stat, look));
+  witness?.saw(xattrText(from, name, xattrs), linkTarget ?? deviceOf(stat));
 }

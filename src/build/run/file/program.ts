@@ -1,15 +1,17 @@
 import { readSync, writeSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { CompressionError } from "../../../base/lib/compression/compression.ts";
 import { type ErrorCode, messageOf, TugError } from "../../../base/lib/errors.ts";
-import type { Digest } from "../../../base/lib/ids.ts";
 import { errnoOf } from "../../../base/lib/storage-error.ts";
 import { TarError } from "../../../base/lib/tar/entry.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
+import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { runActions } from "./actions.ts";
 import { applyChanges } from "./changes.ts";
 import { digestSelection } from "./content-digest.ts";
+import { readNotes, writeNotes } from "./copy-notes.ts";
 import { Destination } from "./dest.ts";
+import { EarlierCopy } from "./earlier-copy.ts";
 import { CopyRefused } from "./nodes.ts";
 import type {
   ActionsRequest,
@@ -22,7 +24,7 @@ import type {
 import { restackLayer } from "./restack.ts";
 import { DigestedRoot, HashMemory } from "./root-digest.ts";
 import { SourceMissing } from "./select.ts";
-import { MountedTrees, openWritableDirectory } from "./trees.ts";
+import { MountedTrees, openLinkable, openWritableDirectory } from "./trees.ts";
 
 /** What the helper process does with its one request, with blocking calls; the process must have umask 0. */
 export async function serveBuildFiles(input: number, output: number): Promise<number> {
@@ -41,29 +43,62 @@ async function answer(input: number): Promise<BuildFilesReply> {
     const request = JSON.parse(text) as BuildFilesRequest;
     switch (request.op) {
       case "actions":
-        return { kind: "done", digests: await doActions(request) };
+        return { kind: "done", ...(await doActions(request)) };
       case "digest":
         return { kind: "done", digest: await doDigest(request) };
       case "changes":
         doChanges(request);
         return { kind: "done" };
       case "restack":
-        doRestack(request);
-        return { kind: "done" };
+        return { kind: "done", linked: doRestack(request) };
     }
   } catch (error) {
     return failure(error);
   }
 }
 
-async function doActions(request: ActionsRequest): Promise<readonly Digest[]> {
+async function doActions(
+  request: ActionsRequest,
+): Promise<Pick<BuildFilesReply & { readonly kind: "done" }, "digests" | "linked">> {
   const { epoch, actions, digests = false } = request;
   const trees = new MountedTrees(request.scratch);
   const root = trees.openWritable(request.root);
-  const own = request.own === undefined ? undefined : openWritableDirectory(request.own);
   const sources = request.sources.map((source) => trees.open(source));
-  trees.seal(own ? [root, own] : [root]);
-  return await runActions(new Destination(root, epoch, own), sources, actions, { digests });
+  const { own, earlier, note } = seal(trees, root, request);
+  const found = await runActions(new Destination(root, epoch, own), sources, actions, { digests, earlier });
+  note?.();
+  const linked = earlier?.linked && join(request.earlier?.trees ?? "", earlier.linked);
+  return { digests: found, linked };
+}
+
+/** What is written beside the root, and the end of the right to write anything else. */
+function seal(
+  trees: MountedTrees,
+  root: RootedDir,
+  { own, earlier }: ActionsRequest,
+): {
+  readonly own?: RootedDir;
+  readonly earlier?: EarlierCopy;
+  /** To be called when all is copied. */
+  readonly note?: () => void;
+} {
+  if (own === undefined) {
+    trees.seal([root]);
+    return {};
+  }
+  const dir = openWritableDirectory(own);
+  if (!earlier) {
+    trees.seal([root, dir]);
+    return { own: dir };
+  }
+  const notes = openWritableDirectory(dirname(earlier.notes));
+  const tree = relative(earlier.trees, own);
+  const noted = earlier.link ? readNotes(earlier.notes) : undefined;
+  const [from, to] = (noted && openLinkable(earlier.trees, [noted.tree, tree])) ?? [];
+  const copy = noted && from && to ? new EarlierCopy(noted, { from, to }) : new EarlierCopy();
+  trees.seal([root, dir, notes], from && to ? [from, to] : []);
+  const note = () => copy.made && writeNotes(notes.fd, basename(earlier.notes), { tree, files: copy.made });
+  return { own: dir, earlier: copy, note };
 }
 
 async function doDigest(request: DigestRequest) {
@@ -91,9 +126,9 @@ function doChanges(request: ChangesRequest): void {
   applyChanges(root.fd, lower?.fd, upper.fd);
 }
 
-function doRestack(request: RestackRequest): void {
+function doRestack({ layer, into }: RestackRequest): string | undefined {
   // Making a hard link asks for the right to move names between the two directories.
-  restackLayer(request.layer, request.into);
+  return restackLayer(layer, into) ? layer : undefined;
 }
 
 function failure(error: unknown): BuildFilesReply {

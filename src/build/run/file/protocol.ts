@@ -28,6 +28,17 @@ export interface ActionsRequest {
   readonly own?: string | undefined;
   /** Whether the reply shall tell what the copies read. */
   readonly digests?: boolean | undefined;
+  readonly earlier?: EarlierRequest | undefined;
+}
+
+/** Files that the same step copied before are links of these copies: see `EarlierCopy`. */
+export interface EarlierRequest {
+  /** The directory below which all trees lie, that of `own` too. */
+  readonly trees: string;
+  /** What is known of the earlier copy, and then of this one; its directory is there. */
+  readonly notes: string;
+  /** Whether there may be links; else this copy is only noted for the next. */
+  readonly link: boolean;
 }
 
 export interface DigestRequest {
@@ -60,8 +71,15 @@ export interface ChangesRequest {
 }
 
 export type BuildFilesReply =
-  /** `digest`: of a `digest` request. `digests`: of the copies among an `actions` request's, in order. */
-  | { readonly kind: "done"; readonly digest?: Digest; readonly digests?: readonly Digest[] }
+  | {
+      readonly kind: "done";
+      /** Of a `digest` request. */
+      readonly digest?: Digest;
+      /** Of the copies among an `actions` request's, in order. */
+      readonly digests?: readonly Digest[];
+      /** Path of a tree whose files have names in the one that was made now. */
+      readonly linked?: string | undefined;
+    }
   | {
       readonly kind: "failed";
       readonly code: ErrorCode;

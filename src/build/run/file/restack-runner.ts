@@ -26,10 +26,12 @@ export class RestackRunner implements StepRunner<RestackOp> {
     if (root === undefined) return layer;
     return await snapshots.make(root, async (active) => {
       if (layer === undefined) return;
-      await helper.run(
-        { op: "restack", layer: wholeTree(snapshots.layout(layer)), into: ownFiles(active.layout) },
+      const into = ownFiles(active.layout);
+      const { linked } = await helper.run(
+        { op: "restack", layer: wholeTree(snapshots.layout(layer)), into },
         step.signal,
       );
+      if (linked !== undefined) snapshots.filesShared(linked, into);
     });
   }
 }

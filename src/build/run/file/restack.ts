@@ -19,14 +19,16 @@ const large = 1 << 20;
  * Puts a layer's own files (a tree without whiteouts) onto what `into` holds, as stacking layers means: directories merge and take the
  * layer's metadata, everything else replaces what stands there. Large files are hard links where both lie on one file system: neither is
  * written to again. Small ones are not, as programs look at how many names their settings have: cron reads none with two. The root's own
- * metadata stay.
+ * metadata stay. True when there are links.
  */
-export function restackLayer(layer: string, into: string): void {
+export function restackLayer(layer: string, into: string): boolean {
   const from = openat(AT_FDCWD, layer, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
   try {
     const to = openat(AT_FDCWD, into, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
     try {
-      new Restacker().entries(from, to, 0);
+      const restacker = new Restacker();
+      restacker.entries(from, to, 0);
+      return restacker.linked;
     } finally {
       closeFd(to);
     }
@@ -38,6 +40,11 @@ export function restackLayer(layer: string, into: string): void {
 class Restacker {
   /** Cleared by the first link that cannot be made: another file system, or another subvolume. */
   #linking = true;
+  #linked = false;
+
+  get linked(): boolean {
+    return this.#linked;
+  }
 
   entries(from: number, to: number, depth: number): void {
     if (depth > deepest) throw new SystemError(36, "openat");
@@ -77,6 +84,7 @@ class Restacker {
   #link(from: number, to: number, name: string): boolean {
     try {
       linkat(from, name, to, name);
+      this.#linked = true;
       return true;
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;

@@ -9,7 +9,7 @@ import { redactUrl } from "../../../base/lib/redact-url.ts";
 import { isCommit } from "../../../base/spec/dockerfile/git-ref.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
-import { measureTree } from "../../../core/snapshot/directories.ts";
+import { measureTree } from "../../../core/snapshot/measure.ts";
 import type { GitSource } from "../../graph.ts";
 import { forwardAgent } from "../agent-socket.ts";
 import { inTurn } from "../in-turn.ts";

@@ -40,6 +40,10 @@ class KeptSnapshots implements StepSnapshots {
     return { kind: "tree", tree: this.#deps.trees.path(snapshot), parent: undefined };
   }
 
+  filesShared(...paths: readonly string[]): void {
+    this.#deps.snapshots.filesShared(...paths);
+  }
+
   /** A context that a stage begins from: a snapshot of hard links, as neither is ever written to in place. */
   async #base(parent: ChainId | undefined): Promise<ChainId | undefined> {
     if (parent === undefined || !isKeptTree(parent)) return parent;

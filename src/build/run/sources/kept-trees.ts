@@ -7,7 +7,7 @@ import type { Log } from "../../../base/lib/log.ts";
 import { KeyedMutex } from "../../../base/lib/mutex.ts";
 import { AT_FDCWD, closeFd, O, openat } from "../../../base/sys/at.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
-import { measureTree } from "../../../core/snapshot/directories.ts";
+import { measureTree } from "../../../core/snapshot/measure.ts";
 import { inSlices } from "../file/slices.ts";
 import { inTurn } from "../in-turn.ts";
 import { applyTree, cloneTree } from "./tree-apply.ts";

@@ -1,0 +1,81 @@
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { fdPath } from "../../../base/sys/at.ts";
+
+/** What a copy of a regular file was. */
+export interface CopiedFile {
+  /** Equal for copies of one file that look alike. */
+  readonly state: string;
+  /** As `CopyWitness` has them; absent: nobody asked. */
+  readonly content?: string | undefined;
+  readonly xattrs?: string | undefined;
+}
+
+/** What one run of a step copied. */
+export interface Copied {
+  /** Path of the tree that has the copies, below the directory of all trees. */
+  readonly tree: string;
+  /** By their paths in it. */
+  readonly files: ReadonlyMap<string, CopiedFile>;
+}
+
+/** Where notes of what steps copied lie, one file for each: the tree's path on a line of its own, then its files as JSON. */
+export interface CopyNotes {
+  /** An existing directory of its own. */
+  readonly directory: string;
+  /** The directory below which all trees lie. */
+  readonly trees: string;
+}
+
+/** Undefined for a file that is not there or damaged. */
+export function readNotes(path: string): Copied | undefined {
+  try {
+    const text = readFileSync(path, "utf8");
+    const end = text.indexOf("\n");
+    // Only we write there.
+    return {
+      tree: text.slice(0, end),
+      files: new Map(JSON.parse(text.slice(end)) as [string, CopiedFile][]),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** `dir`: descriptor of the directory. */
+export function writeNotes(dir: number, name: string, { tree, files }: Copied): void {
+  const part = fdPath(dir, `${name}.${process.pid}`);
+  writeFileSync(part, `${tree}\n${JSON.stringify([...files])}`, { mode: 0o600 });
+  renameSync(part, fdPath(dir, name));
+}
+
+/** Removes the notes of trees that are gone, and what writers that were killed left; for when no step runs, or after trees were removed. */
+export function pruneNotes({ directory, trees }: CopyNotes, options: { readonly idle: boolean }): void {
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name);
+    const stale = name.includes(".") ? options.idle : !existsSync(join(trees, treeOf(path)));
+    if (stale) rmSync(path, { force: true });
+  }
+}
+
+/** The first line; "\0", which is nowhere, for a file without. */
+function treeOf(path: string): string {
+  const line = Buffer.alloc(256);
+  const fd = openSync(path, "r");
+  try {
+    const text = line.toString("latin1", 0, readSync(fd, line, 0, line.length, 0));
+    return text.includes("\n") ? text.slice(0, text.indexOf("\n")) : "\0";
+  } finally {
+    closeSync(fd);
+  }
+}
