@@ -186,6 +186,16 @@ export function chmodFd(fd: number, mode: number): void {
   check(c.chmod(cpath(fdPath(fd)), mode), "chmod", fd);
 }
 
+/** chmod of a name; EOPNOTSUPP for a symbolic link, also one that was put in its place. */
+export function chmodat(dir: number, name: string, mode: number): void {
+  const fd = openat(dir, name, O.PATH | O.NOFOLLOW);
+  try {
+    chmodFd(fd, mode);
+  } finally {
+    closeFd(fd);
+  }
+}
+
 /** Path that means the descriptor itself for path-based calls and other threads of this process. */
 export function fdPath(fd: number, name?: string): string {
   return name === undefined || name === "" ? `/proc/self/fd/${fd}` : `/proc/self/fd/${fd}/${name}`;

@@ -1,6 +1,8 @@
 import { dlopen, FFIType as T } from "bun:ffi";
 import { readSync, writeSync } from "node:fs";
+import { ftruncate } from "./at.ts";
 import { errno, SystemError } from "./libc.ts";
+import type { FileStat } from "./stat.ts";
 
 const { symbols: c } = dlopen("libc.so.6", {
   copy_file_range: { args: [T.i32, T.ptr, T.i32, T.ptr, T.u64, T.u32], returns: T.i64_fast },
@@ -15,11 +17,36 @@ const SEEK_HOLE = 4;
 /** Errors that say "not between these two files": read and write instead (copy_file_range(2)). */
 const unable: readonly string[] = ["EXDEV", "EINVAL", "EOPNOTSUPP", "ENOSYS"];
 
+/** Bytes of a single call: what the kernel takes at once anyway is a little less than 2 GiB. */
+export const largestStep = 1 << 30;
+
+/** Copies what a file holds into one that was just made, both at their start. Holes stay holes: of these a hostile image can have terabytes. */
+export function copyData(from: number, to: number, stat: Pick<FileStat, "size" | "allocated">): void {
+  for (const _ of copyDataInSteps(from, to, stat, largestStep));
+}
+
+/** The same, giving way after each `step` bytes. */
+export function* copyDataInSteps(
+  from: number,
+  to: number,
+  { size, allocated }: Pick<FileStat, "size" | "allocated">,
+  step: number,
+): Generator<void, void, undefined> {
+  const sparse = allocated < size;
+  for (let left of sparse ? dataRanges(from, to) : [size]) {
+    for (let copied = 1; left > 0 && copied > 0; left -= copied) {
+      copied = copyRange(from, to, Math.min(step, left));
+      yield;
+    }
+  }
+  if (sparse) ftruncate(to, size);
+}
+
 /**
  * Copies at most `limit` bytes from the position of one file to the position of another, inside the kernel (and as a reflink where the
  * file system can). Returns the bytes copied, 0 at the end of the source.
  */
-export function copyRange(from: number, to: number, limit: number): number {
+function copyRange(from: number, to: number, limit: number): number {
   const copied = Number(c.copy_file_range(from, null, to, null, limit, 0));
   if (copied >= 0) return copied;
   const error = new SystemError(errno(), "copy_file_range");
@@ -37,9 +64,9 @@ export function copyRange(from: number, to: number, limit: number): number {
 
 /**
  * Where a file holds data, in order (lseek(2), SEEK_DATA), each stretch after setting the positions of `from` and `to` to its start: who
- * copies no more than `length` bytes for each keeps the holes, of which a hostile image can have terabytes. The caller sets the length.
+ * copies no more than `length` bytes for each keeps the holes. The caller sets the length.
  */
-export function* dataRanges(from: number, to: number): Generator<number, void, undefined> {
+function* dataRanges(from: number, to: number): Generator<number, void, undefined> {
   for (let at = 0; ; ) {
     let start = Number(c.lseek(from, at, SEEK_DATA));
     if (start < 0) {

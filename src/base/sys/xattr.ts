@@ -75,7 +75,7 @@ export function removeXattr(dir: number, name: string, key: string): void {
   if (code !== ENODATA) throw new SystemError(code, `lremovexattr ${key}`, name);
 }
 
-/** Attributes that steer overlay or belong to the host's policy: content must not become control data. */
+/** Attributes that steer overlay or belong to the host's policy: content must not become control data (a CVE class). */
 export function isControlXattr(key: string): boolean {
   return key.startsWith("trusted.overlay.") || key.startsWith("user.overlay.") || key === "security.selinux";
 }

@@ -1,5 +1,5 @@
 import { decodePath } from "../../base/lib/path-bytes.ts";
-import { AT_FDCWD, closeFd, O, openat, openat2, RESOLVE, readlinkat } from "../../base/sys/at.ts";
+import { AT_FDCWD, closeFd, O, openat, readlinkat } from "../../base/sys/at.ts";
 import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../base/sys/stat.ts";
 import { getXattr } from "../../base/sys/xattr.ts";
 
@@ -106,14 +106,4 @@ export class LowerView implements Disposable {
   [Symbol.dispose](): void {
     for (const root of this.#roots) closeFd(root);
   }
-}
-
-/** Opens for reading what a lower node is; only a regular file is opened, so no fifo or device is touched. */
-export function openLowerFile(node: LowerNode): number {
-  return openat2(
-    node.dir,
-    node.name,
-    O.RDONLY | O.NOFOLLOW | O.NONBLOCK,
-    RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS,
-  );
 }

@@ -1,29 +1,10 @@
-import { decodePath } from "../../base/lib/path-bytes.ts";
-import {
-  chmodFd,
-  closeFd,
-  fchmod,
-  fchown,
-  ftruncate,
-  futimes,
-  lchownat,
-  linkat,
-  lutimesat,
-  makedev,
-  mkdirat,
-  mknodat,
-  O,
-  openat,
-  readlinkat,
-  symlinkat,
-} from "../../base/sys/at.ts";
-import { copyRange, dataRanges } from "../../base/sys/copy-range.ts";
+import { closeFd, linkat, mkdirat, O, openat } from "../../base/sys/at.ts";
+import { copyFileInSteps, copySpecial, dressAs } from "../../base/sys/copy-node.ts";
 import { type FileStat, lstatat, readDirectory } from "../../base/sys/stat.ts";
-import { copyXattrs } from "../../base/sys/xattr.ts";
 
 /** How long one stretch of copying may hold the event loop. */
 const sliceMs = 5;
-const chunk = 4 << 20;
+const step = 4 << 20;
 
 /**
  * Copies a directory tree between two open directories: contents, owners, modes, times, extended attributes, hard links within the tree,
@@ -53,10 +34,7 @@ export class TreeCopy {
       this.#made++;
       await this.#node(from, to, name, lstatat(from, name));
     }
-    copyXattrs(from, "", to, "");
-    fchown(to, stat.uid, stat.gid);
-    fchmod(to, stat.mode & 0o7777);
-    futimes(to, stat);
+    dressAs(from, to, stat);
   }
 
   async #node(from: number, to: number, name: string, stat: FileStat): Promise<void> {
@@ -67,15 +45,12 @@ export class TreeCopy {
       if (first) return linkat(first.dir, first.name, to, name);
       this.#links.set(key, { dir: this.#keep(to), name });
     }
-    if (stat.kind === "file") return await this.#file(from, to, name, stat);
-    if (stat.kind === "symlink") symlinkat(decodePath(readlinkat(from, name)), to, name);
-    else if (stat.kind === "socket")
-      return; // a socket without its listener is nothing
-    else mknodat(to, name, stat.mode, makedev(stat.rdevMajor, stat.rdevMinor));
-    copyXattrs(from, name, to, name);
-    lchownat(to, name, stat.uid, stat.gid);
-    if (stat.kind !== "symlink") setMode(to, name, stat.mode & 0o7777);
-    lutimesat(to, name, stat);
+    if (stat.kind === "file") {
+      for (const _ of copyFileInSteps(from, name, to, name, stat, step)) await this.#breathe();
+      return;
+    }
+    // A socket without its listener is nothing.
+    if (stat.kind !== "socket") copySpecial(from, name, to, name, stat);
   }
 
   async #subdirectory(from: number, to: number, name: string, stat: FileStat): Promise<void> {
@@ -85,31 +60,6 @@ export class TreeCopy {
       const target = openat(to, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
       try {
         await this.#directory(source, target, stat);
-      } finally {
-        closeFd(target);
-      }
-    } finally {
-      closeFd(source);
-    }
-  }
-
-  async #file(from: number, to: number, name: string, stat: FileStat): Promise<void> {
-    const source = openat(from, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
-    try {
-      const target = openat(to, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600);
-      try {
-        for (let left of dataRanges(source, target)) {
-          for (let copied = 1; left > 0 && copied > 0; left -= copied) {
-            copied = copyRange(source, target, Math.min(chunk, left));
-            await this.#breathe();
-          }
-        }
-        ftruncate(target, stat.size);
-        copyXattrs(from, name, to, name);
-        // Owner before mode: chown clears the set-id bits.
-        fchown(target, stat.uid, stat.gid);
-        fchmod(target, stat.mode & 0o7777);
-        futimes(target, stat);
       } finally {
         closeFd(target);
       }
@@ -129,15 +79,5 @@ export class TreeCopy {
     if (performance.now() < this.#sliceEnd) return;
     await new Promise((resolve) => setImmediate(resolve));
     this.#sliceEnd = performance.now() + sliceMs;
-  }
-}
-
-/** Device nodes and fifos: mknod's mode is cut by the umask. A link put in its place meanwhile is opened as itself and refused. */
-function setMode(dir: number, name: string, mode: number): void {
-  const fd = openat(dir, name, O.PATH | O.NOFOLLOW);
-  try {
-    chmodFd(fd, mode);
-  } finally {
-    closeFd(fd);
   }
 }

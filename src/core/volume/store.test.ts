@@ -97,7 +97,12 @@ test("an empty volume takes the image's tree with owners, modes, times, links, d
     symlinkSync("/etc/passwd", join(data, "soft"));
     mknodat(AT_FDCWD, join(data, "null"), S_IFCHR | 0o666, makedev(1, 3));
     chmodSync(join(data, "null"), 0o666);
-    withDir(join(data, "sub"), (fd) => setXattr(fd, "suid", "user.note", Buffer.from("hi")));
+    // cap_net_bind_service, as of include/uapi/linux/capability.h.
+    const capability = Buffer.from("0100000200040000000000000000000000000000", "hex");
+    withDir(join(data, "sub"), (fd) => {
+      setXattr(fd, "suid", "user.note", Buffer.from("hi"));
+      setXattr(fd, "suid", "security.capability", capability);
+    });
     const { store, database } = open(root);
     await store.create({ name: "vol" });
     await store.populate("vol", image, "/var/data");
@@ -109,6 +114,7 @@ test("an empty volume takes the image's tree with owners, modes, times, links, d
     expect(readlinkSync(join(at, "soft"))).toBe("/etc/passwd");
     expect(lstatSync(join(at, "null")).rdev).toBe(lstatSync(join(data, "null")).rdev);
     expect(withDir(join(at, "sub"), (fd) => getXattr(fd, "suid", "user.note"))?.toString()).toBe("hi");
+    expect(withDir(join(at, "sub"), (fd) => getXattr(fd, "suid", "security.capability"))).toEqual(capability);
     writeFileSync(join(data, "late"), "");
     await store.populate("vol", image, "/var/data");
     expect(readdirSync(at)).not.toContain("late");

@@ -1,8 +1,7 @@
 import { writeSync } from "node:fs";
 import type { TarEntry } from "../../../base/lib/tar/entry.ts";
 import {
-  chmodFd,
-  closeFd,
+  chmodat,
   fchmod,
   fchown,
   ftruncate,
@@ -11,15 +10,13 @@ import {
   lutimesat,
   makedev,
   mknodat,
-  O,
-  openat,
   S_IFBLK,
   S_IFCHR,
   S_IFIFO,
   type Times,
 } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
-import { setXattr } from "../../../base/sys/xattr.ts";
+import { isControlXattr, setXattr } from "../../../base/sys/xattr.ts";
 
 /**
  * What a tar says of a node beyond its name, put onto one that was just made: shared by whoever applies a layer and whoever
@@ -55,12 +52,7 @@ export function dressNode(dir: number, name: string, entry: TarEntry, dress: Dre
   if (!dress.owned) lchownat(dir, name, dress.owner.uid, dress.owner.gid);
   const acl = setAttributes(dir, name, entry);
   if (entry.kind !== "symlink" && dress.chmod(acl)) {
-    const fd = openat(dir, name, O.PATH | O.NOFOLLOW);
-    try {
-      chmodFd(fd, entry.mode & 0o7777);
-    } finally {
-      closeFd(fd);
-    }
+    chmodat(dir, name, entry.mode & 0o7777);
   }
   lutimesat(dir, name, timesOf(entry));
 }
@@ -88,8 +80,7 @@ export function timesOf(entry: TarEntry): Times {
 function setAttributes(dir: number, name: string, entry: TarEntry): boolean {
   let acl = false;
   for (const [key, value] of entry.xattrs) {
-    // They steer overlay itself, and only we do that (CVE class: archive content becoming control data).
-    if (key.startsWith("trusted.overlay.") || key.startsWith("user.overlay.")) continue;
+    if (isControlXattr(key)) continue;
     try {
       setXattr(dir, name, key, value);
     } catch (error) {

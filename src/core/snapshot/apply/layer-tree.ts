@@ -1,28 +1,20 @@
 import { decodePath } from "../../../base/lib/path-bytes.ts";
 import {
+  chmodat,
   closeFd,
-  fchmod,
-  fchown,
-  ftruncate,
-  futimes,
   lchownat,
-  lutimesat,
-  makedev,
   mkdirat,
-  mknodat,
   O,
   openat,
   readlinkat,
-  S_IFMT,
-  symlinkat,
   unlinkat,
 } from "../../../base/sys/at.ts";
-import { copyRange, dataRanges } from "../../../base/sys/copy-range.ts";
+import { copyFile, copySpecial } from "../../../base/sys/copy-node.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { removeTreeAt } from "../../../base/sys/remove-tree.ts";
 import { type FileStat, tryLstatat } from "../../../base/sys/stat.ts";
-import { getXattr, listXattrs, setXattr } from "../../../base/sys/xattr.ts";
-import { isWhiteout, type LowerNode, LowerView, openLowerFile } from "../lower-view.ts";
+import { copyXattrs, setXattr } from "../../../base/sys/xattr.ts";
+import { isWhiteout, type LowerNode, LowerView } from "../lower-view.ts";
 import { deepest, targetComponents, tooLong } from "./layer-path.ts";
 
 /** A place for a node: its parent directory, and its own name and path without links. */
@@ -156,7 +148,7 @@ export class LayerTree implements Disposable {
     if (below?.kind === "symlink") return this.lowers.readlink(components);
     mkdirat(dir, name, 0o755);
     if (below?.kind === "directory") {
-      this.lowers.at(components, (node) => copyAttributes(node, dir, name));
+      this.lowers.at(components, (node) => dressAsLower(node, dir, name));
       this.broughtUp.set(components.join("/"), below.mtime);
     }
     return undefined;
@@ -207,7 +199,7 @@ export class LayerTree implements Disposable {
   bringUp(place: Place): void {
     if (tryLstatat(place.dir, place.name)) return;
     if (this.#hidden(place.components) || this.lowers.empty) return;
-    this.lowers.at(place.components, (node) => copyNode(node, place.dir, place.name));
+    this.lowers.at(place.components, (node) => copyUp(node, place.dir, place.name));
     this.#copies.add(place.components.join("/"));
   }
 
@@ -224,52 +216,16 @@ export class LayerTree implements Disposable {
   }
 }
 
-/** Owner, mode and attributes of a lower directory, but not overlay's own marks. */
-function copyAttributes(node: LowerNode, dir: number, name: string): void {
+/** Owner, mode and attributes of a lower directory; its times wait until nothing more is put into it. */
+function dressAsLower(node: LowerNode, dir: number, name: string): void {
   lchownat(dir, name, node.stat.uid, node.stat.gid);
-  for (const key of listXattrs(node.dir, node.name)) {
-    if (key.startsWith("trusted.overlay.")) continue;
-    const value = getXattr(node.dir, node.name, key);
-    if (value) setXattr(dir, name, key, value);
-  }
-  if (node.stat.kind !== "directory") return;
-  const fd = openat(dir, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
-  fchmod(fd, node.stat.mode & 0o7777);
-  closeFd(fd);
+  copyXattrs(node.dir, node.name, dir, name);
+  chmodat(dir, name, node.stat.mode & 0o7777);
 }
 
-function copyNode(node: LowerNode, dir: number, name: string): void {
+function copyUp(node: LowerNode, dir: number, name: string): void {
   const { stat } = node;
-  const times = { atime: stat.atime, mtime: stat.mtime };
-  if (stat.kind === "file") {
-    copyFile(node, dir, name);
-    return;
-  }
-  if (stat.kind === "directory" || stat.kind === "socket") return;
-  if (stat.kind === "symlink") symlinkat(decodePath(readlinkat(node.dir, node.name)), dir, name);
-  else mknodat(dir, name, stat.mode & (S_IFMT | 0o7777), makedev(stat.rdevMajor, stat.rdevMinor));
-  copyAttributes(node, dir, name);
-  lutimesat(dir, name, times);
-}
-
-function copyFile(node: LowerNode, dir: number, name: string): void {
-  const from = openLowerFile(node);
-  try {
-    const to = openat(dir, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600);
-    try {
-      for (let left of dataRanges(from, to)) {
-        for (let copied = 1; left > 0 && copied > 0; left -= copied)
-          copied = copyRange(from, to, Math.min(1 << 30, left));
-      }
-      ftruncate(to, node.stat.size);
-      fchown(to, node.stat.uid, node.stat.gid);
-      copyAttributes(node, dir, name);
-      fchmod(to, node.stat.mode & 0o7777);
-      futimes(to, { atime: node.stat.atime, mtime: node.stat.mtime });
-    } finally {
-      closeFd(to);
-    }
-  } finally {
-    closeFd(from);
-  }
+  if (stat.kind === "file") copyFile(node.dir, node.name, dir, name, stat);
+  else if (stat.kind !== "directory" && stat.kind !== "socket")
+    copySpecial(node.dir, node.name, dir, name, stat);
 }
