@@ -1,4 +1,5 @@
 import { tarTrailer } from "../../base/lib/tar/writer.ts";
+import type { PathStat } from "../../base/spec/docker/path-stat.ts";
 import { closeFd, O, openat } from "../../base/sys/at.ts";
 import { SystemError } from "../../base/sys/libc.ts";
 import { fileSystemMagic } from "../../base/sys/mount/tree.ts";
@@ -7,7 +8,6 @@ import { walkTree } from "../../base/sys/walk.ts";
 import { TarNodes } from "../snapshot/tar-node.ts";
 import { pathStat } from "./path-stat.ts";
 import { absolutePath, baseName, evaluateLinks } from "./paths.ts";
-import type { PathStat } from "./protocol.ts";
 import type { OpenView } from "./view.ts";
 
 /** proc, sysfs, cgroup (v1, v2), devpts, mqueue, debugfs, tracefs, securityfs, bpf (statfs(2)). */

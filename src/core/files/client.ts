@@ -1,5 +1,6 @@
 import { internal, TugError } from "../../base/lib/errors.ts";
 import { errnoOf } from "../../base/lib/storage-error.ts";
+import type { PathStat } from "../../base/spec/docker/path-stat.ts";
 import { type HelperProcess, startHelper } from "../../base/sys/process/start-helper.ts";
 import type { LayerTarget } from "../snapshot/apply/apply-layer.ts";
 import type { SnapshotLayout } from "../snapshot/snapshotter.ts";
@@ -10,7 +11,6 @@ import {
   type FilesView,
   filesHelper,
   type ListedChange,
-  type PathStat,
   type PutOptions,
   type WrittenLayer,
 } from "./protocol.ts";

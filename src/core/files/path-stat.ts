@@ -1,6 +1,6 @@
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
+import type { PathStat } from "../../base/spec/docker/path-stat.ts";
 import type { FileKind, FileStat } from "../../base/sys/stat.ts";
-import type { PathStat } from "./protocol.ts";
 
 /** Go's io/fs.FileMode: the type bits stand at the top of 32. */
 const goKinds: Readonly<Record<FileKind, number>> = {

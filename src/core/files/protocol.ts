@@ -1,5 +1,6 @@
 import type { ErrorCode } from "../../base/lib/errors.ts";
 import type { DiffId } from "../../base/lib/ids.ts";
+import type { PathStat } from "../../base/spec/docker/path-stat.ts";
 import type { MountSpec } from "../../base/sys/mount/mount.ts";
 import type { LayerTarget } from "../snapshot/apply/apply-layer.ts";
 import type { SnapshotLayout } from "../snapshot/snapshotter.ts";
@@ -78,15 +79,6 @@ export interface PutOptions {
   readonly readonlyRootfs: boolean;
   /** Mounts of the container, to tell which may be written. */
   readonly mounts: readonly { readonly target: string; readonly readonly: boolean }[];
-}
-
-/** PathStat of the API, before base64; `mode` has Go's os.FileMode bits. */
-export interface PathStat {
-  readonly name: string;
-  readonly size: number;
-  readonly mode: number;
-  readonly mtime: string;
-  readonly linkTarget: string;
 }
 
 export interface WrittenLayer {

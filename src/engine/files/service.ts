@@ -1,7 +1,8 @@
 import { causeOf, notFound } from "../../base/lib/errors.ts";
 import type { ContainerConfig } from "../../base/spec/docker/api.gen.ts";
+import type { PathStat } from "../../base/spec/docker/path-stat.ts";
 import { type FilesClient, PathMissing, ViewEnded } from "../../core/files/client.ts";
-import type { FilesView, PathStat } from "../../core/files/protocol.ts";
+import type { FilesView } from "../../core/files/protocol.ts";
 import type { ContainerContext } from "../containers/context.ts";
 import { emitContainer } from "../containers/events.ts";
 import { type ContainerRecord, isAlive } from "../containers/record.ts";
