@@ -179,10 +179,12 @@ async function build(seed: number, ...args: string[]) {
   const context = join(here, "context");
   mkdirSync(join(context, "files"), { recursive: true });
   writeFileSync(join(context, "files", `${seed % 4}`), Buffer.alloc(50_000, seed));
-  // So many that what stays the same is shared by the versions of the copy.
-  mkdirSync(join(context, "files/same"), { recursive: true });
-  for (let number = 0; number < 50; number++)
-    writeFileSync(join(context, "files/same", `${number}`), Buffer.alloc(9_000, number));
+  // So many that the versions of the copy share what stays the same.
+  for (let number = 0; number < 50; number++) {
+    mkdirSync(join(context, "files/same"), { recursive: true });
+    const path = join(context, "files/same", `${number}`);
+    if (!existsSync(path)) writeFileSync(path, Buffer.alloc(9_000, number));
+  }
   writeFileSync(join(context, "Dockerfile"), dockerfile(seed));
   return await daemon.tug(["build", "-q", ...args, context]);
 }
@@ -229,6 +231,63 @@ test("what builds keep counts as build cache until an image has it, is pruned on
   ]);
   expect(events.split("\n").at(-1)).toMatch(/^builder prune \{"reclaimed":"[1-9]\d+"\}$/);
 }, 120_000);
+
+test("versions of a copy take space for what changed alone, and stay apart when they are used", async () => {
+  const base = partSizes();
+  await daemon.importBusybox();
+  const context = join(here, "versions");
+  for (let number = 0; number < 60; number++) {
+    mkdirSync(join(context, "app/lib"), { recursive: true });
+    writeFileSync(join(context, "app/lib", `${number}`), `${number}\n`.padEnd(20_000, "x"));
+  }
+  writeFileSync(join(context, "Dockerfile"), "FROM busybox\nCOPY . /srv\n");
+  const sizes: number[] = [];
+  for (const version of ["1", "2", "3"]) {
+    writeFileSync(join(context, "app/lib/0"), `version ${version}\n`);
+    await daemon.ok(["build", "-q", "-t", `app:${version}`, context]);
+    const { ImageUsage } = await agree(base);
+    sizes.push(ImageUsage.TotalSize);
+  }
+  const [first = 0, second = 0, third = 0] = sizes;
+  expect(second - first).toBeLessThan(100_000);
+  expect(third - second).toBeLessThan(100_000);
+  // Each image is as large as if it were the only one.
+  const [one, three] = [await imageSize("app:1"), await imageSize("app:3")];
+  expect(Math.abs(one - three)).toBeLessThan(20_000);
+  expect(one).toBeGreaterThan(60 * 20_000);
+
+  const show = ["sh", "-c", "head -n1 /srv/app/lib/0; head -n1 /srv/app/lib/1"];
+  await daemon.ok([
+    "run",
+    "--name",
+    "writes",
+    "app:1",
+    "sh",
+    "-c",
+    "echo own >/srv/app/lib/1; chmod 600 /srv/app/lib/2",
+  ]);
+  for (const version of ["1", "2", "3"])
+    expect(await daemon.ok(["run", "--rm", `app:${version}`, ...show])).toBe(`version ${version}\n1`);
+  const mode = ["stat", "-c", "%a", "/srv/app/lib/2"];
+  expect(await daemon.ok(["run", "--rm", "app:2", ...mode])).toBe("644");
+
+  // What is removed gives back what was its own, and the last version all.
+  await daemon.ok(["rm", "writes"]);
+  await daemon.ok(["rmi", "app:1", "app:2"]);
+  await agree(base);
+  const pruned = await daemon.ok(["builder", "prune", "-a", "-f"]);
+  expect(pruned).toMatch(/^Total:\s+[0-9.]+[MkB]+$/m);
+  await agree(base);
+  expect(await daemon.ok(["run", "--rm", "app:3", ...show])).toBe("version 3\n1");
+  await daemon.ok(["image", "prune", "-a", "-f"]);
+  await daemon.ok(["builder", "prune", "-a", "-f"]);
+  await isAgain(base);
+  expect(readdirSync(join(daemon.dataRoot, "build/copies"))).toEqual([]);
+}, 120_000);
+
+async function imageSize(name: string): Promise<number> {
+  return Number(await daemon.ok(["image", "inspect", "-f", "{{.Size}}", name]));
+}
 
 /** Repeat a failure with the number it printed. */
 const seed = Number(process.env["TUG_USAGE_SEED"] ?? Date.now() % 1_000_000);

@@ -23,7 +23,7 @@ export interface CacheCollectorDeps {
   readonly objects: () => readonly CacheObjects[];
   /** Asked before each collection: the configuration may be read again. */
   readonly policy: () => GcPolicy;
-  /** Snapshots may have gone. */
+  /** Called after each collection: snapshots may have gone, with images too. */
   readonly pruned?: () => void;
   readonly clock: Clock;
   readonly log: Log;
@@ -152,7 +152,7 @@ export class CacheCollector implements AsyncDisposable {
       bytes += freed;
       options.onRemoved?.({ ...entry, size: freed });
     }
-    if (ids.length > 0) this.#deps.pruned?.();
+    this.#deps.pruned?.();
     return { ids, bytes };
   }
 
