@@ -86,6 +86,14 @@ test("a container whose record is damaged keeps what it has, the daemon serves t
 test("a damaged network, volume, secret or image leaves the rest in service, and nothing of it is removed", async () => {
   await daemon.importBusybox("other");
   const network = await daemon.ok(["network", "create", "lost"]);
+  await daemon.ok(["run", "-d", "--name", "inside", "--network", "lost", "busybox", "sh", "-c", serve]);
+  const address = await daemon.ok([
+    "inspect",
+    "-f",
+    "{{.NetworkSettings.Networks.lost.IPAddress}}",
+    "inside",
+  ]);
+  const ask = `timeout 2 wget -qO- http://${address}; echo ended with $?`;
   await daemon.ok(["volume", "create", "--label", "keep=1", "labelled"]);
   await daemon.ok(["secret", "create", "word", "-"], { input: "open" });
   const image = await daemon.ok(["image", "inspect", "-f", "{{.Id}}", "other"]);
@@ -117,6 +125,12 @@ test("a damaged network, volume, secret or image leaves the rest in service, and
   expect((await daemon.tug(["network", "create", "lost"])).stderr).toContain(
     "network with name lost already exists, but its record cannot be read",
   );
+  // The containers on it go on, and what its rules were, nobody knows.
+  await eventually("the log tells of the network", () =>
+    daemon.log.includes("are cut off until it is put right"),
+  );
+  expect(await (await fetch(`http://${address}`)).text()).toBe("here");
+  expect(await daemon.ok(["run", "--rm", "busybox", "sh", "-c", ask])).toBe("ended with 143");
   expect(await daemon.ok(["volume", "ls", "-q"])).toBe("labelled");
   expect(await daemon.ok(["secret", "ls", "--format", "{{.Name}}"])).toBe("word");
   // Nobody knows whether it has the label.
@@ -129,6 +143,8 @@ test("a damaged network, volume, secret or image leaves the rest in service, and
   for (const one of putBack) one();
   await daemon.up();
   expect(await daemon.ok(["network", "inspect", "-f", "{{.Name}}", "lost"])).toBe("lost");
+  await daemon.ok(["restart", "-t", "0", "inside"]);
+  await daemon.ok(["rm", "-f", "inside"]);
   expect(await daemon.ok(["volume", "inspect", "-f", "{{.Labels.keep}}", "labelled"])).toBe("1");
   expect(await daemon.ok(["image", "inspect", "-f", "{{index .RootFS.Layers 0}}", "other"])).toBe(layer);
   expect((await daemon.tug(["system", "check"])).code).toBe(0);

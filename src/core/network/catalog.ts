@@ -2,12 +2,13 @@ import type { Clock } from "../../base/lib/clock.ts";
 import { conflict, invalid, notFound, TugError } from "../../base/lib/errors.ts";
 import { type NetworkId, randomId, shortId } from "../../base/lib/ids.ts";
 import { formatRfc3339Nano } from "../../base/lib/timestamp.ts";
-import { getLink } from "../../base/sys/net/links.ts";
+import { deleteLink, getLink } from "../../base/sys/net/links.ts";
 import { type SubnetDeps, SubnetPlanner } from "./addresses/subnets.ts";
 import { assertUnusedConfiguration, configurationSpec, configuredSpec } from "./configuration.ts";
+import { type CutOffBridge, cutOffBridges } from "./cut-off.ts";
 import type { NetworkDriver } from "./driver.ts";
 import type { IpamPool, Network, NetworkSpec } from "./network.ts";
-import { bridgeName } from "./options.ts";
+import { bridgeName, ownBridgeName } from "./options.ts";
 
 export interface CatalogDeps extends SubnetDeps {
   readonly drivers: ReadonlyMap<string, NetworkDriver>;
@@ -34,6 +35,18 @@ export class NetworkCatalog {
     const network = this.#deps.records.networks.get(id);
     if (!network) throw notFound(`network ${id} not found`);
     return network;
+  }
+
+  /** Bridges of networks whose records cannot be read: see `cut-off.ts`. */
+  cutOff(): readonly CutOffBridge[] {
+    const { records, netlink } = this.#deps;
+    return cutOffBridges({ records, netlink, subnets: this.#subnets });
+  }
+
+  /** Nothing is on them any more. One with a name of its own, which an administrator may have made, stays. */
+  removeCutOff(): void {
+    for (const { id } of this.#deps.records.damagedNetworks())
+      deleteLink(this.#deps.netlink, ownBridgeName(id));
   }
 
   driver(network: Pick<NetworkSpec, "driver">): NetworkDriver {
@@ -165,6 +178,13 @@ export class NetworkCatalog {
   #checkBridge(network: Network): void {
     if (network.driver !== "bridge") return;
     const name = bridgeName(network);
+    const damaged = this.cutOff().find((bridge) => bridge.name === name);
+    if (damaged) {
+      throw new TugError(
+        "forbidden",
+        `cannot create network ${network.id} (${name}): conflicts with network ${damaged.network} (${name}), whose record cannot be read: the daemon's log says what to do`,
+      );
+    }
     const other = this.list().find((one) => one.driver === "bridge" && bridgeName(one) === name);
     if (other) {
       throw new TugError(

@@ -1,4 +1,5 @@
 import { invalid } from "../../base/lib/errors.ts";
+import type { NetworkId } from "../../base/lib/ids.ts";
 import type { Network, NetworkSpec } from "./network.ts";
 
 /** The driver options Docker documents for bridge networks, read once and typed. */
@@ -65,9 +66,14 @@ export function gatewayMode(spec: NetworkSpec, family: 4 | 6): GatewayMode {
   return value;
 }
 
-/** Docker names the bridge of a user-defined network after the first 12 digits of its id. */
+/** The interface of a network, which may have been given a name. */
 export function bridgeName(network: Network): string {
-  return network.options[`${prefix}name`] || `br-${network.id.slice(0, 12)}`;
+  return network.options[`${prefix}name`] || ownBridgeName(network.id);
+}
+
+/** Docker names the bridge of a user-defined network after the first 12 digits of its id. */
+export function ownBridgeName(id: NetworkId): string {
+  return `br-${id.slice(0, 12)}`;
 }
 
 /** The name asked for: what the kernel takes (dev_valid_name), and plain, since it stands in firewall rules and paths. */

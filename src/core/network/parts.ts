@@ -72,7 +72,8 @@ export function networkParts(deps: NetworkServiceDeps): NetworkParts {
     [...records.endpoints.values()]
       .filter((endpoint) => endpoint.attached && endpoint.ports.length > 0)
       .map((endpoint) => ({ ...endpoint, network: catalog.get(endpoint.network) }));
-  const state = { networks: bridges, published, direct: config.directRouting ?? false };
+  const direct = config.directRouting ?? false;
+  const state = { networks: bridges, cutOff: () => catalog.cutOff(), published, direct };
   const firewall = new Firewall(instance, netfilter, state, log);
   const forwarding = new Forwarding({
     instance,

@@ -81,7 +81,11 @@ export class NetworkRecords {
   }
 
   damaged(name: string): DamagedNetwork | undefined {
-    return [...this.#damaged.values()].find((network) => network.name === name);
+    return this.damagedNetworks().find((network) => network.name === name);
+  }
+
+  damagedNetworks(): readonly DamagedNetwork[] {
+    return [...this.#damaged.values()];
   }
 
   /** One that was damaged is whole again, and its endpoints are there. */

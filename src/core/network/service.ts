@@ -108,7 +108,7 @@ function establish({ log, catalog }: NetworkParts): void {
 }
 
 async function restore(parts: NetworkParts, live: ReadonlyMap<ContainerId, Sandbox>): Promise<void> {
-  const { config, records, catalog, endpoints, firewall, forwarding } = parts;
+  const { config, log, records, catalog, endpoints, firewall, forwarding } = parts;
   establish(parts);
   for (const endpoint of [...records.endpoints.values()]) {
     if (endpoint.attached && live.get(endpoint.containerId)?.pid !== endpoint.pid)
@@ -119,6 +119,10 @@ async function restore(parts: NetworkParts, live: ReadonlyMap<ContainerId, Sandb
     catalog.driver(network).reconcile(network, new Set(mine));
   }
   firewall.assertAll();
+  for (const { name, network } of catalog.cutOff()) {
+    const message = "containers on a network whose record cannot be read are cut off until it is put right";
+    log.error(message, { network, bridge: name });
+  }
   if (config.iptables === false) await forwarding.withdraw();
   else await parts.allowForwarding();
   await parts.watch.start();
@@ -135,6 +139,7 @@ async function shutdown(
   if (everything) {
     for (const endpoint of [...records.endpoints.values()]) endpoints.detach(endpoint.id);
     for (const network of catalog.list()) catalog.driver(network).removeNetwork(network);
+    catalog.removeCutOff();
     await parts.forwarding.withdraw();
     parts.firewall.removeAll();
   }

@@ -97,12 +97,14 @@ export class SubnetPlanner {
   }
 
   /** The pools that a bridge had, by its interface, or, where that is gone, by what its endpoints were given. */
-  remembered(bridge: string, endpoints: readonly Endpoint[]): readonly IpamPool[] {
-    const ofEndpoint = ({ ipv4, ipv4PrefixLength, ipv6, ipv6PrefixLength }: Endpoint, family: 4 | 6) =>
-      parsePrefix(family === 4 ? `${ipv4}/${ipv4PrefixLength}` : `${ipv6}/${ipv6PrefixLength}`);
+  remembered(
+    bridge: string,
+    endpoints: readonly Endpoint[],
+  ): readonly { readonly subnet: string; readonly gateway: string }[] {
+    const given = prefixesOf(endpoints);
     return ([4, 6] as const).flatMap((family) => {
       const live = interfaceAddress(this.#deps.netlink, bridge, family)?.prefix;
-      const prefix = live ?? endpoints.map((endpoint) => ofEndpoint(endpoint, family)).find(Boolean);
+      const prefix = live ?? given.find((one) => one.family === family);
       return prefix ? [{ subnet: formatPrefix(networkOf(prefix)), gateway: firstHost(prefix) }] : [];
     });
   }
@@ -176,6 +178,12 @@ export class SubnetPlanner {
         return prefix ? [{ prefix, by: "network", holder: `network "${network.name}"` }] : [];
       }),
     );
+    // What is known of networks whose records cannot be read: they come back when these are put right.
+    for (const { name, endpoints } of this.#deps.records.damagedNetworks()) {
+      if (name === "bridge") continue;
+      for (const prefix of prefixesOf(endpoints))
+        ours.push({ prefix, by: "network", holder: `network "${name}"` });
+    }
     const own = new Set(
       this.#networks()
         .filter((network) => network.driver === "bridge")
@@ -185,6 +193,14 @@ export class SubnetPlanner {
     if (adopted !== undefined) own.add(adopted);
     return [...ours, ...liveSubnets(this.#deps.netlink, own)];
   }
+}
+
+/** The subnets that endpoints have addresses of. */
+function prefixesOf(endpoints: readonly Endpoint[]): readonly IpPrefix[] {
+  return endpoints
+    .flatMap((one) => [`${one.ipv4}/${one.ipv4PrefixLength}`, `${one.ipv6}/${one.ipv6PrefixLength}`])
+    .flatMap((text) => parsePrefix(text) ?? [])
+    .map(networkOf);
 }
 
 /** `--default-gateway`: the router that containers use; the bridge keeps its own address, and nobody else gets the router's. */

@@ -2,6 +2,7 @@ import type { Log } from "../../../base/lib/log.ts";
 import type { NetlinkSocket } from "../../../base/sys/net/netlink.ts";
 import { listInetTables, listSetElements } from "../../../base/sys/net/nft-tables.ts";
 import { type Nftables, openNftables } from "../../../base/sys/net/nftables.ts";
+import type { CutOffBridge } from "../cut-off.ts";
 import type { Network } from "../network.ts";
 import type { TakenPort } from "../ports.ts";
 import {
@@ -19,6 +20,8 @@ import { publicationMaps, publishedPorts } from "./read.ts";
 export interface FirewallState {
   /** Bridge networks. */
   networks(): readonly Network[];
+  /** Bridges of networks whose records cannot be read. */
+  cutOff(): readonly CutOffBridge[];
   /** Attached endpoints with publications. */
   published(): readonly PublishedEndpoint[];
   /** Published ports answer at the containers' addresses, too. */
@@ -66,15 +69,18 @@ export class Firewall implements Disposable {
   assertAll(): void {
     const elements = new Map(this.#state.published().flatMap((endpoint) => [...this.elementsOf(endpoint)]));
     this.#run(
-      removeCommands(this.#table) +
-        rulesetCommands(this.#table, this.#state.networks(), this.#state.direct) +
-        changeCommands(this.#table, noElements, elements),
+      removeCommands(this.#table) + this.#ruleset() + changeCommands(this.#table, noElements, elements),
     );
   }
 
   /** After a network came or went: new rules, published ports untouched. */
   networksChanged(): void {
-    this.#run(rulesetCommands(this.#table, this.#state.networks(), this.#state.direct));
+    this.#run(this.#ruleset());
+  }
+
+  #ruleset(): string {
+    const { direct } = this.#state;
+    return rulesetCommands(this.#table, this.#state.networks(), { direct, cutOff: this.#state.cutOff() });
   }
 
   /** One endpoint's publications change. Call it after the records say `after`, since healing reads them. */

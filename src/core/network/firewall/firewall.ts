@@ -1,4 +1,5 @@
 import { parseIp } from "../../../base/lib/ip.ts";
+import type { CutOffBridge } from "../cut-off.ts";
 import type { Network, PortPublication } from "../network.ts";
 import { bridgeName, gatewayMode, icc, masquerade } from "../options.ts";
 
@@ -12,7 +13,8 @@ import { bridgeName, gatewayMode, icc, masquerade } from "../options.ts";
  *   element, a run of equal ports one interval; adding one touches nothing else and no process sits in the path.
  * - `postrouting`: masquerades what leaves a container subnet, what a container sends to a published port of its own
  *   network (the answer must come back through the host), and what the host sends from 127.0.0.1.
- * - `forward`: answers and published ports pass; networks do not reach each other; internal ones reach nothing.
+ * - `forward`: answers and published ports pass; networks do not reach each other; internal ones reach nothing, and neither do those whose
+ *   records cannot be read.
  *
  * An accept here ends only this table's evaluation: a drop in another table of the same hook (a FORWARD policy of DROP set by
  * somebody else) still holds. nft(8), "CHAINS": a packet is accepted only when every base chain accepts it.
@@ -49,6 +51,12 @@ const publishRules = `
     dnat ip6 to meta l4proto . ip6 daddr . th dport map @range6`;
 
 const quote = (name: string) => `"${name}"`;
+
+export interface RulesetOptions {
+  /** Published ports answer at the containers' addresses, too. */
+  readonly direct?: boolean;
+  readonly cutOff?: readonly CutOffBridge[];
+}
 
 interface BridgeView {
   readonly name: string;
@@ -88,10 +96,36 @@ function view(network: Network): BridgeView {
 function guardRules(bridge: BridgeView, direct: boolean): readonly string[] {
   return bridge.subnets
     .filter(({ mode }) => (mode === "nat" && (bridge.internal || !direct)) || mode === "isolated")
-    .map(({ keyword, subnet, gateway }) => {
-      const except = gateway === undefined ? "" : ` ${keyword} daddr != ${gateway}`;
-      return `${keyword} daddr ${subnet}${except} ct direction original iifname != { ${quote(bridge.name)}, "lo" } drop`;
-    });
+    .map((pool) => guardRule(bridge.name, pool));
+}
+
+function guardRule(
+  bridge: string,
+  { subnet, gateway }: { subnet: string; gateway?: string | undefined },
+): string {
+  const keyword = subnet.includes(":") ? "ip6" : "ip";
+  const except = gateway === undefined ? "" : ` ${keyword} daddr != ${gateway}`;
+  return `${keyword} daddr ${subnet}${except} ct direction original iifname != { ${quote(bridge)}, "lo" } drop`;
+}
+
+function cutOffForwardRules(bridge: CutOffBridge): readonly string[] {
+  const name = quote(bridge.name);
+  if (!bridge.shared) return [`iifname ${name} drop`, `oifname ${name} drop`];
+  // The others on an administrator's bridge go on.
+  const from = (keyword: "ip" | "ip6", addresses: readonly string[]) =>
+    addresses.length === 0 ? [] : [`iifname ${name} ${keyword} saddr { ${addresses.join(", ")} } drop`];
+  return [
+    ...from(
+      "ip",
+      bridge.shared.filter((address) => !address.includes(":")),
+    ),
+    ...from(
+      "ip6",
+      bridge.shared.filter((address) => address.includes(":")),
+    ),
+    `iifname ${name} oifname ${name} accept`,
+    `oifname ${name} drop`,
+  ];
 }
 
 function postroutingRules(bridge: BridgeView): readonly string[] {
@@ -139,7 +173,11 @@ const openRules = (name: string): readonly string[] => [
 ];
 
 /** Commands that make the table's chains say what these bridge networks need; published ports stay as they are. */
-export function rulesetCommands(table: string, networks: readonly Network[], direct = false): string {
+export function rulesetCommands(
+  table: string,
+  networks: readonly Network[],
+  { direct = false, cutOff = [] }: RulesetOptions = {},
+): string {
   const bridges = networks.map(view);
   const all = bridges.length === 0 ? "" : `{ ${bridges.map((bridge) => quote(bridge.name)).join(", ")} }`;
   const lines = (rules: readonly string[]) => rules.map((rule) => `\n    ${rule}`).join("");
@@ -147,7 +185,10 @@ export function rulesetCommands(table: string, networks: readonly Network[], dir
     [
       "guard",
       "type filter hook prerouting priority -150; policy accept;",
-      lines(bridges.flatMap((bridge) => guardRules(bridge, direct))),
+      lines([
+        ...cutOff.flatMap(({ name, pools }) => pools.map((pool) => guardRule(name, pool))),
+        ...bridges.flatMap((bridge) => guardRules(bridge, direct)),
+      ]),
     ],
     ["publish", "", publishRules],
     [
@@ -169,12 +210,13 @@ export function rulesetCommands(table: string, networks: readonly Network[], dir
     [
       "forward",
       "type filter hook forward priority 0; policy accept;",
-      bridges.length === 0
+      bridges.length + cutOff.length === 0
         ? ""
         : lines([
             "ct state vmap { established : accept, related : accept }",
+            ...cutOff.flatMap(cutOffForwardRules),
             // A network that is not internal: internal ones never have publications.
-            `oifname ${all} ct status dnat accept`,
+            ...(bridges.length === 0 ? [] : [`oifname ${all} ct status dnat accept`]),
             ...bridges.flatMap((bridge) => forwardRules(bridge, all, direct)),
           ]),
     ],
