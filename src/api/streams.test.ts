@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
-import { StdcopyDecoder } from "../base/lib/stdcopy.ts";
+import { demultiplex } from "../client/stream/frames.ts";
 import { FakeServer } from "./fakes/server.ts";
 
 let server: FakeServer;
@@ -66,13 +66,18 @@ async function container(options: object): Promise<string> {
   return (reply.json as { Id: string }).Id;
 }
 
-function unframe(body: Uint8Array): { stdout: string; stderr: string } {
-  const got = { stdin: "", stdout: "", stderr: "", systemerr: "" };
-  const decoder = new StdcopyDecoder();
-  decoder.feed(body, (stream, payload) => {
-    got[stream] += Buffer.from(payload).toString();
-  });
-  expect(decoder.atBoundary).toBe(true);
+/** What a client makes of the frames of a whole reply. */
+async function unframe(body: Uint8Array): Promise<{ stdout: string; stderr: string }> {
+  const got = { stdout: "", stderr: "" };
+  const add = (name: "stdout" | "stderr") => (payload: Uint8Array) => {
+    got[name] += Buffer.from(payload).toString();
+    return undefined;
+  };
+  const pieces = [body].values();
+  await demultiplex(
+    { next: () => pieces.next().value ?? null },
+    { stdout: add("stdout"), stderr: add("stderr") },
+  );
   return got;
 }
 
@@ -88,7 +93,7 @@ describe("attach", () => {
     expect(head).toContain("Connection: Upgrade");
     expect(head).toContain("Upgrade: tcp");
     expect(head).not.toContain("Content-Length");
-    expect(unframe(body).stdout).toBe("hello world");
+    expect((await unframe(body)).stdout).toBe("hello world");
   });
 
   test("with a terminal the bytes are raw", async () => {
@@ -107,14 +112,14 @@ describe("attach", () => {
     const { head, body } = await stream.write("old").endInput().end();
     expect(head).toStartWith("HTTP/1.1 200 OK\r\n");
     expect(head).toContain("application/vnd.docker.raw-stream");
-    expect(unframe(body).stdout).toBe("old");
+    expect((await unframe(body)).stdout).toBe("old");
   });
 
   test("output and error keep apart", async () => {
     const id = await container({ Cmd: ["fail"] });
     await server.ask("POST", `/containers/${id}/start`);
     const { body } = await new Stream("POST", `/containers/${id}/attach?${all}`, upgrade).end();
-    expect(unframe(body)).toMatchObject({ stdout: "", stderr: "failed\n" });
+    expect(await unframe(body)).toMatchObject({ stdout: "", stderr: "failed\n" });
   });
 
   test("an unknown container is an ordinary error", async () => {
@@ -129,11 +134,7 @@ describe("attach", () => {
     const id = await container({ Cmd: ["spout", String(size)] });
     await server.ask("POST", `/containers/${id}/start`);
     const { body } = await new Stream("POST", `/containers/${id}/attach?${all}`, upgrade).end();
-    let total = 0;
-    new StdcopyDecoder().feed(body, (_, payload) => {
-      total += payload.length;
-    });
-    expect(total).toBe(size);
+    expect((await unframe(body)).stdout.length).toBe(size);
   });
 
   test("detach keys and the choice of streams reach the backend", async () => {
@@ -165,7 +166,7 @@ describe("exec", () => {
     const id = await exec({ Cmd: ["cat"], AttachStdin: true });
     const { head, body } = await start(id).write("abc").endInput().end();
     expect(head).toContain("101 UPGRADED");
-    expect(unframe(body).stdout).toBe("abc");
+    expect((await unframe(body)).stdout).toBe("abc");
   });
   test("a terminal is raw", async () => {
     const id = await exec({ Cmd: ["echo", "hi"], Tty: true });
@@ -182,7 +183,7 @@ describe("exec", () => {
     const id = await exec({ Cmd: ["nonexistent"] });
     const { head, body } = await start(id).end();
     expect(head).toContain("101 UPGRADED");
-    expect(unframe(body).stdout).toEndWith("executable file not found in $PATH: unknown\r\n");
+    expect((await unframe(body)).stdout).toEndWith("executable file not found in $PATH: unknown\r\n");
     expect((await server.ask("GET", `/exec/${id}/json`)).json).toMatchObject({ ExitCode: 127 });
   });
 });

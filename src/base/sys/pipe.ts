@@ -29,10 +29,6 @@ export class Pipe implements Disposable {
     this.#close(this.write);
   }
 
-  closeRead(): void {
-    this.#close(this.read);
-  }
-
   [Symbol.dispose](): void {
     for (const fd of [...this.#open]) this.#close(fd);
   }

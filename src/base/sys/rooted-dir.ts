@@ -180,10 +180,6 @@ export class RootedDir implements Disposable {
     optional(() => this.#parent(path, removeTreeAt));
   }
 
-  lchown(path: string, uid: number, gid: number): void {
-    this.#with(path, O.PATH | O.NOFOLLOW, (fd) => lchownat(fd, "", uid, gid));
-  }
-
   chown(path: string, uid: number, gid: number): void {
     this.#with(path, O.PATH, (fd) => lchownat(fd, "", uid, gid));
   }

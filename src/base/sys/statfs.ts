@@ -1,10 +1,9 @@
 import { dlopen, FFIType as T } from "bun:ffi";
-import { AT_FDCWD, closeFd, cpath, O, openat } from "./at.ts";
+import { cpath } from "./at.ts";
 import { errno, SystemError } from "./libc.ts";
 
 const { symbols: c } = dlopen("libc.so.6", {
   statfs: { args: [T.ptr, T.ptr], returns: T.i32 },
-  syncfs: { args: [T.i32], returns: T.i32 },
 });
 
 export interface FileSystemInfo {
@@ -29,19 +28,6 @@ export function statFileSystem(path: string): FileSystemInfo {
     totalBytes: Number(b.readBigUInt64LE(16)) * block,
     availableBytes: Number(b.readBigUInt64LE(32)) * block,
   };
-}
-
-/**
- * Writes all dirty data of the file system that `path` lies on, and waits. It blocks this thread for as long as the disk
- * takes: call it in a helper process, not in the daemon's loop.
- */
-export function syncFileSystem(path: string): void {
-  const fd = openat(AT_FDCWD, path, O.RDONLY | O.DIRECTORY);
-  try {
-    if (c.syncfs(fd) < 0) throw new SystemError(errno(), "syncfs", path);
-  } finally {
-    closeFd(fd);
-  }
 }
 
 /** statfs(2) magics under the names that Docker's graph drivers give them. */

@@ -10,8 +10,6 @@ export const SYS = {
   fsconfig: 431,
   fsmount: 432,
   pidfd_open: 434,
-  clone3: 435,
-  close_range: 436,
   openat2: 437,
   mount_setattr: 442,
   quotactl_fd: 443,

@@ -64,12 +64,3 @@ export function labelList(labels: Readonly<Record<string, string>> | null | unde
     .map(([key, value]) => `${key}=${value}`)
     .join(",");
 }
-
-/** RFC 3339 in the local zone, without a fraction: "2026-11-21T06:04:45Z". */
-export function rfc3339(milliseconds: number): string {
-  const offset = -new Date(milliseconds).getTimezoneOffset();
-  const clock = new Date(milliseconds + offset * 60_000).toISOString().slice(0, 19);
-  if (offset === 0) return `${clock}Z`;
-  const two = (n: number) => String(Math.trunc(n)).padStart(2, "0");
-  return `${clock}${offset < 0 ? "-" : "+"}${two(Math.abs(offset) / 60)}:${two(Math.abs(offset) % 60)}`;
-}

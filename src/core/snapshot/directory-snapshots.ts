@@ -3,6 +3,7 @@ import type { Clock } from "../../base/lib/clock.ts";
 import { conflict } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import type { Database } from "../../base/store/database.ts";
+import { type SyncFileSystem, syncByProcess } from "../../base/sys/sync.ts";
 import { type DirectoryHooks, isDirectory, SnapshotDirectories } from "./directories.ts";
 import { type Measured, measureAlone, measureTree } from "./measure.ts";
 import { type SnapshotRecord, SnapshotRecords } from "./records.ts";
@@ -16,7 +17,6 @@ import type {
   Snapshotter,
   Usage,
 } from "./snapshotter.ts";
-import { type SyncFileSystem, syncByProcess } from "./sync.ts";
 
 export interface SnapshotterDeps {
   readonly db: Database;

@@ -5,6 +5,7 @@ import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
 import { removeTreeAt } from "../../base/sys/remove-tree.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
 import { readDirectory } from "../../base/sys/stat.ts";
+import { syncByProcess } from "../../base/sys/sync.ts";
 import { TreeCopy } from "./copy-tree.ts";
 import type { VolumeContents } from "./store.ts";
 
@@ -20,7 +21,7 @@ export const volumeContents: VolumeContents = {
     const to = openat(AT_FDCWD, directory, O.RDONLY | O.DIRECTORY);
     try {
       const copied = await new TreeCopy().run(from, to);
-      if (copied > 0) await syncFileSystem(directory);
+      if (copied > 0) await syncByProcess(directory);
       fsyncSync(to);
       return true;
     } catch (error) {
@@ -56,16 +57,6 @@ function withDirectory<T>(path: string, use: (fd: number) => T): T {
   } finally {
     closeFd(fd);
   }
-}
-
-/** syncfs in a process of its own: it waits for the disk, the daemon's loop must not. */
-async function syncFileSystem(directory: string): Promise<void> {
-  const sync = Bun.spawn(["sync", "-f", directory], { stdout: "ignore", stderr: "pipe", stdin: "ignore" });
-  const [code, text] = await Promise.all([sync.exited, sync.stderr.text()]);
-  // What did not get to the disk must not be recorded as whole.
-  if (code === 0) return;
-  if (text.includes("No space left")) throw new TugError("resource-exhausted", "no space left on device");
-  throw new TugError("internal", text.trim() || `sync exited with ${code}`);
 }
 
 function describeFailure(error: unknown, directory: string): TugError {

@@ -15,11 +15,12 @@ import { splitVersion } from "../../../src/api/version.ts";
 import { ChunkedDecoder } from "../../../src/base/http/chunked.ts";
 import { bodyFraming, encodeHead, parseHead } from "../../../src/base/http/head.ts";
 import { TugError } from "../../../src/base/lib/errors.ts";
-import { StdcopyDecoder, stdcopyHeader } from "../../../src/base/lib/stdcopy.ts";
+import { stdcopyHeader } from "../../../src/base/lib/stdcopy.ts";
 import { attributeList, attributes, NetlinkMessage } from "../../../src/base/sys/net/netlink.ts";
 import { decodeStat } from "../../../src/client/containers/archive-stat.ts";
 import type { Connection } from "../../../src/client/http/connection.ts";
 import { Body, readHead } from "../../../src/client/http/response.ts";
+import { demultiplex } from "../../../src/client/stream/frames.ts";
 import { answerQuery } from "../../../src/core/network/dns/answer.ts";
 import { Zone } from "../../../src/core/network/dns/zone.ts";
 import { Filters } from "../../../src/engine/filters/filters.ts";
@@ -122,14 +123,22 @@ fuzz({
     ]),
   ],
   words: ["\x01\0\0\0\0\0\0\x05", "\x02\0\0\0\xff\xff\xff\xff"],
-  run: (input) => {
-    const decoder = new StdcopyDecoder();
+  run: async (input) => {
     let got = 0;
-    for (let at = 0; at < input.length; at += 5)
-      decoder.feed(input.subarray(at, at + 5), (_, payload) => {
-        got += payload.length;
-      });
-    expect(got).toBeLessThan(input.length + 1);
+    const count = (payload: Uint8Array) => {
+      got += payload.length;
+      return undefined;
+    };
+    let at = -5;
+    const next = () => {
+      at += 5;
+      return at < input.length ? input.subarray(at, at + 5) : null;
+    };
+    try {
+      await demultiplex({ next }, { stdout: count, stderr: count });
+    } finally {
+      expect(got).toBeLessThan(input.length + 1);
+    }
   },
 });
 

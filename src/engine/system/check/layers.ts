@@ -4,10 +4,10 @@ import type { ChainId } from "../../../base/lib/ids.ts";
 import { chainIds } from "../../../base/spec/oci/chain.ts";
 import { manifestLimit, parseManifest } from "../../../base/spec/oci/parse.ts";
 import { AT_FDCWD, closeFd, O, openat, RENAME_EXCHANGE, renameat } from "../../../base/sys/at.ts";
+import { syncByProcess } from "../../../base/sys/sync.ts";
 import { walkTree } from "../../../base/sys/walk.ts";
 import type { Image, LayerSource } from "../../../core/image/image.ts";
 import { restoreLayers } from "../../../core/image/recovery.ts";
-import { syncByProcess } from "../../../core/snapshot/sync.ts";
 import { nameOf } from "./blobs.ts";
 import type { CheckDeps, CheckOptions, Finding } from "./finding.ts";
 

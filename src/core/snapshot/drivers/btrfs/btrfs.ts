@@ -12,10 +12,10 @@ import {
 } from "../../../../base/sys/btrfs.ts";
 import { SystemError } from "../../../../base/sys/libc.ts";
 import { statFileSystem } from "../../../../base/sys/statfs.ts";
+import { syncByProcess } from "../../../../base/sys/sync.ts";
 import type { SnapshotterDeps } from "../../directory-snapshots.ts";
 import { readSize } from "../../read-size.ts";
 import type { Snapshotter } from "../../snapshotter.ts";
-import { syncByProcess } from "../../sync.ts";
 import { openTreeSnapshots } from "../../tree-snapshots.ts";
 
 export interface BtrfsDeps extends SnapshotterDeps {

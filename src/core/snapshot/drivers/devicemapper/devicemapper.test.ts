@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { systemClock } from "../../../../base/lib/clock.ts";
 import type { ChainId } from "../../../../base/lib/ids.ts";
 import { openDatabase } from "../../../../base/store/database.ts";
+import { hostProgramSync } from "../../../../base/sys/process/host-program.ts";
 import type { SnapshotterDeps } from "../../directory-snapshots.ts";
-import { hostProgramSync } from "../../host-program.ts";
 import { snapshotterSuite } from "../../suite.ts";
 import { devicemapperProblem, openDevicemapper } from "./devicemapper.ts";
 

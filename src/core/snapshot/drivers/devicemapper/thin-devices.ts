@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { messageOf } from "../../../../base/lib/errors.ts";
-import { hostProgram, hostProgramSync } from "../../host-program.ts";
+import { hostProgram, hostProgramSync } from "../../../../base/sys/process/host-program.ts";
 import { type PoolStatus, parsePool } from "./pool.ts";
 
 const sector = 512;

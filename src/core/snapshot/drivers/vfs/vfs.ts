@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { invalid } from "../../../../base/lib/errors.ts";
+import { hostProgram } from "../../../../base/sys/process/host-program.ts";
 import type { SnapshotterDeps } from "../../directory-snapshots.ts";
-import { hostProgram } from "../../host-program.ts";
 import { ProjectQuotas } from "../../project-quotas.ts";
 import { readSize } from "../../read-size.ts";
 import type { Snapshotter } from "../../snapshotter.ts";

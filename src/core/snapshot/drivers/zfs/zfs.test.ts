@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "../../../../base/lib/clock.ts";
 import { internal } from "../../../../base/lib/errors.ts";
 import { openDatabase } from "../../../../base/store/database.ts";
-import { hostProgramSync } from "../../host-program.ts";
+import { hostProgramSync } from "../../../../base/sys/process/host-program.ts";
 import { snapshotterSuite } from "../../suite.ts";
 import { openZfs, zfsProblem } from "./zfs.ts";
 

@@ -1,4 +1,4 @@
-import { internal, TugError } from "../../base/lib/errors.ts";
+import { internal, TugError } from "../../lib/errors.ts";
 
 /** Daemons are started with a short PATH; tools of file systems live in sbin. */
 const path = () => `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`;

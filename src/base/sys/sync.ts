@@ -1,5 +1,5 @@
-import { statFileSystem } from "../../base/sys/statfs.ts";
-import { hostProgram } from "./host-program.ts";
+import { hostProgram } from "./process/host-program.ts";
+import { statFileSystem } from "./statfs.ts";
 
 /** Writes the dirty data of the file system that a path lies on, and waits for it. */
 export type SyncFileSystem = (path: string) => Promise<void>;
