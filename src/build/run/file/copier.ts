@@ -146,10 +146,12 @@ export class Copier {
   /** A directory that was made for them stands for the one that they come from: it is as old, and gets the mode that is asked for. */
   #copyContents(selected: Selected, path: string, made = false): void {
     const from = this.#openSource(selected.path);
-    const to = this.#dest.open(path);
+    const own = made ? this.#dest.openOwn(path) : undefined;
+    const to = own ?? this.#dest.open(path);
     try {
       this.#way.hash?.contents();
-      this.#entries({ ...firstLevel, from, to, path });
+      const plain = made && !inheritsAcl(to);
+      this.#entries({ ...firstLevel, from, to, path, fresh: made, direct: own !== undefined, plain });
       this.#way.hash?.directoryEnd();
       const { chmod, time } = this.#way;
       if (made && chmod) fchmod(to, chmod(lstatat(to).mode));

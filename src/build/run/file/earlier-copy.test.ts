@@ -174,6 +174,19 @@ test("a copy on nothing is linked as well", async () => {
   expect(oneIn(nothing(first), nothing(second))).toHaveLength(119);
 });
 
+test("few files are linked when they are large, in a directory that is made for them too", async () => {
+  const large = await steps.tree((root) => {
+    mkdirSync(join(root, "few"));
+    writeFileSync(join(root, "few/large"), Buffer.alloc(1 << 20, 1));
+    writeFileSync(join(root, "few/small"), "1");
+  });
+  const few = await copy(copyOp(["few"], "/made/here"), large);
+  const changed = await steps.tree((root) => writeFileSync(join(root, "few/small"), "2"), large);
+  const again = await copy(copyOp(["few"], "/made/here"), changed);
+  expect(oneIn(few.upper, again.upper)).toEqual(["made/here/large"]);
+  expect(readFileSync(join(again.upper, "made/here/small"), "utf8")).toBe("2");
+});
+
 test("notes of trees that are gone go, and what killed writers left", async () => {
   const { made } = await copy(copyAll, source);
   const before = readdirSync(notes);

@@ -5,8 +5,8 @@ import type { FileStat } from "../../../base/sys/stat.ts";
 import type { Copied, CopiedFile } from "./copy-notes.ts";
 import type { Look } from "./nodes.ts";
 
-/** Fewer files are copied in the time that it takes to know of them. */
-const worthwhile = 32;
+/** What is less is copied in the time that it takes to know of it. */
+const worthwhile = { files: 32, bytes: 1 << 20 };
 
 /**
  * Where programs look at how many names a file has, and refuse those with several: cron its tables, mail servers their queues. What lies there is
@@ -26,6 +26,8 @@ export class EarlierCopy {
   readonly #now: Places | undefined;
   readonly #tree: string | undefined;
   #linked = false;
+  /** Of all files that were copied or linked. */
+  #bytes = 0;
   /** Undefined: something else is at work, too. */
   #made: Map<string, CopiedFile> | undefined = new Map();
 
@@ -67,14 +69,19 @@ export class EarlierCopy {
       throw error;
     }
     this.#linked = true;
-    this.#made?.set(path, known);
+    this.#note(path, known, source.size);
     return known;
   }
 
   /** A file that was copied; the next run may link it. */
   copied(path: string, source: FileStat, look: Look, told: Omit<CopiedFile, "state"> = {}): void {
     if (source.btime === 0n || oneName.test(path) || (look.mode & S_SPECIAL) !== 0) return;
-    this.#made?.set(path, { state: sameness(source, look), ...told });
+    this.#note(path, { state: sameness(source, look), ...told }, source.size);
+  }
+
+  #note(path: string, file: CopiedFile, size: number): void {
+    this.#made?.set(path, file);
+    this.#bytes += size;
   }
 
   /** Something else is at this path now. */
@@ -89,7 +96,8 @@ export class EarlierCopy {
 
   /** What the next run may link; undefined when that is not worth while. */
   get made(): ReadonlyMap<string, CopiedFile> | undefined {
-    return this.#made && this.#made.size >= worthwhile ? this.#made : undefined;
+    if (!this.#made) return undefined;
+    return this.#made.size >= worthwhile.files || this.#bytes >= worthwhile.bytes ? this.#made : undefined;
   }
 }
 
