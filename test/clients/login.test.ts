@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Result, type RunOptions, run, TestDaemon, tugBinary } from "../harness/daemon.ts";
 import { TestRegistry } from "../harness/registry.ts";
@@ -40,11 +40,13 @@ describe.skipIf(missing !== undefined)("login as docker's client has it", () => 
       TestRegistry.start({ users: { alice: "s3cret" } }),
     ]);
     mkdirSync(join(daemon.root, "bin"));
-    for (const name of ["docker-credential-kept", "docker-credential-broken"]) {
-      const path = join(daemon.root, "bin", name);
-      writeFileSync(path, name.endsWith("kept") ? helper : "#!/bin/sh\necho no keychain here\nexit 1\n");
-      chmodSync(path, 0o755);
-    }
+    const helpers = {
+      kept: helper,
+      broken: "#!/bin/sh\necho no keychain here\nexit 1\n",
+      rubbish: "#!/bin/sh\necho rubbish\n",
+    };
+    for (const [name, script] of Object.entries(helpers))
+      writeFileSync(join(daemon.root, "bin", `docker-credential-${name}`), script, { mode: 0o755 });
   }, 60_000);
   afterAll(async () => {
     await Promise.all([daemon.close(), registry.close()]);
@@ -56,8 +58,11 @@ describe.skipIf(missing !== undefined)("login as docker's client has it", () => 
     HELPER_DIR: folder(client),
     PATH: `${join(daemon.root, "bin")}:${process.env["PATH"] ?? ""}`,
   });
+  /** What tug says of a helper behind Docker's words. */
+  const remedy = / \(docker-credential-\w+ keeps those of .*\)$/gm;
   const said = (client: string, text: string) =>
     text
+      .replaceAll(client === "tug" ? remedy : /$^/g, "")
       .replaceAll(folder(client), "<config>")
       .replaceAll(/\btug (login|logout)\b/g, "docker $1")
       .replaceAll(tugBinary, "docker");
@@ -146,6 +151,39 @@ describe.skipIf(missing !== undefined)("login as docker's client has it", () => 
     configure({ credHelpers: { [address]: "broken" } });
     await same(["login", "-u", "alice", "--password-stdin", address], good);
     await same(["logout", address]);
+  });
+
+  test("a helper that is missing, fails or prints rubbish keeps nobody from what is for everybody, and is named", async () => {
+    await using stack = new AsyncDisposableStack();
+    const open = stack.adopt(await TestRegistry.start(), (one) => one.close());
+    const image = `${open.address}/public:1`;
+    await daemon.ok(["tag", "busybox", image]);
+    for (const helper of ["nosuch", "broken", "rubbish"]) {
+      configure({ credsStore: helper });
+      for (const words of [
+        ["push", "-q", image],
+        ["pull", "-q", image],
+        ["pull", "-q", `${registry.address}/private:1`],
+        ["login", "-u", "alice", "--password-stdin", registry.address],
+        ["login", registry.address],
+      ]) {
+        const results = await Promise.all(
+          clients.map(([client, program]) => run([program, ...words], { ...good, env: environment(client) })),
+        );
+        const [theirs, ours] = results;
+        expect([helper, words, ours?.code, ours?.stdout]).toEqual([
+          helper,
+          words,
+          theirs?.code,
+          theirs?.stdout,
+        ]);
+        // docker says nothing of it; one that takes everything and tells nothing passes at a login.
+        if (words[1] === "-u" && helper === "rubbish") continue;
+        expect(ours?.stderr).toContain(`docker-credential-${helper} keeps those of `);
+        if (words[1] !== "-u") expect(ours?.stderr).toContain("; going on without these credentials\n");
+      }
+    }
+    await daemon.ok(["rmi", image]);
   });
 
   test("config.json decides how lists look and what is sent", async () => {

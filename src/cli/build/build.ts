@@ -71,7 +71,7 @@ async function orFail<T>(words: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-interface Work extends Lent {
+interface Work extends Omit<Lent, "complain"> {
   readonly order: BuildOrder;
   readonly ref: string;
   readonly provenance: ProvenanceMode;
@@ -86,18 +86,20 @@ interface Done {
 
 async function solve(context: Context, client: Client, work: Work): Promise<Done> {
   const { order, files, signal } = work;
+  const complaints = new Set<string>();
+  const complain = (text: string) => void complaints.add(text);
   // Both connections at once: on a unix socket the daemon's answers are most of their time.
   const opening = openSession(client, {
     name: files.name,
     ...(files.sharedKey === undefined ? {} : { sharedKey: files.sharedKey }),
-    services: lentServices(context, work, order),
+    services: lentServices(context, { ...work, complain }, order),
     signal,
   });
   opening.catch(() => undefined); // thrown below, unless the builder's connection fails first
   await using builder = await orFail("ERROR: ", () => BuilderClient.open(client, signal));
   await using session = await orFail("ERROR: ", () => opening);
   try {
-    const watched = await shown(context, builder, work, async () => {
+    const built = shown(context, builder, work, async () => {
       const attrs = { ...order.attrs, ...files.attrs };
       const common = { ref: work.ref, session: session.id };
       if (order.call)
@@ -132,6 +134,10 @@ async function solve(context: Context, client: Client, work: Work): Promise<Done
           ? {}
           : provenanceMembers(await builder.provenance(work.ref, signal), work.provenance);
       return { response: { ...response, ...told }, answer: {}, toPush: tug ? [] : order.outputs };
+    });
+    // The display has the terminal until then, and what rawjson says is for programs.
+    const watched = await built.finally(async () => {
+      if (order.progress !== "rawjson") await context.err.write([...complaints].join(""));
     });
     await pushFromHere(context, client, watched.toPush ?? [], order.quiet);
     return watched;

@@ -3,7 +3,7 @@ import { familiarName, parseReference, withDefaultTag } from "../../base/spec/do
 import type { BuilderClient } from "../../client/build/builder.ts";
 import type { Client } from "../../client/client.ts";
 import { pushImage } from "../../client/images/push.ts";
-import { authFor, registryKey } from "../config/credentials.ts";
+import { registryAuth } from "../config/credentials.ts";
 import type { Context } from "../context.ts";
 import { showProgress, silentOutput } from "../progress/display.ts";
 import type { BuildOutput } from "./outputs.ts";
@@ -62,7 +62,7 @@ export async function pushFromHere(
       const messages = await pushImage(client, {
         image: familiarName(reference),
         tag: reference.tag ?? "",
-        auth: await authFor(await context.config(), registryKey(reference.domain)),
+        auth: await registryAuth(context, reference.domain),
       });
       await showProgress(messages, quiet ? silentOutput : context.err);
     }

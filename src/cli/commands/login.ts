@@ -3,7 +3,7 @@ import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import { DaemonError } from "../../client/errors.ts";
 import { checkAuth } from "../../client/system/auth.ts";
 import { atMost, defineCommand } from "../command.ts";
-import { authFor, hubKey, serverName } from "../config/credentials.ts";
+import { hubKey, registryAuth, serverName } from "../config/credentials.ts";
 import { storeAuth } from "../config/store.ts";
 import type { Context } from "../context.ts";
 import { bool, text } from "../flags/flag.ts";
@@ -50,7 +50,7 @@ export const command = defineCommand({
       return 0;
     };
     if (values.username === "" && password === "") {
-      const stored = await authFor(config, server);
+      const stored = await registryAuth(context, server);
       if (stored?.username !== undefined || stored?.identitytoken !== undefined) {
         await announce(context, stored.username);
         try {

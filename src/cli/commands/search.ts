@@ -1,7 +1,7 @@
 import type { SearchResult } from "../../client/images/search.ts";
 import { searchImages } from "../../client/images/search.ts";
 import { defineCommand, exactly } from "../command.ts";
-import { authFor, registryKey } from "../config/credentials.ts";
+import { registryAuth } from "../config/credentials.ts";
 import { filter } from "../flags/filter.ts";
 import { bool, integer, text } from "../flags/flag.ts";
 import { type ListSpec, renderList } from "../format/list.ts";
@@ -18,7 +18,7 @@ export const command = defineCommand({
   },
   async run(context, { values, args: [term = ""] }) {
     const client = await context.client();
-    const auth = await authFor(await context.config(), searchKey(term));
+    const auth = await registryAuth(context, searchedRegistry(term));
     const results = await searchImages(client, { term, limit: values.limit, filters: values.filter, auth });
     results.sort((a, b) => b.star_count - a.star_count);
     await context.out.write(
@@ -29,9 +29,9 @@ export const command = defineCommand({
 });
 
 /** Whose credentials a term asks for: of the registry that it begins with, or Docker Hub's. */
-function searchKey(term: string): string {
+function searchedRegistry(term: string): string {
   const first = term.includes("/") ? term.slice(0, term.indexOf("/")) : "";
-  return registryKey(/[.:]/.test(first) || first === "localhost" ? first : "docker.io");
+  return /[.:]/.test(first) || first === "localhost" ? first : "docker.io";
 }
 
 function searchSpec(whole: boolean): ListSpec<SearchResult> {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -11,10 +12,11 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { messageOf, TugError } from "../../base/lib/errors.ts";
 import type { Context } from "../context.ts";
 import { silentOutput } from "../progress/display.ts";
 import { loadConfig } from "./config-file.ts";
-import { allAuths, authFor, hubKey, registryKey, serverName } from "./credentials.ts";
+import { allAuths, authFor, hubKey, registryAuth, registryKey, serverName } from "./credentials.ts";
 import { eraseAuth, storeAuth } from "./store.ts";
 
 let home: string;
@@ -229,9 +231,90 @@ test("an identity token from a helper is recognised, and a helper of one registr
   expect(await authFor(await load(), "other:5000")).toBeUndefined();
 });
 
-test("a helper that is not installed is named", async () => {
+/** Puts a program of these lines on the PATH as docker-credential-odd. */
+function installOdd(script: string): void {
+  const folder = join(home, "bin");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "docker-credential-odd"), script, { mode: 0o755 });
+  process.env["PATH"] = `${folder}:${savedPath}`;
+}
+
+test("a helper that fails is named, with the registry, what to do, and nothing of what may be a secret", async () => {
+  const refused = async (server = "reg:5000") => {
+    const failure = await authFor(await load(), server).then(String, messageOf);
+    expect(failure).toMatch(/^error getting credentials - err: .* out: `.*` \(docker-credential-\w+ keeps /);
+    return failure;
+  };
   write({ credsStore: "nosuch" });
-  await expect(authFor(await load(), "reg:5000")).rejects.toThrow(
-    'exec: "docker-credential-nosuch": executable file not found in $PATH',
+  expect(await refused()).toEndWith(
+    `err: exec: "docker-credential-nosuch": executable file not found in $PATH, out: \`\` (docker-credential-nosuch keeps those of reg:5000: install it, or take it out of credsStore in ${path})`,
   );
+  write({ credsStore: "odd", credHelpers: { "other:5000": "nosuch" } });
+  expect(await refused("other:5000")).toContain(`take it out of credHelpers' other:5000 in ${path}`);
+  const answers: Readonly<Record<string, string>> = {
+    "echo no keychain; exit 3":
+      "err: exit status 3, out: `no keychain` (docker-credential-odd keeps those of",
+    "kill -9 $$": "err: signal: SIGKILL, out",
+    "echo secret": "err: invalid character 's' looking for beginning of value",
+    true: "err: unexpected end of JSON input",
+    "echo 5": "json: cannot unmarshal number into Go value of type credentials.Credentials",
+    'echo \'{"Username": "u", "Secret": ["secret"]}\'': "array into Go struct field Credentials.Secret",
+    "exec cat /dev/zero": "err: more than 1048576 bytes of output",
+  };
+  for (const [script, words] of Object.entries(answers)) {
+    installOdd(`#!/bin/sh\n${script}\n`);
+    const said = await refused();
+    expect(said).toContain(words);
+    expect(said).toContain("see what it says: echo reg:5000 | docker-credential-odd get, or take it out of ");
+    expect(said).not.toMatch(/out: `.*secret/);
+  }
+  installOdd("no program\n");
+  expect(await refused()).toContain('err: exec: "docker-credential-odd": exec format error');
+});
+
+test("names of what a helper says are read in any case, and nothing of both is no credentials", async () => {
+  write({ credsStore: "odd" });
+  installOdd(`#!/bin/sh\necho '{"username": "u", "SECRET": "s", "More": 5}'\n`);
+  expect(await authFor(await load(), "reg:5000")).toMatchObject({ username: "u", password: "s" });
+  for (const nothing of ["{}", "null", '{"Username": null, "Secret": ""}']) {
+    installOdd(`#!/bin/sh\necho '${nothing}'\n`);
+    expect(await authFor(await load(), "reg:5000")).toBeUndefined();
+  }
+});
+
+test("a command goes on without a helper that fails, with what the file has, and says so", async () => {
+  write({ credsStore: "nosuch", auths: { "reg:5000": { auth: encoded("a:b") } } });
+  const warnings: string[] = [];
+  const context = contextWith(warnings);
+  expect(await registryAuth(context, "reg:5000")).toMatchObject({ username: "a", password: "b" });
+  expect(await registryAuth(context, "docker.io")).toBeUndefined();
+  expect(warnings).toEqual([
+    expect.stringMatching(
+      /^WARNING: error getting.*nosuch keeps those of reg:5000: .*; going on without these credentials\n$/,
+    ),
+    expect.stringContaining("keeps those of https://index.docker.io/v1/: "),
+  ]);
+  // An empty name excepts a registry from the store.
+  write({ credsStore: "nosuch", credHelpers: { "reg:5000": "" } });
+  expect(await registryAuth(context, "reg:5000")).toBeUndefined();
+  expect(warnings).toHaveLength(2);
+});
+
+test("a helper that hangs is ended when nobody waits for it any more, whatever it ignores", async () => {
+  write({ credsStore: "odd" });
+  const begun = join(home, "begun");
+  installOdd(
+    `#!/bin/sh\ntrap '' TERM INT\necho $$ > ${begun}.new; mv ${begun}.new ${begun}\nexec sleep 1000\n`,
+  );
+  const stop = new AbortController();
+  const failures: unknown[] = [];
+  const asking = { signal: stop.signal, onFailure: (error: unknown) => void failures.push(error) };
+  const waiting = authFor(await load(), "reg:5000", asking);
+  waiting.catch(() => undefined); // looked at below
+  while (!existsSync(begun)) await Bun.sleep(5);
+  stop.abort(new TugError("cancelled", "given up"));
+  await expect(waiting).rejects.toThrow("given up");
+  expect(failures).toEqual([]);
+  const pid = readFileSync(begun, "utf8").trim();
+  while (existsSync(`/proc/${pid}`)) await Bun.sleep(5);
 });

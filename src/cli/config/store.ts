@@ -6,6 +6,7 @@ import type { Context } from "../context.ts";
 import type { ConfigFile } from "./config-file.ts";
 import type { ConfigData, StoredAuth } from "./config-shape.ts";
 import { helperErase, helperStore } from "./credential-helper.ts";
+import { helperOf } from "./credentials.ts";
 
 /** Writes the configuration in one step, so that a reader never sees half of it; a link stays a link. */
 function writeConfig(config: ConfigFile, data: ConfigData): void {
@@ -23,10 +24,6 @@ function writeConfig(config: ConfigFile, data: ConfigData): void {
   }
 }
 
-function helperFor(config: ConfigFile, server: string): string | undefined {
-  return config.data.credHelpers?.[server] ?? config.data.credsStore;
-}
-
 /** Keeps credentials: in the helper where one is configured, else in the file, with a warning. */
 export async function storeAuth(
   context: Context,
@@ -34,7 +31,7 @@ export async function storeAuth(
   server: string,
   auth: AuthConfig,
 ): Promise<void> {
-  const helper = helperFor(config, server);
+  const helper = helperOf(config, [server]);
   if (helper) {
     try {
       await helperStore(helper, server, auth);
@@ -64,7 +61,7 @@ export async function eraseAuth(
 ): Promise<ReadonlyMap<string, unknown>> {
   const failures = new Map<string, unknown>();
   for (const key of keys) {
-    const helper = helperFor(config, key);
+    const helper = helperOf(config, [key]);
     try {
       if (helper) await helperErase(helper, key);
     } catch (error) {

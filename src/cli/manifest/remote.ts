@@ -3,7 +3,7 @@ import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import { isIndexType } from "../../base/spec/oci/media-types.ts";
 import { parseDescriptor, parseIndex } from "../../base/spec/oci/parse.ts";
 import { getManifest } from "../../client/distribution/manifest.ts";
-import { authFor, registryKey } from "../config/credentials.ts";
+import { registryAuth } from "../config/credentials.ts";
 import type { Context } from "../context.ts";
 import { fullReference, type StoredManifest, storedManifest } from "./store.ts";
 
@@ -20,7 +20,7 @@ export async function remoteManifest(
 ): Promise<RemoteManifest> {
   const { name, reference } = fullReference(text);
   const client = await context.client();
-  const auth = await authFor(await context.config(), registryKey(reference.domain));
+  const auth = await registryAuth(context, reference.domain);
   try {
     const { Descriptor: descriptor, Document: document } = await getManifest(client, name, {
       auth,

@@ -1,7 +1,7 @@
 import { familiarName, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { Client } from "../../client/client.ts";
 import { pullImage } from "../../client/images/pull.ts";
-import { authFor, registryKey } from "../config/credentials.ts";
+import { registryAuth } from "../config/credentials.ts";
 import type { Context } from "../context.ts";
 import type { Output } from "../io/output.ts";
 import { showProgress, silentOutput } from "./display.ts";
@@ -24,7 +24,7 @@ export async function pullWithProgress(
 ): Promise<string> {
   const parsed = parseReference(request.image);
   const reference = request.allTags ? parsed : withDefaultTag(parsed);
-  const auth = await authFor(await context.config(), registryKey(reference.domain));
+  const auth = await registryAuth(context, reference.domain);
   const messages = await pullImage(client, {
     image: familiarName(reference),
     tag: request.allTags ? "" : (reference.digest ?? reference.tag ?? ""),

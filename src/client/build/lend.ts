@@ -71,8 +71,13 @@ export interface LentCredentials {
   readonly secret: string;
 }
 
-export function lendCredentials(find: (host: string) => Promise<LentCredentials | undefined>): Service {
-  return unary(Auth.credentials, async ({ host }) => (await find(host)) ?? { username: "", secret: "" });
+export function lendCredentials(
+  find: (host: string, signal: AbortSignal) => Promise<LentCredentials | undefined>,
+): Service {
+  return unary(
+    Auth.credentials,
+    async ({ host }, { signal }) => (await find(host, signal)) ?? { username: "", secret: "" },
+  );
 }
 
 /** Files that the build pulls once: the tar or Dockerfile on standard input. The key is what follows `uploadPrefix`. */

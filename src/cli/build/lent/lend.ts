@@ -5,7 +5,7 @@ import { lendLayouts } from "../../../client/build/lend-layouts.ts";
 import { type OutputTarget, takeOutputs } from "../../../client/build/outputs.ts";
 import { lendSsh } from "../../../client/build/ssh.ts";
 import { takeBlobs } from "../../../client/build/take-blobs.ts";
-import { authFor, registryKey } from "../../config/credentials.ts";
+import { authFor, registryKey, withoutHelper } from "../../config/credentials.ts";
 import type { Context } from "../../context.ts";
 import { WholeFile } from "../../io/archive.ts";
 import type { BuildOutput } from "../outputs.ts";
@@ -18,21 +18,28 @@ export interface Lent {
   readonly secret: (id: string) => Promise<Uint8Array | undefined>;
   /** Sockets of SSH agents by id. */
   readonly agents: Readonly<Record<string, string>>;
+  /** Takes what a person should know of credential helpers: the display has the terminal meanwhile. */
+  readonly complain: (text: string) => void;
 }
 
 /** What the session serves. */
 export function lentServices(
   context: Context,
-  { files, secret, agents }: Lent,
+  { files, secret, agents, complain }: Lent,
   { outputs, cacheFrom, cacheTo }: Pick<BuildOrder, "outputs" | "cacheFrom" | "cacheTo">,
 ) {
   const written = storesOf(cacheTo, "dest");
   return [
     lendFiles({ directories: files.directories }),
     lendSecrets(secret),
-    lendCredentials(async (host) => {
+    lendCredentials(async (host, signal) => {
       const domain = host === "registry-1.docker.io" ? "docker.io" : host;
-      const auth = await authFor(await context.config(), registryKey(domain));
+      const asking = {
+        signal,
+        onSlow: complain,
+        onFailure: (error: unknown) => complain(withoutHelper(error)),
+      };
+      const auth = await authFor(await context.config(), registryKey(domain), asking);
       if (!auth) return undefined;
       if (auth.identitytoken) return { username: "", secret: auth.identitytoken };
       return { username: auth.username ?? "", secret: auth.password ?? "" };

@@ -2,7 +2,7 @@ import { invalid } from "../../../base/lib/errors.ts";
 import { familiarName, parseReference, withDefaultTag } from "../../../base/spec/docker/reference.ts";
 import { pushImage } from "../../../client/images/push.ts";
 import { defineCommand, exactly } from "../../command.ts";
-import { authFor, registryKey } from "../../config/credentials.ts";
+import { registryAuth } from "../../config/credentials.ts";
 import { refuseUnverified } from "../../config/trust.ts";
 import { bool, text } from "../../flags/flag.ts";
 import { platformParameter } from "../../format/platform.ts";
@@ -70,7 +70,7 @@ export const command = defineCommand({
       image: familiarName(reference),
       tag: reference.tag ?? "",
       platform,
-      auth: await authFor(await context.config(), registryKey(reference.domain)),
+      auth: await registryAuth(context, reference.domain),
     });
     const notes: string[] = [];
     const aux = (value: unknown) => {

@@ -1,7 +1,7 @@
 import { parseReference } from "../../../base/spec/docker/reference.ts";
 import { putManifest } from "../../../client/distribution/manifest.ts";
 import { defineCommand, exactly } from "../../command.ts";
-import { authFor, registryKey } from "../../config/credentials.ts";
+import { registryAuth } from "../../config/credentials.ts";
 import { bool } from "../../flags/flag.ts";
 import { checkPushable, listDocument } from "../../manifest/list-document.ts";
 import { fullReference, ManifestStore, noSuchManifest } from "../../manifest/store.ts";
@@ -24,7 +24,7 @@ export const command = defineCommand({
     const sources = manifests.map(({ Ref }) => parseReference(Ref));
     const from = [...new Set(sources.map(({ domain, path }) => `${domain}/${path}`))];
     const digest = await putManifest(await context.client(), name, text, {
-      auth: await authFor(config, registryKey(reference.domain)),
+      auth: await registryAuth(context, reference.domain),
       insecure: values.insecure,
       mediaType,
       from,
