@@ -328,7 +328,8 @@ test("a container that ends in the middle of cp and a daemon that dies in it lea
     });
   await eventually("no helper outlives its daemon", () => mine().length === 0);
   await daemon.up();
-  await daemon.ok(["cp", at("in"), "cc:/after"]);
+  writeFileSync(at("late"), "in");
+  await daemon.ok(["cp", at("late"), "cc:/after"]);
 });
 
 test("a daemon that dies in a commit leaves no frozen container and no half image", async () => {

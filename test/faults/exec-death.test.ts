@@ -37,7 +37,7 @@ function directories(): string[] {
 }
 
 test("an exec that runs while the daemon dies is answered for by the next one, and its files go when it ends", async () => {
-  await daemon.ok(["run", "-d", "--name", "host", "busybox", "sleep", "1000"]);
+  const host = await daemon.ok(["run", "-d", "--name", "host", "busybox", "sleep", "1000"]);
   const waits = await detached("host", "sh", "-c", "until test -e /go; do sleep 0.05; done; exit 7");
   const ended = await detached("host", "sh", "-c", "until test -e /first; do sleep 0.05; done; exit 9");
   const pid = (await inspect(waits)).Pid;
@@ -62,7 +62,8 @@ test("an exec that runs while the daemon dies is answered for by the next one, a
   await daemon.ok(["exec", "host", "touch", "/go"]);
   await eventually("it ends", async () => (await inspect(waits)).ExitCode === 7, 30_000);
   await eventually("no files of execs stay", () => directories().length === 0, 30_000);
-  const died = await daemon.ok(["events", "--since", "1", "--until", "0s", "--filter", "event=exec_die"]);
+  const filters = ["--filter", "event=exec_die", "--filter", `container=${host}`];
+  const died = await daemon.ok(["events", "--since", "1", "--until", "0s", ...filters]);
   expect(died.split("\n").length).toBe(3);
 });
 
