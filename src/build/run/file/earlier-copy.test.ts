@@ -11,8 +11,11 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ChainId } from "../../../base/lib/ids.ts";
+import { AT_FDCWD } from "../../../base/sys/at.ts";
+import { lstatat } from "../../../base/sys/stat.ts";
 import type { FileOp } from "../../graph.ts";
 import { copyOp, stepOf, TestSteps } from "../testdata/steps.ts";
 import { pruneNotes } from "./copy-notes.ts";
@@ -20,6 +23,10 @@ import { FileRunner } from "./file-runner.ts";
 
 // Each step is a process of its own.
 setDefaultTimeout(60_000);
+
+const tellsBirth = lstatat(AT_FDCWD, tmpdir()).btime !== 0n;
+if (!tellsBirth) console.log(`skipped: the file system of ${tmpdir()} does not tell when files were made`);
+const linking = test.skipIf(!tellsBirth);
 
 let steps: TestSteps;
 let runner: FileRunner;
@@ -104,37 +111,40 @@ function oneIn(first: string, second: string): readonly string[] {
     .sort();
 }
 
-test("what did not change since the step's last run is another name of the earlier copy, all else is copied", async () => {
-  const first = await copy(copyAll, source);
-  const changed = await steps.tree((root) => {
-    // As large and as old as it was.
-    writeFileSync(join(root, "src/a/f0"), "a 9\n");
-    utimesSync(join(root, "src/a/f0"), 1000, 1_000_000_000);
-    chmodSync(join(root, "src/a/f2"), 0o600);
-    utimesSync(join(root, "src/a/f3"), 1000, 1_234_567_890);
-    rmSync(join(root, "src/a/f4"));
-    rmSync(join(root, "src/a/f5"));
-    mkdirSync(join(root, "src/a/f5"));
-    renameSync(join(root, "src/b/f8"), join(root, "src/b/f9"));
-    chmodSync(join(root, "src/b"), 0o700);
-  }, source);
-  const second = await copy(copyAll, changed);
-  const anew = await copyAnew(copyAll, changed);
-  expect(everything(second.upper)).toEqual(everything(anew.upper));
-  expect(second.digests).toEqual(anew.digests);
-  const linked = oneIn(first.upper, second.upper);
-  const names = (part: string) => linked.filter((path) => path.startsWith(`app/new/${part}/`)).length;
-  // Of a: f0, f2, f3, f4, f5 are other ones; of b: f8 and f9, and f7 runs as its owner.
-  expect([names("a"), names("b")]).toEqual([35, 37]);
-  expect(linked).not.toContain("app/new/b/f7");
-  // What was copied first is as it was.
-  expect(readFileSync(join(first.upper, "app/new/a/f0"), "utf8")).toBe("a 0\n");
+linking(
+  "what did not change since the step's last run is another name of the earlier copy, all else is copied",
+  async () => {
+    const first = await copy(copyAll, source);
+    const changed = await steps.tree((root) => {
+      // As large and as old as it was.
+      writeFileSync(join(root, "src/a/f0"), "a 9\n");
+      utimesSync(join(root, "src/a/f0"), 1000, 1_000_000_000);
+      chmodSync(join(root, "src/a/f2"), 0o600);
+      utimesSync(join(root, "src/a/f3"), 1000, 1_234_567_890);
+      rmSync(join(root, "src/a/f4"));
+      rmSync(join(root, "src/a/f5"));
+      mkdirSync(join(root, "src/a/f5"));
+      renameSync(join(root, "src/b/f8"), join(root, "src/b/f9"));
+      chmodSync(join(root, "src/b"), 0o700);
+    }, source);
+    const second = await copy(copyAll, changed);
+    const anew = await copyAnew(copyAll, changed);
+    expect(everything(second.upper)).toEqual(everything(anew.upper));
+    expect(second.digests).toEqual(anew.digests);
+    const linked = oneIn(first.upper, second.upper);
+    const names = (part: string) => linked.filter((path) => path.startsWith(`app/new/${part}/`)).length;
+    // Of a: f0, f2, f3, f4, f5 are other ones; of b: f8 and f9, and f7 runs as its owner.
+    expect([names("a"), names("b")]).toEqual([35, 37]);
+    expect(linked).not.toContain("app/new/b/f7");
+    // What was copied first is as it was.
+    expect(readFileSync(join(first.upper, "app/new/a/f0"), "utf8")).toBe("a 0\n");
 
-  const third = await copy(copyAll, changed);
-  expect(oneIn(second.upper, third.upper)).toHaveLength(38 + 38 + 40);
-});
+    const third = await copy(copyAll, changed);
+    expect(oneIn(second.upper, third.upper)).toHaveLength(38 + 38 + 40);
+  },
+);
 
-test("below /etc and /var nothing has two names", async () => {
+linking("below /etc and /var nothing has two names", async () => {
   const toRoot = copyOp(["src"], "/");
   const [first, second] = [await copy(toRoot, source), await copy(toRoot, source)];
   const linked = oneIn(first.upper, second.upper);
@@ -142,7 +152,7 @@ test("below /etc and /var nothing has two names", async () => {
   expect(linked).toHaveLength(79);
 });
 
-test("of two sources of one file the last one counts, the next time too", async () => {
+linking("of two sources of one file the last one counts, the next time too", async () => {
   const both = await steps.tree((root) => {
     mkdirSync(join(root, "more/a"), { recursive: true });
     writeFileSync(join(root, "more/a/f1"), "of more\n");
@@ -156,7 +166,7 @@ test("of two sources of one file the last one counts, the next time too", async 
   expect(oneIn(first.upper, second.upper)).toHaveLength(118);
 });
 
-test("other actions of the step: what they make is no copy", async () => {
+linking("other actions of the step: what they make is no copy", async () => {
   const write = { kind: "write", path: "/app/new/a/f1", mode: 0o644, owner: undefined } as const;
   const op: FileOp = { ...copyAll, actions: [...copyAll.actions, { ...write, content: "written\n" }] };
   const first = await copy(op, source);
@@ -165,7 +175,7 @@ test("other actions of the step: what they make is no copy", async () => {
   expect(oneIn(first.upper, second.upper)).toEqual([]);
 });
 
-test("a copy on nothing is linked as well", async () => {
+linking("a copy on nothing is linked as well", async () => {
   const nothing = (made: ChainId) => steps.snapshotter.upperdir(made) ?? "";
   const [first, second] = [
     await runner.run(stepOf(copyAll, [undefined, source])),
@@ -174,7 +184,7 @@ test("a copy on nothing is linked as well", async () => {
   expect(oneIn(nothing(first), nothing(second))).toHaveLength(119);
 });
 
-test("few files are linked when they are large, in a directory that is made for them too", async () => {
+linking("few files are linked when they are large, in a directory that is made for them too", async () => {
   const large = await steps.tree((root) => {
     mkdirSync(join(root, "few"));
     writeFileSync(join(root, "few/large"), Buffer.alloc(1 << 20, 1));
@@ -187,7 +197,7 @@ test("few files are linked when they are large, in a directory that is made for 
   expect(readFileSync(join(again.upper, "made/here/small"), "utf8")).toBe("2");
 });
 
-test("notes of trees that are gone go, and what killed writers left", async () => {
+linking("notes of trees that are gone go, and what killed writers left", async () => {
   const { made } = await copy(copyAll, source);
   const before = readdirSync(notes);
   writeFileSync(join(notes, "abc"), "cut short");
@@ -202,7 +212,7 @@ test("notes of trees that are gone go, and what killed writers left", async () =
   expect(readdirSync(notes).length).toBe(before.length - 1);
 });
 
-test("--no-cache copies everything, and what it copied is linked the next time", async () => {
+linking("--no-cache copies everything, and what it copied is linked the next time", async () => {
   const first = await copy(copyAll, source);
   const anew = await copy(copyAll, source, { ignoreCache: true });
   expect(oneIn(first.upper, anew.upper)).toEqual([]);
@@ -210,7 +220,7 @@ test("--no-cache copies everything, and what it copied is linked the next time",
   expect(oneIn(anew.upper, next.upper)).toHaveLength(119);
 });
 
-test("another owner, mode or time makes other copies", async () => {
+linking("another owner, mode or time makes other copies", async () => {
   for (const name of readdirSync(notes)) rmSync(join(notes, name));
   const first = await copy(copyAll, source);
   const [note = ""] = readdirSync(notes);
@@ -229,29 +239,32 @@ test("another owner, mode or time makes other copies", async () => {
   }
 });
 
-test("when the earlier copy is gone, or what is known of it is damaged, everything is copied", async () => {
-  const first = await copy(copyAll, source);
-  await steps.snapshotter.remove(first.made);
-  const second = await copy(copyAll, source);
-  expect(everything(second.upper)).toEqual(everything((await copyAnew(copyAll, source)).upper));
-  for (const text of [
-    "",
-    "x",
-    "\n",
-    "x\n{",
-    "x\nnull",
-    "x\n[7]",
-    "../../etc\n[]",
-    `/etc\n[["hosts",{"state":""}]]`,
-  ]) {
-    for (const name of readdirSync(notes)) writeFileSync(join(notes, name), text);
-    const made = await copy(copyAll, source);
-    expect(oneIn(second.upper, made.upper)).toEqual([]);
-    expect(everything(made.upper)).toEqual(everything(second.upper));
-  }
-});
+linking(
+  "when the earlier copy is gone, or what is known of it is damaged, everything is copied",
+  async () => {
+    const first = await copy(copyAll, source);
+    await steps.snapshotter.remove(first.made);
+    const second = await copy(copyAll, source);
+    expect(everything(second.upper)).toEqual(everything((await copyAnew(copyAll, source)).upper));
+    for (const text of [
+      "",
+      "x",
+      "\n",
+      "x\n{",
+      "x\nnull",
+      "x\n[7]",
+      "../../etc\n[]",
+      `/etc\n[["hosts",{"state":""}]]`,
+    ]) {
+      for (const name of readdirSync(notes)) writeFileSync(join(notes, name), text);
+      const made = await copy(copyAll, source);
+      expect(oneIn(second.upper, made.upper)).toEqual([]);
+      expect(everything(made.upper)).toEqual(everything(second.upper));
+    }
+  },
+);
 
-test("what versions of a copy share counts once, and is given back with the last of them", async () => {
+linking("what versions of a copy share counts once, and is given back with the last of them", async () => {
   const { snapshotter } = steps;
   const first = await copy(copyAll, source, { ignoreCache: true });
   const alone = await snapshotter.usage(first.made);
