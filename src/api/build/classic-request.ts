@@ -4,7 +4,7 @@ import { hostPlatform, parsePlatform } from "../../base/spec/oci/platform.ts";
 import type { BuildQuery } from "./build-query.ts";
 
 /** The name by which the classic protocol's body is a context. */
-export const bodyContext = "context";
+const bodyContext = "context";
 
 /** What the classic `POST /build` asks for, without its body. `id` names the build in `/build/cancel`. */
 export function classicBuildRequest(query: BuildQuery, id: string): BuildRequest {

@@ -79,9 +79,6 @@ export function oneOf<T extends string>(first: T, ...others: readonly T[]): Shap
   };
 }
 
-/** Any JSON value, as it is. */
-export const any: Shape<unknown> = { type: "interface {}", read: (value) => value };
-
 /** `struct{}`: an object whose content does not matter. */
 export const emptyObject: Shape<Record<string, never>> = {
   type: "struct {}",

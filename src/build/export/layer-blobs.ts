@@ -12,7 +12,7 @@ import { clamped, rewriteTar } from "./rewrite-tar.ts";
 const remembered = 1000;
 
 /** The plain bytes of a layer blob. */
-export async function* layerTar(
+async function* layerTar(
   content: ContentStore,
   blob: Pick<Descriptor, "digest">,
 ): AsyncGenerator<Uint8Array, void, undefined> {

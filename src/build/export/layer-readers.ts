@@ -7,7 +7,7 @@ import type { SnapshotLayout } from "../../core/snapshot/snapshotter.ts";
 import type { LayerDigests } from "./layers.ts";
 
 /** Name of the helper program. */
-export const layerReadingHelper = "read-layers";
+const layerReadingHelper = "read-layers";
 
 /** What it answers with. */
 export type LayerReadReply =

@@ -205,7 +205,7 @@ function isMultiPlatform(request: BuildRequest): boolean {
 }
 
 /** As clients show them. */
-export function buildWarnings(lint: Linter): readonly BuildWarning[] {
+function buildWarnings(lint: Linter): readonly BuildWarning[] {
   return lint.warnings.map(({ rule, text, range }) => ({
     rule: rule.name,
     short: `${rule.name}: ${text}${range ? ` (line ${range.start.line})` : ""}`,

@@ -232,7 +232,7 @@ export class CacheCollector implements AsyncDisposable {
 }
 
 /** As GET /system/df and `builder du` have it. */
-export function wireEntry(entry: CacheEntry): WireEntry {
+function wireEntry(entry: CacheEntry): WireEntry {
   const time = (ms: number) => formatRfc3339Nano(BigInt(Math.trunc(ms)) * 1_000_000n);
   return {
     ID: entry.id,

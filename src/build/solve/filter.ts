@@ -48,7 +48,7 @@ const fields: Readonly<Record<string, (entry: CacheEntry) => readonly string[]>>
 };
 
 /** What is written to again, as caches are. */
-export function isMutable(type: CacheEntry["type"]): boolean {
+function isMutable(type: CacheEntry["type"]): boolean {
   return type === "exec.cachemount" || type === "source.local";
 }
 

@@ -1,26 +1,14 @@
 import { expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { mountSpec, unmountIfMounted } from "../../base/sys/mount/mount.ts";
 import { readMountInfo } from "../../base/sys/mount/mountinfo.ts";
 import type { Mount } from "../../core/snapshot/snapshotter.ts";
+import { withinMounts } from "../../core/snapshot/testdata/within-mounts.ts";
 import type { ExecOp } from "../graph.ts";
 import { FileRunner } from "../run/file/file-runner.ts";
 import { BuildFilesHelper } from "../run/file/helper.ts";
 import type { StepRunner } from "../run/runner.ts";
 import { copy, Heard, image, run, SolverBench, session } from "./testdata/bench.ts";
-
-/** Mounts, works, unmounts: what a RUN does to its root. */
-function within<R>(base: string, mounts: readonly Mount[], work: (root: string) => R): R {
-  const target = mkdtempSync(join(base, "mnt-"));
-  for (const mount of mounts) mountSpec(mount, target);
-  try {
-    return work(target);
-  } finally {
-    unmountIfMounted(target);
-    rmSync(target, { recursive: true });
-  }
-}
 
 /** Steps whose programs are functions on the mounted root. */
 function programs(
@@ -32,7 +20,7 @@ function programs(
       const root = op.root === undefined ? undefined : inputs[op.root]?.snapshot;
       bench.ran.push(op.args.join());
       return await bench.steps.make(root, async ({ mounts }) =>
-        within(bench.stores.base, mounts, (tree) => all[op.args.join()]?.(tree)),
+        withinMounts(bench.stores.base, mounts, (tree) => all[op.args.join()]?.(tree)),
       );
     },
   };
@@ -72,7 +60,7 @@ for (const driver of ["overlay2", "vfs"] as const) {
     const options = { session: session("s1"), signal, progress: new Heard() };
     const [stage, final] = await bench.solver.solve([built, top], options);
     const look = (view: readonly Mount[]) =>
-      within(bench.stores.base, view, (root) =>
+      withinMounts(bench.stores.base, view, (root) =>
         readdirSync(root, { recursive: true, encoding: "utf8" }).toSorted(),
       );
     expect(look(bench.steps.view(stage?.snapshot))).toEqual(["dir", "dir/two", "os"]);
@@ -81,12 +69,12 @@ for (const driver of ["overlay2", "vfs"] as const) {
     // A throw-away view is written to, and what it stands on is not.
     {
       await using scratch = await bench.steps.scratch(final?.snapshot);
-      within(bench.stores.base, scratch.mounts, (root) => {
+      withinMounts(bench.stores.base, scratch.mounts, (root) => {
         writeFileSync(join(root, "two"), "changed");
         expect(readFileSync(join(root, "two"), "utf8")).toBe("changed");
       });
     }
-    within(bench.stores.base, bench.steps.view(final?.snapshot), (root) => {
+    withinMounts(bench.stores.base, bench.steps.view(final?.snapshot), (root) => {
       expect(readFileSync(join(root, "two"), "utf8")).toBe("2");
       expect(() => writeFileSync(join(root, "two"), "x")).toThrow("EROFS");
     });

@@ -4,7 +4,7 @@ import { messageOf, TugError } from "../../base/lib/errors.ts";
  * Frames a failure of `run` or `create` as Docker does: the program's name before it, its help behind it, and exit code 125
  * unless the error asks for another.
  */
-export function framed(name: string, error: unknown): unknown {
+function framed(name: string, error: unknown): unknown {
   const text = messageOf(error);
   if (!(error instanceof TugError) || text === "") return error;
   return new TugError(error.code, `tug: ${text}\n\nRun '${name} --help' for more information`, {

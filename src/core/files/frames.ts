@@ -6,10 +6,6 @@ export const dataFrame = 1;
 /** A frame larger than this was not written by us. */
 const jsonLimit = 64 * 1024 * 1024;
 
-export function frame(kind: number, bytes: Uint8Array): readonly [Uint8Array, Uint8Array] {
-  return [frameHeader(kind, bytes.length), bytes];
-}
-
 export function frameHeader(kind: number, length: number): Uint8Array {
   const head = Buffer.alloc(frameHead);
   head.writeUInt32LE(length, 0);

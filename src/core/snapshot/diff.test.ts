@@ -16,20 +16,23 @@ import { join } from "node:path";
 import { systemClock } from "../../base/lib/clock.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import { TarParser } from "../../base/lib/tar/parser.ts";
+import { tarTrailer } from "../../base/lib/tar/writer.ts";
 import { type Database, openDatabase } from "../../base/store/database.ts";
-import { makedev, S_IFCHR } from "../../base/sys/at.ts";
-import { mountSpec, unmountIfMounted } from "../../base/sys/mount/mount.ts";
+import { AT_FDCWD, closeFd, makedev, O, openat, S_IFCHR } from "../../base/sys/at.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
+import { walkTree } from "../../base/sys/walk.ts";
 import { LayerApplier } from "./apply/apply-layer.ts";
 import { listChanges } from "./changes.ts";
-import { diffTar, treeTar } from "./diff.ts";
+import { diffTar } from "./diff.ts";
 import type { SnapshotterDeps } from "./directory-snapshots.ts";
 import { openBtrfs } from "./drivers/btrfs/btrfs.ts";
 import { openFuseOverlay } from "./drivers/fuse-overlayfs/fuse-overlayfs.ts";
 import { openOverlay2 } from "./drivers/overlay2/overlay2.ts";
 import { openVfs } from "./drivers/vfs/vfs.ts";
 import type { Mount, Snapshotter } from "./snapshotter.ts";
+import { TarNodes } from "./tar-node.ts";
 import { LoopDisk } from "./testdata/loop-disk.ts";
+import { withinMounts } from "./testdata/within-mounts.ts";
 
 const parent = `sha256:${"a".repeat(64)}` as ChainId;
 
@@ -50,6 +53,17 @@ if (noBtrfs) {
 const program = Bun.which("fuse-overlayfs");
 if (program) drivers["fuse-overlayfs"] = { open: (deps) => openFuseOverlay({ ...deps, program }) };
 else console.log("skipped: changes on fuse-overlayfs, which is not installed");
+
+function* treeTar(root: string): Generator<Uint8Array, void, undefined> {
+  const nodes = new TarNodes();
+  const fd = openat(AT_FDCWD, root, O.PATH | O.DIRECTORY);
+  try {
+    for (const { dir, name, path, stat } of walkTree(fd)) yield* nodes.member(dir, name, path, stat);
+    yield tarTrailer;
+  } finally {
+    closeFd(fd);
+  }
+}
 
 for (const [driver, { open, place = tmpdir }] of Object.entries(drivers)) {
   describe(driver, () => {
@@ -87,46 +101,25 @@ for (const [driver, { open, place = tmpdir }] of Object.entries(drivers)) {
       rmSync(base, { recursive: true, force: true });
     });
 
-    function within<R>(mounts: readonly Mount[], work: (root: string) => R): R {
-      const target = mkdtempSync(join(base, "mnt-"));
-      for (const mount of mounts) mountSpec(mount, target);
-      try {
-        return work(target);
-      } finally {
-        unmountIfMounted(target);
-      }
-    }
+    const within = <R>(mounts: readonly Mount[], work: (root: string) => R): R =>
+      withinMounts(base, mounts, work);
 
     /** What one tar of the whole tree says, times in seconds. */
-    async function contents(mounts: readonly Mount[]): Promise<string[]> {
-      const target = mkdtempSync(join(base, "mnt-"));
-      for (const mount of mounts) mountSpec(mount, target);
-      try {
-        const lines: string[] = [];
-        const parser = new TarParser({
-          entry: ({ path, kind, mode, uid, gid, linkPath, mtime, xattrs, size }) =>
-            void lines.push(
-              JSON.stringify([
-                path,
-                kind,
-                mode,
-                uid,
-                gid,
-                linkPath,
-                String(mtime / 1_000_000_000n),
-                [...xattrs],
-                size,
-              ]),
-            ),
-          data: (chunk) => void lines.push(Buffer.from(chunk).toString()),
-          end: () => undefined,
-        });
-        for await (const chunk of treeTar(target)) parser.push(chunk);
-        parser.finish();
-        return lines;
-      } finally {
-        unmountIfMounted(target);
-      }
+    function contents(mounts: readonly Mount[]): string[] {
+      const lines: string[] = [];
+      const parser = new TarParser({
+        entry: ({ path, kind, mode, uid, gid, linkPath, mtime, xattrs, size }) => {
+          const seconds = String(mtime / 1_000_000_000n);
+          lines.push(JSON.stringify([path, kind, mode, uid, gid, linkPath, seconds, [...xattrs], size]));
+        },
+        data: (chunk) => void lines.push(Buffer.from(chunk).toString()),
+        end: () => undefined,
+      });
+      within(mounts, (target) => {
+        for (const chunk of treeTar(target)) parser.push(chunk);
+      });
+      parser.finish();
+      return lines;
     }
 
     const change = (root: string) => {
@@ -230,7 +223,7 @@ for (const [driver, { open, place = tmpdir }] of Object.entries(drivers)) {
         parser.finish();
         applier.finish();
       }
-      expect(await contents(snapshots.mounts("copy"))).toEqual(await contents(snapshots.mounts("box")));
+      expect(contents(snapshots.mounts("copy"))).toEqual(contents(snapshots.mounts("box")));
       const again: Uint8Array[] = [];
       for await (const chunk of diffTar(snapshots.layout("box"))) again.push(chunk);
       expect(Buffer.concat(again).equals(tar)).toBe(true);

@@ -1,8 +1,6 @@
 import type { DiffId } from "../../base/lib/ids.ts";
 import { tarHeader, tarTrailer } from "../../base/lib/tar/writer.ts";
 import { Digester } from "../../base/spec/oci/digest.ts";
-import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
-import { walkTree } from "../../base/sys/walk.ts";
 import { type ChangesOptions, snapshotChanges } from "./changes.ts";
 import type { SnapshotLayout } from "./snapshotter.ts";
 import { TarNodes } from "./tar-node.ts";
@@ -80,19 +78,4 @@ function whiteout(path: string): Uint8Array {
 
 function marker(path: string): Uint8Array {
   return tarHeader({ path, kind: "file", mode: 0, size: 0 });
-}
-
-/**
- * A whole directory tree as a tar, for `export`: its root as "./" is left out, as Docker leaves it out; what is mounted in it
- * shows as an empty directory.
- */
-export function* treeTar(root: string): Generator<Uint8Array, void, undefined> {
-  const nodes = new TarNodes();
-  const fd = openat(AT_FDCWD, root, O.PATH | O.DIRECTORY);
-  try {
-    for (const { dir, name, path, stat } of walkTree(fd)) yield* nodes.member(dir, name, path, stat);
-    yield tarTrailer;
-  } finally {
-    closeFd(fd);
-  }
 }

@@ -25,13 +25,14 @@ import { codeOf } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import { type Database, openDatabase } from "../../base/store/database.ts";
 import { AT_FDCWD, closeFd, makedev, mknodat, O, S_IFCHR, S_IFIFO } from "../../base/sys/at.ts";
-import { mountSpec, unmountIfMounted } from "../../base/sys/mount/mount.ts";
+import { unmountIfMounted } from "../../base/sys/mount/mount.ts";
 import { readMountInfo } from "../../base/sys/mount/mountinfo.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
 import { getXattr } from "../../base/sys/xattr.ts";
 import { listChanges } from "./changes.ts";
 import { diffTar } from "./diff.ts";
 import type { Mount, Snapshotter } from "./snapshotter.ts";
+import { withinMounts } from "./testdata/within-mounts.ts";
 
 /** What a driver is opened with; a second open on the same arguments is what a restart of the daemon does. */
 export interface SuiteContext {
@@ -77,16 +78,8 @@ export function snapshotterSuite(
       // 130 whole trees take their time on a busy disk.
     }, 60_000);
 
-    /** Mounts, works, unmounts. */
-    function within<R>(mounts: readonly Mount[], work: (root: string) => R): R {
-      const target = mkdtempSync(join(base, "mnt-"));
-      for (const mount of mounts) mountSpec(mount, target);
-      try {
-        return work(target);
-      } finally {
-        unmountIfMounted(target);
-      }
-    }
+    const within = <R>(mounts: readonly Mount[], work: (root: string) => R): R =>
+      withinMounts(base, mounts, work);
 
     async function layer(
       name: string,
@@ -186,15 +179,11 @@ export function snapshotterSuite(
     test("a renamed snapshot keeps its files and its children, whatever is mounted", async () => {
       await layer("a", undefined, (root) => writeFileSync(join(root, "f"), "a"));
       await layer("b", "a", (root) => writeFileSync(join(root, "g"), "b"));
-      const target = mkdtempSync(join(base, "mnt-"));
-      for (const mount of await snapshots.prepare("box", chain("b"))) mountSpec(mount, target);
-      try {
-        writeFileSync(join(target, "own"), "box");
+      within(await snapshots.prepare("box", chain("b")), (root) => {
+        writeFileSync(join(root, "own"), "box");
         snapshots.rename(chain("a"), chain("new"));
-        expect(readdirSync(target).sort()).toEqual(["f", "g", "own"]);
-      } finally {
-        unmountIfMounted(target);
-      }
+        expect(readdirSync(root).sort()).toEqual(["f", "g", "own"]);
+      });
       expect(snapshots.stat(chain("a"))).toBeUndefined();
       expect(snapshots.stat(chain("b"))?.parent).toBe(chain("new"));
       expect(await code(snapshots.remove(chain("new")))).toBe("conflict");

@@ -24,7 +24,7 @@ export interface PendingAttachment {
  * What is known of a container only while this daemon lives: who waits for it, its open log, its timers. A new daemon
  * builds it anew; nothing here may be needed to find a container again.
  */
-export class LiveContainer {
+class LiveContainer {
   readonly waiters = new Set<Waiter>();
   readonly pending = new Set<PendingAttachment>();
   readonly execIds = new Set<string>();

@@ -247,7 +247,7 @@ class Reader {
   }
 }
 
-export function timestamp(nanoseconds: bigint | undefined): Timestamp | undefined {
+function timestamp(nanoseconds: bigint | undefined): Timestamp | undefined {
   if (nanoseconds === undefined) return undefined;
   return { seconds: nanoseconds / 1_000_000_000n, nanos: Number(nanoseconds % 1_000_000_000n) };
 }
@@ -255,11 +255,11 @@ export function timestamp(nanoseconds: bigint | undefined): Timestamp | undefine
 export const timestampOfMs = (ms: number | undefined) =>
   timestamp(ms === undefined ? undefined : BigInt(Math.trunc(ms)) * 1_000_000n);
 
-export function sourceInfo(file: { readonly name: string; readonly text: string }): SourceInfo {
+function sourceInfo(file: { readonly name: string; readonly text: string }): SourceInfo {
   return { filename: file.name, data: Buffer.from(file.text), language: "Dockerfile" };
 }
 
-export const copyRange = (range: {
+const copyRange = (range: {
   readonly start: { readonly line: number; readonly character: number };
   readonly end: { readonly line: number; readonly character: number };
 }): Range => ({ start: { ...range.start }, end: { ...range.end } });

@@ -40,7 +40,7 @@ function heredocWords(line: string): readonly string[] {
 }
 
 /** `<<-`: without the tabs at the beginning of each line. */
-export function chompTabs(content: string): string {
+function chompTabs(content: string): string {
   return content.replace(/^\t+/gm, "");
 }
 

@@ -18,7 +18,7 @@ import type {
 } from "./syntax.ts";
 
 /** The 18 instructions; the order is that of suggestions. */
-export const instructionNames = [
+const instructionNames = [
   ...(["ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL"] as const),
   ...(["MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"] as const),
 ] as const;

@@ -83,7 +83,7 @@ export function refuseUnmappable(deps: ExecDeps, op: ExecOp): void {
 }
 
 /** What the step says, then what it lacks; secrets win. */
-export function stepEnvironment(
+function stepEnvironment(
   op: Pick<ExecOp, "env" | "proxyEnv">,
   prepared: Pick<StepMounts, "env" | "agent">,
   home: string,

@@ -154,7 +154,7 @@ export function duration(vertex: TracedVertex, now: bigint): number {
 }
 
 /** "12.3MB", as BuildKit's displays show sizes: decimal, two digits. */
-export function shownBytes(value: number): string {
+function shownBytes(value: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let amount = value;
   let unit = 0;

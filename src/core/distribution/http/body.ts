@@ -3,7 +3,7 @@ import { cancelled, type Exchange } from "./transport.ts";
 import { requestPrefix } from "./transport-error.ts";
 
 /** A peer that sends nothing for so long is taken for dead. */
-export const stallLimit = 60_000;
+const stallLimit = 60_000;
 /** And one that sends less than this many bytes a second all that time: nobody can wait for what it has. */
 const leastRate = 1024;
 

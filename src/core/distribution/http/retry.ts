@@ -5,7 +5,7 @@ import { cancelled } from "./transport.ts";
 import { TransportError, type TransportReason } from "./transport-error.ts";
 
 /** Attempts in all before a transfer is given up, unless --max-download-attempts says otherwise; dockerd's number. */
-export const maxAttempts = 5;
+const maxAttempts = 5;
 /** A registry that wants to be left alone for longer than this is not waited for: the caller can do better. */
 const longestWaitSeconds = 120;
 

@@ -37,7 +37,7 @@ export function containerSysctls(
 }
 
 /** Throws what is wrong with one sysctl in a container with these namespaces. */
-export function checkSysctl(name: string, value: string, namespaces: SpecInput["namespaces"]): void {
+function checkSysctl(name: string, value: string, namespaces: SpecInput["namespaces"]): void {
   if (!NAME.test(name)) throw invalid(`invalid sysctl name: ${JSON.stringify(name)}`);
   if (CONTROL.test(value) || value.includes("+") || value.includes("="))
     throw invalid(`invalid value for sysctl ${JSON.stringify(name)}: ${JSON.stringify(value)}`);

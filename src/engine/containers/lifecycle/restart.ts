@@ -23,7 +23,7 @@ export async function restartOnRequest(
   }
 }
 
-export async function restartContainer(
+async function restartContainer(
   context: ContainerContext,
   record: ContainerRecord,
   options: StopOptions,

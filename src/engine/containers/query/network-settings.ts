@@ -66,7 +66,7 @@ function findNetwork(context: ContainerContext, reference: string) {
 }
 
 /** Names that the resolver answers with on a user-defined network: name, aliases, short id. */
-export function dnsNames(record: ContainerRecord, settings: EndpointSettings): string[] {
+function dnsNames(record: ContainerRecord, settings: EndpointSettings): string[] {
   const hostname = record.definition.config.Hostname ?? "";
   return [...new Set([record.name, ...(settings.Aliases ?? []), record.id.slice(0, 12), hostname])].filter(
     Boolean,
