@@ -4,6 +4,7 @@ import { formatReference, parseReference, withDefaultTag } from "../../base/spec
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
 import { Activity } from "../activity.ts";
 import type { ExecOp } from "../graph.ts";
+import { execOp } from "../plan/exec-op.ts";
 import { defaultPath } from "../plan/image-draft.ts";
 import { makeVertex } from "../plan/vertices.ts";
 import { type PlanDeps, resolveImage } from "../plan-build.ts";
@@ -95,26 +96,13 @@ function operationOf(
   const env = [...(config.Env ?? [`PATH=${defaultPath}`]), ...asked.env];
   const label = config.Labels?.[labels.none];
   const network = /^(?:0|f|false)$/i.test(label ?? "") ? "default" : "none";
-  return {
-    kind: "exec",
-    root: 0,
+  return execOp({
     args: config.Entrypoint?.length ? config.Entrypoint : ["/run"],
     env,
     cwd: config.WorkingDir || "/",
-    user: "",
-    mounts: [],
     network,
-    security: "sandbox",
-    hostname: "",
-    hosts: [],
-    shmSize: 0,
-    ulimits: [],
-    cgroupParent: "",
-    devices: [],
-    proxyEnv: [],
-    resources: {},
     platform,
-  };
+  });
 }
 
 /** What a build relies on has to be what the frontend says of itself. */

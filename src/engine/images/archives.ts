@@ -12,6 +12,7 @@ import type { Image } from "../../core/image/image.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { publishImage } from "./events.ts";
 import { repositoryOf } from "./names.ts";
+import { platformOption } from "./platform-option.ts";
 
 /** Images from an archive; `quiet` leaves out the layers' progress. */
 export async function* loadImages(
@@ -105,8 +106,7 @@ export async function* importImage(
   signal: AbortSignal,
 ): AsyncGenerator<ProgressMessage> {
   const name = options.repo === "" ? undefined : importName(options.repo, options.tag);
-  const wanted = options.platform ?? "";
-  const platform = wanted === "" ? deps.platform : parsePlatform(wanted, deps.platform);
+  const platform = platformOption(deps, options.platform) ?? deps.platform;
   const created = formatRfc3339Nano(BigInt(Math.trunc(deps.clock.now())) * 1_000_000n);
   const message = options.message === "" ? "Imported from -" : options.message;
   const config: ImageConfig = {

@@ -5,7 +5,7 @@ import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
 import { attestationSubject, completeManifest } from "../../core/image/index-tree.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { wireDescriptor } from "./descriptor.ts";
-import { platformOption } from "./inspect.ts";
+import { platformOption } from "./platform-option.ts";
 
 export interface AttestationOptions {
   readonly platform: string | undefined;

@@ -5,12 +5,13 @@ import type { ProgressMessage } from "../../base/spec/docker/progress.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import type { Platform } from "../../base/spec/oci/descriptor.ts";
 import type { ImageConfig } from "../../base/spec/oci/image.ts";
-import { formatPlatform, parsePlatform } from "../../base/spec/oci/platform.ts";
+import { formatPlatform } from "../../base/spec/oci/platform.ts";
 import { type BootstrapOptions, runsForeign } from "../../core/image/bootstrap/debootstrap.ts";
 import type { BootstrapReport } from "../../core/image/bootstrap/protocol.ts";
 import { keyringPackage, knownSuites, nearest, type Suite } from "../../core/image/bootstrap/suites.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { publishImage } from "./events.ts";
+import { platformOption } from "./platform-option.ts";
 import { ProgressQueue } from "./progress.ts";
 
 const variants: ReadonlySet<string> = new Set(["minbase", "buildd", "standard"]);
@@ -41,7 +42,7 @@ export async function* bootstrapImage(
   const name = familiarString(
     withDefaultTag(parseReference(request.Tag || `${suite.distribution}:${suite.name}`)),
   );
-  const platform = request.Platform ? parsePlatform(request.Platform, deps.platform) : deps.platform;
+  const platform = platformOption(deps, request.Platform) ?? deps.platform;
   const options = checkedOptions(request, suite, platform, deps.platform);
   yield {
     status: `Bootstrapping from ${options.mirror ?? `${suite.distribution}'s packages`}`,

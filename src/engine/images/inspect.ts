@@ -1,12 +1,11 @@
 import { formatRfc3339Nano, parseRfc3339 } from "../../base/lib/timestamp.ts";
 import type { ImageHistoryResponseItem, ImageInspect } from "../../base/spec/docker/api.gen.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
-import type { Platform } from "../../base/spec/oci/descriptor.ts";
-import { parsePlatform } from "../../base/spec/oci/platform.ts";
 import type { Image } from "../../core/image/image.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { wireDescriptor } from "./descriptor.ts";
 import { imageIdentity, manifestSummaries } from "./manifests.ts";
+import { platformOption } from "./platform-option.ts";
 
 /** Go's zero time: what Docker shows for "never". */
 const never = "0001-01-01T00:00:00Z";
@@ -15,14 +14,6 @@ export interface InspectOptions {
   /** Tell of every platform of its index. */
   readonly manifests: boolean;
   readonly platform: string | undefined;
-}
-
-/** A platform as the API's users write it; undefined for none. */
-export function platformOption(
-  deps: Pick<ImageServiceDeps, "platform">,
-  text: string | undefined,
-): Platform | undefined {
-  return text === undefined || text === "" ? undefined : parsePlatform(text, deps.platform);
 }
 
 export async function inspectImage(

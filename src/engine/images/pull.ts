@@ -14,7 +14,6 @@ import { chainIds } from "../../base/spec/oci/chain.ts";
 import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import { isIndexType, isManifestType } from "../../base/spec/oci/media-types.ts";
 import { manifestLimit, parseManifest } from "../../base/spec/oci/parse.ts";
-import { parsePlatform } from "../../base/spec/oci/platform.ts";
 import type {
   LayerEvent,
   RemoteOptions,
@@ -26,6 +25,7 @@ import { attestationSubject, indexBlobs, readIndexTree } from "../../core/image/
 import type { ImageServiceDeps } from "./deps.ts";
 import { publishImage } from "./events.ts";
 import { explained } from "./explain.ts";
+import { platformOption } from "./platform-option.ts";
 import { ProgressQueue, paced } from "./progress.ts";
 
 export interface PullOptions {
@@ -44,10 +44,7 @@ export async function* pullImage(
   signal: AbortSignal,
 ): AsyncGenerator<ProgressMessage> {
   const named = parseReference(text);
-  const platform =
-    options.platform === undefined || options.platform === ""
-      ? deps.platform
-      : parsePlatform(options.platform, deps.platform);
+  const platform = platformOption(deps, options.platform) ?? deps.platform;
   const remote: RemoteOptions = { auth: options.auth, platform, signal };
   if (!options.allTags) {
     const ref = withDefaultTag(named);

@@ -10,12 +10,12 @@ import {
   withDefaultTag,
 } from "../../base/spec/docker/reference.ts";
 import type { Descriptor, Platform } from "../../base/spec/oci/descriptor.ts";
-import { parsePlatform } from "../../base/spec/oci/platform.ts";
 import type { RemoteOptions } from "../../core/distribution/distribution.ts";
 import type { Found, Image, ImageIndex } from "../../core/image/image.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { wireDescriptor } from "./descriptor.ts";
 import { publishImage } from "./events.ts";
+import { platformOption } from "./platform-option.ts";
 import { ProgressQueue, paced } from "./progress.ts";
 import { type DocumentPush, layerSources, pushDocument, sourcesOf } from "./push-index.ts";
 
@@ -33,10 +33,7 @@ export async function* pushImage(
   signal: AbortSignal,
 ): AsyncGenerator<ProgressMessage> {
   const named = parseReference(text);
-  const platform =
-    options.platform === undefined || options.platform === ""
-      ? undefined
-      : parsePlatform(options.platform, deps.platform);
+  const platform = platformOption(deps, options.platform);
   const tag = options.tag === undefined || options.tag === "" ? named.tag : options.tag;
   const refs = tag === undefined ? tagsOf(deps, named) : [parseReference(`${familiarName(named)}:${tag}`)];
   yield { status: `The push refers to repository [${named.domain}/${named.path}]` };

@@ -6,10 +6,10 @@ import type { ChainId, Digest } from "../../../base/lib/ids.ts";
 import { silentLog } from "../../../base/lib/log.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import { openDatabase } from "../../../base/store/database.ts";
-import { mountSpec, unmountIfMounted } from "../../../base/sys/mount/mount.ts";
 import { openOverlay2 } from "../../../core/snapshot/drivers/overlay2/overlay2.ts";
 import { openVfs } from "../../../core/snapshot/drivers/vfs/vfs.ts";
 import type { Mount, Snapshotter } from "../../../core/snapshot/snapshotter.ts";
+import { withinMounts } from "../../../core/snapshot/testdata/within-mounts.ts";
 import type { CopyAction, FileOp, Op, Vertex } from "../../graph.ts";
 import { copyAction } from "../../plan/copy-action.ts";
 import type { Result } from "../../result.ts";
@@ -64,14 +64,7 @@ export class TestSteps implements AsyncDisposable {
   }
 
   mounted<R>(mounts: readonly Mount[], use: (directory: string) => R): R {
-    const at = mkdtempSync(join(this.root, "mnt-"));
-    try {
-      for (const mount of mounts) mountSpec(mount, at);
-      return use(at);
-    } finally {
-      unmountIfMounted(at);
-      rmSync(at, { recursive: true });
-    }
+    return withinMounts(this.root, mounts, use);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

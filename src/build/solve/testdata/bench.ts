@@ -7,7 +7,9 @@ import { Semaphore } from "../../../base/lib/semaphore.ts";
 import { ImageFixture } from "../../../core/image/testdata/fixture.ts";
 import type { SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
 import { digestOfValue } from "../../canonical.ts";
-import type { CopyAction, ExecMount, ExecOp, FileOp, LocalSource, Op, SourceOp, Vertex } from "../../graph.ts";
+import type { ExecMount, ExecOp, FileOp, LocalSource, Op, SourceOp, Vertex } from "../../graph.ts";
+import { copyAction } from "../../plan/copy-action.ts";
+import { execOp } from "../../plan/exec-op.ts";
 import type { LogProgress, ProgressSink, StatusProgress, VertexProgress } from "../../progress.ts";
 import type { ContentKeys, SourceRunner, StepContext } from "../../run/runner.ts";
 import type { BuildSession } from "../../session.ts";
@@ -30,27 +32,7 @@ export function vertex(op: Op, inputs: readonly Vertex[] = [], more: Partial<Ver
 
 export function run(command: string, root?: Vertex, more: Omit<Partial<Vertex>, "op"> & { readonly op?: Partial<ExecOp> } = {}): Vertex {
   const { op: given, ...rest } = more;
-  const op: ExecOp = {
-    kind: "exec",
-    root: root ? 0 : undefined,
-    args: [command],
-    env: [],
-    cwd: "/",
-    user: "",
-    mounts: [],
-    network: "default",
-    security: "sandbox",
-    hostname: "",
-    hosts: [],
-    shmSize: 0,
-    ulimits: [],
-    cgroupParent: "",
-    devices: [],
-    proxyEnv: [],
-    resources: {},
-    platform,
-    ...given,
-  };
+  const op = execOp({ root: root ? 0 : undefined, args: [command], platform, ...given });
   return vertex(op, rest.inputs ?? (root ? [root] : []), rest);
 }
 
@@ -59,20 +41,7 @@ export function bind(from: number, source: string): ExecMount {
 }
 
 export function copy(from: Vertex, path: string, root?: Vertex, more: Partial<Vertex> = {}): Vertex {
-  const action: CopyAction = {
-    kind: "copy",
-    from: 0,
-    sources: [path],
-    wildcard: false,
-    dest: "/",
-    owner: undefined,
-    chmod: undefined,
-    parents: false,
-    exclude: [],
-    unpack: false,
-    remote: false,
-    instruction: "COPY",
-  };
+  const action = copyAction({ from: 0, sources: [path], dest: "/" });
   const op: FileOp = { kind: "file", root: root ? 1 : undefined, actions: [action], epoch: undefined, platform };
   return vertex(op, root ? [from, root] : [from], more);
 }

@@ -20,6 +20,7 @@ import { diffTar } from "../../../../core/snapshot/diff.ts";
 import type { Snapshotter } from "../../../../core/snapshot/snapshotter.ts";
 import { CacheMounts } from "../../../cache/mounts/cache-mounts.ts";
 import type { ExecMount, ExecOp, Vertex } from "../../../graph.ts";
+import { execOp } from "../../../plan/exec-op.ts";
 import type { BuildSession } from "../../../session.ts";
 import { BuildSnapshots } from "../../../solve/step-snapshots.ts";
 import type { StepContext } from "../../runner.ts";
@@ -177,27 +178,15 @@ export class ExecBench implements AsyncDisposable {
     const said = { stdout: "", stderr: "" };
     const root = options.root === undefined ? this.base : options.root;
     const inputs = [root ?? undefined, ...(options.inputs ?? [])];
-    const op: ExecOp = {
-      kind: "exec",
+    const op = execOp({
       root: root === null ? undefined : 0,
       args: typeof script === "string" ? ["/bin/sh", "-c", script] : script,
       env: ["PATH=/bin"],
-      cwd: "/",
-      user: "",
       mounts: options.mounts ?? [],
       network: "none",
-      security: "sandbox",
-      hostname: "",
-      hosts: [],
-      shmSize: 0,
-      ulimits: [],
-      cgroupParent: "",
-      devices: [],
-      proxyEnv: [],
-      resources: {},
       platform: { os: "linux", architecture: "amd64" },
       ...options.op,
-    };
+    });
     const snapshot = await this.runner.run({
       vertex: { digest: "sha256:0" as Digest, op, inputs: [], name: "RUN", location: undefined, ignoreCache: false } satisfies Vertex,
       op,
