@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { Pipe } from "../pipe.ts";
 import { AdoptedChildren } from "./adopted-children.ts";
 import { processStat } from "./pidfd.ts";
 
@@ -38,6 +40,27 @@ test("children that are waited for keep their exit codes, however late the event
   }
   expect(await Promise.all(exits)).toEqual(codes);
   await Promise.all((await Promise.all(left)).map(taken));
+});
+
+test("hundreds that end at once are taken away together, and those that are waited for keep their exit codes", async () => {
+  using _adopted = new AdoptedChildren();
+  using pipe = new Pipe();
+  const program = "exec 3<&0; i=0; while [ $i -lt 600 ]; do (read x <&3) & i=$((i+1)); done";
+  const parent = Bun.spawn(["/bin/sh", "-c", program], { stdin: pipe.read, stdout: "ignore" });
+  expect(await parent.exited).toBe(0);
+  const codes = Array.from({ length: 40 }, (_, i) => i + 1);
+  const waitedFor = codes.map((code) => {
+    const command = ["/bin/sh", "-c", `read x; exit ${code}`];
+    return Bun.spawn(command, { stdin: pipe.read, stdout: "ignore" });
+  });
+  const children = () => readFileSync("/proc/thread-self/children", "latin1").split(" ").length - 1;
+  expect(children()).toBeGreaterThanOrEqual(640);
+  pipe.closeWrite();
+  const began = performance.now();
+  expect(await Promise.all(waitedFor.map((child) => child.exited))).toEqual(codes);
+  while (children() > 0) await Bun.sleep(2);
+  // One after another, two looks each, they need twice that at least.
+  expect(performance.now() - began).toBeLessThan(3000);
 });
 
 test("without it they are not ours", async () => {

@@ -1,4 +1,5 @@
 import { dlopen, FFIType as T } from "bun:ffi";
+import { readFileSync } from "node:fs";
 import { errno, SystemError } from "../libc.ts";
 
 const PR_SET_CHILD_SUBREAPER = 36;
@@ -12,8 +13,10 @@ const ECHILD = 10;
 const SIGINFO_WORDS = 32;
 const SI_PID = 4;
 
-/** Between two looks at a child that has ended; the event loop turns meanwhile. */
+/** Between two looks at children that have ended; the event loop turns meanwhile. */
 const LOOK_MS = 5;
+/** As many are taken away in one look, so that the event loop does not stand. */
+const AT_ONCE = 1000;
 
 /**
  * Makes this process the parent of whatever its descendants leave behind (PR_SET_CHILD_SUBREAPER), and takes the adopted away
@@ -23,8 +26,8 @@ const LOOK_MS = 5;
  *
  * Adopted children outlive this process as they would otherwise: PID 1 has them then.
  *
- * The event loop waits for its own children by pidfd and at once. So what has ended and is still there when the loop has turned is
- * nobody's: it is looked at twice, and children that somebody waits for keep their exit codes.
+ * The event loop waits for its own children by pidfd and at once: in each turn it takes up all that are ready. So what has ended and is
+ * still there when the loop has turned is nobody's: it is looked at twice, and children that somebody waits for keep their exit codes.
  */
 export class AdoptedChildren implements Disposable {
   readonly #c = dlopen("libc.so.6", {
@@ -33,7 +36,7 @@ export class AdoptedChildren implements Disposable {
   }).symbols;
   readonly #siginfo = new Int32Array(SIGINFO_WORDS);
   readonly #notice = () => this.#arm();
-  #seen: number | undefined;
+  #seen: readonly number[] = [];
   #timer: Timer | undefined;
 
   constructor() {
@@ -61,14 +64,26 @@ export class AdoptedChildren implements Disposable {
   }
 
   #look(): void {
+    const taken = this.#seen.filter((pid) => this.#ended(P_PID, pid, 0) !== undefined);
     const ended = this.#ended(P_ALL, 0, WNOWAIT);
     if (ended === undefined) {
-      this.#seen = undefined;
+      this.#seen = [];
       return;
     }
-    if (ended === this.#seen) this.#ended(P_PID, ended, 0);
-    this.#seen = ended;
+    // One is most often the only one, and a daemon may have thousands of children that live.
+    this.#seen = taken.length === 0 ? [ended] : this.#allEnded(ended);
     this.#arm();
+  }
+
+  /** The children that have ended, by the kernel's list; `first` alone where it was built without CONFIG_PROC_CHILDREN. */
+  #allEnded(first: number): readonly number[] {
+    const found: number[] = [];
+    for (const pid of childrenOfThread() ?? [first]) {
+      if (this.#ended(P_PID, pid, WNOWAIT) === undefined) continue;
+      found.push(pid);
+      if (found.length === AT_ONCE) break;
+    }
+    return found;
   }
 
   /** The pid of a child that has ended; it stays so with WNOWAIT, else it is gone. */
@@ -80,5 +95,15 @@ export class AdoptedChildren implements Disposable {
       throw new SystemError(code, "waitid");
     }
     return this.#siginfo[SI_PID] || undefined;
+  }
+}
+
+/** All adopted ones are this thread's, too, as long as it lives: the kernel gives them to the first of a process. */
+function childrenOfThread(): readonly number[] | undefined {
+  try {
+    return readFileSync("/proc/thread-self/children", "latin1").trim().split(" ").map(Number);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
   }
 }
