@@ -1,8 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { createHmac, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { createHmac, generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventually, run, tugBinary } from "../harness/daemon.ts";
+import { mintToken } from "../harness/token-server.ts";
 import { digestOf, TugRegistry } from "../harness/tug-registry.ts";
 
 setDefaultTimeout(60_000);
@@ -135,11 +136,6 @@ describe("names and passwords", () => {
 
 describe("tokens of another server", () => {
   const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const mint = (key: KeyObject, algorithm: string, claims: Record<string, unknown>) => {
-    const text = `${encode({ alg: algorithm, typ: "JWT" })}.${encode(claims)}`;
-    const signature = sign("sha256", Buffer.from(text), { key, dsaEncoding: "ieee-p1363" });
-    return `${text}.${signature.toString("base64url")}`;
-  };
 
   test("are taken when one of the keys has signed them, for what they say, and for nothing else", async () => {
     const keys = mkdtempSync("/tmp/tug-registry-keys-");
@@ -182,23 +178,22 @@ describe("tokens of another server", () => {
         });
         return [response.status, response.headers.get("www-authenticate")];
       };
-      expect(await ask(mint(ec.privateKey, "ES256", good))).toEqual([202, null]);
-      expect(await ask(mint(rsa.privateKey, "RS256", { ...good, aud: ["x", "registry.example"] }))).toEqual([
-        202,
-        null,
-      ]);
+      expect(await ask(mintToken(ec.privateKey, "ES256", good))).toEqual([202, null]);
+      expect(
+        await ask(mintToken(rsa.privateKey, "RS256", { ...good, aud: ["x", "registry.example"] })),
+      ).toEqual([202, null]);
       const asked = await registry.request("POST", "/v2/team/app/blobs/uploads/");
       expect(asked.headers.get("www-authenticate")).toBe(
         'Bearer realm="https://auth.example/token",service="registry.example",scope="repository:team/app:pull,push"',
       );
       const bad: Record<string, string> = {
-        stranger: mint(stranger.privateKey, "ES256", good),
-        expired: mint(ec.privateKey, "ES256", { ...good, exp: now - 3600 }),
-        early: mint(ec.privateKey, "ES256", { ...good, nbf: now + 3600 }),
-        eternal: mint(ec.privateKey, "ES256", { ...good, exp: undefined }),
-        issuer: mint(ec.privateKey, "ES256", { ...good, iss: "other" }),
-        service: mint(ec.privateKey, "ES256", { ...good, aud: "other" }),
-        "wrong algorithm": mint(ec.privateKey, "RS256", good),
+        stranger: mintToken(stranger.privateKey, "ES256", good),
+        expired: mintToken(ec.privateKey, "ES256", { ...good, exp: now - 3600 }),
+        early: mintToken(ec.privateKey, "ES256", { ...good, nbf: now + 3600 }),
+        eternal: mintToken(ec.privateKey, "ES256", { ...good, exp: undefined }),
+        issuer: mintToken(ec.privateKey, "ES256", { ...good, iss: "other" }),
+        service: mintToken(ec.privateKey, "ES256", { ...good, aud: "other" }),
+        "wrong algorithm": mintToken(ec.privateKey, "RS256", good),
         none: `${encode({ alg: "none" })}.${encode(good)}.AA`,
         // The public key taken for a shared secret is the classic of these mistakes.
         confused: ((text) => `${text}.${createHmac("sha256", pem).update(text).digest("base64url")}`)(
@@ -213,13 +208,13 @@ describe("tokens of another server", () => {
           expect.stringContaining('error="invalid_token"'),
         ]);
       }
-      const pull = mint(ec.privateKey, "ES256", {
+      const pull = mintToken(ec.privateKey, "ES256", {
         ...good,
         access: [{ type: "repository", name: "team/app", actions: ["pull"] }],
       });
       expect(await ask(pull)).toEqual([401, expect.stringContaining('error="insufficient_scope"')]);
       expect((await ask(pull, "GET", "/v2/_catalog"))[0]).toBe(401);
-      const catalog = mint(ec.privateKey, "ES256", {
+      const catalog = mintToken(ec.privateKey, "ES256", {
         ...good,
         access: [{ type: "registry", name: "catalog", actions: ["*"] }],
       });
