@@ -125,6 +125,7 @@ test.skipIf(missing !== undefined)(
 test.skipIf(missing !== undefined)(
   "neither stage reaches this host: the first reads it only, the second sees nothing of it",
   async () => {
+    expect(await bootstrap("good")).toMatchObject({ code: 0 });
     const found = await daemon.ok([
       "run",
       "--rm",

@@ -13,7 +13,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { eventually, TestDaemon } from "../harness/daemon.ts";
+import { eventually, TestDaemon, tugBinary } from "../harness/daemon.ts";
+import { member, tarEnd } from "../harness/raw-tar.ts";
 
 let daemon: TestDaemon;
 let here = "";
@@ -300,23 +301,33 @@ test("a container that ends in the middle of cp and a daemon that dies in it lea
     "sleep",
     "1000",
   ]);
-  const big = at("big");
-  writeFileSync(big, Buffer.alloc(40 << 20, "x"));
-  const copying = daemon.tug(["cp", big, "cc:/data/big"]);
-  await eventually(
-    "the file grows",
-    async () => (await daemon.api("HEAD", "/containers/cc/archive?path=/data/big")).status === 200,
-  );
+  const archive = Buffer.concat([member({ name: "big", data: Buffer.alloc(4 << 20, "x") }), tarEnd]);
+  const half = 2 << 20;
+  const copying = (into: string) => {
+    const env = { ...process.env, DOCKER_HOST: daemon.host };
+    const child = Bun.spawn([tugBinary, "cp", "-", `cc:${into}`], {
+      env,
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    child.stdin.write(archive.subarray(0, half));
+    void child.stdin.flush();
+    return child;
+  };
+  const begun = (path: string) =>
+    eventually("the file grows", async () => {
+      return (await daemon.api("HEAD", `/containers/cc/archive?path=${path}`)).status === 200;
+    });
+  const first = copying("/data");
+  await begun("/data/big");
   await daemon.ok(["kill", "cc"]);
-  await copying;
+  first.stdin.write(archive.subarray(half));
+  void first.stdin.end();
+  await first.exited;
   expect((await daemon.api("HEAD", "/containers/cc/archive?path=/data")).status).toBe(200);
-  const again = daemon.tug(["cp", big, "cc:/big"]);
-  await eventually(
-    "the file is there",
-    async () => (await daemon.api("HEAD", "/containers/cc/archive?path=/big")).status === 200,
-  );
+  const again = copying("/");
+  await begun("/big");
   await daemon.crash();
-  expect((await again).code).toBe(1);
+  expect(await again.exited).toBe(1);
   const helpers = () =>
     Bun.spawnSync(["pgrep", "-f", "__helper files"]).stdout.toString().split("\n").filter(Boolean);
   const mine = () =>
