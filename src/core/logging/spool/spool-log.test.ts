@@ -115,6 +115,24 @@ test("a follower is woken by a write at once and let go by its signal", async ()
   expect((await second).done).toBe(true);
 });
 
+test("a follower sees a line that comes within a moment of the one before it", async () => {
+  await using fixture = new LogFixture();
+  const log = await fixture.open();
+  const reader = log.read({ ...everything, follow: true })[Symbol.asyncIterator]();
+  for (let i = 0; i < 100; i++) {
+    // Two writes about a millisecond apart, the second one when the reader has read the first and waits again.
+    const first = reader.next();
+    const second = first.then(() => reader.next());
+    await Bun.sleep(3);
+    fixture.writer.line(`first ${i}`);
+    expect(Buffer.from((await first).value.bytes).toString()).toBe(`first ${i}\n`);
+    for (let turn = 0; turn < i % 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+    fixture.writer.line(`second ${i}`);
+    expect(Buffer.from((await second).value.bytes).toString()).toBe(`second ${i}\n`);
+  }
+  await reader.return?.();
+}, 60_000);
+
 test("tail counts lines of output, not records", async () => {
   await using fixture = new LogFixture();
   const log = await fixture.open();

@@ -16,6 +16,11 @@ const fastestMs = 50;
 const slowestMs = 1000;
 /** Quiet looks before it goes back to sleep. */
 const quietLooks = 3;
+/**
+ * Followers are told of a write a second time after this: Bun's fs.watch leaves a change out that comes within about a millisecond of another
+ * one of the same file, which would keep the last line of a burst from them.
+ */
+const againMs = 10;
 
 /**
  * Notices writes to a spool at next to no cost. While nothing is written, one inotify watch waits and no timer runs. A write wakes it; from
@@ -26,6 +31,9 @@ export class SpoolWatch {
   readonly #deps: SpoolWatchDeps;
   #watcher: FSWatcher | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #again: ReturnType<typeof setTimeout> | undefined;
+  /** A write came after `#again` was set: its own neighbour may be left out as well. */
+  #oneMore = false;
   #followers = 0;
   #lastSize: number;
   #quiet = 0;
@@ -57,6 +65,8 @@ export class SpoolWatch {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    clearTimeout(this.#again);
+    this.#again = undefined;
     this.#deaf();
   }
 
@@ -83,9 +93,21 @@ export class SpoolWatch {
   }
 
   #written(): void {
-    if (this.#followers > 0) this.#deps.changed();
-    else this.#deaf();
+    if (this.#followers > 0) {
+      this.#deps.changed();
+      this.#tellAgain();
+    } else this.#deaf();
     if (this.#timer === undefined && !this.#closed) this.#look(fastestMs);
+  }
+
+  #tellAgain(): void {
+    if (this.#closed) return;
+    this.#oneMore = this.#again !== undefined;
+    this.#again ??= setTimeout(() => {
+      this.#again = undefined;
+      this.#deps.changed();
+      if (this.#oneMore) this.#tellAgain();
+    }, againMs).unref();
   }
 
   #look(inMs: number): void {
@@ -107,6 +129,8 @@ export class SpoolWatch {
     const size = this.#deps.size();
     const grown = size - this.#lastSize;
     this.#lastSize = size;
+    // For those whom no event told: with no watch, because there are no more of them, a look is all there is.
+    if (grown !== 0 && this.#followers > 0) this.#deps.changed();
     if (size >= this.#deps.limit || grown < 0) {
       await this.#deps.check();
       this.#lastSize = this.#deps.size();
