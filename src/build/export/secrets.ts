@@ -1,6 +1,6 @@
 import { TugError } from "../../base/lib/errors.ts";
 import type { Vertex } from "../graph.ts";
-import { inOrder } from "../plan/print.ts";
+import { inOrder } from "../in-order.ts";
 import type { BuildPlan, PlannedTarget } from "../plan.ts";
 import type { Result } from "../result.ts";
 import { refuseLeakedSecrets, type SecretValue, secretIn } from "../run/exec/secret-scan.ts";

@@ -3,9 +3,10 @@ import { expect, test } from "bun:test";
 import { TugError } from "../../base/lib/errors.ts";
 import { randomNumbers } from "../../base/lib/testdata/random-numbers.ts";
 import type { InputIndex, Vertex } from "../graph.ts";
+import { inOrder } from "../in-order.ts";
 import type { BuildPlan } from "../plan.ts";
-import { inOrder, printPlan } from "./print.ts";
 import { amd64, planOf } from "./testdata/plans.ts";
+import { printPlan } from "./testdata/print-plan.ts";
 
 const lines = [
   ...[

@@ -1,6 +1,7 @@
 import { TugError } from "../../base/lib/errors.ts";
 import { digestOfValue } from "../canonical.ts";
 import type { Vertex } from "../graph.ts";
+import { inOrder } from "../in-order.ts";
 import type { Result } from "../result.ts";
 import { refuseUnentitled } from "../run/exec/entitlements.ts";
 import { type SolvedStep, type SolveOptions, type Solver, StepFailure } from "../solve.ts";
@@ -25,7 +26,7 @@ export class GraphSolver implements Solver {
 
   async solve(vertices: readonly Vertex[], options: SolveOptions): Promise<readonly Result[]> {
     options.signal.throwIfAborted();
-    const order = inOrder(vertices);
+    const order = inOrder(vertices, (vertex) => vertex);
     for (const vertex of order) entitled(vertex, options.entitlements ?? []);
     const { promise: failure, reject } = Promise.withResolvers<never>();
     failure.catch(() => undefined);
@@ -99,24 +100,6 @@ export class GraphSolver implements Solver {
     await Promise.all(ending);
     this.#deps.ended?.();
   }
-}
-
-/** Inputs before what reads them, without recursion: a Dockerfile may have any number of steps. */
-function inOrder(wanted: readonly Vertex[]): readonly Vertex[] {
-  const order: Vertex[] = [];
-  const seen = new Set<Vertex>();
-  const stack = wanted.map((vertex) => ({ vertex, next: 0 })).reverse();
-  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-    const input = top.vertex.inputs[top.next++];
-    if (seen.has(top.vertex)) stack.pop();
-    else if (input !== undefined) stack.push({ vertex: input, next: 0 });
-    else {
-      seen.add(top.vertex);
-      order.push(top.vertex);
-      stack.pop();
-    }
-  }
-  return order;
 }
 
 /** What makes vertices one node: the digest, and in what they read and themselves, whether the cache counts. */

@@ -4,7 +4,7 @@ import { TugError } from "../../base/lib/errors.ts";
 import type { Builder } from "../../base/spec/builder/builder.ts";
 import { parseDockerfile } from "../../base/spec/dockerfile/parse.ts";
 import type { SourceRange } from "../../base/spec/dockerfile/syntax.ts";
-import { inOrder } from "../../build/plan/print.ts";
+import { inOrder } from "../../build/in-order.ts";
 import type { BuildPlan } from "../../build/plan.ts";
 import { ArchiveFiles } from "../../build/run/sources/archive-files.ts";
 import type { KeptTrees } from "../../build/run/sources/kept-trees.ts";

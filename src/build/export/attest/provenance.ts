@@ -5,7 +5,7 @@ import type { Platform } from "../../../base/spec/oci/descriptor.ts";
 import { splitDigest } from "../../../base/spec/oci/digest.ts";
 import { formatPlatform } from "../../../base/spec/oci/platform.ts";
 import type { Op, Vertex } from "../../graph.ts";
-import { inOrder } from "../../plan/print.ts";
+import { inOrder } from "../../in-order.ts";
 import type { BuildPlan, PlannedTarget } from "../../plan.ts";
 import type { BuildRequest } from "../../request.ts";
 
