@@ -33,7 +33,7 @@ export function adjustableLog(
 export type LiveConfig = Omit<DaemonConfig, ReloadedKey> & {
   -readonly [Key in ReloadedKey]: DaemonConfig[Key];
 };
-/** dockerd's, by the name that its reload event gives them. */
+/** dockerd's, by the name that its reload event gives them, and the builder's settings. */
 const reloaded = {
   debug: "debug",
   labels: "labels",
@@ -49,6 +49,7 @@ const reloaded = {
   "default-shm-size": "shmSize",
   "default-ipc-mode": "ipcMode",
   features: "features",
+  builder: "builder",
 } as const satisfies Readonly<Record<string, keyof DaemonConfig>>;
 type ReloadedKey = (typeof reloaded)[keyof typeof reloaded];
 

@@ -28,6 +28,12 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
   const config: LiveConfig = loadConfig(flags);
   const { log, setLevel } = adjustableLog(config.logLevel, config.logFormat);
   const stopped = stopSignal(log);
+  // One that comes while the daemon starts must not end it, and counts as soon as it runs: the file was read before.
+  const hangUps: { early: boolean; reload?: () => void } = { early: false };
+  process.on("SIGHUP", () => {
+    if (hangUps.reload) hangUps.reload();
+    else hangUps.early = true;
+  });
   for (const option of config.ignored)
     log.warn(`the option ${option} has no effect here and can be left out`, { option });
   for (const key of config.repeated)
@@ -72,12 +78,13 @@ export async function runDaemon(flags: OptionValues): Promise<number> {
   notifyServiceManager("READY=1");
   if (machineWentDown) healAfterPowerCut(engine.backends.system, log);
   startWanted().catch((error: unknown) => log.error("starting containers", { error }));
-  process.on("SIGHUP", () => {
+  hangUps.reload = () => {
     const reloaded = reloadConfig(flags, config, { log, setLevel });
     if (!reloaded) return;
     engine.reload();
     engine.announce("reload", reloaded);
-  });
+  };
+  if (hangUps.early) hangUps.reload();
   stack.use(giveBackMemory());
   const signal = await stopped;
   log.info("Processing signal", { signal });

@@ -120,6 +120,12 @@ export class CacheCollector implements AsyncDisposable {
     }
   }
 
+  /** The policy may be another one: what is too much by now is collected beside whatever builds. */
+  policyChanged(): void {
+    clearTimeout(this.#timers.get("collect"));
+    this.#begin("collect");
+  }
+
   /** What was made is on disk, and nothing begins any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const timer of this.#timers.values()) clearTimeout(timer);

@@ -89,7 +89,6 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
   const { config, imageDeps, clock } = parts;
   await using stack = new AsyncDisposableStack();
   const policy = gcPolicy(config);
-  const frontends = readFrontendPolicy(config.builder);
   const storage = await openBuildStorage({ ...parts, dataRoot: config.dataRoot, policy }, stack);
   const { store, caches, steps, trees } = storage;
   const images: BuildImages = new BuildImageSource(imageDeps);
@@ -108,7 +107,8 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
   const handed = new HandedOut();
   const service = new BuildService({
     planning,
-    frontends,
+    // Each build by what the configuration says then.
+    frontends: (ref) => readFrontendPolicy(config.builder)(ref),
     clock,
     layers,
     exporters: exporters(exporting),
@@ -148,12 +148,9 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
   };
 }
 
-/** When the cache is collected, as the configuration has it now. What is wrong in it keeps the daemon from starting, as with every other option. */
+/** When the cache is collected, as the configuration has it now. */
 function gcPolicy(config: DaemonConfig): () => GcPolicy {
-  const diskBytes = () => statFileSystem(config.dataRoot).totalBytes;
-  const policy = () => readGcPolicy(config.builder, diskBytes());
-  policy();
-  return policy;
+  return () => readGcPolicy(config.builder, statFileSystem(config.dataRoot).totalBytes);
 }
 
 /** What runs RUN steps. */

@@ -1,5 +1,7 @@
 import { invalid } from "../../base/lib/errors.ts";
 import { parseIp, parsePrefix } from "../../base/lib/ip.ts";
+import { readFrontendPolicy } from "../../build/frontend/allowed.ts";
+import { readGcPolicy } from "../../build/solve/gc-policy.ts";
 import type { CgroupDriver } from "../../core/runtime/cgroup-driver.ts";
 
 /** dockerd's checks of single values, in its words. Each returns what it was given. */
@@ -126,4 +128,11 @@ export function features(map: Readonly<Record<string, unknown>>): Readonly<Recor
       throw invalid(`features: ${name}: true or false is needed, not ${JSON.stringify(value)}`);
     }),
   );
+}
+
+/** `builder`: whoever uses a member reads it, from the configuration as it is then. */
+export function builderSettings(builder: unknown): unknown {
+  readGcPolicy(builder, 0);
+  readFrontendPolicy(builder);
+  return builder;
 }

@@ -71,7 +71,10 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
     },
     builder,
     stopContainers: (seconds) => stopWithDaemon(context, seconds),
-    reload: () => mechanisms.runtimes.reload(),
+    reload: () => {
+      mechanisms.runtimes.reload();
+      builder.collector.policyChanged();
+    },
     announce: (action, attributes) =>
       mechanisms.events.publish({ type: "daemon", action, id: daemonId(config.dataRoot), attributes }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
