@@ -69,6 +69,28 @@ test("a build that does not fit says so, keeps nothing that nobody can remove, a
   await daemon.ok(["builder", "prune", "-af"]);
 }, 60_000);
 
+test("a context that does not fit names the file and the disk that is full, and nothing of it stays", async () => {
+  const outside = mkdtempSync("/tmp/tug-big-");
+  try {
+    writeFileSync(join(outside, "Dockerfile"), "FROM busybox\nCOPY big /\n");
+    writeFileSync(join(outside, "big"), Buffer.alloc(60_000_000, "x"));
+    const room = await free();
+    const result = await daemon.tug(["build", "--progress", "plain", outside]);
+    expect(result.stderr).toMatch(
+      new RegExp(`write ${daemon.dataRoot}/build/\\S+/big: no space left on device$`, "m"),
+    );
+    expect(result.code).toBe(102);
+    expect(Math.abs((await free()) - room)).toBeLessThan(1000);
+    rmSync(join(outside, "big"));
+    writeFileSync(join(outside, "big"), "small");
+    expect((await daemon.tug(["build", "-q", "-t", "fits", outside])).code).toBe(0);
+    await daemon.ok(["rmi", "fits"]);
+    await daemon.ok(["builder", "prune", "-af"]);
+  } finally {
+    rmSync(outside, { recursive: true, force: true });
+  }
+}, 60_000);
+
 test("a container that fills the disk gets ENOSPC; daemon and its other containers go on", async () => {
   await daemon.ok(["run", "-d", "--name", "bystander", "busybox", "sleep", "1000"]);
   const result = await daemon.tug([

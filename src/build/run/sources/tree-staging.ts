@@ -1,5 +1,7 @@
 import { mkdirSync, writeSync } from "node:fs";
+import { join } from "node:path";
 import { CryptoHasher } from "bun";
+import { storageError } from "../../../base/lib/storage-error.ts";
 import { AT_FDCWD, closeFd, fchmod, fchown, futimes, O, openat } from "../../../base/sys/at.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import { setXattr } from "../../../base/sys/xattr.ts";
@@ -48,8 +50,16 @@ export class TreeStaging implements AsyncDisposable {
     return this.#dir;
   }
 
-  /** The next bytes of a file; its facts when these were the last. */
+  /** The next bytes of a file; its facts when these were the last. Throws resource-exhausted when the disk is full. */
   write(entry: TreeEntry, bytes: Uint8Array, last: boolean): StagedFile | undefined {
+    try {
+      return this.#write(entry, bytes, last);
+    } catch (error) {
+      throw storageError(error, "write", join(this.#path, entry.path));
+    }
+  }
+
+  #write(entry: TreeEntry, bytes: Uint8Array, last: boolean): StagedFile | undefined {
     const file = this.#file(entry.path);
     for (let at = 0; at < bytes.length; ) at += writeSync(file.fd, bytes, at, bytes.length - at);
     file.hash.update(bytes);
