@@ -161,6 +161,9 @@ test("after a broken connection the layers that had come whole are not sent agai
   expect(out).toContain(`${short(layers[1])}: Layer already exists`);
   expect(out).toContain(`${short(layers[2])}: Sent`);
   expect(await idOf(there, "app")).toBe(await idOf(here, "app"));
+  await there.ok(["rmi", "app"]);
+  // What the first of them left is kept for an hour, or until then.
+  await there.ok(["image", "prune", "-f"]);
 }, 120_000);
 
 test.skipIf(noDocker !== undefined)(
