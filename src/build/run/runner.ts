@@ -60,8 +60,13 @@ export interface SourceRunner<O extends SourceOp> {
 
 /** Snapshots of build steps: named "build-<id>" until they are exported, not synced one by one. */
 export interface StepSnapshots {
-  /** A new snapshot on `parent`, filled by `write`; removed again when that throws. */
-  make(parent: ChainId | undefined, write: (active: ActiveStep) => Promise<void>): Promise<ChainId>;
+  /**
+   * A new snapshot on `parent`, filled by `write`; removed again when that throws. `completeWith` names what completes it: see `CommitOptions.base`.
+   */
+  make(
+    parent: ChainId | undefined,
+    write: (active: ActiveStep, completeWith: (base: string) => void) => Promise<void>,
+  ): Promise<ChainId>;
   /** A throw-away writable view (RUN mounts with rw, or a view of nothing); removed when disposed. */
   scratch(parent: ChainId | undefined): Promise<ActiveStep & AsyncDisposable>;
   /** A read-only view; undefined: of the empty tree. */

@@ -39,13 +39,16 @@ export class BuildSnapshots implements StepSnapshots {
     mkdirSync(deps.empty, { recursive: true, mode: 0o755 });
   }
 
-  async make(parent: ChainId | undefined, write: (active: ActiveStep) => Promise<void>): Promise<ChainId> {
+  async make(parent: ChainId | undefined, write: Parameters<StepSnapshots["make"]>[1]): Promise<ChainId> {
     const { snapshots } = this.#deps;
     const active = await this.#prepare(parent);
     const name = active.key.slice(0, -activeSuffix.length) as ChainId;
+    let base: string | undefined;
     try {
-      await write(active);
-      await snapshots.commit(name, active.key, { relaxed: true });
+      await write(active, (path) => {
+        base = path;
+      });
+      await snapshots.commit(name, active.key, { relaxed: true, base });
     } catch (error) {
       await this.#discard(active.key);
       throw error;

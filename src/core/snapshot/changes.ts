@@ -4,6 +4,7 @@ import { walkTree, withinMount } from "../../base/sys/walk.ts";
 import { getXattr } from "../../base/sys/xattr.ts";
 import { isWhiteout, LowerView } from "./lower-view.ts";
 import type { SnapshotLayout } from "./snapshotter.ts";
+import { walkLayer } from "./walk-layer.ts";
 
 /**
  * One difference between a snapshot and its parent. `node` tells where the new state lies: a directory descriptor (valid
@@ -44,10 +45,7 @@ export function* snapshotChanges(
 ): Generator<Change, void, undefined> {
   const ignored = options.ignored ?? new Set<string>();
   const parents = new Set([...ignored].map((path) => path.slice(0, path.lastIndexOf("/"))));
-  const all =
-    layout.kind === "overlay"
-      ? overlayChanges(layout.upper, layout.lowers, layout.marks ?? false)
-      : treeChanges(layout.tree, layout.parent);
+  const all = layout.kind === "overlay" ? overlayChanges(layout) : treeChanges(layout.tree, layout.parent);
   for (const change of all) {
     if (change.kind === "deleted") {
       yield change;
@@ -70,11 +68,12 @@ type RawChange = Omit<Exclude<Change, { kind: "deleted" }>, "quiet"> | Extract<C
 /** Names that fuse-overlayfs keeps for itself: beside overlay's own whiteouts and attributes it leaves such files. */
 const markPrefix = ".wh.";
 
-function* overlayChanges(
-  upper: string,
-  lowers: readonly string[],
-  marks: boolean,
-): Generator<RawChange, void, undefined> {
+function* overlayChanges({
+  upper,
+  base,
+  lowers,
+  marks = false,
+}: SnapshotLayout & { readonly kind: "overlay" }): Generator<RawChange, void, undefined> {
   using below = new LowerView(lowers);
   const root = openat(AT_FDCWD, upper, O.PATH | O.DIRECTORY);
   /** Directories of the upper one that nothing shines through: opaque ones, new ones where nothing was, and those in them. */
@@ -89,7 +88,7 @@ function* overlayChanges(
       before: below.stat([]),
       opaque: false,
     };
-    for (const { dir, name, path, stat } of walkTree(root)) {
+    for (const { dir, name, path, stat } of walkLayer(root, base)) {
       if (marks && name.startsWith(markPrefix)) continue;
       const parent = path.slice(0, Math.max(path.lastIndexOf("/"), 0));
       const hidden = own.has(parent);

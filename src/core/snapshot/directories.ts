@@ -90,7 +90,10 @@ export class SnapshotDirectories {
       this.#records.remove(record.name);
       return false;
     });
-    const wanted = new Set([trash, ...records.map((record) => record.directory)]);
+    const wanted = new Set([
+      trash,
+      ...records.flatMap(({ directory, base }) => (base === undefined ? [directory] : [directory, base])),
+    ]);
     for (const name of readdirSync(this.root)) if (!wanted.has(name)) this.discard(name);
     await this.empty();
   }

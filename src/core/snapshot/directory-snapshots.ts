@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 import type { Clock } from "../../base/lib/clock.ts";
-import { conflict } from "../../base/lib/errors.ts";
+import { conflict, notFound } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import type { Database } from "../../base/store/database.ts";
 import { type SyncFileSystem, syncByProcess } from "../../base/sys/sync.ts";
@@ -44,6 +44,8 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
   protected readonly directories: SnapshotDirectories;
   /** Counts `filesShared`: what is measured meanwhile may be neither the one nor the other. */
   #sharings = 0;
+  /** Of what is kept without a record of its own, by directory. */
+  readonly #kept = new Map<string, Usage>();
 
   constructor(deps: SnapshotterDeps, driver: Driver) {
     this.deps = deps;
@@ -64,11 +66,14 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
   abstract layout(name: string): SnapshotLayout;
   abstract describe(name: string, target: string): Readonly<Record<string, string>>;
   /** Where a snapshot's own files lie. */
-  protected abstract files(record: SnapshotRecord): string;
+  protected abstract files(record: Pick<SnapshotRecord, "directory">): string;
 
   /** Repairs what a crash left. */
   recover(): Promise<void> {
-    return this.directories.recover((record) => isDirectory(this.files(record)));
+    const lies = (directory: string) => isDirectory(this.files({ directory }));
+    return this.directories.recover(
+      ({ directory, base }) => lies(directory) && (base === undefined || lies(base)),
+    );
   }
 
   status(): readonly (readonly [string, string])[] {
@@ -94,11 +99,18 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
     if (record.kind !== "active") throw conflict(`snapshot ${key} is already committed`);
     if (record.volatile && !options.relaxed) throw conflict(`snapshot ${key} is volatile`);
     if (records.find(name)) throw conflict(`snapshot ${name} already exists`);
-    if (options.relaxed) return records.commit(name, key, true);
+    const base = options.base === undefined ? undefined : this.directoryOf(options.base);
+    const whole = () => {
+      if (base === undefined || (records.at(base) ?? records.completedBy(base)[0])) return;
+      throw notFound(`the files of ${options.base} are gone`);
+    };
+    whole();
+    if (options.relaxed) return records.commit(name, key, { lazily: true, base });
     await (this.deps.sync ?? syncByProcess)(this.files(record));
     // Another unpack of the same layer may have been faster.
     if (records.find(name)) throw conflict(`snapshot ${name} already exists`);
-    records.commit(name, key);
+    whole();
+    records.commit(name, key, { base });
   }
 
   /** One driver's snapshots lie on one file system. */
@@ -120,7 +132,8 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
     const record = records.find(name);
     if (!record) return;
     if (records.hasChildren(name)) throw conflict(`snapshot ${name} has children`);
-    directories.discard(record.directory);
+    // Files that complete others stay as long as these.
+    if (records.completedBy(record.directory).length === 0) directories.discard(record.directory);
     try {
       records.remove(name);
     } catch {
@@ -128,7 +141,27 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
       await directories.empty();
       records.remove(name);
     }
+    await this.#dropBase(record.base);
     await directories.empty();
+  }
+
+  async completed(name: string): Promise<void> {
+    const { base } = this.records.get(name);
+    if (base === undefined) return;
+    this.records.complete(name);
+    await this.#dropBase(base);
+  }
+
+  /** Files that were kept for others' sake alone. */
+  async #dropBase(base: string | undefined): Promise<void> {
+    if (base === undefined || this.records.at(base) || this.records.completedBy(base).length > 0) return;
+    this.directories.discard(base);
+    await this.directories.empty();
+  }
+
+  /** Name of the directory that a path lies in. */
+  protected directoryOf(path: string): string {
+    return relative(this.root, path).split("/", 1)[0] ?? "";
   }
 
   /** A committed one does not change, so it is measured once, and again when it came to share files with others. */
@@ -140,8 +173,10 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
       return { bytes, inodes };
     }
     const { shared, ...usage } = records.measurement(record) ?? (await this.#measured(record));
-    if (!counted) return usage;
-    let { bytes, inodes } = usage;
+    const kept = await this.#keptFor(record);
+    let bytes = usage.bytes + kept.bytes;
+    let inodes = usage.inodes + kept.inodes;
+    if (!counted) return { bytes, inodes };
     for (const file of shared) {
       if (counted.has(file.ino)) {
         bytes -= file.bytes;
@@ -154,14 +189,32 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
 
   async reclaimable(name: string): Promise<number> {
     const { bytes } = await this.usage(name);
-    const record = this.records.get(name);
-    const shares = record.kind === "active" || this.records.measurement(record)?.shared.length !== 0;
-    return shares ? await measureAlone(this.files(record)) : bytes;
+    const { records } = this;
+    const record = records.get(name);
+    if (records.completedBy(record.directory).length > 0) return 0;
+    // What is kept for its sake goes only if it is the last.
+    const { base } = record;
+    const stays = base !== undefined && records.completedBy(base).length > 1;
+    const kept = (await this.#keptFor(record)).bytes;
+    const shares = record.kind === "active" || records.measurement(record)?.shared.length !== 0;
+    return (shares ? await measureAlone(this.files(record)) : bytes - kept) + (stays ? 0 : kept);
+  }
+
+  /** Files of a snapshot that is gone, kept for those that they complete: they count with the first of these. */
+  async #keptFor({ name, base }: SnapshotRecord): Promise<Usage> {
+    const { records } = this;
+    if (base === undefined || records.at(base) || records.completedBy(base)[0]?.name !== name)
+      return { bytes: 0, inodes: 0 };
+    const known = this.#kept.get(base);
+    if (known) return known;
+    const measured = await measureTree(this.files({ directory: base }));
+    this.#kept.set(base, measured);
+    return measured;
   }
 
   filesShared(...paths: readonly string[]): void {
     this.#sharings++;
-    for (const path of paths) this.records.shares(relative(this.root, path).split("/", 1)[0] ?? "");
+    for (const path of paths) this.records.shares(this.directoryOf(path));
   }
 
   sharing(): readonly string[] {

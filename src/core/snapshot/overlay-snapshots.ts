@@ -73,7 +73,7 @@ class OverlaySnapshots extends DirectorySnapshots<OverlayDriver> implements Laye
   mounts(name: string, view = this.root): readonly Mount[] {
     const record = this.records.get(name);
     const upper = join(view, record.directory, "diff");
-    const lowers = this.records.parents(record).map((parent) => join(view, parent.directory, "diff"));
+    const lowers = this.#below(record, view);
     const committed = record.kind === "committed";
     if (lowers.length === 0) return [{ type: "bind", source: upper, options: [committed ? "ro" : "rw"] }];
     if (committed) {
@@ -114,14 +114,29 @@ class OverlaySnapshots extends DirectorySnapshots<OverlayDriver> implements Laye
 
   layout(name: string): SnapshotLayout {
     const record = this.records.get(name);
-    const lowers = this.records.parents(record).map((parent) => this.files(parent));
+    const { base } = record;
+    const lowers = this.#below({ ...record, base: undefined });
     const { marks } = this.driver;
-    return { kind: "overlay", upper: this.files(record), lowers, ...(marks ? { marks } : {}) };
+    return {
+      kind: "overlay",
+      upper: this.files(record),
+      ...(base === undefined ? {} : { base: this.files({ directory: base }) }),
+      lowers,
+      ...(marks ? { marks } : {}),
+    };
+  }
+
+  /** Directories below a snapshot's own: what completes it, then its parents and what completes them. */
+  #below(record: SnapshotRecord, view = this.root): readonly string[] {
+    const below = this.records.parents(record).flatMap(({ directory, base }) => [directory, base]);
+    return [record.base, ...below].flatMap((directory) =>
+      directory === undefined ? [] : [join(view, directory, "diff")],
+    );
   }
 
   describe(name: string, target: string): Readonly<Record<string, string>> {
     const record = this.records.get(name);
-    const lowers = this.records.parents(record).map((parent) => this.files(parent));
+    const lowers = this.#below(record);
     return {
       ...(lowers.length > 0 ? { LowerDir: lowers.join(":") } : {}),
       MergedDir: target,
@@ -130,7 +145,7 @@ class OverlaySnapshots extends DirectorySnapshots<OverlayDriver> implements Laye
     };
   }
 
-  protected files(record: SnapshotRecord): string {
+  protected files(record: Pick<SnapshotRecord, "directory">): string {
     return this.directories.path(record, "diff");
   }
 }

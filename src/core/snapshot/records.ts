@@ -11,6 +11,8 @@ export interface SnapshotRecord extends SnapshotInfo {
   /** Name of its directory below the driver's root: short, as overlay mount data is limited to a page. */
   readonly directory: string;
   readonly volatile: boolean;
+  /** The directory whose files complete it: see `CommitOptions`. */
+  readonly base: string | undefined;
   /** Measured once for a committed snapshot, which does not change. */
   readonly usage: Usage | undefined;
 }
@@ -22,6 +24,7 @@ interface Row {
   created: number;
   directory: string;
   volatile: number;
+  base: string | null;
   bytes: number | null;
   inodes: number | null;
 }
@@ -40,6 +43,9 @@ const migrations = [
      PRIMARY KEY (driver, name)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX snapshot_parent ON snapshot (driver, parent);`,
+  `ALTER TABLE snapshot ADD COLUMN base TEXT;
+   CREATE INDEX snapshot_base ON snapshot (driver, base) WHERE base IS NOT NULL;
+   CREATE INDEX snapshot_directory ON snapshot (driver, directory);`,
   // Snapshots that may share files with others; when they are measured, inode and bytes of each file with several names, as 64-bit words.
   `CREATE TABLE snapshot_shared (
      driver TEXT NOT NULL,
@@ -74,7 +80,14 @@ export class SnapshotRecords {
         `INSERT INTO snapshot (driver, name, kind, parent, created, directory, volatile)
          VALUES (?1, ?2, 'active', ?3, ?4, ?5, ?6)`,
       ),
-      commit: db.query("UPDATE snapshot SET name = ?3, kind = 'committed' WHERE driver = ?1 AND name = ?2"),
+      commit: db.query(
+        "UPDATE snapshot SET name = ?3, kind = 'committed', base = ?4 WHERE driver = ?1 AND name = ?2",
+      ),
+      at: db.query<Row, [string, string]>("SELECT * FROM snapshot WHERE driver = ?1 AND directory = ?2"),
+      completedBy: db.query<Row, [string, string]>(
+        "SELECT * FROM snapshot WHERE driver = ?1 AND base = ?2 ORDER BY created, name",
+      ),
+      complete: db.query("UPDATE snapshot SET base = NULL WHERE driver = ?1 AND name = ?2"),
       commitOnto: db.query(
         "UPDATE snapshot SET name = ?3, kind = 'committed', parent = ?4 WHERE driver = ?1 AND name = ?2",
       ),
@@ -160,10 +173,31 @@ export class SnapshotRecords {
   }
 
   /** Durable unless `lazily`: returns when the record is on disk (where the file was opened durable). */
-  commit(name: ChainId, key: string, lazily = false): void {
-    const write = () => this.#statements.commit.run(this.#driver, key, name);
+  commit(
+    name: ChainId,
+    key: string,
+    { lazily = false, base }: { readonly lazily?: boolean; readonly base?: string | undefined } = {},
+  ): void {
+    const write = () => this.#statements.commit.run(this.#driver, key, name, base ?? null);
     if (lazily) relaxed(this.#db, write);
     else tellingFullDisk(write);
+  }
+
+  /** The snapshot that has a directory. */
+  at(directory: string): SnapshotRecord | undefined {
+    const row = this.#statements.at.get(this.#driver, directory);
+    return row ? record(row) : undefined;
+  }
+
+  /** Those that a directory's files complete, the oldest first. */
+  completedBy(directory: string): readonly SnapshotRecord[] {
+    return this.#statements.completedBy.all(this.#driver, directory).map(record);
+  }
+
+  /** It needs no base any more. */
+  complete(name: string): void {
+    this.#known.delete(name);
+    tellingFullDisk(() => this.#statements.complete.run(this.#driver, name));
   }
 
   /** Durable; one transaction. Bottom first, each on the one before; returns the keys of those whose name was there already. */
@@ -282,6 +316,7 @@ function record(row: Row): SnapshotRecord {
     created: row.created,
     directory: row.directory,
     volatile: row.volatile !== 0,
+    base: row.base ?? undefined,
     usage: row.bytes === null || row.inodes === null ? undefined : { bytes: row.bytes, inodes: row.inodes },
   };
 }

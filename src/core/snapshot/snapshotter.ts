@@ -63,6 +63,8 @@ export interface Snapshotter {
   filesShared(...paths: readonly string[]): void;
   /** Committed snapshots that came to share files with others. */
   sharing(): readonly string[];
+  /** A committed snapshot's own files are whole now, without `CommitOptions.base`. */
+  completed(name: string): Promise<void>;
   list(): Iterable<SnapshotInfo>;
   /** GraphDriver.Data of inspect, e.g. LowerDir, UpperDir, WorkDir, MergedDir. `target` is where the root is mounted. */
   describe(name: string, target: string): Readonly<Record<string, string>>;
@@ -93,17 +95,24 @@ export interface CommitOptions {
    * commits so remembers it until `sync`, and removes such snapshots when the machine went down before.
    */
   readonly relaxed?: boolean;
+  /**
+   * Another committed snapshot's own files, where its layout has them (`upper`): what the new one does not have of them is its own as well, as
+   * if it had been copied. They stay for as long as somebody is completed by them, whatever becomes of that snapshot. In overlay's layout,
+   * and not of one that is completed itself; commit throws not-found when they are gone.
+   */
+  readonly base?: string | undefined;
 }
 
 /**
- * `overlay`: `upper` holds only the changes, removals as overlay whiteouts, over `lowers` (nearest first); with `marks` also files
- * named ".wh.*" which are no content, so that the kernel's overlay would show too much. `tree`: `tree` is the whole, `parent` the
- * whole tree it began as.
+ * `overlay`: `upper` holds only the changes, removals as overlay whiteouts, over `lowers` (nearest first); what `base` has and `upper` neither has
+ * nor removes is among the changes, too. With `marks` there are also files named ".wh.*" which are no content, so that the kernel's overlay
+ * would show too much. `tree`: `tree` is the whole, `parent` the whole tree it began as.
  */
 export type SnapshotLayout =
   | {
       readonly kind: "overlay";
       readonly upper: string;
+      readonly base?: string;
       readonly lowers: readonly string[];
       readonly marks?: boolean;
     }

@@ -127,7 +127,7 @@ class TreeSnapshots extends DirectorySnapshots<TreeDriver> {
     return this.driver.describe?.(this.files(this.records.get(name))) ?? {};
   }
 
-  protected files(record: SnapshotRecord): string {
+  protected files(record: Pick<SnapshotRecord, "directory">): string {
     return this.directories.path(record, "tree");
   }
 

@@ -30,8 +30,10 @@ export async function runActions(
   }: { readonly digests?: boolean; readonly earlier?: EarlierCopy | undefined } = {},
 ): Promise<readonly Digest[]> {
   const found: Digest[] = [];
-  // Other actions may change what copies made.
-  if (actions.some(({ kind }) => kind !== "copy" && kind !== "mkdir")) earlier?.forgetAll();
+  // What one copy made others could change.
+  const alone =
+    actions.every(({ kind }) => kind === "copy" || kind === "mkdir") &&
+    actions.filter(({ kind }) => kind === "copy").length === 1;
   for (const action of actions) {
     switch (action.kind) {
       case "mkdir":
@@ -51,7 +53,9 @@ export async function runActions(
         removeAction(dest, action);
         break;
       case "copy":
-        found.push(...(await copyAction(dest, sources, action, { digests, earlier })));
+        found.push(
+          ...(await copyAction(dest, sources, action, { digests, earlier: alone ? earlier : undefined })),
+        );
         break;
     }
   }
@@ -94,22 +98,22 @@ async function copyAction(
   const chmod =
     action.chmod === undefined ? (action.remote ? () => 0o600 : undefined) : parseModeChange(action.chmod);
   const hash = digests ? new SelectionHash() : undefined;
-  const way = { owner, chmod, time: dest.time, exclude: action.exclude, hash, earlier };
-  const copier = new Copier(source, dest, way);
   using reader = new RootReader(source);
   const selected = action.sources.map((one) => selectedBy(reader, action, one));
+  const [only, ...others] = selected.flat();
+  const single = only?.kind === "directory" && others.length === 0 && !action.replace;
+  const copier = new Copier(source, dest, {
+    ...{ owner, chmod, time: dest.time, exclude: action.exclude, hash },
+    earlier: single ? earlier : undefined,
+  });
   for (const ofSource of selected) {
     for (const one of ofSource) {
       if (action.unpack && one.kind === "file" && (await isArchive(source, one.path))) {
-        earlier?.forgetAll();
         await unpackArchive(source, one.path, dest, dest.resolve(action.dest), owner);
       } else {
         const whole =
           action.whole && one.kind === "directory" ? wholeDirectory(dest, one, action.dest) : undefined;
-        if (action.replace) {
-          earlier?.forgetAll();
-          clearTheWay(source, whole?.selected ?? one, dest, action.dest);
-        }
+        if (action.replace) clearTheWay(source, whole?.selected ?? one, dest, action.dest);
         copier.copy(whole?.selected ?? one, action.dest);
       }
     }

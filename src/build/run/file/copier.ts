@@ -269,7 +269,6 @@ export class Copier {
     if (!there) return;
     if (there.kind === "directory") throw new CopyRefused(`cannot replace to directory /${path} with file`);
     unlinkat(dir, name);
-    this.#way.earlier?.forget(path);
   }
 
   #leaf(level: Level, { name, as, told }: Names, path: string, stat: FileStat): void {
@@ -291,10 +290,10 @@ export class Copier {
       witness?.saw(xattrText(level.from, name), twin.hash);
       return;
     }
-    // Only what is made in the layer itself can be a link, and only where it gets nothing from its directory.
+    // Only in a directory of the copy's own, and where it gets nothing from that, is it the same whatever the root is.
     const earlier = level.direct && level.plain ? this.#way.earlier : undefined;
     const look = lookOf(stat, this.#way);
-    const known = earlier?.again(path, stat, look, { told: hash !== undefined });
+    const known = earlier?.has(path, stat, look, { told: hash !== undefined });
     if (known) witness?.saw(known.xattrs ?? "", known.content ?? "");
     else {
       copyRegularFile(level.from, name, level.to, as, stat, this.#way, { plain: level.plain, witness });

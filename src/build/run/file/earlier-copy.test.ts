@@ -3,6 +3,7 @@ import {
   chmodSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -16,6 +17,8 @@ import { join } from "node:path";
 import type { ChainId } from "../../../base/lib/ids.ts";
 import { AT_FDCWD } from "../../../base/sys/at.ts";
 import { lstatat } from "../../../base/sys/stat.ts";
+import { listChanges, snapshotChanges } from "../../../core/snapshot/changes.ts";
+import { digestLayer } from "../../../core/snapshot/diff.ts";
 import type { FileOp } from "../../graph.ts";
 import { copyOp, stepOf, TestSteps } from "../testdata/steps.ts";
 import { pruneNotes } from "./copy-notes.ts";
@@ -24,9 +27,11 @@ import { FileRunner } from "./file-runner.ts";
 // Each step is a process of its own.
 setDefaultTimeout(60_000);
 
-const tellsBirth = lstatat(AT_FDCWD, tmpdir()).btime !== 0n;
+const probe = mkdtempSync(join(tmpdir(), "birth-"));
+const tellsBirth = lstatat(AT_FDCWD, probe).btime !== 0n;
+rmSync(probe, { recursive: true });
 if (!tellsBirth) console.log(`skipped: the file system of ${tmpdir()} does not tell when files were made`);
-const linking = test.skipIf(!tellsBirth);
+const reusing = test.skipIf(!tellsBirth);
 
 let steps: TestSteps;
 let runner: FileRunner;
@@ -61,60 +66,81 @@ afterAll(() => steps[Symbol.asyncDispose]());
 
 const copyAll = copyOp(["src"], "/app/new/");
 
-async function copy(op: FileOp, from: ChainId, options: { readonly ignoreCache?: boolean } = {}) {
+interface Made {
+  readonly made: ChainId;
+  readonly digests: readonly string[];
+}
+
+async function copy(
+  op: FileOp,
+  from: ChainId,
+  options: { readonly ignoreCache?: boolean; readonly runner?: FileRunner } = {},
+): Promise<Made> {
   const step = stepOf(op, [base, from]);
   let digests: readonly string[] = [];
-  const made = await runner.run({
+  const made = await (options.runner ?? runner).run({
     ...step,
-    vertex: { ...step.vertex, ...options },
+    vertex: { ...step.vertex, ignoreCache: options.ignoreCache ?? false },
     onCopied: (told) => {
       digests = told;
     },
   });
-  const upper = steps.snapshotter.upperdir(made) ?? "";
-  return { made, upper, digests };
-}
-
-/** Everything below a directory but inodes: names, kinds, modes, owners, times, contents. */
-function everything(root: string): readonly string[] {
-  return readdirSync(root, { recursive: true, encoding: "utf8" })
-    .sort()
-    .map((path) => {
-      const { mode, uid, gid, mtimeMs, size } = lstatSync(join(root, path));
-      const text = lstatSync(join(root, path)).isFile() ? readFileSync(join(root, path), "utf8") : "";
-      // A directory that was there before the copy is as old as its last entry.
-      return [path, mode, uid, gid, path.startsWith("app/new/") ? mtimeMs : "", text, text && size].join(" ");
-    });
+  return { made, digests };
 }
 
 /** What a runner makes that knows of no earlier copy. */
-async function copyAnew(op: FileOp, from: ChainId) {
+async function copyAnew(op: FileOp, from: ChainId): Promise<Made> {
   const { helper, snapshots, scratch } = steps;
-  const step = stepOf(op, [base, from]);
-  let digests: readonly string[] = [];
-  const onCopied = (told: readonly string[]) => {
-    digests = told;
-  };
-  const made = await new FileRunner({ helper, snapshots, scratch }).run({ ...step, onCopied });
-  return { upper: steps.snapshotter.upperdir(made) ?? "", digests };
+  return await copy(op, from, { runner: new FileRunner({ helper, snapshots, scratch }) });
 }
 
-/** Paths of files of which two copies are one. */
-function oneIn(first: string, second: string): readonly string[] {
-  return readdirSync(second, { recursive: true, encoding: "utf8" })
-    .filter((path) => {
-      const [before, now] = [first, second].map((root) =>
-        lstatSync(join(root, path), { throwIfNoEntry: false }),
-      );
-      return now?.isFile() && before?.ino === now.ino;
-    })
+/** Names, kinds, modes, owners, times and contents of everything; a directory that was there is as old as its last entry. */
+function everything(made: ChainId): readonly string[] {
+  return steps.look(made, (root) =>
+    readdirSync(root, { recursive: true, encoding: "utf8" })
+      .sort()
+      .map((path) => {
+        const { mode, uid, gid, mtimeMs, size, nlink } = lstatSync(join(root, path));
+        const file = lstatSync(join(root, path)).isFile();
+        const text = file ? [readFileSync(join(root, path), "utf8"), size, nlink] : [];
+        const isNew = path.startsWith("app/new/");
+        return [path, mode, uid, gid, isNew ? mtimeMs : "", ...text].join(" ");
+      }),
+  );
+}
+
+/** Regular files that a copy has of its own, below /app/new; whiteouts count as "-". */
+function own(made: ChainId): readonly string[] {
+  const upper = steps.snapshotter.upperdir(made) ?? "";
+  return readdirSync(upper, { recursive: true, encoding: "utf8" })
+    .filter((path) => !lstatSync(join(upper, path)).isDirectory())
+    .map((path) => (lstatSync(join(upper, path)).isCharacterDevice() ? `-${path}` : path))
+    .filter((path) => !path.endsWith("link"))
     .sort();
 }
 
-linking(
-  "what did not change since the step's last run is another name of the earlier copy, all else is copied",
+/** Whose layer is the same at any time. */
+const fixed = { ...copyOp(["src"], "/all/"), epoch: 1_500_000_000 };
+
+/** A copy is the same as one that was made without looking at the earlier one: as a tree, as a layer, and in what it tells. */
+async function isAsAnew(op: FileOp, from: ChainId, { made, digests }: Made): Promise<void> {
+  const anew = await copyAnew(op, from);
+  expect(everything(made)).toEqual(everything(anew.made));
+  expect(digests).toEqual(anew.digests);
+  const of = (one: ChainId) => {
+    const changes = [...snapshotChanges(steps.snapshotter.layout(one))];
+    return changes.map(({ kind, path }) => `${kind} ${path}`);
+  };
+  expect(of(made)).toEqual(of(anew.made));
+  const layer = (one: Made) => digestLayer(steps.snapshotter.layout(one.made));
+  expect(layer(await copy(fixed, from))).toEqual(layer(await copyAnew(fixed, from)));
+}
+
+reusing(
+  "what did not change since the step's last run is not copied again, and the result is as if it were",
   async () => {
-    const first = await copy(copyAll, source);
+    await copy(copyAll, source);
+    await copy(fixed, source);
     const changed = await steps.tree((root) => {
       // As large and as old as it was.
       writeFileSync(join(root, "src/a/f0"), "a 9\n");
@@ -123,166 +149,197 @@ linking(
       utimesSync(join(root, "src/a/f3"), 1000, 1_234_567_890);
       rmSync(join(root, "src/a/f4"));
       rmSync(join(root, "src/a/f5"));
-      mkdirSync(join(root, "src/a/f5"));
+      mkdirSync(join(root, "src/a/f5/deep"), { recursive: true });
       renameSync(join(root, "src/b/f8"), join(root, "src/b/f9"));
       chmodSync(join(root, "src/b"), 0o700);
+      rmSync(join(root, "src/a/link"));
+      rmSync(join(root, "src/etc"), { recursive: true });
+      writeFileSync(join(root, "src/etc"), "a file now");
     }, source);
     const second = await copy(copyAll, changed);
-    const anew = await copyAnew(copyAll, changed);
-    expect(everything(second.upper)).toEqual(everything(anew.upper));
-    expect(second.digests).toEqual(anew.digests);
-    const linked = oneIn(first.upper, second.upper);
-    const names = (part: string) => linked.filter((path) => path.startsWith(`app/new/${part}/`)).length;
-    // Of a: f0, f2, f3, f4, f5 are other ones; of b: f8 and f9, and f7 runs as its owner.
-    expect([names("a"), names("b")]).toEqual([35, 37]);
-    expect(linked).not.toContain("app/new/b/f7");
-    // What was copied first is as it was.
-    expect(readFileSync(join(first.upper, "app/new/a/f0"), "utf8")).toBe("a 0\n");
-
-    const third = await copy(copyAll, changed);
-    expect(oneIn(second.upper, third.upper)).toHaveLength(38 + 38 + 40);
+    const at = (path: string) => path.replace("+", "app/new/");
+    expect(own(second.made)).toEqual(
+      ["-+a/f4", "-+a/link", "-+b/f8", "+a/f0", "+a/f2", "+a/f3", "+b/f9", "+etc"]
+        .map(at)
+        .filter((path) => !path.endsWith("link")),
+    );
+    await isAsAnew(copyAll, changed, second);
+    // And back, and on: what completed the second one completes the third.
+    const third = await copy(copyAll, source);
+    expect(own(third.made)).toEqual([]);
+    await isAsAnew(copyAll, source, third);
   },
 );
 
-linking("below /etc and /var nothing has two names", async () => {
-  const toRoot = copyOp(["src"], "/");
-  const [first, second] = [await copy(toRoot, source), await copy(toRoot, source)];
-  const linked = oneIn(first.upper, second.upper);
-  expect(linked.filter((path) => path.startsWith("etc/"))).toEqual([]);
-  expect(linked).toHaveLength(79);
+reusing("--no-cache copies everything, and what it copied is not copied again", async () => {
+  await copy(copyAll, source);
+  const anew = await copy(copyAll, source, { ignoreCache: true });
+  expect(own(anew.made)).toHaveLength(120);
+  expect(own((await copy(copyAll, source)).made)).toEqual([]);
 });
 
-linking("of two sources of one file the last one counts, the next time too", async () => {
+reusing("when much is different everything is copied, once", async () => {
+  await copy(copyAll, source, { ignoreCache: true });
+  const changed = await steps.tree((root) => {
+    for (let number = 0; number < 40; number++) writeFileSync(join(root, `src/a/f${number}`), "other");
+  }, source);
+  const second = await copy(copyAll, changed);
+  expect(own(second.made)).toHaveLength(40);
+  expect(own((await copy(copyAll, changed)).made)).toHaveLength(120);
+  const last = await copy(copyAll, changed);
+  expect(own(last.made)).toEqual([]);
+  await isAsAnew(copyAll, changed, last);
+});
+
+reusing(
+  "another base of the image, which has what was removed: the step is done without the earlier copy",
+  async () => {
+    const into = copyOp(["src"], "/app/");
+    const first = await copy(into, source);
+    const less = await steps.tree((root) => rmSync(join(root, "src/a"), { recursive: true }), source);
+    // Where the image had the directory nothing of it may be hidden.
+    const image = await steps.tree((root) => {
+      mkdirSync(join(root, "app/a"), { recursive: true });
+      writeFileSync(join(root, "app/a/f1"), "of the image");
+    });
+    const step = stepOf(into, [image, less]);
+    const made = await runner.run(step);
+    expect(steps.look(made, (root) => readFileSync(join(root, "app/a/f1"), "utf8"))).toBe("of the image");
+    expect(steps.look(made, (root) => readdirSync(join(root, "app/a")))).toEqual(["f1"]);
+    expect(steps.snapshotter.layout(made)).not.toHaveProperty("base");
+    expect(own(first.made)).toHaveLength(120);
+  },
+);
+
+reusing("several sources, or other actions, are copied each time", async () => {
   const both = await steps.tree((root) => {
     mkdirSync(join(root, "more/a"), { recursive: true });
     writeFileSync(join(root, "more/a/f1"), "of more\n");
   }, source);
   const pattern = copyOp(["src", "mor*"], "/app/new/", { wildcard: true });
-  const first = await copy(pattern, both);
-  expect(readFileSync(join(first.upper, "app/new/a/f1"), "utf8")).toBe("of more\n");
-  const without = await steps.tree((root) => rmSync(join(root, "more"), { recursive: true }), both);
-  const second = await copy(pattern, without);
-  expect(everything(second.upper)).toEqual(everything((await copyAnew(pattern, without)).upper));
-  expect(oneIn(first.upper, second.upper)).toHaveLength(118);
-});
-
-linking("other actions of the step: what they make is no copy", async () => {
   const write = { kind: "write", path: "/app/new/a/f1", mode: 0o644, owner: undefined } as const;
-  const op: FileOp = { ...copyAll, actions: [...copyAll.actions, { ...write, content: "written\n" }] };
-  const first = await copy(op, source);
-  const second = await copy(op, source);
-  expect(readFileSync(join(second.upper, "app/new/a/f1"), "utf8")).toBe("written\n");
-  expect(oneIn(first.upper, second.upper)).toEqual([]);
+  const written: FileOp = { ...copyAll, actions: [...copyAll.actions, { ...write, content: "written\n" }] };
+  for (const op of [pattern, written]) {
+    await copy(op, both);
+    const without = await steps.tree((root) => rmSync(join(root, "more"), { recursive: true }), both);
+    const again = await copy(op, without);
+    expect(steps.snapshotter.layout(again.made)).not.toHaveProperty("base");
+    const text = steps.look(again.made, (root) => readFileSync(join(root, "app/new/a/f1"), "utf8"));
+    expect(text).toBe(op === written ? "written\n" : "a 1\n");
+  }
 });
 
-linking("a copy on nothing is linked as well", async () => {
-  const nothing = (made: ChainId) => steps.snapshotter.upperdir(made) ?? "";
-  const [first, second] = [
-    await runner.run(stepOf(copyAll, [undefined, source])),
-    await runner.run(stepOf(copyAll, [undefined, source])),
-  ];
-  expect(oneIn(nothing(first), nothing(second))).toHaveLength(119);
-});
-
-linking("few files are linked when they are large, in a directory that is made for them too", async () => {
+reusing("few files are left out when they are large, in a directory that is made for them too", async () => {
   const large = await steps.tree((root) => {
     mkdirSync(join(root, "few"));
     writeFileSync(join(root, "few/large"), Buffer.alloc(1 << 20, 1));
     writeFileSync(join(root, "few/small"), "1");
   });
-  const few = await copy(copyOp(["few"], "/made/here"), large);
+  await copy(copyOp(["few"], "/made/here"), large);
   const changed = await steps.tree((root) => writeFileSync(join(root, "few/small"), "2"), large);
   const again = await copy(copyOp(["few"], "/made/here"), changed);
-  expect(oneIn(few.upper, again.upper)).toEqual(["made/here/large"]);
-  expect(readFileSync(join(again.upper, "made/here/small"), "utf8")).toBe("2");
+  expect(own(again.made)).toEqual(["made/here/small"]);
+  expect(steps.look(again.made, (root) => readFileSync(join(root, "made/here/small"), "utf8"))).toBe("2");
 });
 
-linking("notes of trees that are gone go, and what killed writers left", async () => {
-  const { made } = await copy(copyAll, source);
-  const before = readdirSync(notes);
-  writeFileSync(join(notes, "abc"), "cut short");
-  writeFileSync(join(notes, "abc.123"), "");
-  const where = { directory: notes, trees: steps.snapshotter.root };
-  pruneNotes(where, { idle: false });
-  expect(readdirSync(notes).sort()).toEqual([...before, "abc.123"].sort());
-  pruneNotes(where, { idle: true });
-  expect(readdirSync(notes).sort()).toEqual(before.sort());
-  await steps.snapshotter.remove(made);
-  pruneNotes(where, { idle: false });
-  expect(readdirSync(notes).length).toBe(before.length - 1);
-});
-
-linking("--no-cache copies everything, and what it copied is linked the next time", async () => {
-  const first = await copy(copyAll, source);
-  const anew = await copy(copyAll, source, { ignoreCache: true });
-  expect(oneIn(first.upper, anew.upper)).toEqual([]);
-  const next = await copy(copyAll, source);
-  expect(oneIn(anew.upper, next.upper)).toHaveLength(119);
-});
-
-linking("another owner, mode or time makes other copies", async () => {
+reusing("another owner, mode or time makes other copies", async () => {
   for (const name of readdirSync(notes)) rmSync(join(notes, name));
-  const first = await copy(copyAll, source);
+  await copy(copyAll, source);
   const [note = ""] = readdirSync(notes);
   const text = readFileSync(join(notes, note), "utf8");
   for (const op of [
     copyOp(["src"], "/app/new/", { owner: { user: "5", group: "6" } }),
     copyOp(["src"], "/app/new/", { chmod: "0640" }),
-    { ...copyAll, epoch: 1_500_000_000 },
+    { ...copyAll, epoch: 1_400_000_000 },
   ]) {
     const anew = await copy(op, source);
     // Even if one took the other's for its own.
     for (const other of readdirSync(notes)) writeFileSync(join(notes, other), text);
     const made = await copy(op, source);
-    expect([...oneIn(first.upper, made.upper), ...oneIn(anew.upper, made.upper)]).toEqual([]);
-    expect(everything(made.upper)).toEqual(everything(anew.upper));
+    expect(own(made.made)).toHaveLength(120);
+    expect(everything(made.made)).toEqual(everything(anew.made));
   }
 });
 
-linking(
+reusing(
   "when the earlier copy is gone, or what is known of it is damaged, everything is copied",
   async () => {
-    const first = await copy(copyAll, source);
+    const first = await copy(copyAll, source, { ignoreCache: true });
     await steps.snapshotter.remove(first.made);
     const second = await copy(copyAll, source);
-    expect(everything(second.upper)).toEqual(everything((await copyAnew(copyAll, source)).upper));
-    for (const text of [
-      "",
-      "x",
-      "\n",
-      "x\n{",
-      "x\nnull",
-      "x\n[7]",
-      "../../etc\n[]",
-      `/etc\n[["hosts",{"state":""}]]`,
-    ]) {
+    expect(own(second.made)).toHaveLength(120);
+    for (const text of ["", "x", "\n", "x\n{", "x\nnull", "x\n[7]", "../../etc\n[]"]) {
       for (const name of readdirSync(notes)) writeFileSync(join(notes, name), text);
       const made = await copy(copyAll, source);
-      expect(oneIn(second.upper, made.upper)).toEqual([]);
-      expect(everything(made.upper)).toEqual(everything(second.upper));
+      expect(own(made.made)).toHaveLength(120);
     }
   },
 );
 
-linking("what versions of a copy share counts once, and is given back with the last of them", async () => {
-  const { snapshotter } = steps;
-  const first = await copy(copyAll, source, { ignoreCache: true });
-  const alone = await snapshotter.usage(first.made);
-  expect(await snapshotter.reclaimable(first.made)).toBe(alone.bytes);
-  const second = await copy(copyAll, source);
-  const counted = new Set<bigint>();
-  const [one, two] = [
-    await snapshotter.usage(first.made, counted),
-    await snapshotter.usage(second.made, counted),
-  ];
-  expect(one).toEqual(alone);
-  // A file of 4 KiB each for all but the one that is never linked.
-  expect(alone.bytes - two.bytes).toBe(119 * 4096);
-  expect(alone.inodes - two.inodes).toBe(119);
-  // By itself each is as large as the other.
-  expect(await snapshotter.usage(second.made)).toEqual(alone);
-  for (const { made } of [first, second])
-    expect(await snapshotter.reclaimable(made)).toBe(alone.bytes - 119 * 4096);
-  await snapshotter.remove(first.made);
-  expect(await snapshotter.reclaimable(second.made)).toBe(alone.bytes);
+reusing(
+  "the earlier copy's files stay for those that they complete, and go with the last of them",
+  async () => {
+    const { snapshotter } = steps;
+    const directories = () => readdirSync(snapshotter.root).length;
+    const first = await copy(copyAll, source, { ignoreCache: true });
+    const alone = await snapshotter.usage(first.made);
+    const before = directories();
+    const second = await copy(copyAll, source);
+    const third = await copy(copyAll, source);
+    const little = await snapshotter.usage(second.made);
+    expect(alone.bytes - little.bytes).toBe(120 * 4096);
+    expect(await snapshotter.reclaimable(first.made)).toBe(0);
+    await snapshotter.remove(first.made);
+    expect(directories()).toBe(before + 2);
+    // They count with the first that they are kept for.
+    const [two, three] = [await snapshotter.usage(second.made), await snapshotter.usage(third.made)];
+    expect([two.bytes, three.bytes]).toEqual([little.bytes + alone.bytes, little.bytes]);
+    expect(await snapshotter.reclaimable(second.made)).toBe(little.bytes);
+    await isAsAnew(copyAll, source, second);
+    await snapshotter.remove(second.made);
+    expect(await snapshotter.reclaimable(third.made)).toBe(little.bytes + alone.bytes);
+    await isAsAnew(copyAll, source, third);
+    const left = directories();
+    await snapshotter.remove(third.made);
+    expect(directories()).toBe(left - 2);
+  },
+);
+
+reusing("what is built upon a completed copy sees all of it, whatever is made of it", async () => {
+  await copy(copyAll, source, { ignoreCache: true });
+  const changed = await steps.tree((root) => writeFileSync(join(root, "src/a/f0"), "new"), source);
+  const second = await copy(copyAll, changed);
+  expect(steps.snapshotter.layout(second.made)).toHaveProperty("base");
+  const above = await steps.tree((root) => {
+    rmSync(join(root, "app/new/a/f1"));
+    writeFileSync(join(root, "app/new/a/f2"), "above");
+  }, second.made);
+  const changes = listChanges(steps.snapshotter.layout(above)).map(({ kind, path }) => `${kind} ${path}`);
+  expect(changes.filter((line) => line.includes("/f"))).toEqual([
+    "deleted /app/new/a/f1",
+    "changed /app/new/a/f2",
+  ]);
+  steps.look(above, (root) => {
+    expect(readdirSync(join(root, "app/new/a"))).toHaveLength(40);
+    expect(readFileSync(join(root, "app/new/a/f0"), "utf8")).toBe("new");
+    expect(readFileSync(join(root, "app/new/a/f3"), "utf8")).toBe("a 3\n");
+  });
+  await steps.snapshotter.completed(second.made);
+});
+
+reusing("notes of trees that are gone go, and what killed writers left", async () => {
+  const { made } = await copy(copyAll, source, { ignoreCache: true });
+  const before = readdirSync(notes);
+  writeFileSync(join(notes, "abc"), "cut short");
+  writeFileSync(join(notes, "abc.123"), "");
+  const where = { directory: notes, trees: steps.snapshotter.root };
+  pruneNotes(where, { idle: false });
+  expect(readdirSync(notes)).toContain("abc.123");
+  expect(readdirSync(notes)).not.toContain("abc");
+  pruneNotes(where, { idle: true });
+  const kept = readdirSync(notes);
+  expect(before).toEqual(expect.arrayContaining(kept));
+  await steps.snapshotter.remove(made);
+  pruneNotes(where, { idle: false });
+  expect(readdirSync(notes).length).toBe(kept.length - 1);
 });

@@ -1,133 +1,113 @@
-import { closeFd, linkat, O, openat2, RESOLVE } from "../../../base/sys/at.ts";
-import { SystemError } from "../../../base/sys/libc.ts";
+import { closeFd, futimes, mknodat, O, openat, S_IFCHR } from "../../../base/sys/at.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
-import type { FileStat } from "../../../base/sys/stat.ts";
+import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
+import { listXattrsOf, removeXattr } from "../../../base/sys/xattr.ts";
 import type { Copied, CopiedFile } from "./copy-notes.ts";
 import type { Look } from "./nodes.ts";
 
 /** What is less is copied in the time that it takes to know of it. */
 const worthwhile = { files: 32, bytes: 1 << 20 };
+/** Components of a path: trees that are deeper complete none, so that descriptors suffice to walk two at once. */
+const deepest = 64;
+const opaque = "trusted.overlay.opaque";
+
+/** How a copy came out: completed by the earlier one, by itself, or in a way that the earlier one cannot complete. */
+export type Outcome = "completed" | "alone" | "unfit";
 
 /**
- * Where programs look at how many names a file has, and refuse those with several: cron its tables, mail servers their queues. What lies there is
- * copied, as are programs that run as their owner.
- */
-const oneName = /^(?:etc|var|run|tmp)\//;
-const S_SPECIAL = 0o7000;
-
-/**
- * What a step copied the last time. A file whose source is still the same becomes another name of the earlier copy, which costs neither time nor
- * space: neither of them is ever written to, as both belong to trees that no longer change. It has the same path in both, so that no view of
- * several trees ever shows two names of it.
+ * What a step copied the last time, when it copies one directory. A file whose source is still the same is left out: the earlier copy's tree completes the new one
+ * (`CommitOptions.base`), which costs neither time nor space. What the earlier tree has and the new one must not is hidden by whiteouts.
  */
 export class EarlierCopy {
-  readonly #known: ReadonlyMap<string, CopiedFile>;
-  readonly #earlier: Places | undefined;
-  readonly #now: Places | undefined;
-  readonly #tree: string | undefined;
-  #linked = false;
-  /** Of all files that were copied or linked. */
+  readonly #earlier: { readonly copied: Copied; readonly tree: RootedDir } | undefined;
+  readonly #left = new Set<string>();
+  readonly #made = new Map<string, CopiedFile>();
   #bytes = 0;
-  /** Undefined: something else is at work, too. */
-  #made: Map<string, CopiedFile> | undefined = new Map();
+  #hidden = 0;
+  #deep = false;
 
-  /** `from`: the earlier copy's tree, `to`: that which is written, both on one mount. Without them all is copied. */
-  constructor(copied?: Copied, at?: { readonly from: RootedDir; readonly to: RootedDir }) {
-    this.#known = copied?.files ?? new Map();
-    this.#tree = copied?.tree;
-    this.#earlier = at && new Places(at.from);
-    this.#now = at && new Places(at.to);
+  /** Without an earlier copy everything is copied, to be the earlier one of the next run. */
+  constructor(earlier?: { readonly copied: Copied; readonly tree: RootedDir }) {
+    this.#earlier = earlier;
   }
 
-  /** The tree that files were linked from, if any was. */
-  get linked(): string | undefined {
-    return this.#linked ? this.#tree : undefined;
-  }
-
-  /**
-   * Gives the earlier copy its name in the tree that is written, whose directory is there, and tells what is known of it; undefined when there is none
-   * that will do.
-   */
-  again(
+  /** What is known of a file that the earlier copy has and that is to be left out; undefined for one that is to be copied. */
+  has(
     path: string,
     source: FileStat,
     look: Look,
     { told }: { readonly told: boolean },
   ): CopiedFile | undefined {
-    const known = this.#known.get(path);
+    const known = this.#earlier?.copied.files.get(path);
     if (!known || (told && known.content === undefined) || known.state !== sameness(source, look))
       return undefined;
-    const slash = path.lastIndexOf("/");
-    const [above, name] = [path.slice(0, Math.max(slash, 0)), path.slice(slash + 1)];
-    const [from, to] = [this.#earlier?.open(above), this.#now?.open(above)];
-    if (from === undefined || to === undefined) return undefined;
-    try {
-      linkat(from, name, to, name);
-    } catch (error) {
-      // Removed meanwhile, or it has as many names as it can: it is copied.
-      if (error instanceof SystemError) return undefined;
-      throw error;
-    }
-    this.#linked = true;
-    this.#note(path, known, source.size);
+    this.#left.add(path);
     return known;
   }
 
-  /** A file that was copied; the next run may link it. */
+  /** A file that was copied. */
   copied(path: string, source: FileStat, look: Look, told: Omit<CopiedFile, "state"> = {}): void {
-    if (source.btime === 0n || oneName.test(path) || (look.mode & S_SPECIAL) !== 0) return;
-    this.#note(path, { state: sameness(source, look), ...told }, source.size);
+    if (source.btime === 0n) return;
+    this.#made.set(path, { state: sameness(source, look), ...told });
+    this.#bytes += source.size;
+    this.#deep ||= path.split("/", deepest + 1).length > deepest;
   }
 
-  #note(path: string, file: CopiedFile, size: number): void {
-    this.#made?.set(path, file);
-    this.#bytes += size;
+  /** To be called when all is copied. `own`: what is made, `root`: the same on what it is made on. */
+  finish(own: RootedDir, root: RootedDir): Outcome {
+    const earlier = this.#earlier;
+    if (!earlier || this.#left.size === 0) return "alone";
+    const fits = within(earlier.tree.fd, ".", (from) =>
+      within(own.fd, ".", (to) => this.#hide(from, to, "", root)),
+    );
+    return fits ? "completed" : "unfit";
   }
 
-  /** Something else is at this path now. */
-  forget(path: string): void {
-    this.#made?.delete(path);
+  /** After `finish`: what the next run can build upon. "as before": what this one was completed by. */
+  get next(): ReadonlyMap<string, CopiedFile> | "as before" | undefined {
+    const changed = this.#made.size + this.#hidden;
+    // When much is different one whole copy is cheaper than the same difference each time.
+    if (this.#left.size > 0) return 3 * changed > this.#left.size ? undefined : "as before";
+    const worth = this.#made.size >= worthwhile.files || this.#bytes >= worthwhile.bytes;
+    return worth && !this.#deep ? this.#made : undefined;
   }
 
-  /** Whatever was copied may have been changed since: nothing of it is told. */
-  forgetAll(): void {
-    this.#made = undefined;
-  }
-
-  /** What the next run may link; undefined when that is not worth while. */
-  get made(): ReadonlyMap<string, CopiedFile> | undefined {
-    if (!this.#made) return undefined;
-    return this.#made.size >= worthwhile.files || this.#bytes >= worthwhile.bytes ? this.#made : undefined;
+  /** Whiteouts for what `earlier` has and this copy does not; false where the same name is in what it is made on, which they would hide, too. */
+  #hide(earlier: number, own: number, path: string, root: RootedDir): boolean {
+    if (listXattrsOf(own).includes(opaque)) removeXattr(own, "", opaque);
+    const { atime, mtime } = lstatat(own);
+    const before = this.#hidden;
+    for (const name of namesIn(earlier)) {
+      const at = path === "" ? name : `${path}/${name}`;
+      if (this.#left.has(at)) continue;
+      const made = tryLstatat(own, name);
+      if (made) {
+        if (made.kind !== "directory" || lstatat(earlier, name).kind !== "directory") continue;
+        if (!within(earlier, name, (from) => within(own, name, (to) => this.#hide(from, to, at, root))))
+          return false;
+        continue;
+      }
+      if (root.tryLstat(`/${at}`)) return false;
+      mknodat(own, name, S_IFCHR);
+      this.#hidden++;
+    }
+    if (this.#hidden > before) futimes(own, { atime, mtime });
+    return true;
   }
 }
 
-/** Directories of a tree by path, of which the last one stays open: files of one come together. */
-class Places {
-  readonly #tree: RootedDir;
-  #held: { readonly path: string; readonly fd: number | undefined } | undefined;
-
-  constructor(tree: RootedDir) {
-    this.#tree = tree;
+function within<R>(dir: number, name: string, use: (fd: number) => R): R {
+  const fd = openat(dir, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+  try {
+    return use(fd);
+  } finally {
+    closeFd(fd);
   }
+}
 
-  /** Valid until the next call; undefined where no directory is. */
-  open(path: string): number | undefined {
-    if (this.#held?.path === path) return this.#held.fd;
-    if (this.#held?.fd !== undefined) closeFd(this.#held.fd);
-    this.#held = undefined;
-    const fd = this.#open(path === "" ? "." : path);
-    this.#held = { path, fd };
-    return fd;
-  }
-
-  #open(path: string): number | undefined {
-    try {
-      return openat2(this.#tree.fd, path, O.PATH | O.DIRECTORY, RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS);
-    } catch (error) {
-      if (error instanceof SystemError) return undefined;
-      throw error;
-    }
-  }
+/** By a descriptor of its own: one that was read is at its end, and others only name a directory. */
+function namesIn(dir: number): readonly string[] {
+  return within(dir, ".", (fd) => readDirectory(fd).map(({ name }) => name));
 }
 
 /**

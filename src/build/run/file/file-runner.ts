@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { internal } from "../../../base/lib/errors.ts";
+import { internal, isCode } from "../../../base/lib/errors.ts";
 import type { ChainId } from "../../../base/lib/ids.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { LowerView } from "../../../core/snapshot/lower-view.ts";
-import type { Mount, SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
+import type { SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
 import { digestOfValue } from "../../canonical.ts";
 import type { FileAction, FileOp } from "../../graph.ts";
 import type { Result } from "../../result.ts";
@@ -22,6 +22,13 @@ export interface FileRunnerDeps {
   readonly notes?: CopyNotes;
 }
 
+/** Of 500 directories that overlay mounts at once. */
+const manyLowers = 200;
+
+class UnfitBase extends Error {
+  override readonly name = "UnfitBase";
+}
+
 /** COPY, ADD, WORKDIR and heredocs. */
 export class FileRunner implements StepRunner<FileOp> {
   readonly #deps: FileRunnerDeps;
@@ -31,11 +38,25 @@ export class FileRunner implements StepRunner<FileOp> {
   }
 
   async run(step: StepContext<FileOp>): Promise<ChainId> {
+    const earlier = this.#earlier(step);
+    try {
+      return await this.#make(step, earlier);
+    } catch (error) {
+      const lost =
+        error instanceof UnfitBase || (isCode(error, "not-found") && !(error instanceof MissingSource));
+      if (!earlier?.use || !lost) throw error;
+      return await this.#make(step, { ...earlier, use: false });
+    }
+  }
+
+  async #make(step: StepContext<FileOp>, earlier: EarlierRequest | undefined): Promise<ChainId> {
     const { snapshots } = this.#deps;
     const parent = inputOf(step, step.op.root)?.snapshot;
-    return await snapshots.make(parent, async (active) => {
+    return await snapshots.make(parent, async (active, completeWith) => {
       if (nothingToDo(step.op.actions, parent === undefined ? undefined : snapshots.layout(parent))) return;
-      await this.#act(step, active);
+      const base = await this.#act(step, active, earlier);
+      if (base === "unfit") throw new UnfitBase("what was copied before cannot be built upon");
+      if (base !== undefined) completeWith(base);
     });
   }
 
@@ -45,10 +66,15 @@ export class FileRunner implements StepRunner<FileOp> {
     if (!notes || !op.actions.some(({ kind }) => kind === "copy")) return undefined;
     const key = digestOfValue([session.sharedKey, vertex.name, op.actions, op.epoch]);
     const path = join(notes.directory, key.slice("sha256:".length));
-    return { trees: notes.trees, notes: path, link: !vertex.ignoreCache };
+    return { trees: notes.trees, notes: path, use: !vertex.ignoreCache };
   }
 
-  async #act(step: StepContext<FileOp>, { mounts, layout }: ActiveStep): Promise<void> {
+  /** Returns what completes it, or "unfit". */
+  async #act(
+    step: StepContext<FileOp>,
+    { mounts, layout }: ActiveStep,
+    earlier: EarlierRequest | undefined,
+  ): Promise<string | undefined> {
     const { helper, snapshots, scratch } = this.#deps;
     const inputs: (number | undefined)[] = [];
     const actions = step.op.actions.map((action): FileAction => {
@@ -59,27 +85,22 @@ export class FileRunner implements StepRunner<FileOp> {
     });
     const sources = inputs.map((input) => snapshots.view(inputOf(step, input)?.snapshot));
     const { epoch } = step.op;
-    const own = mounts.length === 1 && mounts[0] ? ownFiles(mounts[0], layout) : undefined;
+    const overlay = mounts.length === 1 && mounts[0]?.type === "overlay" && layout.kind === "overlay";
+    const own = overlay ? layout.upper : undefined;
     const digests = step.onCopied !== undefined;
-    const earlier = own === undefined ? undefined : this.#earlier(step);
-    const common = { op: "actions", scratch, root: mounts, sources } as const;
-    const request = { ...common, actions, epoch, own, digests, earlier };
+    const request = { op: "actions", scratch, root: mounts, sources, actions, epoch, own, digests } as const;
     try {
-      const done = await helper.run(request, step.signal);
-      if (own !== undefined && done.linked !== undefined) snapshots.filesShared(done.linked, own);
+      // Each base is one directory more to mount.
+      const completable = overlay && layout.lowers.length < manyLowers;
+      const done = await helper.run({ ...request, earlier: completable ? earlier : undefined }, step.signal);
       step.onCopied?.(done.digests ?? []);
+      return done.base;
     } catch (error) {
       if (error instanceof MissingSource)
         throw new MissingSource(error.path, missingSource(step.vertex, error.path));
       throw error;
     }
   }
-}
-
-/** Where what is made in a root lies by itself, when that is an overlay of the kernel's, or on nothing. */
-function ownFiles({ type }: Mount, layout: SnapshotLayout): string | undefined {
-  const direct = type === "overlay" || type === "bind";
-  return direct && layout.kind === "overlay" && !layout.marks ? layout.upper : undefined;
 }
 
 function inputOf(step: StepContext<FileOp>, index: number | undefined): Result | undefined {

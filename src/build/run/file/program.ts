@@ -1,11 +1,12 @@
-import { readSync, writeSync } from "node:fs";
+import { existsSync, readSync, rmSync, writeSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { CompressionError } from "../../../base/lib/compression/compression.ts";
 import { type ErrorCode, messageOf, TugError } from "../../../base/lib/errors.ts";
 import { errnoOf } from "../../../base/lib/storage-error.ts";
 import { TarError } from "../../../base/lib/tar/entry.ts";
+import { fdPath } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
-import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
+import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { runActions } from "./actions.ts";
 import { applyChanges } from "./changes.ts";
 import { digestSelection } from "./content-digest.ts";
@@ -19,12 +20,13 @@ import type {
   BuildFilesRequest,
   ChangesRequest,
   DigestRequest,
+  EarlierRequest,
   RestackRequest,
 } from "./protocol.ts";
 import { restackLayer } from "./restack.ts";
 import { DigestedRoot, HashMemory } from "./root-digest.ts";
 import { SourceMissing } from "./select.ts";
-import { MountedTrees, openLinkable, openWritableDirectory } from "./trees.ts";
+import { MountedTrees, openWritableDirectory } from "./trees.ts";
 
 /** What the helper process does with its one request, with blocking calls; the process must have umask 0. */
 export async function serveBuildFiles(input: number, output: number): Promise<number> {
@@ -59,46 +61,52 @@ async function answer(input: number): Promise<BuildFilesReply> {
 
 async function doActions(
   request: ActionsRequest,
-): Promise<Pick<BuildFilesReply & { readonly kind: "done" }, "digests" | "linked">> {
-  const { epoch, actions, digests = false } = request;
+): Promise<Pick<BuildFilesReply & { readonly kind: "done" }, "digests" | "base">> {
+  const { epoch, actions, digests = false, own } = request;
   const trees = new MountedTrees(request.scratch);
   const root = trees.openWritable(request.root);
   const sources = request.sources.map((source) => trees.open(source));
-  const { own, earlier, note } = seal(trees, root, request);
-  const found = await runActions(new Destination(root, epoch, own), sources, actions, { digests, earlier });
-  note?.();
-  const linked = earlier?.linked && join(request.earlier?.trees ?? "", earlier.linked);
-  return { digests: found, linked };
+  const made = own === undefined ? undefined : openWritableDirectory(own);
+  const history = made && request.earlier && openHistory(request.earlier);
+  trees.seal([root, ...(made ? [made] : []), ...(history ? [history.notes] : [])]);
+  const earlier = history?.earlier;
+  const found = await runActions(new Destination(root, epoch, made), sources, actions, { digests, earlier });
+  return { digests: found, base: made && history && settle(history, made, root, request) };
 }
 
-/** What is written beside the root, and the end of the right to write anything else. */
-function seal(
-  trees: MountedTrees,
+interface History {
+  readonly earlier: EarlierCopy;
+  /** Path of its tree. */
+  readonly tree: string | undefined;
+  /** The directory of notes. */
+  readonly notes: RootedDir;
+}
+
+function openHistory({ notes, trees, use }: EarlierRequest): History {
+  const directory = openWritableDirectory(dirname(notes));
+  const copied = use ? readNotes(notes) : undefined;
+  const tree = copied && join(trees, copied.tree);
+  const dir = tree !== undefined && existsSync(tree) ? RootedDir.open(tree) : undefined;
+  const earlier = copied && dir ? new EarlierCopy({ copied, tree: dir }) : new EarlierCopy();
+  return { earlier, tree, notes: directory };
+}
+
+/** Notes what was copied for the next run; what completes it, or "unfit". */
+function settle(
+  { earlier, tree, notes }: History,
+  made: RootedDir,
   root: RootedDir,
-  { own, earlier }: ActionsRequest,
-): {
-  readonly own?: RootedDir;
-  readonly earlier?: EarlierCopy;
-  /** To be called when all is copied. */
-  readonly note?: () => void;
-} {
-  if (own === undefined) {
-    trees.seal([root]);
-    return {};
-  }
-  const dir = openWritableDirectory(own);
-  if (!earlier) {
-    trees.seal([root, dir]);
-    return { own: dir };
-  }
-  const notes = openWritableDirectory(dirname(earlier.notes));
-  const tree = relative(earlier.trees, own);
-  const noted = earlier.link ? readNotes(earlier.notes) : undefined;
-  const [from, to] = (noted && openLinkable(earlier.trees, [noted.tree, tree])) ?? [];
-  const copy = noted && from && to ? new EarlierCopy(noted, { from, to }) : new EarlierCopy();
-  trees.seal([root, dir, notes], from && to ? [from, to] : []);
-  const note = () => copy.made && writeNotes(notes.fd, basename(earlier.notes), { tree, files: copy.made });
-  return { own: dir, earlier: copy, note };
+  { earlier: asked, own = "" }: ActionsRequest,
+): string | undefined {
+  if (!asked) return undefined;
+  const outcome = earlier.finish(made, root);
+  if (outcome === "unfit") return "unfit";
+  const name = basename(asked.notes);
+  const { next } = earlier;
+  if (next === undefined) rmSync(fdPath(notes.fd, name), { force: true });
+  else if (next !== "as before")
+    writeNotes(notes.fd, name, { tree: relative(asked.trees, own), files: next });
+  return outcome === "completed" ? tree : undefined;
 }
 
 async function doDigest(request: DigestRequest) {

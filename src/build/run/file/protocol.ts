@@ -31,14 +31,14 @@ export interface ActionsRequest {
   readonly earlier?: EarlierRequest | undefined;
 }
 
-/** Files that the same step copied before are links of these copies: see `EarlierCopy`. */
+/** Files that the same step copied before are not copied again: see `EarlierCopy`. */
 export interface EarlierRequest {
   /** The directory below which all trees lie, that of `own` too. */
   readonly trees: string;
   /** What is known of the earlier copy, and then of this one; its directory is there. */
   readonly notes: string;
-  /** Whether there may be links; else this copy is only noted for the next. */
-  readonly link: boolean;
+  /** Whether it may be used; else this copy is only noted for the next. */
+  readonly use: boolean;
 }
 
 export interface DigestRequest {
@@ -77,6 +77,8 @@ export type BuildFilesReply =
       readonly digest?: Digest;
       /** Of the copies among an `actions` request's, in order. */
       readonly digests?: readonly Digest[];
+      /** Path of the tree that completes what was made; "unfit": one does, and must not, so that the step is to be done without. */
+      readonly base?: string | undefined;
       /** Path of a tree whose files have names in the one that was made now. */
       readonly linked?: string | undefined;
     }

@@ -39,7 +39,8 @@ export class RestackRunner implements StepRunner<RestackOp> {
 /** The layer was made on nothing, so its own files are all of it. */
 function wholeTree(layout: SnapshotLayout): string {
   if (layout.kind === "tree") return layout.tree;
-  if (layout.lowers.length > 0) throw internal("a layer to be put on another root has parents");
+  if (layout.lowers.length > 0 || layout.base !== undefined)
+    throw internal("a layer to be put on another root has parents");
   return layout.upper;
 }
 

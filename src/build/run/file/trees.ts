@@ -1,7 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { fdPath, O, openat2, RESOLVE } from "../../../base/sys/at.ts";
-import { SystemError } from "../../../base/sys/libc.ts";
+import { fdPath } from "../../../base/sys/at.ts";
 import { clonePath, cloneTree } from "../../../base/sys/mount/calls.ts";
 import { MNT, MS, mount, mountSpec, umount } from "../../../base/sys/mount/mount.ts";
 import { enterOwnMountNamespace, makeNamespaceReadOnly } from "../../../base/sys/mount/tree.ts";
@@ -45,10 +44,10 @@ export class MountedTrees {
 
   /**
    * Takes from this thread, should the path work be wrong, the right to write anywhere but in `writable`, to run programs and to use TCP. Mounts that
-   * are read-only do so at no cost for each file; where they cannot be had Landlock does it. Hard links can be made within and between `linkable`.
+   * are read-only do so at no cost for each file; where they cannot be had Landlock does it.
    */
-  seal(writable: readonly RootedDir[], linkable: readonly RootedDir[] = []): void {
-    const paths = [...writable, ...linkable].map((tree) => fdPath(tree.fd));
+  seal(writable: readonly RootedDir[]): void {
+    const paths = writable.map((tree) => fdPath(tree.fd));
     if (makeNamespaceReadOnly()) forbidPrograms(...paths);
     else confineWritesTo(...paths);
   }
@@ -64,24 +63,4 @@ export class MountedTrees {
 /** A directory of the host's that stays writable when everything else is sealed. */
 export function openWritableDirectory(path: string): RootedDir {
   return RootedDir.adopt(clonePath(path));
-}
-
-/**
- * Directories below `top` as they lie on one mount, so that hard links can be made from one to another; no path leads to it. Undefined when one of
- * them cannot be had.
- */
-export function openLinkable(top: string, paths: readonly string[]): readonly RootedDir[] | undefined {
-  using all = openWritableDirectory(top);
-  const found: RootedDir[] = [];
-  try {
-    for (const path of paths) {
-      const resolve = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS;
-      found.push(RootedDir.adopt(openat2(all.fd, path, O.PATH | O.DIRECTORY, resolve)));
-    }
-    return found;
-  } catch (error) {
-    for (const dir of found) dir[Symbol.dispose]();
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
 }

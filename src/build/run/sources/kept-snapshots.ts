@@ -22,7 +22,7 @@ class KeptSnapshots implements StepSnapshots {
     this.#deps = deps;
   }
 
-  async make(parent: ChainId | undefined, write: (active: ActiveStep) => Promise<void>): Promise<ChainId> {
+  async make(parent: ChainId | undefined, write: Parameters<StepSnapshots["make"]>[1]): Promise<ChainId> {
     return await this.#deps.snapshots.make(await this.#base(parent), write);
   }
 

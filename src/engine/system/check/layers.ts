@@ -5,9 +5,9 @@ import { chainIds } from "../../../base/spec/oci/chain.ts";
 import { manifestLimit, parseManifest } from "../../../base/spec/oci/parse.ts";
 import { AT_FDCWD, closeFd, O, openat, RENAME_EXCHANGE, renameat } from "../../../base/sys/at.ts";
 import { syncByProcess } from "../../../base/sys/sync.ts";
-import { walkTree } from "../../../base/sys/walk.ts";
 import type { Image, LayerSource } from "../../../core/image/image.ts";
 import { restoreLayers } from "../../../core/image/recovery.ts";
+import { walkLayer } from "../../../core/snapshot/walk-layer.ts";
 import { nameOf } from "./blobs.ts";
 import type { CheckDeps, CheckOptions, Finding } from "./finding.ts";
 
@@ -56,12 +56,12 @@ async function* checkFiles(
   const layout = deps.snapshots.layout(name);
   const recorded = deps.layerSize(name);
   // A driver whose trees are whole has no files that are this layer's alone.
-  if (layout.kind !== "overlay" || bytesOf(layout.upper) >= recorded) return;
+  if (layout.kind !== "overlay" || bytesOf(layout) >= recorded) return;
   const source = await sourceOf(deps, image, index);
   // A tar may bring a file twice: what it unpacks to is what counts.
   const whole =
-    source && (await deps.unpacker.again(source, parent, async (fresh) => bytesOf(treeOf(fresh))));
-  const found = bytesOf(layout.upper);
+    source && (await deps.unpacker.again(source, parent, async (fresh) => bytesOf({ upper: treeOf(fresh) })));
+  const found = bytesOf(layout);
   if (whole === undefined ? found >= recorded : found >= whole) return;
   const users = runningOn(deps, name);
   yield {
@@ -82,6 +82,7 @@ async function* checkFiles(
         await syncByProcess(treeOf(fresh));
         exchange(treeOf(fresh), treeOf(kept));
       });
+      await deps.snapshots.completed(name);
       return "unpacked again";
     },
   };
@@ -115,12 +116,12 @@ type Target = Parameters<Parameters<CheckDeps["unpacker"]["again"]>[2]>[0];
 const treeOf = (target: Target) => (target.kind === "overlay" ? target.upper : target.tree);
 
 /** Regular files' lengths, hard links once, and where links lead: what a layer's recorded size counts. */
-function bytesOf(tree: string): number {
-  const fd = openat(AT_FDCWD, tree, O.PATH | O.DIRECTORY);
+function bytesOf({ upper, base }: { readonly upper: string; readonly base?: string }): number {
+  const fd = openat(AT_FDCWD, upper, O.PATH | O.DIRECTORY);
   const seen = new Set<bigint>();
   let bytes = 0;
   try {
-    for (const { stat } of walkTree(fd)) {
+    for (const { stat } of walkLayer(fd, base)) {
       if (stat.kind !== "file" && stat.kind !== "symlink") continue;
       if (stat.nlink > 1 && seen.has(stat.ino)) continue;
       if (stat.nlink > 1) seen.add(stat.ino);
