@@ -14,8 +14,7 @@ beforeAll(async () => {
 }, 30_000);
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
-  expect(await daemon.stop()).toBe(0);
-  await daemon.close();
+  await daemon.stopAndClose();
 });
 
 const files = (name: string, content: Readonly<Record<string, string>>) => {

@@ -21,7 +21,7 @@ import { lendFiles, lendSecrets } from "../../src/client/build/lend.ts";
 import { takeOutputs } from "../../src/client/build/outputs.ts";
 import { newBuildId, openSession } from "../../src/client/build/session.ts";
 import { Client } from "../../src/client/client.ts";
-import { run } from "../harness/daemon.ts";
+import { eventually, run } from "../harness/daemon.ts";
 import { RealDocker } from "../harness/real-docker.ts";
 
 /** Clients of BuildKit that we did not write against our end of its protocol, and our client against the real one. */
@@ -151,7 +151,7 @@ describe("clients of BuildKit over a fake builder", () => {
         }
         child.kill("SIGINT");
         await child.exited;
-        while (fake.cancelled === before) await Bun.sleep(10);
+        await eventually("the build is cancelled", () => fake.cancelled !== before);
         expect(fake.cancelled).toBe(before + 1);
       });
     });

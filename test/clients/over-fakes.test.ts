@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { PassThrough } from "node:stream";
 import Docker from "dockerode";
 import { FakeServer } from "../../src/api/fakes/server.ts";
-import { run } from "../harness/daemon.ts";
+import { eventually, run } from "../harness/daemon.ts";
 import { Terminal } from "../harness/terminal.ts";
 
 /** The real clients against the API alone: what fails here is the API's fault, not the engine's. */
@@ -15,15 +15,11 @@ afterAll(() => server[Symbol.asyncDispose]());
 
 /** Waits until a client told the API this size, and forgets it. */
 async function resized(rows: number, columns: number): Promise<void> {
-  await eventually(() => {
+  await eventually(`the size is ${rows} by ${columns}`, () => {
     const at = server.fakes.sizes.findIndex(([r, c]) => r === rows && c === columns);
     if (at >= 0) server.fakes.sizes.splice(at, 1);
     return at >= 0;
   });
-}
-
-async function eventually(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 const programs = ["/usr/local/bin/docker", "/usr/bin/docker"].filter((path) => existsSync(path));
@@ -74,7 +70,8 @@ for (const program of programs) {
       expect(await docker(["logs", id])).toEqual({ code: 0, stdout: "to stdout\n", stderr: "to stderr\n" });
       expect((await docker(["ps", "-q", "--no-trunc"])).stdout).toContain(id);
       const waiting = docker(["wait", id]);
-      await eventually(() => server.fakes.calls.some(([name, target]) => name === "wait" && target === id));
+      const waits = () => server.fakes.calls.some(([name, target]) => name === "wait" && target === id);
+      await eventually("the client waits for the container", waits);
       await docker(["kill", id]);
       expect((await waiting).stdout).toBe("137\n");
       expect((await docker(["rm", id])).code).toBe(0);

@@ -34,9 +34,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await git[Symbol.asyncDispose]();
   builds[Symbol.dispose]();
-  // A daemon keeps helpers and networks of steps for a while; its end does not wait for that.
-  expect(await daemon.stop()).toBe(0);
-  await daemon.close();
+  await daemon.stopAndClose();
 });
 
 function put(repository: Repository, files: Readonly<Record<string, string>>): void {

@@ -27,11 +27,7 @@ describe.skipIf(missing !== undefined)("caches of builds elsewhere", () => {
     rmSync(tar, { recursive: true });
   }, 120_000);
   afterAll(async () => {
-    // A daemon keeps networks of steps for a while; its end does not wait for that.
-    for (const daemon of [first, second]) {
-      expect(await daemon.stop()).toBe(0);
-      await daemon.close();
-    }
+    for (const daemon of [first, second]) await daemon.stopAndClose();
     await registry.close();
   }, 120_000);
   beforeEach(() => {

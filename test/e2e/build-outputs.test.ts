@@ -31,9 +31,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => {
   builds[Symbol.dispose]();
-  // A daemon keeps helpers and networks of steps for a while; its end does not wait for that.
-  expect(await daemon.stop()).toBe(0);
-  await daemon.close();
+  await daemon.stopAndClose();
 });
 beforeEach(() => {
   folder = join(builds.root, `out-${count++}`);

@@ -48,10 +48,7 @@ afterAll(async () => {
   await web.stop(true);
   await git[Symbol.asyncDispose]();
   builds[Symbol.dispose]();
-  for (const daemon of daemons) {
-    expect(await daemon.stop()).toBe(0);
-    await daemon.close();
-  }
+  for (const daemon of daemons) await daemon.stopAndClose();
 }, 120_000);
 
 let age = 0;

@@ -15,8 +15,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => {
   rmSync(context, { recursive: true, force: true });
-  expect(await daemon.stop()).toBe(0);
-  await daemon.close();
+  await daemon.stopAndClose();
 }, 120_000);
 
 const build = async (dockerfile: string, ...flags: string[]) => {

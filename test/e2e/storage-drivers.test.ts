@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LoopDisk } from "../../src/core/snapshot/testdata/loop-disk.ts";
-import { run, TestDaemon, tugBinary } from "../harness/daemon.ts";
+import { eventually, run, TestDaemon, tugBinary } from "../harness/daemon.ts";
 import { mountPoints } from "../harness/machine.ts";
 
 /** Each storage driver under a whole daemon: what users do with containers works alike on all of them. */
@@ -74,7 +74,9 @@ async function tellsItsStory(daemon: TestDaemon): Promise<void> {
   await daemon.ok(["run", "-d", "--name", "box", ...box, script]);
   const seen = () =>
     daemon.ok(["exec", "box", "sh", "-c", "ls /var/www; stat -c %u:%g /d; ls /bin/vi 2>&1 || true"]);
-  await waitFor(async () => (await daemon.ok(["exec", "box", "ls", "/"])).includes("null"));
+  await eventually("the container is in its root", async () =>
+    (await daemon.ok(["exec", "box", "ls", "/"])).includes("null"),
+  );
   const before = await seen();
   expect(before).toContain("n\n12:34");
   await daemon.crash();
@@ -120,14 +122,6 @@ async function tellsItsStory(daemon: TestDaemon): Promise<void> {
 function tarNames(): string[] {
   const { stdout } = Bun.spawnSync(["tar", "-tf", join(scratch, "all.tar")]);
   return stdout.toString().split("\n");
-}
-
-async function waitFor(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error("the container did not get there");
-    await Bun.sleep(20);
-  }
 }
 
 /** The last line that a daemon prints that does not start. */

@@ -23,9 +23,7 @@ beforeAll(async () => {
 afterAll(async () => {
   if (missing) return;
   builds[Symbol.dispose]();
-  // It keeps networks of steps for a while; its end does not wait for that.
-  expect(await daemon.stop()).toBe(0);
-  await daemon.close();
+  await daemon.stopAndClose();
 });
 
 /** Every kind of step, `round` makes all of them new. */

@@ -14,9 +14,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   builds[Symbol.dispose]();
-  // It keeps networks of steps for a while; its end does not wait for that.
-  expect(await daemon.stop()).toBe(0);
-  await daemon.close();
+  await daemon.stopAndClose();
 });
 
 const lines = (count: number, line: (index: number) => string) =>

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { directoriesIn, eventually, TestDaemon } from "../harness/daemon.ts";
+import { eventually, TestDaemon } from "../harness/daemon.ts";
+import { directoriesIn } from "../harness/leftovers.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {

@@ -9,8 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
-import { removeLeftovers } from "./leftovers.ts";
-import { mountPoints, processes } from "./machine.ts";
+import { type Instance, leftoversOfContainers, leftoversOfDaemon, removeLeftovers } from "./leftovers.ts";
 
 export interface Result {
   readonly code: number;
@@ -197,7 +196,7 @@ export class TestDaemon {
   /** What a power cut leaves: the daemon and all its processes, mounts and interfaces are gone, and with them what is not on disk. */
   async powerCut(): Promise<void> {
     await this.crash();
-    await removeLeftovers({ root: this.root, name: this.instance, bridge: this.#bridge });
+    await removeLeftovers(this.#known);
     rmSync(this.execRoot, { recursive: true, force: true });
   }
 
@@ -305,38 +304,21 @@ export class TestDaemon {
   }
 
   #left(): string[] {
-    const left: string[] = [];
-    for (const point of mountPoints()) if (point.startsWith(`${this.root}/`)) left.push(`mount ${point}`);
-    for (const one of processes()) {
-      if (
-        one.pid !== process.pid &&
-        one.command.includes(`${this.root}/`) &&
-        /conmon|crun|runc/.test(one.command)
-      ) {
-        left.push(`process ${one.pid} ${one.command}`);
-      }
-    }
-    // cgroup v1 has a hierarchy for each controller, v2 one.
-    for (const hierarchy of ["", ...directoriesIn("/sys/fs/cgroup")]) {
-      const own = join("/sys/fs/cgroup", hierarchy, this.instance);
-      for (const name of directoriesIn(own)) left.push(`cgroup ${join(own, name)}`);
-    }
-    const links = Bun.spawnSync(["ip", "-o", "link", "show", "type", "veth"]).stdout.toString();
-    for (const line of links.split("\n")) if (line.includes(this.#bridge)) left.push(`link ${line}`);
-    for (const folder of ["containers", "crun", "exits"]) {
-      for (const base of [this.dataRoot, this.execRoot]) {
-        const path = join(base, folder);
-        if (existsSync(path)) for (const name of readdirSync(path)) left.push(`file ${join(path, name)}`);
-      }
-    }
+    const left = leftoversOfContainers(this.#known);
     if (this.#child && this.#baselineFds > 0 && this.fdCount() > this.#baselineFds + 12) {
       left.push(`${this.fdCount()} fds open, ${this.#baselineFds} at the start`);
     }
     return left;
   }
 
-  get #bridge(): string {
-    return `tug${this.instance.slice(4)}`;
+  get #known(): Instance {
+    const name = this.instance;
+    return {
+      root: this.root,
+      state: [this.dataRoot, this.execRoot],
+      name,
+      bridge: `tug${name.slice(4)}`,
+    };
   }
 
   /**
@@ -355,43 +337,29 @@ export class TestDaemon {
       });
     }
     await attempt(async () => {
-      let left = this.#leftAfterwards();
+      const look = () => [...this.#left(), ...leftoversOfDaemon(this.#known)];
+      let left = look();
       // What the daemon let go of at its end the kernel takes down a moment later, too.
       for (const end = performance.now() + 30_000; left.length > 0 && performance.now() < end; ) {
         await Bun.sleep(20);
-        left = this.#leftAfterwards();
+        left = look();
       }
       if (left.length > 0) throw new Error(`left behind after the daemon:\n  ${left.join("\n  ")}`);
     });
     if (this.#child) await this.crash();
-    if (problems.length > 0)
-      await removeLeftovers({ root: this.root, name: this.instance, bridge: this.#bridge });
+    if (problems.length > 0) await removeLeftovers(this.#known);
     rmSync(this.root, { recursive: true, force: true });
     if (problems.length > 0) throw new Error(problems.map(String).join("\n"), { cause: problems[0] });
   }
 
-  #leftAfterwards(): string[] {
-    const left = this.#left();
-    const tables = Bun.spawnSync(["nft", "list", "tables"]).stdout.toString();
-    for (const line of tables.split("\n")) if (line.includes(this.instance)) left.push(`nft ${line}`);
-    if (Bun.spawnSync(["ip", "link", "show", this.#bridge]).exitCode === 0)
-      left.push(`bridge ${this.#bridge}`);
-    for (const one of processes()) {
-      if (one.command.includes(`${this.root}/`)) left.push(`process ${one.pid} ${one.command}`);
-    }
-    return left;
-  }
-}
-
-/** Names of the directories in one; none when it is not there, or goes away while we look. */
-export function directoriesIn(path: string): readonly string[] {
-  try {
-    return readdirSync(path, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
+  /**
+   * The same for one that has built, without waiting for what it keeps for the next step for some seconds (helpers, networks): its end does
+   * not wait for that.
+   */
+  async stopAndClose(): Promise<void> {
+    const code = await this.stop();
+    await this.close();
+    if (code !== 0) throw new Error(`the daemon ended with ${code}:\n${this.#log.slice(-3000)}`);
   }
 }
 

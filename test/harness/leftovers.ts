@@ -4,10 +4,48 @@ import { mountPoints, processes } from "./machine.ts";
 
 /** What one daemon is known by on the machine. */
 export interface Instance {
+  /** Everything of it is below, its containers' files are in `state`. */
   readonly root: string;
+  readonly state: readonly string[];
   /** Its name in nftables and the cgroup hierarchies. */
   readonly name: string;
   readonly bridge: string;
+}
+
+/** What it has on the machine for its containers: without containers there is none. */
+export function leftoversOfContainers({ root, state, name, bridge }: Instance): string[] {
+  const left: string[] = [];
+  for (const point of mountPoints()) if (point.startsWith(`${root}/`)) left.push(`mount ${point}`);
+  for (const one of processesOf(root))
+    if (/conmon|crun|runc/.test(one.command)) left.push(`process ${one.pid} ${one.command}`);
+  // cgroup v1 has a hierarchy for each controller, v2 one.
+  for (const hierarchy of ["", ...directoriesIn("/sys/fs/cgroup")]) {
+    const own = join("/sys/fs/cgroup", hierarchy, name);
+    for (const cgroup of directoriesIn(own)) left.push(`cgroup ${join(own, cgroup)}`);
+  }
+  const links = Bun.spawnSync(["ip", "-o", "link", "show", "type", "veth"]).stdout.toString();
+  for (const line of links.split("\n")) if (line.includes(bridge)) left.push(`link ${line}`);
+  for (const folder of ["containers", "crun", "exits"]) {
+    for (const base of state) {
+      const path = join(base, folder);
+      if (existsSync(path)) for (const file of readdirSync(path)) left.push(`file ${join(path, file)}`);
+    }
+  }
+  return left;
+}
+
+/** What else it has on the machine while it runs, and nothing of when it has ended. */
+export function leftoversOfDaemon({ root, name, bridge }: Instance): string[] {
+  const left: string[] = [];
+  const tables = Bun.spawnSync(["nft", "list", "tables"]).stdout.toString();
+  for (const line of tables.split("\n")) if (line.includes(name)) left.push(`nft ${line}`);
+  if (Bun.spawnSync(["ip", "link", "show", bridge]).exitCode === 0) left.push(`bridge ${bridge}`);
+  for (const one of processesOf(root)) left.push(`process ${one.pid} ${one.command}`);
+  return left;
+}
+
+function processesOf(root: string) {
+  return processes().filter((one) => one.pid !== process.pid && one.command.includes(`${root}/`));
 }
 
 /**
@@ -20,9 +58,7 @@ export async function removeLeftovers(instance: Instance): Promise<void> {
   );
   const members = () => [
     ...cgroups.flatMap((path) => pidsBelow(path)),
-    ...processes()
-      .filter((one) => one.pid !== process.pid && one.command.includes(`${instance.root}/`))
-      .map((one) => one.pid),
+    ...processesOf(instance.root).map((one) => one.pid),
   ];
   // A monitor whose container was killed ends by itself; one that is being started may yet show up.
   for (const end = performance.now() + 30_000; members().length > 0 && performance.now() < end; ) {
@@ -60,15 +96,19 @@ function kill(pid: number): void {
   }
 }
 
-function childrenOf(path: string): string[] {
+/** Names of the directories in one; none when it is not there, or goes away while we look. */
+export function directoriesIn(path: string): readonly string[] {
   try {
     return readdirSync(path, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
-      .map((entry) => join(path, entry.name));
-  } catch {
-    return []; // gone while we looked
+      .map((entry) => entry.name);
+  } catch (error) {
+    if (["ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
+    throw error;
   }
 }
+
+const childrenOf = (path: string) => directoriesIn(path).map((name) => join(path, name));
 
 function pidsBelow(path: string): number[] {
   let own: number[] = [];

@@ -16,9 +16,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   builds[Symbol.dispose]();
-  // It keeps networks of steps for a while; its end does not wait for that.
-  expect(await daemon.stop()).toBe(0);
-  await daemon.close();
+  await daemon.stopAndClose();
 });
 
 const config = async (name: string) => JSON.parse(await daemon.ok(["image", "inspect", name]))[0].Config;

@@ -48,9 +48,7 @@ afterAll(async () => {
   if (missing) return;
   builds[Symbol.dispose]();
   await server[Symbol.asyncDispose]();
-  // It keeps networks of steps for a while; its end does not wait for that.
-  expect(await daemon.stop()).toBe(0);
-  await daemon.close();
+  await daemon.stopAndClose();
   rmSync(canary, { recursive: true });
 });
 

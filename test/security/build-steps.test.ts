@@ -34,9 +34,7 @@ afterEach(async () => {
 afterAll(async () => {
   if (missing) return;
   builds[Symbol.dispose]();
-  // It keeps networks of steps for a while; its end does not wait for that.
-  expect(await daemon.stop()).toBe(0);
-  await daemon.close();
+  await daemon.stopAndClose();
   rmSync(canary, { recursive: true });
 });
 

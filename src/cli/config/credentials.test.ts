@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf, TugError } from "../../base/lib/errors.ts";
+import { until } from "../../base/lib/testdata/until.ts";
 import type { Context } from "../context.ts";
 import { silentOutput } from "../progress/display.ts";
 import { loadConfig } from "./config-file.ts";
@@ -311,10 +312,10 @@ test("a helper that hangs is ended when nobody waits for it any more, whatever i
   const asking = { signal: stop.signal, onFailure: (error: unknown) => void failures.push(error) };
   const waiting = authFor(await load(), "reg:5000", asking);
   waiting.catch(() => undefined); // looked at below
-  while (!existsSync(begun)) await Bun.sleep(5);
+  await until(() => existsSync(begun));
   stop.abort(new TugError("cancelled", "given up"));
   await expect(waiting).rejects.toThrow("given up");
   expect(failures).toEqual([]);
   const pid = readFileSync(begun, "utf8").trim();
-  while (existsSync(`/proc/${pid}`)) await Bun.sleep(5);
+  await until(() => !existsSync(`/proc/${pid}`));
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
+import { until } from "../../../base/lib/testdata/until.ts";
 import { StepCgroups } from "./cgroups.ts";
 import { ExecBench } from "./testdata/exec-bench.ts";
 import { stepsDirectory } from "./workspace.ts";
@@ -32,7 +33,7 @@ function keepers(): readonly number[] {
 }
 
 async function ended(pid: number): Promise<void> {
-  while (keepers().includes(pid)) await Bun.sleep(5);
+  await until(() => !keepers().includes(pid));
 }
 
 test("steps at the same time have one keeper, which ends when none follows", async () => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { codeOf, messageOf } from "../../../base/lib/errors.ts";
+import { until } from "../../../base/lib/testdata/until.ts";
 import { cgroupPathsFor, cgroupPids } from "../../../base/sys/cgroup/cgroup.ts";
 import { readMountInfo } from "../../../base/sys/mount/mountinfo.ts";
 import { ExecBench } from "./testdata/exec-bench.ts";
@@ -243,9 +244,7 @@ test("a killed daemon's step ends by itself, and the next one takes away what it
   expect(cgroupPids(cgroups).length).toBeGreaterThan(0);
   child.kill("SIGKILL");
   await child.exited;
-  const end = Date.now() + 20_000;
-  while (cgroupPids(cgroups).length > 0 && Date.now() < end) await Bun.sleep(10);
-  expect(cgroupPids(cgroups)).toEqual([]);
+  await until(() => cgroupPids(cgroups).length === 0, 20_000);
   await ExecBench.recover(root, parent);
   expect(readMountInfo().filter(({ mountpoint }) => mountpoint.startsWith(root))).toEqual([]);
   expect(existsSync(root)).toBe(false);

@@ -5,6 +5,7 @@ import { systemClock } from "../../../base/lib/clock.ts";
 import { messageOf, TugError } from "../../../base/lib/errors.ts";
 import { silentLog } from "../../../base/lib/log.ts";
 import { type NewTarEntry, tarHeader, tarPadding, tarTrailer } from "../../../base/lib/tar/writer.ts";
+import { until } from "../../../base/lib/testdata/until.ts";
 import type { LocalSource } from "../../graph.ts";
 import { sessionOf, stepOf, TestSteps } from "../testdata/steps.ts";
 import { ArchiveFiles } from "./archive-files.ts";
@@ -116,7 +117,7 @@ test("an archive may end with its last member's content, as docker build -f - se
   files[Symbol.dispose]();
   held[Symbol.dispose]();
   // It is removed beside what goes on.
-  while (readdirSync(root).length > 0) await Bun.sleep(5);
+  await until(() => readdirSync(root).length === 0);
 });
 
 test("a body that ends early, and a client that goes away, leave nothing", async () => {

@@ -148,8 +148,7 @@ test("an exec is in every cgroup of its container from its first instruction, an
     if (cgroups(said).length === wanted.length && said.endsWith("\n")) break;
   }
   expect(controlled(cgroups(said))).toEqual(controlled(wanted));
-  while (cgroups(readFileSync(`/proc/${exec.pid}/cgroup`, "latin1")).join() !== wanted.join())
-    await Bun.sleep(20);
+  await until(() => cgroups(readFileSync(`/proc/${exec.pid}/cgroup`, "latin1")).join() === wanted.join());
   await box.runtime.delete(id, { force: true });
   expect(existsSync(join(box.root, "oci-exec", id))).toBe(false);
 });

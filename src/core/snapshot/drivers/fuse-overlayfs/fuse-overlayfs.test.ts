@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../../base/lib/clock.ts";
 import type { ChainId } from "../../../../base/lib/ids.ts";
+import { until } from "../../../../base/lib/testdata/until.ts";
 import { openDatabase } from "../../../../base/store/database.ts";
 import { mountSpec, unmountIfMounted } from "../../../../base/sys/mount/mount.ts";
 import { snapshotterSuite } from "../../suite.ts";
@@ -46,6 +47,7 @@ function onFuse(path: string): void {
       expect(Bun.spawnSync(["unshare", "-m", "sh", "-c", command]).exitCode).toBe(0);
       expect(servers(base).length).toBe(2);
       await open();
+      // The program ends after its mount, by itself.
       await until(() => servers(base).length === 1);
       expect(servers(base)).toEqual(before);
       unmountIfMounted(target);
@@ -61,13 +63,6 @@ function onFuse(path: string): void {
     expect(fuseOverlayProblem(tmpdir(), undefined)).toContain("fuse-overlayfs was not found");
     expect(existsSync(join(tmpdir(), ".probe"))).toBe(false);
   });
-}
-
-/** The program ends after its mount, by itself. */
-async function until(done: () => boolean): Promise<void> {
-  for (const deadline = performance.now() + 20_000; !done() && performance.now() < deadline; )
-    await Bun.sleep(10);
-  expect(done()).toBe(true);
 }
 
 /** Pids of the processes that serve mounts of a directory. */
