@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { codeOf } from "../../src/base/lib/errors.ts";
 import { digestOf as blobDigest } from "../../src/base/spec/oci/digest.ts";
-import { temporaryContent } from "../../src/core/content/temporary.ts";
+import { temporaryContent } from "../../src/core/content/testdata/temporary.ts";
 import { S3Storage } from "../../src/registry/storage/s3-storage.ts";
 import { blobStorageSuite } from "../../src/registry/storage/suite.ts";
 import { eventually } from "../harness/daemon.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { isCode } from "../../base/lib/errors.ts";
 import { digestOf } from "../../base/spec/oci/digest.ts";
 import { contentStoreSuite } from "./suite.ts";
-import { temporaryContent } from "./temporary.ts";
+import { temporaryContent } from "./testdata/temporary.ts";
 
 contentStoreSuite("content in files", temporaryContent);
 

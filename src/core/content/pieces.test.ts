@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { digestOf } from "../../base/spec/oci/digest.ts";
-import { temporaryContent } from "./temporary.ts";
+import { temporaryContent } from "./testdata/temporary.ts";
 
 const blob = { digest: digestOf("hello world"), size: 11 };
 

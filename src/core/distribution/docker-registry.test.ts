@@ -8,7 +8,7 @@ import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import { digestOf, splitDigest } from "../../base/spec/oci/digest.ts";
 import { mediaTypes } from "../../base/spec/oci/media-types.ts";
 import type { FileContentStore } from "../content/file-store.ts";
-import { temporaryContent } from "../content/temporary.ts";
+import { temporaryContent } from "../content/testdata/temporary.ts";
 import { HttpRegistryClient } from "./client.ts";
 import { CuttingProxy } from "./testdata/cutting-proxy.ts";
 import { DockerRegistry } from "./testdata/docker-registry.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../../base/lib/errors.ts";
 import { parseReference } from "../../base/spec/docker/reference.ts";
-import { temporaryContent } from "../content/temporary.ts";
+import { temporaryContent } from "../content/testdata/temporary.ts";
 import { HttpRegistryClient } from "./client.ts";
 import { Transport } from "./http/transport.ts";
 import { FakeRegistry, instantClock, testConfig } from "./testdata/fake-registry.ts";

@@ -22,7 +22,7 @@ import { getXattr, setXattr } from "../../base/sys/xattr.ts";
 import { volumeContents } from "./contents.ts";
 import { LocalVolumeDriver } from "./drivers/local/local.ts";
 import { SqliteVolumeStore, type VolumeContents } from "./store.ts";
-import { inTempDir } from "./testing.ts";
+import { inTempDir } from "./testdata/temporary-directory.ts";
 
 function open(root: string, contents: VolumeContents = volumeContents) {
   const database = openDatabase(join(root, "tug.db"));

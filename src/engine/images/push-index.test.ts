@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { parseReference } from "../../base/spec/docker/reference.ts";
 import type { Descriptor } from "../../base/spec/oci/descriptor.ts";
 import { mediaTypes } from "../../base/spec/oci/media-types.ts";
-import { temporaryContent } from "../../core/content/temporary.ts";
+import { temporaryContent } from "../../core/content/testdata/temporary.ts";
 import type { Pusher } from "../../core/distribution/distribution.ts";
 import type { ImageServiceDeps } from "./deps.ts";
 import { pushDocument } from "./push-index.ts";

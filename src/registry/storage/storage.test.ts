@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { codeOf } from "../../base/lib/errors.ts";
 import { digestOf } from "../../base/spec/oci/digest.ts";
-import { temporaryContent } from "../../core/content/temporary.ts";
+import { temporaryContent } from "../../core/content/testdata/temporary.ts";
 import { FakeS3 } from "../testdata/fake-s3.ts";
 import { fileStorage } from "./file-storage.ts";
 import { S3Storage } from "./s3-storage.ts";

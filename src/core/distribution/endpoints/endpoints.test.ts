@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { codeOf, messageOf } from "../../../base/lib/errors.ts";
 import { parseReference, withDefaultTag } from "../../../base/spec/docker/reference.ts";
-import { temporaryContent } from "../../content/temporary.ts";
+import { temporaryContent } from "../../content/testdata/temporary.ts";
 import { HttpRegistryClient } from "../client.ts";
 import type { Trial } from "../distribution.ts";
 import { CuttingProxy } from "../testdata/cutting-proxy.ts";

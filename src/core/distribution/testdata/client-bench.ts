@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { codeOf, messageOf } from "../../../base/lib/errors.ts";
-import { temporaryContent } from "../../content/temporary.ts";
+import { temporaryContent } from "../../content/testdata/temporary.ts";
 import { HttpRegistryClient } from "../client.ts";
 import type { RegistryConfig } from "../registry-config.ts";
 import { FakeRegistry, instantClock, testConfig } from "./fake-registry.ts";

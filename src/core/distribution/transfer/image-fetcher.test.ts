@@ -4,7 +4,7 @@ import { parseReference } from "../../../base/spec/docker/reference.ts";
 import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import { mediaTypes } from "../../../base/spec/oci/media-types.ts";
-import { temporaryContent } from "../../content/temporary.ts";
+import { temporaryContent } from "../../content/testdata/temporary.ts";
 import type { LayerEvent, RegistryClient } from "../distribution.ts";
 import { ParallelImageFetcher } from "./image-fetcher.ts";
 

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { codeOf, messageOf } from "../../../base/lib/errors.ts";
 import type { Descriptor } from "../../../base/spec/oci/descriptor.ts";
-import { temporaryContent } from "../../content/temporary.ts";
+import { temporaryContent } from "../../content/testdata/temporary.ts";
 import { HttpRegistryClient } from "../client.ts";
 import type { RangeSettings } from "../registry-config.ts";
 import { FakeRegistry, instantClock, noise, testConfig } from "../testdata/fake-registry.ts";

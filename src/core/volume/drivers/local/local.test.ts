@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readMountInfo } from "../../../../base/sys/mount/mountinfo.ts";
-import { inTempDir } from "../../testing.ts";
+import { inTempDir } from "../../testdata/temporary-directory.ts";
 import type { Volume } from "../../volume.ts";
 import { LocalVolumeDriver } from "./local.ts";
 

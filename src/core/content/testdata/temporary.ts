@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FileContentStore } from "./file-store.ts";
+import { FileContentStore } from "../file-store.ts";
 
 /** A content store in a directory of its own that goes away with it: the fake for other folders' tests. */
 export function temporaryContent(): AsyncDisposable & {
