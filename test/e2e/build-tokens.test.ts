@@ -133,6 +133,27 @@ for (const [way, build] of Object.entries(ways)) {
   });
 }
 
+test.skipIf(Builds.missing() !== undefined)(
+  "docker's client logs in and keeps what tug keeps, and a classic build passes a token on that is sent as it is",
+  async () => {
+    const folder = config({});
+    const login = ["login", "-u", "ann", "--password-stdin", registry.address];
+    expect(await command([docker, ...login], folder, {}, "secret\n")).toMatchObject({ code: 0 });
+    const entry = (one: string) =>
+      JSON.parse(readFileSync(join(one, "config.json"), "utf8")).auths[registry.address];
+    const ours = entry((await loggedIn()).folder);
+    expect(entry(folder)).toEqual({ ...ours, identitytoken: expect.stringMatching(/^refresh-/) });
+
+    const registrytoken = tokens.token("ann", ["repository:private/base:pull"]);
+    const given = config({ auths: { [registry.address]: { registrytoken } } });
+    await daemon.tug(["rmi", "-f", base()]);
+    const env = { DOCKER_BUILDKIT: "0" };
+    expect(await command([docker, "build", "-q", context("as it is")], given, env)).toMatchObject({
+      code: 0,
+    });
+  },
+);
+
 test("a helper that fails keeps no build from what is for everybody, and one that hangs ends with its build", async () => {
   const dockerfile = `FROM ${base()}\n`;
   const failing = helper("failing", "echo locked; exit 1");

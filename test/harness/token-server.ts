@@ -48,6 +48,17 @@ export class TokenServer implements Disposable {
     ];
   }
 
+  /** A token for these scopes that nobody asked for. */
+  token(user: string, scopes: readonly string[]): string {
+    const now = Math.floor(Date.now() / 1000);
+    const access = scopes.flatMap((scope) => {
+      const [, type, name, actions] = /^(\w+):(.+):([\w,*]+)$/.exec(scope) ?? [];
+      return type === undefined ? [] : [{ type, name, actions: actions?.split(",") }];
+    });
+    const claims = { iss: issuer, aud: service, sub: user, nbf: now - 60, exp: now + 300, access };
+    return mintToken(this.#key, "ES256", claims);
+  }
+
   async #answer(request: Request): Promise<Response> {
     const { searchParams } = new URL(request.url);
     if (request.method === "POST") {
@@ -64,16 +75,10 @@ export class TokenServer implements Disposable {
 
   #grant(kind: string, user: string, scopes: readonly string[]): Response {
     this.grants.push(`${kind} ${user} ${scopes.join(" ")}`.trim());
-    const now = Math.floor(Date.now() / 1000);
-    const access = scopes.flatMap((scope) => {
-      const [, type, name, actions] = /^(\w+):(.+):([\w,*]+)$/.exec(scope) ?? [];
-      return type === undefined ? [] : [{ type, name, actions: actions?.split(",") }];
-    });
-    const claims = { iss: issuer, aud: service, sub: user, nbf: now - 60, exp: now + 300, access };
     const refresh = `refresh-${crypto.randomUUID()}`;
     if (kind === "password") this.refreshTokens.set(refresh, user);
     return Response.json({
-      access_token: mintToken(this.#key, "ES256", claims),
+      access_token: this.token(user, scopes),
       expires_in: 300,
       ...(kind === "password" && { refresh_token: refresh }),
     });

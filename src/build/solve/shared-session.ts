@@ -1,5 +1,12 @@
 import { TugError } from "../../base/lib/errors.ts";
-import type { BuildSession, ContextFiles, DuplexBytes, LentBlob, SessionExports } from "../session.ts";
+import type {
+  BuildSession,
+  ContextFiles,
+  DuplexBytes,
+  LentBlob,
+  SessionCredentials,
+  SessionExports,
+} from "../session.ts";
 
 /** What a step of several builds sees of their clients: any of those that are still there may answer. */
 export class SharedSession implements BuildSession {
@@ -65,9 +72,7 @@ export class SharedSession implements BuildSession {
     return put ?? false;
   }
 
-  async credentials(
-    host: string,
-  ): Promise<{ readonly username: string; readonly secret: string } | undefined> {
+  async credentials(host: string): Promise<SessionCredentials | undefined> {
     return await this.#first((session) => session.credentials(host));
   }
 

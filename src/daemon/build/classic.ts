@@ -33,7 +33,8 @@ export function classicBackend(deps: {
         credentials: async (host) => {
           const known = credentials(host);
           if (!known) return undefined;
-          const { username = "", password = "", identitytoken } = known;
+          const { username = "", password = "", identitytoken, registrytoken } = known;
+          if (registrytoken) return { username: "", secret: "", registryToken: registrytoken };
           return identitytoken
             ? { username: "<token>", secret: identitytoken }
             : { username, secret: password };

@@ -193,6 +193,7 @@ export class BuildImageSource {
 export async function authOf(session: BuildCredentials, host: string): Promise<AuthConfig | undefined> {
   const found = await session.credentials(host);
   if (!found) return undefined;
+  if (found.registryToken !== undefined) return { registrytoken: found.registryToken };
   // What Docker's credential helpers say of an identity token.
   if (found.username === "<token>" || found.username === "") return { identitytoken: found.secret };
   return { username: found.username, password: found.secret };

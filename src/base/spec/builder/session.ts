@@ -20,7 +20,7 @@ export interface BuildSession {
   /** One connection to that agent. */
   ssh(id: string): Promise<DuplexBytes>;
   /** For a registry host; undefined: anonymous. */
-  credentials(host: string): Promise<{ readonly username: string; readonly secret: string } | undefined>;
+  credentials(host: string): Promise<SessionCredentials | undefined>;
   /**
    * What the client uploads once: the body of a context "http://buildkit-session/…" (a tar or a Dockerfile on its standard input). Throws
    * not-found when there is none of that address, or no more.
@@ -34,6 +34,14 @@ export interface BuildSession {
   putBlob?(store: string, blob: LentBlob, signal: AbortSignal): Promise<boolean>;
   /** Where `--output` of the client's goes; undefined: it takes none. */
   readonly exports: SessionExports | undefined;
+}
+
+export interface SessionCredentials {
+  readonly username: string;
+  /** Password, or an identity token where the user name is "" or "<token>". */
+  readonly secret: string;
+  /** A bearer token that is sent as it is, instead of both. */
+  readonly registryToken?: string;
 }
 
 export interface LentBlob {
