@@ -69,7 +69,7 @@ test("names on a user-defined network resolve while the daemon is dead", async (
     "-c",
     "echo hello >/index.html; exec httpd -f -h /",
   ]);
-  const script = "while :; do timeout 3 wget -qO- http://server/ && echo ok || echo lost; sleep 0.05; done";
+  const script = "while :; do timeout 30 wget -qO- http://server/ && echo ok || echo lost; sleep 0.05; done";
   await daemon.ok(["run", "-d", "--name", "client", "--network", "app", "busybox", "sh", "-c", script]);
   await eventually("client talks", async () => (await daemon.ok(["logs", "client"])).includes("ok"));
   const said = async () =>
