@@ -126,12 +126,14 @@ class OverlaySnapshots extends DirectorySnapshots<OverlayDriver> implements Laye
     };
   }
 
-  /** Directories below a snapshot's own: what completes it, then its parents and what completes them. */
+  /**
+   * Directories below a snapshot's own: what completes it, then its parents and what completes them. One that is there already is not needed further down,
+   * as what it would show there it shows above; and the kernel takes none twice.
+   */
   #below(record: SnapshotRecord, view = this.root): readonly string[] {
     const below = this.records.parents(record).flatMap(({ directory, base }) => [directory, base]);
-    return [record.base, ...below].flatMap((directory) =>
-      directory === undefined ? [] : [join(view, directory, "diff")],
-    );
+    const directories = [record.base, ...below].filter((directory) => directory !== undefined);
+    return [...new Set(directories)].map((directory) => join(view, directory, "diff"));
   }
 
   describe(name: string, target: string): Readonly<Record<string, string>> {

@@ -16,12 +16,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ChainId } from "../../../base/lib/ids.ts";
 import { AT_FDCWD } from "../../../base/sys/at.ts";
+import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { lstatat } from "../../../base/sys/stat.ts";
 import { listChanges, snapshotChanges } from "../../../core/snapshot/changes.ts";
 import { digestLayer } from "../../../core/snapshot/diff.ts";
 import type { FileOp } from "../../graph.ts";
 import { copyOp, stepOf, TestSteps } from "../testdata/steps.ts";
 import { pruneNotes } from "./copy-notes.ts";
+import { EarlierCopy, sameness } from "./earlier-copy.ts";
 import { FileRunner } from "./file-runner.ts";
 
 // Each step is a process of its own.
@@ -325,6 +327,25 @@ reusing("what is built upon a completed copy sees all of it, whatever is made of
     expect(readFileSync(join(root, "app/new/a/f3"), "utf8")).toBe("a 3\n");
   });
   await steps.snapshotter.completed(second.made);
+});
+
+test("a directory that an old kernel made opaque shows what completes it", async () => {
+  const at = mkdtempSync(join(steps.root, "opaque-"));
+  for (const path of ["earlier/dir", "own/dir", "root"]) mkdirSync(join(at, path), { recursive: true });
+  writeFileSync(join(at, "earlier/dir/file"), "text");
+  writeFileSync(join(at, "earlier/dir/gone"), "text");
+  const [tree, own, root] = ["earlier", "own", "root"].map((name) => RootedDir.open(join(at, name)));
+  if (!tree || !own || !root) throw new Error("not opened");
+  own.setXattr("/dir", "trusted.overlay.opaque", Buffer.from("y"));
+  const look = { mode: 0o644, uid: 0, gid: 0, mtime: 0n };
+  const source = { ...tree.lstat("/dir/file"), btime: 1n };
+  const files = new Map([["dir/file", { state: sameness(source, look) }]]);
+  const copy = new EarlierCopy({ copied: { tree: "earlier", files }, tree });
+  expect(copy.has("dir/file", source, look, { told: false })).toBeDefined();
+  expect(copy.finish(own, root)).toBe("completed");
+  expect(own.listXattrs("/dir")).toEqual([]);
+  expect(lstatSync(join(at, "own/dir/gone")).isCharacterDevice()).toBe(true);
+  for (const dir of [tree, own, root]) dir[Symbol.dispose]();
 });
 
 reusing("notes of trees that are gone go, and what killed writers left", async () => {

@@ -114,7 +114,7 @@ function namesIn(dir: number): readonly string[] {
  * Equal for files that are one and for copies that look alike: the source's inode, of which there is never another that was made at the same time, and
  * what a copy of it gets. Sources lie in trees that do not change, so that an inode's content does not either.
  */
-function sameness(source: FileStat, { mode, uid, gid, mtime }: Look): string {
+export function sameness(source: FileStat, { mode, uid, gid, mtime }: Look): string {
   const { ino, btime, size } = source;
   return `${ino}.${btime}.${size}.${source.mtime} ${mode}.${uid}.${gid}.${mtime}`;
 }

@@ -3,9 +3,12 @@ import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../../base/lib/clock.ts";
+import { messageOf } from "../../../../base/lib/errors.ts";
 import type { ChainId } from "../../../../base/lib/ids.ts";
 import { openDatabase } from "../../../../base/store/database.ts";
 import { mountSpec, unmountIfMounted } from "../../../../base/sys/mount/mount.ts";
+import { listChanges } from "../../changes.ts";
+import { diffTar } from "../../diff.ts";
 import { layerStacks } from "../../layer-stacks.ts";
 import { overlayProblem } from "../../probe.ts";
 import { snapshotterSuite } from "../../suite.ts";
@@ -100,6 +103,72 @@ test("snapshots that were filled side by side become a stack at once; one that i
     await snapshots.prepare("upon", name("a"));
     const upon = [{ name: name("e"), key: "upon", inheritsRoot: true }];
     await expect(stacks.commitStack(undefined, upon)).rejects.toThrow("cannot become a layer");
+  } finally {
+    unmountIfMounted(target);
+    db.close();
+    rmSync(base, { recursive: true, force: true });
+  }
+});
+
+test("a snapshot that another completes shows both, keeps what it needs, and stands alone when it is told to", async () => {
+  const base = mkdtempSync(join(tmpdir(), "overlay2-base-"));
+  const target = join(base, "mnt");
+  mkdirSync(target);
+  const db = openDatabase(join(base, "db"));
+  const chain = (letter: string) => `sha256:${letter.repeat(64)}` as ChainId;
+  const open = () =>
+    openOverlay2({ db, root: join(base, "root"), clock: systemClock, sync: async () => undefined });
+  try {
+    let snapshots = await open();
+    const own = (name: string) => snapshots.upperdir(name) ?? "";
+    const make = async (letter: string, parent: ChainId | undefined, from?: ChainId) => {
+      await snapshots.prepare(letter, parent);
+      writeFileSync(join(own(letter), `own-${letter}`), letter);
+      await snapshots.commit(chain(letter), letter, from === undefined ? {} : { base: own(from) });
+    };
+    const names = (name: string) => {
+      for (const mount of snapshots.mounts(name)) mountSpec(mount, target);
+      try {
+        return readdirSync(target).sort().join(" ");
+      } finally {
+        unmountIfMounted(target);
+      }
+    };
+    await make("a", undefined);
+    await make("b", chain("a"));
+    await make("c", chain("a"), chain("b"));
+    expect(names(chain("c"))).toBe("own-a own-b own-c");
+    expect([...diffTar(snapshots.layout(chain("c")))].join("")).toContain("own-b");
+    expect(listChanges(snapshots.layout(chain("c"))).map(({ path }) => path)).toEqual(["/own-b", "/own-c"]);
+    // Also as what it stands on already, which the kernel would not mount twice.
+    await make("d", chain("c"), chain("b"));
+    await make("e", chain("d"), chain("c"));
+    expect(names(chain("e"))).toBe("own-a own-b own-c own-d own-e");
+    for (const letter of ["e", "d"]) await snapshots.remove(chain(letter));
+
+    const [, told] = [await snapshots.usage(chain("b")), await snapshots.usage(chain("c"))];
+    await snapshots.remove(chain("b"));
+    expect(snapshots.stat(chain("b"))).toBeUndefined();
+    snapshots = await open();
+    expect(names(chain("c"))).toBe("own-a own-b own-c");
+    expect((await snapshots.usage(chain("c"))).inodes).toBe(told.inodes + 2);
+    const gone = own(chain("c")).replace(/[a-z0-9]+\/diff$/, "missing/diff");
+    await snapshots.prepare("f", chain("a"));
+    expect(await snapshots.commit(chain("f"), "f", { base: gone }).catch(messageOf)).toContain("are gone");
+
+    writeFileSync(join(own(chain("c")), "own-b"), "");
+    await snapshots.completed(chain("c"));
+    expect(names(chain("c"))).toBe("own-a own-b own-c");
+    expect(snapshots.layout(chain("c"))).not.toHaveProperty("base");
+    // a, c and f, and the trash.
+    expect(readdirSync(join(base, "root"))).toHaveLength(4);
+
+    // Whose base a lost disk took is not there either.
+    await make("g", chain("a"), chain("c"));
+    await snapshots.remove(chain("c"));
+    const layout = snapshots.layout(chain("g"));
+    rmSync(join((layout.kind === "overlay" && layout.base) || "", ".."), { recursive: true });
+    expect([...(await open()).list()].map(({ name }) => name).sort()).toEqual(["f", chain("a")].sort());
   } finally {
     unmountIfMounted(target);
     db.close();
