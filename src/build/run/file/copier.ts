@@ -286,6 +286,7 @@ export class Copier {
     }
     const key = stat.nlink > 1 ? `${stat.device}:${stat.ino}` : undefined;
     const twin = key === undefined ? undefined : this.#links.get(key);
+    if (twin) this.#way.earlier?.severalNames(twin.path);
     if (twin && this.#link(twin.path, level, as)) {
       witness?.saw(xattrText(level.from, name), twin.hash);
       return;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -327,6 +328,36 @@ reusing("what is built upon a completed copy sees all of it, whatever is made of
     expect(readFileSync(join(root, "app/new/a/f3"), "utf8")).toBe("a 3\n");
   });
   await steps.snapshotter.completed(second.made);
+});
+
+reusing("files with several names keep them, and come to have one when the source does", async () => {
+  const names = (made: ChainId) =>
+    steps.look(made, (root) =>
+      ["f1", "g1", "h1"].map((name) => {
+        const stat = lstatSync(join(root, "all/a", name), { throwIfNoEntry: false });
+        return stat && [stat.nlink, stat.ino === lstatSync(join(root, "all/a/f1")).ino];
+      }),
+    );
+  const copied = async (from: ChainId) => {
+    const one = await copy(fixed, from);
+    expect(digestLayer(steps.snapshotter.layout(one.made))).toEqual(
+      digestLayer(steps.snapshotter.layout((await copyAnew(fixed, from)).made)),
+    );
+    return one.made;
+  };
+  await copied(source);
+  // A further name of a file that is known with one.
+  const two = await steps.tree((root) => linkSync(join(root, "src/a/f1"), join(root, "src/a/g1")), source);
+  expect(names(await copied(two))).toEqual([[2, true], [2, true], undefined]);
+  // Something else changes.
+  const more = await steps.tree((root) => writeFileSync(join(root, "src/a/h1"), "new"), two);
+  expect(names(await copied(more))).toEqual([
+    [2, true],
+    [2, true],
+    [1, false],
+  ]);
+  const apart = await steps.tree((root) => rmSync(join(root, "src/a/g1")), more);
+  expect(names(await copied(apart))).toEqual([[1, true], undefined, [1, false]]);
 });
 
 test("a directory that an old kernel made opaque shows what completes it", async () => {

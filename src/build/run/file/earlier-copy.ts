@@ -25,6 +25,7 @@ export class EarlierCopy {
   #bytes = 0;
   #hidden = 0;
   #deep = false;
+  #unfit = false;
 
   /** Without an earlier copy everything is copied, to be the earlier one of the next run. */
   constructor(earlier?: { readonly copied: Copied; readonly tree: RootedDir }) {
@@ -53,6 +54,12 @@ export class EarlierCopy {
     this.#deep ||= path.split("/", deepest + 1).length > deepest;
   }
 
+  /** The source's file at this path has another name in the copy, which must be one of this file's: neither is left out, now or the next time. */
+  severalNames(path: string): void {
+    this.#made.delete(path);
+    this.#unfit ||= this.#left.has(path);
+  }
+
   /** To be called when all is copied. `own`: what is made, `root`: the same on what it is made on. */
   finish(own: RootedDir, root: RootedDir): Outcome {
     const earlier = this.#earlier;
@@ -60,7 +67,7 @@ export class EarlierCopy {
     const fits = within(earlier.tree.fd, ".", (from) =>
       within(own.fd, ".", (to) => this.#hide(from, to, "", root)),
     );
-    return fits ? "completed" : "unfit";
+    return fits && !this.#unfit ? "completed" : "unfit";
   }
 
   /** After `finish`: what the next run can build upon. "as before": what this one was completed by. */
