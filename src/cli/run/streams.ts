@@ -2,14 +2,18 @@ import { DetachFilter, parseDetachKeys } from "../../base/lib/detach-keys.ts";
 import type { Connection } from "../../client/http/connection.ts";
 import { copyRaw, demultiplex } from "../../client/stream/frames.ts";
 import type { Context } from "../context.ts";
+import { followSize, type Resize } from "./terminal-size.ts";
 
 export interface StreamOptions {
   readonly tty: boolean;
   readonly stdin: boolean;
-  readonly stdout: boolean;
-  readonly stderr: boolean;
-  /** Given when keys may detach (a terminal on both sides). */
-  readonly detachKeys?: string | undefined;
+  /** Unless false it is shown. */
+  readonly stdout?: boolean;
+  readonly stderr?: boolean;
+  /** What detaches from a terminal's stream; undefined: Docker's keys. */
+  readonly detachKeys: string | undefined;
+  /** Tells the process the size of our terminal, if it has one itself. */
+  readonly resize: Resize;
 }
 
 /** "detached" when the user typed the detach keys, otherwise the output's end. */
@@ -27,8 +31,9 @@ export async function joinStreams(
   const raw = options.tty && options.stdin && context.in.isTerminal;
   const source = { next: () => stream.read() };
   const { out, err } = context;
-  const stdout = options.stdout ? (chunk: Uint8Array) => out.write(chunk) : ignore;
-  const stderr = options.stderr ? (chunk: Uint8Array) => err.write(chunk) : ignore;
+  const stdout = options.stdout === false ? ignore : (chunk: Uint8Array) => out.write(chunk);
+  const stderr = options.stderr === false ? ignore : (chunk: Uint8Array) => err.write(chunk);
+  using _size = options.tty ? followSize(out, options.resize) : undefined;
   if (raw) context.in.setRaw(true);
   try {
     const copied = options.tty ? copyRaw(source, stdout) : demultiplex(source, { stdout, stderr });
@@ -50,10 +55,7 @@ async function copyInput(
   stream: Connection,
   options: StreamOptions,
 ): Promise<"input-ended" | "detached"> {
-  const filter =
-    options.tty && options.detachKeys !== undefined
-      ? new DetachFilter(parseDetachKeys(options.detachKeys))
-      : undefined;
+  const filter = options.tty ? new DetachFilter(parseDetachKeys(options.detachKeys ?? "")) : undefined;
   try {
     for await (const chunk of context.in.chunks()) {
       const { forward, detached } = filter?.feed(chunk) ?? { forward: chunk, detached: false };

@@ -1,6 +1,6 @@
 import type { Output } from "../io/output.ts";
 
-type Resize = (size: { readonly height: number; readonly width: number }) => Promise<void>;
+export type Resize = (size: { readonly height: number; readonly width: number }) => Promise<void>;
 
 /** The terminal's size as [height, width], when there is a terminal. */
 export function consoleSize(out: Output): [number, number] | undefined {

@@ -8,7 +8,6 @@ import { bool, text } from "../../flags/flag.ts";
 import { forwardSignals } from "../../run/signals.ts";
 import { joinStreams } from "../../run/streams.ts";
 import { checkTerminal } from "../../run/terminal.ts";
-import { followSize } from "../../run/terminal-size.ts";
 
 const flags = {
   "detach-keys": text("", "Keys that detach from the container"),
@@ -35,13 +34,11 @@ export const command = defineCommand({
     const { result } = await waitContainer(client, id);
     using _signals = values["sig-proxy"] && !tty ? forwardSignals(client, id, Promise.resolve()) : undefined;
     const { stream } = await attachContainer(client, id, { stdin, stdout: true, stderr: true, detachKeys });
-    using _size = tty ? followSize(context.out, (now) => resizeContainer(client, id, now)) : undefined;
     const end = await joinStreams(context, stream, {
       tty,
       stdin,
-      stdout: true,
-      stderr: true,
-      detachKeys: detachKeys ?? "",
+      detachKeys,
+      resize: (size) => resizeContainer(client, id, size),
     });
     if (end === "detached") {
       await context.err.write("read escape sequence\n");

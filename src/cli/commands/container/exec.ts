@@ -7,7 +7,7 @@ import { atLeast, defineCommand } from "../../command.ts";
 import { bool, list, text } from "../../flags/flag.ts";
 import { joinStreams } from "../../run/streams.ts";
 import { checkTerminal } from "../../run/terminal.ts";
-import { consoleSize, followSize } from "../../run/terminal-size.ts";
+import { consoleSize } from "../../run/terminal-size.ts";
 import { envFlag, readKeyValueFile } from "../../run/values/environment.ts";
 
 const flags = {
@@ -57,13 +57,11 @@ export const command = defineCommand({
       Tty: tty,
       ...(size === undefined ? {} : { ConsoleSize: size }),
     });
-    using _size = tty ? followSize(context.out, (now) => resizeExec(client, id, now)) : undefined;
     const end = await joinStreams(context, stream, {
       tty,
       stdin: interactive,
-      stdout: true,
-      stderr: true,
-      detachKeys: detachKeys ?? "",
+      detachKeys,
+      resize: (now) => resizeExec(client, id, now),
     });
     if (end === "detached") return 0;
     try {

@@ -18,7 +18,7 @@ import { containerSpec } from "../../run/spec.ts";
 import { startFailure } from "../../run/start-failure.ts";
 import { joinStreams } from "../../run/streams.ts";
 import { checkTerminal } from "../../run/terminal.ts";
-import { consoleSize, followSize } from "../../run/terminal-size.ts";
+import { consoleSize } from "../../run/terminal-size.ts";
 
 export const command = defineCommand({
   usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
@@ -132,11 +132,11 @@ async function runAttached(job: Job): Promise<number> {
     if (values.rm) await result.catch(() => undefined); // the daemon removes it; the failure is told either way
     throw error;
   }
-  using _size = values.tty ? followSize(context.out, (now) => resizeContainer(client, id, now)) : undefined;
   const end = await joinStreams(context, stream, {
     ...streams,
     tty: values.tty,
-    detachKeys: job.detachKeys ?? "",
+    detachKeys: job.detachKeys,
+    resize: (size) => resizeContainer(client, id, size),
   });
   if (end === "detached") return 0;
   const { StatusCode, Error: failure } = await result;

@@ -11,7 +11,6 @@ import { bool, text, type Values } from "../../flags/flag.ts";
 import { forwardSignals } from "../../run/signals.ts";
 import { joinStreams } from "../../run/streams.ts";
 import { checkTerminal } from "../../run/terminal.ts";
-import { followSize } from "../../run/terminal-size.ts";
 import { eachOperand } from "../each.ts";
 
 const flags = {
@@ -71,13 +70,11 @@ async function startAttached(
     stream.close();
     throw new TugError("internal", messageOf(error), { cause: error });
   }
-  using _size = tty ? followSize(context.out, (now) => resizeContainer(client, id, now)) : undefined;
   const end = await joinStreams(context, stream, {
     tty,
     stdin,
-    stdout: true,
-    stderr: true,
-    detachKeys: detachKeys ?? "",
+    detachKeys,
+    resize: (size) => resizeContainer(client, id, size),
   });
   if (end === "detached") return 0;
   return (await result).StatusCode;

@@ -2,23 +2,11 @@ import { describe, expect, test } from "bun:test";
 import type { NetworkId } from "../../../base/lib/ids.ts";
 import { formatIp } from "../../../base/lib/ip.ts";
 import type { IpamPool, Network } from "../network.ts";
+import { bridgeNetwork } from "../testdata/networks.ts";
 import { chooseAddress, validatePools } from "./ipam.ts";
 
-const network = (...config: readonly IpamPool[]): Network => ({
-  id: "0123456789ab" as NetworkId,
-  name: "net",
-  driver: "bridge",
-  created: "",
-  scope: "local",
-  predefined: false,
-  options: {},
-  labels: {},
-  internal: false,
-  attachable: false,
-  enableIPv4: true,
-  enableIPv6: true,
-  ipam: { driver: "default", options: {}, config },
-});
+const network = (...config: readonly IpamPool[]): Network =>
+  bridgeNetwork("net", config, { id: "0123456789ab" as NetworkId });
 const choose = (net: Network, used: readonly string[] = [], wanted?: string, family: 4 | 6 = 4) =>
   formatIp(chooseAddress(net, family, new Set(used), wanted).address);
 

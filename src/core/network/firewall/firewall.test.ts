@@ -1,28 +1,18 @@
 import { describe, expect, test } from "bun:test";
-import type { NetworkId } from "../../../base/lib/ids.ts";
 import type { Network, PortPublication } from "../network.ts";
+import { bridgeNetwork } from "../testdata/networks.ts";
 import { changeCommands, noElements, publishElements, removeCommands, rulesetCommands } from "./firewall.ts";
 
 const network = (
   name: string,
   subnets: readonly (readonly [string, string])[],
   more: Partial<Network> = {},
-): Network => ({
-  id: `${name}00000000000000` as NetworkId,
-  name,
-  driver: "bridge",
-  created: "",
-  scope: "local",
-  predefined: false,
-  options: {},
-  labels: {},
-  internal: false,
-  attachable: false,
-  enableIPv4: true,
-  enableIPv6: true,
-  ipam: { driver: "default", options: {}, config: subnets.map(([subnet, gateway]) => ({ subnet, gateway })) },
-  ...more,
-});
+): Network =>
+  bridgeNetwork(
+    name,
+    subnets.map(([subnet, gateway]) => ({ subnet, gateway })),
+    more,
+  );
 const web = network("web", [
   ["10.1.0.0/24", "10.1.0.1"],
   ["fd00:1::/64", "fd00:1::1"],
