@@ -62,6 +62,8 @@ async function ask(
     const { out, code } = await abortable(answerOf(child), signal);
     if (code === 0) return out;
     if (/credentials not found/i.test(out)) return undefined;
+    // Ctrl-C goes to the whole foreground: the person gave up, and the helper did not fail.
+    if (child.signalCode === "SIGINT") throw new TugError("cancelled", `${program} was interrupted`);
     const reason = child.signalCode ? `signal: ${child.signalCode}` : `exit status ${code}`;
     throw failure(helper, question, reason, out);
   } catch (error) {

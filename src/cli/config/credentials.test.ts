@@ -317,5 +317,10 @@ test("a helper that hangs is ended when nobody waits for it any more, whatever i
   await expect(waiting).rejects.toThrow("given up");
   expect(failures).toEqual([]);
   const pid = readFileSync(begun, "utf8").trim();
+  // Ctrl-C, which the helper hears as well.
+  installOdd("#!/bin/sh\nkill -INT $$\n");
+  await expect(authFor(await load(), "reg:5000", { onFailure: () => undefined })).rejects.toThrow(
+    "interrupted",
+  );
   await until(() => !existsSync(`/proc/${pid}`));
 });

@@ -1,4 +1,4 @@
-import { messageOf, TugError } from "../../base/lib/errors.ts";
+import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
 import type { AuthConfig } from "../../base/spec/docker/auth-config.ts";
 import type { Context } from "../context.ts";
 import type { ConfigFile } from "./config-file.ts";
@@ -53,7 +53,7 @@ export async function authFor(
       const found = await helperGet(helper, key, asking);
       if (found) return found;
     } catch (error) {
-      if (!asking.onFailure || asking.signal?.aborted) throw error;
+      if (!asking.onFailure || asking.signal?.aborted || isCode(error, "cancelled")) throw error;
       await asking.onFailure(error);
     }
   }
