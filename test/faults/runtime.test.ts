@@ -22,6 +22,8 @@ const scripts: Readonly<Record<string, string>> = {
   lingers: "sleep 98761 & echo 'leaving a child behind' >&2; exit 1",
   hangs: "exec sleep 98762",
   "no-start": 'case "$*" in *" start "*) echo "cannot start" >&2; exit 1;; *) exec runc "$@";; esac',
+  // The container runs, but it tells so late.
+  "start-late": 'runc "$@"; code=$?; case "$*" in *" start "*) sleep 0.3;; esac; exit $code',
   "no-delete": 'case "$*" in *" delete "*) echo "cannot delete" >&2; exit 1;; *) exec runc "$@";; esac',
   // More than a pipe holds, before it does what it is asked for, or fails.
   wordy: 'head -c 300000 /dev/zero | tr "\\0" w >&2; exec runc "$@"',
@@ -119,6 +121,24 @@ test("without --rm the container stays created, says why, and can be removed", a
   );
   expect(await daemon.ok(["inspect", "-f", "{{.State.Error}}", "stuck"])).toContain("no luck today");
   await daemon.ok(["rm", "stuck"]);
+});
+
+test("what a container writes before its runtime tells that it runs lies not before the time it was started at", async () => {
+  const flags = ["--runtime", "start-late", "--network", "none"];
+  await daemon.ok([
+    "run",
+    "-d",
+    "--name",
+    "early",
+    ...flags,
+    "busybox",
+    "sh",
+    "-c",
+    "echo at once; exec sleep 1000",
+  ]);
+  const since = await daemon.ok(["inspect", "-f", "{{.State.StartedAt}}", "early"]);
+  await eventually("it has written", async () => (await daemon.ok(["logs", "early"])) === "at once");
+  expect(await daemon.ok(["logs", "--since", since, "early"])).toBe("at once");
 });
 
 test("a runtime that cannot delete does not keep a container from ending and going", async () => {

@@ -112,6 +112,8 @@ async function bringUp(
   const { spec } = context.spec.generate(input);
   await mkdir(dirs.state, { recursive: true, mode: 0o700 });
   mountMappedRootfs(context, record);
+  // Before it runs, as in Docker: `logs --since` this time shows all that this run has written.
+  let startedAt = context.clock.now();
   const task = await context.runtime.create({
     id,
     dirs,
@@ -131,7 +133,10 @@ async function bringUp(
   await Promise.all([...live.pending].map((attachment) => attachment.connect()));
   live.pending.clear();
   // A restored task runs already.
-  if (change.checkpoint === undefined) await context.runtime.start(id);
+  if (change.checkpoint === undefined) {
+    startedAt = context.clock.now();
+    await context.runtime.start(id);
+  }
   live.startedMonotonic = context.clock.monotonic();
   const started = context.store.setState(id, {
     status: "running",
@@ -139,7 +144,7 @@ async function bringUp(
     exitCode: 0,
     error: "",
     oomKilled: false,
-    startedAt: formatRfc3339Nano(BigInt(context.clock.now()) * 1_000_000n),
+    startedAt: formatRfc3339Nano(BigInt(startedAt) * 1_000_000n),
     stoppedByUser: false,
     everStarted: true,
     endpoints,
