@@ -1,6 +1,6 @@
 import { readSync, writeSync } from "node:fs";
 import { CryptoHasher } from "bun";
-import { closeFd, fchmod, fchown, futimes, mkdirat, O, openat, type Times } from "../../../base/sys/at.ts";
+import { closeFd, fchmod, fchown, futimes, mkdirat, O, openat } from "../../../base/sys/at.ts";
 import { copySpecial, dressAs, type NodeLook } from "../../../base/sys/copy-node.ts";
 import { copyData } from "../../../base/sys/copy-range.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
@@ -39,26 +39,14 @@ export interface Look extends Ids {
   readonly mtime: bigint;
 }
 
-export function lookOf(stat: FileStat, look: CopyLook): Look {
-  const { uid, gid } = ownerOf(stat, look);
-  return { mode: modeOf(stat, look), uid, gid, mtime: look.time ?? stat.mtime };
-}
-
-function modeOf(stat: FileStat, look: CopyLook): number {
-  return look.chmod ? look.chmod(stat.mode) : stat.mode & 0o7777;
-}
-
-function ownerOf(stat: FileStat, look: CopyLook): Ids {
-  return look.owner ?? stat;
-}
-
-function timesOf(stat: FileStat, look: CopyLook): Times {
-  return { atime: look.time ?? stat.atime, mtime: look.time ?? stat.mtime };
-}
-
-function nodeLook(stat: FileStat, look: CopyLook): NodeLook {
-  const { uid, gid } = ownerOf(stat, look);
-  return { uid, gid, mode: modeOf(stat, look), ...timesOf(stat, look) };
+export function lookOf(stat: FileStat, { owner = stat, chmod, time }: CopyLook): Look & NodeLook {
+  return {
+    uid: owner.uid,
+    gid: owner.gid,
+    mode: chmod ? chmod(stat.mode) : stat.mode & 0o7777,
+    atime: time ?? stat.atime,
+    mtime: time ?? stat.mtime,
+  };
 }
 
 /** Makes a directory or takes the one that is there; true when it was made. `path` is for the error. */
@@ -80,7 +68,7 @@ export function copyDirectoryNode(
 
 /** Owner, attributes, mode and times of a directory whose entries are all there. */
 export function dressDirectory(from: number, to: number, stat: FileStat, look: CopyLook): void {
-  dressAs(from, to, nodeLook(stat, look));
+  dressAs(from, to, lookOf(stat, look));
 }
 
 /** Into a name that is free. `plain`: what is made there belongs to root, with the mode that it is made with. */
@@ -93,8 +81,7 @@ export function copyRegularFile(
   look: CopyLook,
   { plain = false, witness }: { readonly plain?: boolean; readonly witness?: CopyWitness | undefined } = {},
 ): void {
-  const { uid, gid } = ownerOf(stat, look);
-  const mode = modeOf(stat, look);
+  const { uid, gid, mode, ...times } = lookOf(stat, look);
   const born = plain && uid === 0 && gid === 0 && (mode & 0o7000) === 0;
   const source = openat(from, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
   try {
@@ -106,7 +93,7 @@ export function copyRegularFile(
       const attributes = listXattrsOf(source);
       copyXattrs(from, name, to, as, attributes);
       if (!born) fchmod(copy, mode);
-      futimes(copy, timesOf(stat, look));
+      futimes(copy, times);
       if (hash) witness?.saw(xattrText(from, name, attributes), hash.digest("hex"));
     } finally {
       closeFd(copy);
@@ -176,6 +163,6 @@ export function copySpecialNode(
   // Overlay's mark of a removed name: in an upper directory it would be one.
   if (stat.kind === "char" && stat.rdevMajor === 0 && stat.rdevMinor === 0)
     throw new SystemError(1, "mknod", as);
-  const { linkTarget, xattrs } = copySpecial(from, name, to, as, stat, nodeLook(stat, look));
+  const { linkTarget, xattrs } = copySpecial(from, name, to, as, stat, lookOf(stat, look));
   witness?.saw(xattrText(from, name, xattrs), linkTarget ?? deviceOf(stat));
 }
