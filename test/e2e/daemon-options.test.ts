@@ -190,8 +190,11 @@ test("features have their effect, and what has none is named in the log", async 
     expect(ping.headers.get("builder-version")).toBe("1");
     const { body } = await other.api("GET", "/info");
     expect((body as { CDISpecDirs: unknown }).CDISpecDirs).toEqual([]);
-    const warned = other.log.split("\n").filter((line) => line.includes("no effect here"));
-    expect(warned).toEqual([
+    const warned = () => other.log.split("\n").filter((line) => line.includes("no effect here"));
+    await eventually("the log has what came before it served", () =>
+      other.log.includes("completed initialization"),
+    );
+    expect(warned()).toEqual([
       expect.stringContaining('level=warn msg="the option --raw-logs has no effect here'),
       expect.stringContaining("the option --feature other has no effect here"),
     ]);

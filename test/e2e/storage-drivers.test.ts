@@ -188,7 +188,7 @@ test("a data root keeps its driver, and another one told by name brings the imag
   await automatic.stop();
   const other = await TestDaemon.start({ root, busybox: false, flags: [...flags, "-s", "overlay2"] });
   try {
-    expect(other.log).toContain("layers of another storage driver");
+    await eventually("the log tells", () => other.log.includes("layers of another storage driver"));
     expect(await other.ok(["run", "--rm", "--network", "none", "busybox", "echo", "hello"])).toBe("hello");
     expect(await other.ok(["inspect", "-f", "{{.GraphDriver.Name}}", "old"])).toBe("vfs");
     const refused = await run([tugBinary, "-H", other.host, "start", "old"]);
