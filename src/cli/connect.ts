@@ -1,4 +1,5 @@
-import { invalid, messageOf, TugError } from "../base/lib/errors.ts";
+import { invalid, TugError } from "../base/lib/errors.ts";
+import { systemText } from "../base/lib/system-text.ts";
 import { defaultAddress, parseAddress, type TlsOptions } from "../client/address.ts";
 import { Client } from "../client/client.ts";
 import type { Context } from "./context.ts";
@@ -46,13 +47,16 @@ async function readTls(context: Context, verify: boolean): Promise<TlsOptions> {
   const { env, globals } = context;
   const { folder } = await context.config();
   const base = env["DOCKER_CERT_PATH"] || folder;
+  const { readWholeFileAside } = await import("../base/lib/whole-file.ts");
   const read = async (named: string | undefined, name: string) => {
-    const file = Bun.file(named ?? `${base}/${name}`);
-    if (named === undefined && !(await file.exists())) return undefined;
+    const path = named ?? `${base}/${name}`;
+    if (named === undefined && !(await Bun.file(path).exists())) return undefined;
     try {
-      return await file.text();
+      return (await readWholeFileAside(path)).toString();
     } catch (cause) {
-      throw new TugError("invalid-argument", `could not read ${name}: ${messageOf(cause)}`, { cause });
+      throw new TugError("invalid-argument", `could not read ${name}: open ${path}: ${systemText(cause)}`, {
+        cause,
+      });
     }
   };
   const [ca, cert, key] = await Promise.all([

@@ -61,7 +61,8 @@ export function reloadConfig(
 ): Readonly<Record<string, string>> | undefined {
   let config: DaemonConfig;
   try {
-    config = loadConfig(flags);
+    // Everything stands still while it is read.
+    config = loadConfig(flags, 500);
   } catch (error) {
     parts.log.error("the configuration was not reloaded", { error: messageOf(error) });
     return undefined;

@@ -17,6 +17,7 @@ const texts: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "file name too long",
   EINVAL: "invalid argument",
   EPERM: "operation not permitted",
+  ENXIO: "no such device or address",
 };
 
 /** The system's words for a failed file operation, as Go prints them. */

@@ -1,10 +1,11 @@
+import { abortable } from "../../base/lib/abort.ts";
 import { messageOf } from "../../base/lib/errors.ts";
 import { BuilderClient } from "../../client/build/builder.ts";
 import { newBuildId, openSession } from "../../client/build/session.ts";
 import type { Client } from "../../client/client.ts";
 import { exitError, type Invocation } from "../command.ts";
 import type { Context } from "../context.ts";
-import { isBrokenPipe } from "../exit.ts";
+import { exitCodeOf, isBrokenPipe } from "../exit.ts";
 import { proxyVariables } from "../run/proxies.ts";
 import { printAnswer } from "./call.ts";
 import type { buildFlags } from "./flags.ts";
@@ -40,9 +41,13 @@ export async function runBuild(context: Context, call: Call): Promise<number> {
   await using undo = new AsyncDisposableStack();
   using interrupt = new Interrupt();
   const lent = await orFail("ERROR: failed to build: ", async () => ({
-    files: await prepareContext(
-      { path: args[0] ?? "", file: values.file, named: order.namedContexts, input: context.in },
-      undo.use(new DisposableStack()),
+    // A Dockerfile that comes through a pipe may be long in coming.
+    files: await abortable(
+      prepareContext(
+        { path: args[0] ?? "", file: values.file, named: order.namedContexts, input: context.in },
+        undo.use(new DisposableStack()),
+      ),
+      interrupt.signal,
     ),
     secret: readSecrets(values.secret, context.env),
     agents: await openAgents(withDefaultAgent(values.ssh, args[0] ?? ""), context.env, undo),
@@ -67,7 +72,7 @@ async function orFail<T>(words: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw exitError(words + messageOf(error), 1, error);
+    throw exitError(words + messageOf(error), exitCodeOf(error), error);
   }
 }
 

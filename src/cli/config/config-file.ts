@@ -1,6 +1,7 @@
 import { messageOf, TugError } from "../../base/lib/errors.ts";
 import { systemText } from "../../base/lib/system-text.ts";
 import { type ConfigData, usableConfig } from "./config-shape.ts";
+import { readSettings } from "./read-settings.ts";
 
 export interface ConfigFile {
   readonly folder: string;
@@ -22,7 +23,7 @@ export async function loadConfig(
   const path = `${folder}/config.json`;
   let text: string;
   try {
-    text = await Bun.file(path).text();
+    text = await readSettings(path);
   } catch (error) {
     if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")) {
       return { folder, path, data: {} };

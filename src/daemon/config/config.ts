@@ -126,13 +126,16 @@ const defaultDataRoot = "/var/lib/tug";
 const defaultExecRoot = "/run/tug";
 const defaultConfigFile = "/etc/tug/daemon.json";
 
-/** Reads daemon.json beside the flags. A missing default file is no file; a missing one that was named is an error. */
-export function loadConfig(flags: OptionValues): DaemonConfig {
+/**
+ * Reads daemon.json beside the flags. A missing default file is no file; a missing one that was named is an error. Where it is a pipe, `patience`
+ * is how many milliseconds are waited for its writer.
+ */
+export function loadConfig(flags: OptionValues, patience = 10_000): DaemonConfig {
   const named = flags.get("config-file");
   const path = typeof named === "string" ? named : defaultConfigFile;
   const file =
     named !== undefined || existsSync(path)
-      ? parseConfigFile(path, readConfigFile(path))
+      ? parseConfigFile(path, readConfigFile(path, patience))
       : { values: new Map<string, OptionValue>(), repeated: [] };
   const values = mergeValues(path, flags, file.values);
   try {

@@ -6,6 +6,7 @@ import { detectCompression, magicLength } from "../../../base/lib/compression/co
 import { invalid, messageOf } from "../../../base/lib/errors.ts";
 import { systemText } from "../../../base/lib/system-text.ts";
 import { isZeroBlock, parseHeader } from "../../../base/lib/tar/header.ts";
+import { readWholeFileAside } from "../../../base/lib/whole-file.ts";
 import { uploadPrefix } from "../../../base/spec/builder/session.ts";
 import { parseGitRef } from "../../../base/spec/dockerfile/git-ref.ts";
 import type { LentDirectory } from "../../../client/build/lend.ts";
@@ -69,7 +70,8 @@ const isDirectory = (path: string) => statSync(path, { throwIfNoEntry: false })?
 
 async function fromPath({ path, file, input }: ContextOptions, undo: DisposableStack): Promise<MainContext> {
   if (path === "") throw invalid('please specify build context (e.g. "." for the current directory)');
-  const typed = file === "-" ? storedDockerfile(await readAll(input), undo) : undefined;
+  const typed =
+    file === "-" ? storedDockerfile(await readAll(input), undo) : await pipedDockerfile(file, undo);
   const apart = typed === undefined ? {} : { dockerfilekey: "dockerfile" };
   const none = { uploads: new Map<string, AsyncIterable<Uint8Array>>() };
   if (isDirectory(path)) {
@@ -209,6 +211,17 @@ async function fetchedDockerfile(url: string, undo: DisposableStack): Promise<st
     return storedDockerfile(await limited(reply.body ?? []), undo);
   } catch (cause) {
     throw invalid(`failed to fetch remote Dockerfile ${url}: ${messageOf(cause)}`, cause);
+  }
+}
+
+/** A Dockerfile from a pipe (`-f <(…)`), or a device: it is read here and now, as the builder is sent plain files alone. */
+async function pipedDockerfile(file: string, undo: DisposableStack): Promise<string | undefined> {
+  const stat = file === "" || isHttp(file) ? undefined : statSync(file, { throwIfNoEntry: false });
+  if (!stat || stat.isFile() || stat.isDirectory()) return undefined;
+  try {
+    return storedDockerfile(await readWholeFileAside(file, maxDockerfile), undo);
+  } catch (cause) {
+    throw invalid(`failed to read dockerfile: open ${file}: ${systemText(cause)}`, cause);
   }
 }
 

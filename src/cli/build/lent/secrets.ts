@@ -1,7 +1,8 @@
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { parseCsv } from "../../../base/lib/csv.ts";
-import { invalid, messageOf } from "../../../base/lib/errors.ts";
+import { invalid, isCode, messageOf } from "../../../base/lib/errors.ts";
 import { systemText } from "../../../base/lib/system-text.ts";
+import { readWholeFileAside } from "../../../base/lib/whole-file.ts";
 import { splitPair } from "../../flags/flag.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -25,12 +26,31 @@ export function readSecrets(
     if ("path" in source) checkFile(id, source.path);
     sources.set(id, source);
   }
+  const pipes = new Map<string, Promise<Uint8Array>>();
   return async (id) => {
     const source = sources.get(id);
     if (!source) return undefined;
-    return "path" in source ? readFileSync(source.path) : Buffer.from(env[source.variable] ?? "");
+    if (!("path" in source)) return Buffer.from(env[source.variable] ?? "");
+    const piped = pipes.get(source.path);
+    if (piped) return await piped;
+    const content = readFile(id, source.path);
+    // What was read from a pipe is gone from there, and other steps ask for it, too.
+    if (statSync(source.path, { throwIfNoEntry: false })?.isFIFO()) pipes.set(source.path, content);
+    return await content;
   };
 }
+
+async function readFile(id: string, path: string): Promise<Uint8Array> {
+  try {
+    return await readWholeFileAside(path, maxSecret);
+  } catch (cause) {
+    if (isCode(cause, "invalid-argument")) throw tooBig(id, cause);
+    throw invalid(`failed to read secret ${id}: open ${path}: ${systemText(cause)}`, cause);
+  }
+}
+
+const tooBig = (id: string, cause?: unknown) =>
+  invalid(`secret ${id} too big. max size ${maxSecret / 1024}kB`, cause);
 
 function readSecret(text: string, env: Environment): { readonly id: string; readonly source: Source } {
   const fields: Record<string, string> = {};
@@ -67,5 +87,5 @@ function checkFile(id: string, path: string): void {
   } catch (cause) {
     throw invalid(`failed to stat ${path}: stat ${path}: ${systemText(cause)}`, cause);
   }
-  if (size > maxSecret) throw invalid(`secret ${id} too big. max size ${maxSecret / 1024}kB`);
+  if (size > maxSecret) throw tooBig(id);
 }

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { invalid, messageOf } from "../../../base/lib/errors.ts";
+import { readWholeFile } from "../../../base/lib/whole-file.ts";
 import { bootstrapImage } from "../../../client/images/bootstrap.ts";
 import { defineCommand, exactly } from "../../command.ts";
 import { bool, list, text } from "../../flags/flag.ts";
@@ -64,7 +64,7 @@ export const command = defineCommand({
 
 function readKeyring(path: string): string {
   try {
-    return readFileSync(path).toString("base64");
+    return readWholeFile(path).toString("base64");
   } catch (error) {
     throw invalid(`cannot read the keyring: ${messageOf(error)}`, error);
   }

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { invalid, messageOf } from "../../../base/lib/errors.ts";
+import { readWholeFile } from "../../../base/lib/whole-file.ts";
 import { parseInventory } from "../../../base/spec/docker/inventory.ts";
 import { saveImages } from "../../../client/images/save.ts";
 import { saveMissing } from "../../../client/images/save-missing.ts";
@@ -13,7 +13,7 @@ import { unpackLayout } from "../../io/image-folder.ts";
 function readInventory(path: string) {
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(path, "utf8"));
+    value = JSON.parse(readWholeFile(path).toString());
   } catch (error) {
     throw invalid(`cannot read the inventory ${path}: ${messageOf(error)}`, error);
   }

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { invalid } from "../../../base/lib/errors.ts";
 import { systemText } from "../../../base/lib/system-text.ts";
+import { readWholeFile } from "../../../base/lib/whole-file.ts";
 import { createSecret } from "../../../client/secrets/create.ts";
 import { between, defineCommand } from "../../command.ts";
 import { list, text } from "../../flags/flag.ts";
@@ -38,7 +38,7 @@ export const command = defineCommand({
 async function read(file: string, input: AsyncIterable<Uint8Array>): Promise<Buffer> {
   if (file !== "-") {
     try {
-      return readFileSync(file);
+      return readWholeFile(file);
     } catch (error) {
       throw invalid(
         `error reading content from ${JSON.stringify(file)}: open ${file}: ${systemText(error)}`,

@@ -1,6 +1,6 @@
 import { invalid } from "../../../base/lib/errors.ts";
 import { systemText } from "../../../base/lib/system-text.ts";
-import { nodeFs } from "../../io/builtin.ts";
+import { readWholeFile } from "../../../base/lib/whole-file.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -22,13 +22,13 @@ export function labelFlag(value: string): string {
 }
 
 /**
- * Reads an --env-file or --label-file: a variable a line, `#` comments, no quoting. With `env`, a name without "=" takes its
+ * Reads an --env-file or --label-file, which may be a pipe: a variable a line, `#` comments, no quoting. With `env`, a name without "=" takes its
  * value from there and is left out when it has none.
  */
 export function readKeyValueFile(path: string, env: Environment | undefined): string[] {
   let content: Buffer;
   try {
-    content = nodeFs().readFileSync(path);
+    content = readWholeFile(path);
   } catch (error) {
     throw invalid(`open ${path}: ${systemText(error)}`, error);
   }

@@ -1,6 +1,6 @@
 import { invalid, messageOf } from "../../../base/lib/errors.ts";
 import { systemText } from "../../../base/lib/system-text.ts";
-import { nodeFs } from "../../io/builtin.ts";
+import { readWholeFile } from "../../../base/lib/whole-file.ts";
 
 export interface SecurityOptions {
   readonly options: string[];
@@ -36,7 +36,7 @@ export function parseSecurity(values: readonly string[]): SecurityOptions {
 function readProfile(path: string): string {
   let text: string;
   try {
-    text = nodeFs().readFileSync(path, "utf8");
+    text = readWholeFile(path).toString();
   } catch (error) {
     throw invalid(`opening seccomp profile (${path}) failed: open ${path}: ${systemText(error)}`, error);
   }
