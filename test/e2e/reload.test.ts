@@ -107,7 +107,15 @@ test("a policy that is wrong, or switched off, changes nothing of what is kept, 
     'builder.gc.policy[0].maxUsedSpace: expected a size such as \\"10GB\\", not \\"lots\\"',
   );
   expect(await daemon.ok(["info", "-f", "{{.Debug}}"])).toBe("false");
-  await reload({ builder: { gc: { enabled: false } } });
+  // The last step has what is the default by then.
+  const runtimes = { own: { path: "runc" } };
+  const more = {
+    runtimes,
+    "default-runtime": "own",
+    "default-shm-size": "2m",
+    "max-concurrent-downloads": 1,
+  };
+  await reload({ builder: { gc: { enabled: false } }, ...more });
   expect(await finish()).toMatchObject({ code: 0 });
   expect(await usage()).toContain("/used");
   await daemon.ok(["rmi", "waited"]);
