@@ -1,4 +1,5 @@
 import { invalid } from "../base/lib/errors.ts";
+import { isRecord } from "./decode/shape.ts";
 
 /** Filters as the wire has them: {"label": ["a=b"], "status": ["running"]}; validated by the backend. */
 export type Filters = Readonly<Record<string, readonly string[]>>;
@@ -28,8 +29,4 @@ export function parseFilters(text: string): Filters {
     else throw invalid("invalid filter");
   }
   return Object.fromEntries(filters);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

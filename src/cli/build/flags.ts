@@ -1,8 +1,6 @@
-import { bool, custom, type Flag, integer, list, strings, text } from "../flags/flag.ts";
-import { parseMemory, parseUlimit, type Ulimit } from "../run/values/limits.ts";
-
-const bytes = (short: string, help: string, unlimited = false): Flag<number> =>
-  custom("bytes", short, help, 0, (value) => parseMemory(value, unlimited));
+import { bool, custom, integer, list, strings, text } from "../flags/flag.ts";
+import { bytes } from "../run/limit-flags.ts";
+import { parseUlimit, type Ulimit } from "../run/values/limits.ts";
 
 /** The flags of `build`: `docker build`'s and `docker buildx build`'s. Values are taken apart in request.ts, whose complaints are the build's. */
 export const buildFlags = {

@@ -1,11 +1,12 @@
 import { invalid, messageOf } from "../../base/lib/errors.ts";
+import { humanDuration } from "../../base/lib/human-duration.ts";
 import type { UsageRecord } from "../../base/spec/buildkit/control.gen.ts";
 import type { Timestamp } from "../../base/spec/buildkit/pb.gen.ts";
 import type { Filters } from "../../client/query.ts";
 import type { ListSpec } from "../format/list.ts";
 import { alignColumns } from "../format/tabwriter.ts";
 import { goTime } from "../format/text.ts";
-import { humanDuration, humanSize, parseDuration } from "../format/units.ts";
+import { humanSize, parseDuration } from "../format/units.ts";
 
 const milliseconds = ({ seconds, nanos }: Timestamp) => Number(seconds) * 1000 + nanos / 1e6;
 const ago = (time: Timestamp | undefined, now: number) =>

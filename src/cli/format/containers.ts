@@ -1,10 +1,11 @@
+import { humanDuration } from "../../base/lib/human-duration.ts";
 import { shortId } from "../../base/lib/ids.ts";
 import type { ContainerSummary } from "../../base/spec/docker/api.gen.ts";
 import { familiarName, parseReference } from "../../base/spec/docker/reference.ts";
 import type { ListSpec } from "./list.ts";
 import { portColumn } from "./ports.ts";
 import { displayId, ellipsis, goQuote, goTime, labelList } from "./text.ts";
-import { humanDuration, humanSize } from "./units.ts";
+import { humanSize } from "./units.ts";
 
 /** How containers are listed. `size` adds the SIZE column; `whole` is --no-trunc. */
 export function containerFields(options: {

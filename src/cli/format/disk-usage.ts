@@ -1,10 +1,11 @@
+import { humanDuration } from "../../base/lib/human-duration.ts";
 import { shortId } from "../../base/lib/ids.ts";
 import type { BuildCache, ContainerSummary } from "../../base/spec/docker/api.gen.ts";
 import type { DiskUsage } from "../../client/system/disk-usage.ts";
 import { containerFields } from "./containers.ts";
 import { type ImageRow, imageRows, imageSpec } from "./images.ts";
 import { exposed, type ListSpec, renderList } from "./list.ts";
-import { humanDuration, humanSize } from "./units.ts";
+import { humanSize } from "./units.ts";
 import { volumeSpec } from "./volumes.ts";
 
 /** One line of `system df`. */

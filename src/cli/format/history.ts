@@ -1,8 +1,9 @@
+import { humanDuration } from "../../base/lib/human-duration.ts";
 import { shortId } from "../../base/lib/ids.ts";
 import type { ImageHistoryResponseItem } from "../../base/spec/docker/api.gen.ts";
 import type { ListSpec } from "./list.ts";
 import { ellipsis } from "./text.ts";
-import { humanDuration, humanSize } from "./units.ts";
+import { humanSize } from "./units.ts";
 
 export function historySpec(options: {
   readonly whole: boolean;

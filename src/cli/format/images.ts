@@ -1,8 +1,9 @@
+import { humanDuration } from "../../base/lib/human-duration.ts";
 import { shortId } from "../../base/lib/ids.ts";
 import type { ImageSummary } from "../../base/spec/docker/api.gen.ts";
 import type { ListSpec } from "./list.ts";
 import { goTime } from "./text.ts";
-import { humanDuration, humanSize } from "./units.ts";
+import { humanSize } from "./units.ts";
 
 /** One row of `images`: an image under one of its names. */
 export interface ImageRow {

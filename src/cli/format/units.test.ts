@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { binarySize, humanDuration, humanSize, parseDuration, parseSize } from "./units.ts";
+import { humanDuration } from "../../base/lib/human-duration.ts";
+import { binarySize, humanSize, parseDuration, parseSize } from "./units.ts";
 
 describe("sizes", () => {
   test("are shown in powers of 1000 with as many digits as asked for", () => {

@@ -11,24 +11,6 @@ export function binarySize(size: number): string {
   return significant(value, 4) + unit;
 }
 
-/** A time span in the words of Docker's STATUS and CREATED columns. */
-export function humanDuration(milliseconds: number): string {
-  const seconds = Math.trunc(milliseconds / 1000);
-  if (seconds < 1) return "Less than a second";
-  if (seconds === 1) return "1 second";
-  if (seconds < 60) return `${seconds} seconds`;
-  const minutes = Math.trunc(seconds / 60);
-  if (minutes === 1) return "About a minute";
-  if (minutes < 60) return `${minutes} minutes`;
-  const hours = Math.trunc(milliseconds / 3_600_000 + 0.5);
-  if (hours === 1) return "About an hour";
-  if (hours < 48) return `${hours} hours`;
-  if (hours < 24 * 14) return `${Math.trunc(hours / 24)} days`;
-  if (hours < 24 * 60) return `${Math.trunc(hours / 24 / 7)} weeks`;
-  if (hours < 24 * 730) return `${Math.trunc(hours / 24 / 30)} months`;
-  return `${Math.trunc(milliseconds / 3_600_000 / 24 / 365)} years`;
-}
-
 const nanoseconds: Readonly<Record<string, number>> = {
   ns: 1,
   us: 1e3,

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { Endpoint, Network, PortPublication } from "./network.ts";
+import type { PortPublication } from "./network.ts";
 import {
   ask,
   briefly,
-  endpointRequest,
   type FakeContainer,
   listening,
   NetworkBench,
@@ -31,11 +30,6 @@ const web = (hostPort?: number): PortPublication => ({
   hostIp: "",
   ...(hostPort === undefined ? {} : { hostPort }),
 });
-const plug = async (container: FakeContainer, network: Network, more = {}): Promise<Endpoint> =>
-  await bench.service.attach(
-    await bench.service.allocate(endpointRequest(container, network, more)),
-    container,
-  );
 /** Network names with the host ports published through them. */
 const carried = (container: FakeContainer) =>
   Object.fromEntries(
@@ -52,10 +46,10 @@ test("ports go to the first network that can publish, whatever the order of join
   const outer = await bench.service.create(networkSpec("outer"));
   const container = await bench.container("web");
   const ports = [web(18080)];
-  await plug(container, inner, { ports });
+  await bench.plug(container, inner, { ports });
   await serve(container, 80, "found");
   expect(carried(container)).toEqual({ inner: [] });
-  const way = await plug(container, outer, { ports });
+  const way = await bench.plug(container, outer, { ports });
   expect(carried(container)).toEqual({ inner: [], outer: ["0.0.0.0 18080"] });
   expect(ask("127.0.0.1", 18080)).toContain("found");
   await bench.service.release(way);
@@ -71,20 +65,20 @@ test("they follow the gateway when networks come and go, and keep their numbers"
   );
   const container = await bench.container("roamer");
   const ports = [web()];
-  const first = await plug(container, zeta, { ports });
+  const first = await bench.plug(container, zeta, { ports });
   await serve(container, 80, "here");
   const port = first.ports[0]?.hostPort ?? 0;
   expect(carried(container)).toEqual({ zeta: [`0.0.0.0 ${port}`] });
-  const better = await plug(container, alpha, { ports });
+  const better = await bench.plug(container, alpha, { ports });
   expect(carried(container)).toEqual({ zeta: [], alpha: [`0.0.0.0 ${port}`] });
   expect(ask("127.0.0.1", port)).toBe(`here from ${better.ipv4Gateway}`);
-  const both = await plug(container, six, { ports });
+  const both = await bench.plug(container, six, { ports });
   expect(carried(container)).toEqual({ zeta: [], alpha: [`0.0.0.0 ${port}`], six: [`:: ${port}`] });
   await bench.service.release(both);
   await bench.service.release(better);
   expect(carried(container)).toEqual({ zeta: [`0.0.0.0 ${port}`] });
   expect(ask("127.0.0.1", port)).toBe(`here from ${first.ipv4Gateway}`);
-  const preferred = await plug(container, alpha, { ports, gatewayPriority: -1 });
+  const preferred = await bench.plug(container, alpha, { ports, gatewayPriority: -1 });
   expect(carried(container)).toEqual({ zeta: [`0.0.0.0 ${port}`], alpha: [] });
   await bench.service.release(preferred);
   await container.kill();
@@ -96,8 +90,8 @@ test("a change of ports is refused as a whole, and leaves open connections of th
   const network = await bench.service.create(networkSpec("steady"));
   const container = await bench.container("steady");
   const other = await bench.container("other");
-  const taken = await plug(other, network, { ports: [web(18091)] });
-  const endpoint = await plug(container, network, { ports: [web(18090)] });
+  const taken = await bench.plug(other, network, { ports: [web(18091)] });
+  const endpoint = await bench.plug(container, network, { ports: [web(18090)] });
   container.spawn("socat", "TCP4-LISTEN:80,fork,reuseaddr", "EXEC:cat");
   await listening(container.run, 80);
   const echoes = Promise.withResolvers<string>();

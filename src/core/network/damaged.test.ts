@@ -2,14 +2,12 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openDatabase } from "../../base/store/database.ts";
-import type { Endpoint, Network } from "./network.ts";
+import type { Network } from "./network.ts";
 import {
   ask,
   askFrom,
   askNeighbour,
   briefly,
-  endpointRequest,
-  type FakeContainer,
   hostAddress,
   listening,
   NetworkBench,
@@ -34,12 +32,6 @@ afterAll(async () => {
   await host[Symbol.asyncDispose]();
 });
 
-const plug = async (container: FakeContainer, network: Network, more = {}): Promise<Endpoint> =>
-  await bench.service.attach(
-    await bench.service.allocate(endpointRequest(container, network, more)),
-    container,
-  );
-
 /** The daemon starts again and cannot read the network's record; returns how it starts once more with the record put right. */
 async function damage(network: Network): Promise<() => Promise<void>> {
   using database = openDatabase(join(bench.root, "network.db"), { durable: false });
@@ -63,8 +55,8 @@ test("containers of a network whose record cannot be read are reached by nobody 
   const server = await bench.container("server");
   const client = await bench.container("client");
   const port = { protocol: "tcp", containerPort: 80, hostIp: "", hostPort: 18200 } as const;
-  const endpoint = await plug(server, lost, { ports: [port] });
-  await plug(client, well);
+  const endpoint = await bench.plug(server, lost, { ports: [port] });
+  await bench.plug(client, well);
   await serve(server, 80, "server");
   host.neighbour("ip", "route", "replace", `${endpoint.ipv4}/32`, "via", hostAddress);
   const apart = () => {
@@ -111,8 +103,8 @@ for (const filtered of ["0", "1"]) {
     );
     const one = await bench.container("one");
     const two = await bench.container("two");
-    const first = await plug(one, cave);
-    await plug(two, cave);
+    const first = await bench.plug(one, cave);
+    await bench.plug(two, cave);
     await serve(one, 80, "inner");
     two.run("ip", "route", "add", "default", "via", first.ipv4Gateway);
     // Answers would find their way without masquerading, too.
@@ -134,7 +126,7 @@ test("the subnet of a network whose record cannot be read stays its own, also wi
   const pool = { ipam: { driver: "default", options: {}, config: [{ subnet: "10.99.7.0/24" }] } };
   const gone = await bench.service.create(networkSpec("gone", pool));
   const tenant = await bench.container("tenant");
-  await plug(tenant, gone);
+  await bench.plug(tenant, gone);
   const putRight = await damage(gone);
   Bun.spawnSync(["ip", "link", "del", `br-${gone.id.slice(0, 12)}`]);
   await expect(bench.service.create(networkSpec("heir", pool))).rejects.toThrow("overlaps");
@@ -164,7 +156,7 @@ test("an administrator's bridge goes on for others while the record of the netwo
     networkSpec("adopted", { options: { "com.docker.network.bridge.name": "adm0" } }),
   );
   const guest = await bench.container("guest");
-  const endpoint = await plug(guest, network, { ipv4: "198.51.100.50" });
+  const endpoint = await bench.plug(guest, network, { ipv4: "198.51.100.50" });
   await serve(guest, 80, "guest");
   expect(askFrom(member, neighbourAddress, 7000)).toContain("seen");
   expect(askFrom(guest, neighbourAddress, 7000)).toContain("seen");

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
-import type { Endpoint, Network } from "./network.ts";
 import {
   ask,
   askFrom,
@@ -20,11 +19,6 @@ import {
 let host: TestHost;
 let bench: NetworkBench;
 
-const join = async (container: FakeContainer, network: Network, more = {}): Promise<Endpoint> =>
-  await bench.service.attach(
-    await bench.service.allocate(endpointRequest(container, network, more)),
-    container,
-  );
 const defaultRoute = (container: FakeContainer) =>
   /default via (\S+) dev (\S+)/.exec(container.run("ip", "route"));
 
@@ -41,7 +35,7 @@ afterAll(async () => {
 test("containers reach the outside with the host's address", async () => {
   const network = await bench.service.create(networkSpec("out"));
   const container = await bench.container("client");
-  await join(container, network);
+  await bench.plug(container, network);
   host.neighbourSpawn("socat", "TCP4-LISTEN:7000,fork,reuseaddr", "SYSTEM:echo seen $SOCAT_PEERADDR");
   await listening((...command) => host.neighbour(...command), 7000);
   expect(askFrom(container, neighbourAddress, 7000)).toBe("seen 192.0.2.2");
@@ -52,8 +46,8 @@ test("an internal network has no way out, no default route, and no published por
   const one = await bench.container("one");
   const two = await bench.container("two");
   const port = { protocol: "tcp", containerPort: 80, hostIp: "", hostPort: 18090 } as const;
-  const first = await join(one, network, { ports: [port] });
-  await join(two, network);
+  const first = await bench.plug(one, network, { ports: [port] });
+  await bench.plug(two, network);
   await serve(one, 80, "inner");
   expect(first.ports).toEqual([]);
   expect(askFrom(two, first.ipv4, 80)).toContain("inner");
@@ -73,10 +67,10 @@ for (const filtered of ["0", "1"]) {
     const one = await bench.container("one");
     const two = await bench.container("two");
     const hostPort = 18091 + Number(filtered);
-    const first = await join(one, network, {
+    const first = await bench.plug(one, network, {
       ports: [{ protocol: "tcp", containerPort: 80, hostIp: "", hostPort }],
     });
-    await join(two, network);
+    await bench.plug(two, network);
     await serve(one, 80, "apart");
     expect(askFrom(two, first.ipv4, 80, briefly)).toBe("");
     expect(ask(first.ipv4, 80)).toContain("apart");
@@ -89,16 +83,16 @@ test("a running container joins and leaves networks; its default route follows p
   const a = await bench.service.create(networkSpec("alpha"));
   const z = await bench.service.create(networkSpec("zeta"));
   const container = await bench.container("roamer");
-  const zEnd = await join(container, z);
+  const zEnd = await bench.plug(container, z);
   expect(defaultRoute(container)?.slice(1)).toEqual([zEnd.ipv4Gateway, "eth0"]);
-  const aEnd = await join(container, a);
+  const aEnd = await bench.plug(container, a);
   expect(defaultRoute(container)?.slice(1)).toEqual([aEnd.ipv4Gateway, "eth1"]);
   await bench.service.release(aEnd);
   expect(container.run("ip", "-br", "link")).not.toContain("eth1");
   expect(defaultRoute(container)?.slice(1)).toEqual([zEnd.ipv4Gateway, "eth0"]);
-  const again = await join(container, a, { gatewayPriority: -1 });
+  const again = await bench.plug(container, a, { gatewayPriority: -1 });
   expect(defaultRoute(container)?.slice(1)).toEqual([zEnd.ipv4Gateway, "eth0"]);
-  await expect(join(container, a)).rejects.toThrow(
+  await expect(bench.plug(container, a)).rejects.toThrow(
     "endpoint with name roamer already exists in network alpha",
   );
   await expect(bench.service.remove(a.id)).rejects.toThrow("network alpha has active endpoints");
@@ -110,13 +104,13 @@ test("a running container joins and leaves networks; its default route follows p
 test("an address that is used again is reachable at once, although the old namespace still winds down", async () => {
   const network = await bench.service.create(networkSpec("reuse"));
   const old = await bench.container("old");
-  const before = await join(old, network);
+  const before = await bench.plug(old, network);
   await serve(old, 80, "old");
   expect(ask(before.ipv4, 80)).toContain("old");
   await old.kill();
   await bench.service.release(before);
   const next = await bench.container("next");
-  const after = await join(next, network);
+  const after = await bench.plug(next, network);
   expect(after.ipv4).toBe(before.ipv4);
   await serve(next, 80, "next");
   expect(ask(after.ipv4, 80)).toContain("next");
@@ -125,7 +119,7 @@ test("an address that is used again is reachable at once, although the old names
 test("an interface goes although its namespace is kept by somebody else", async () => {
   const network = await bench.service.create(networkSpec("shared"));
   const owner = await bench.container("owner");
-  const endpoint = await join(owner, network);
+  const endpoint = await bench.plug(owner, network);
   const guest = Bun.spawn(["nsenter", "-t", String(owner.pid), "-n", "sh", "-c", "echo in; exec sleep 60"], {
     stdout: "pipe",
     stderr: "ignore",
@@ -158,8 +152,8 @@ test("what the daemon's death interrupted is put right by the next one", async (
   const alive = await bench.container("alive");
   const dead = await bench.container("dead");
   const port = (hostPort: number) => ({ protocol: "tcp", containerPort: 80, hostIp: "", hostPort }) as const;
-  const kept = await join(alive, network, { ports: [port(18100)] });
-  const lost = await join(dead, network, { ports: [port(18101)] });
+  const kept = await bench.plug(alive, network, { ports: [port(18100)] });
+  const lost = await bench.plug(dead, network, { ports: [port(18101)] });
   await serve(alive, 80, "alive");
   await dead.kill();
   bench.containers.splice(bench.containers.indexOf(dead), 1);

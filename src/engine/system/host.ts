@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism, hostname, machine, release, totalmem } from "node:os";
+import { osRelease } from "../../base/lib/os-release.ts";
 import { errnoOf } from "../../base/lib/storage-error.ts";
 
 /** What `info` says of the machine. */
@@ -26,16 +27,6 @@ export function machineInfo(): MachineInfo {
     memory: totalmem(),
     ipv4Forwarding: read("/proc/sys/net/ipv4/ip_forward")?.trim() === "1",
   };
-}
-
-/** os-release(5): shell assignments. */
-export function osRelease(text: string): Record<string, string> {
-  const fields: Record<string, string> = {};
-  for (const line of text.split("\n")) {
-    const match = /^([A-Z0-9_]+)=(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|(.*))$/.exec(line.trim());
-    if (match?.[1]) fields[match[1]] = (match[2] ?? match[3] ?? match[4] ?? "").replace(/\\(.)/g, "$1");
-  }
-  return fields;
 }
 
 /** Entries of /proc/self/<what>: open descriptors ("fd"), threads ("task"). */

@@ -3,13 +3,13 @@ import { hostname, totalmem } from "node:os";
 import { systemClock } from "../../base/lib/clock.ts";
 import type { Digest } from "../../base/lib/ids.ts";
 import { silentLog } from "../../base/lib/log.ts";
+import { osRelease } from "../../base/lib/os-release.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
 import { openDatabase } from "../../base/store/database.ts";
 import { probeHost } from "../../core/runtime/host-facts.ts";
 import { EventLog } from "../events/log.ts";
 import { ImageWorld } from "../images/testdata/fakes.ts";
 import type { SystemServiceDeps } from "./deps.ts";
-import { osRelease } from "./host.ts";
 import { SystemService } from "./service.ts";
 
 function setUp() {

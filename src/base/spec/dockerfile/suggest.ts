@@ -1,3 +1,5 @@
+import { editDistance } from "../../lib/edit-distance.ts";
+
 /** The option that a typing error away from `text` lies, at most two changes; undefined when none does or it is one of them. */
 export function closest(text: string, options: Iterable<string>, caseSensitive: boolean): string | undefined {
   const wanted = caseSensitive ? text : text.toLowerCase();
@@ -22,22 +24,4 @@ export function withHint(
 ): string {
   const hint = closest(text, options, caseSensitive);
   return hint === undefined ? message : `${message} (did you mean ${hint}?)`;
-}
-
-/** Insertions, deletions, replacements and swapped neighbours (optimal string alignment): what fingers do. */
-function editDistance(a: string, b: string): number {
-  let before: number[] = [];
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      const swap = swapped ? (before[j - 2] ?? 0) + 1 : replace;
-      next.push(Math.min(replace, swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    before = row;
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

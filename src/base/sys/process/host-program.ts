@@ -1,8 +1,8 @@
 import { internal, TugError } from "../../lib/errors.ts";
 
 /** Daemons are started with a short PATH; tools of file systems live in sbin. */
-const path = () => `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`;
-const environment = () => ({ ...process.env, LC_ALL: "C", PATH: path() });
+export const hostPath = () => `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`;
+const environment = () => ({ ...process.env, LC_ALL: "C", PATH: hostPath() });
 
 /** Runs a program of the host and returns what it printed. Throws resource-exhausted on a full disk, else internal with the program's words. */
 export async function hostProgram(command: readonly string[]): Promise<string> {

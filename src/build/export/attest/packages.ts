@@ -1,4 +1,5 @@
 import { codeOf } from "../../../base/lib/errors.ts";
+import { osRelease } from "../../../base/lib/os-release.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { apkPackages, dpkgPackages, type FoundPackage, npmPackage } from "./databases.ts";
 import { rpmDatabases, rpmPackages } from "./rpm.ts";
@@ -69,17 +70,6 @@ function namesIn(root: RootedDir, path: string): readonly string[] {
     .readdir(path)
     .map(({ name }) => name)
     .sort();
-}
-
-/** NAME=value lines, as a shell would take them (os-release(5)). */
-function osRelease(text: string): Readonly<Record<string, string>> {
-  const lines = text.split("\n").flatMap((line) => {
-    const match = /^([A-Z_]+)=(.*)$/.exec(line.trim());
-    return match?.[1] === undefined
-      ? []
-      : [[match[1], (match[2] ?? "").replace(/^["']|["']$/g, "")] as const];
-  });
-  return Object.fromEntries(lines);
 }
 
 /** package.json of every package below a node_modules, the nested ones too. */

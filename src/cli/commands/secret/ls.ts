@@ -1,3 +1,4 @@
+import { humanDuration } from "../../../base/lib/human-duration.ts";
 import type { Secret } from "../../../base/spec/docker/api.gen.ts";
 import { listSecrets } from "../../../client/secrets/list.ts";
 import { defineCommand, noArgs } from "../../command.ts";
@@ -6,7 +7,6 @@ import { bool, text } from "../../flags/flag.ts";
 import { type ListSpec, renderList } from "../../format/list.ts";
 import { naturalOrder } from "../../format/natural-order.ts";
 import { labelList } from "../../format/text.ts";
-import { humanDuration } from "../../format/units.ts";
 
 export const command = defineCommand({
   usage: "[OPTIONS]",

@@ -1,16 +1,16 @@
+import { hostPath } from "../../../base/sys/process/host-program.ts";
+
 /** Runs a program of the host on the network of the calling thread; `undefined` when it is not installed. */
 export type RunProgram = (
   command: readonly string[],
   input?: string,
 ) => Promise<{ readonly ok: boolean; readonly output: string } | undefined>;
 
-/** Daemons are started with a short PATH; firewall tools live in sbin. */
-const path = () => `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`;
 const patience = 10_000;
 
 export const runProgram: RunProgram = async ([name = "", ...args], input) => {
   // Not its real path: iptables' programs are one file that looks at its name.
-  const program = Bun.which(name, { PATH: path() });
+  const program = Bun.which(name, { PATH: hostPath() });
   if (!program) return undefined;
   const child = Bun.spawn([program, ...args], {
     stdin: input === undefined ? "ignore" : Buffer.from(input),

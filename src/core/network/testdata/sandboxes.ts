@@ -9,7 +9,7 @@ import { UnreadableRecords } from "../../../base/store/unreadable.ts";
 import { openDatabase } from "../../../base/store/database.ts";
 import { enterNetworkNamespace, openNetworkNamespace } from "../../../base/sys/net/netns.ts";
 import type { NetworkConfig } from "../config.ts";
-import type { EndpointRequest, NetworkService, NetworkSpec, Sandbox } from "../network.ts";
+import type { Endpoint, EndpointRequest, Network, NetworkService, NetworkSpec, Sandbox } from "../network.ts";
 import { createNetworkService } from "../service.ts";
 
 /** A fake container: a process in a network namespace of its own. */
@@ -143,6 +143,11 @@ export class NetworkBench implements AsyncDisposable {
     await this.service.shutdown({ everything: false });
     this.service = this.open();
     await this.service.restore(new Map(this.containers.map((one) => [one.containerId, one])));
+  }
+
+  /** Gives a running container an endpoint on a network. */
+  async plug(container: FakeContainer, network: Network, more: Partial<EndpointRequest> = {}): Promise<Endpoint> {
+    return await this.service.attach(await this.service.allocate(endpointRequest(container, network, more)), container);
   }
 
   async container(name: string): Promise<FakeContainer> {

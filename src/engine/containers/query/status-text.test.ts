@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { humanDuration } from "../../../base/lib/human-duration.ts";
 import { freshState } from "../record.ts";
-import { humanDuration } from "./human.ts";
 import { statusText } from "./status-text.ts";
 
 const second = 1000;

@@ -1,6 +1,6 @@
+import { humanDuration } from "../../../base/lib/human-duration.ts";
 import { parseRfc3339 } from "../../../base/lib/timestamp.ts";
 import { type ContainerRecord, type ContainerStateRecord, zeroTime } from "../record.ts";
-import { humanDuration } from "./human.ts";
 
 /** The STATUS column: "Up 3 seconds", "Exited (0) 2 minutes ago", … */
 export function statusText(state: ContainerStateRecord, nowMs: number): string {

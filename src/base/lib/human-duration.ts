@@ -1,4 +1,4 @@
-/** A span as `ps` prints it; the steps are those of Docker's HumanDuration. */
+/** A span of milliseconds in the words of Docker's STATUS and CREATED columns; the steps are those of go-units' HumanDuration. */
 export function humanDuration(ms: number): string {
   const seconds = Math.floor(ms / 1000);
   if (seconds < 1) return "Less than a second";
