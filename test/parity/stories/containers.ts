@@ -238,7 +238,7 @@ export const containers: readonly Story[] = [
         "busybox",
         "sh",
         "-c",
-        "seq 1 5; sleep 0.2; echo e >&2; sleep 0.2; printf tail",
+        "seq 1 5; sleep 0.8; echo e >&2; sleep 0.8; printf tail",
       ],
       ["logs", "pp"],
       ["logs", "--tail", "2", "pp"],

@@ -33,7 +33,7 @@ export const observing: readonly Story[] = [
         "busybox",
         "sh",
         "-c",
-        "echo one; sleep 0.3; echo two; sleep 0.3; echo three >&2; sleep 0.3; printf 'no end'",
+        "echo one; echo two; sleep 0.8; echo three >&2; sleep 0.8; printf 'no end'",
       ],
       ["logs", "--details", "pp"],
       ["logs", "-t", "pp"],
