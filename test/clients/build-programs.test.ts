@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run, TestDaemon } from "../harness/daemon.ts";
+import { dockerPlugin } from "../harness/docker-plugin.ts";
 import { TestRegistry } from "../harness/registry.ts";
 
 /** Programs of others that order builds, each in its own way: docker-compose 1.29, Docker's library for Python, buildx, compose v2. */
@@ -23,10 +24,6 @@ const files = (name: string, content: Readonly<Record<string, string>>) => {
   for (const [file, text] of Object.entries(content)) writeFileSync(join(path, file), text);
   return path;
 };
-const plugin = (name: string) =>
-  ["/usr/libexec/docker/cli-plugins", "/usr/lib/docker/cli-plugins", join(homedir(), ".docker/cli-plugins")]
-    .map((directory) => join(directory, name))
-    .find((path) => existsSync(path));
 const done = async (command: readonly string[], env: Record<string, string> = {}, cwd = folder) => {
   const all = { DOCKER_HOST: daemon.host, DOCKER_CONFIG: join(folder, "config"), ...env };
   const result = await run(command, { timeout: 60_000, cwd, env: all });
@@ -122,7 +119,7 @@ for text in ["FROM busybox\\nRUN exit 4\\n", "FROM busybox\\nRUNN x\\n"]:
   60_000,
 );
 
-const buildx = process.env["TUG_BUILDX"] || plugin("docker-buildx");
+const buildx = process.env["TUG_BUILDX"] || dockerPlugin("docker-buildx");
 if (buildx === undefined) console.log("skipped: no buildx (Debian 13's docker-buildx, or TUG_BUILDX)");
 describe.skipIf(buildx === undefined)("buildx beside this daemon, as its driver docker", () => {
   const call = (...args: string[]) => done([buildx ?? "", ...args]);
@@ -192,7 +189,7 @@ describe.skipIf(buildx === undefined)("buildx beside this daemon, as its driver 
   );
 });
 
-const compose = process.env["TUG_COMPOSE"] || plugin("docker-compose");
+const compose = process.env["TUG_COMPOSE"] || dockerPlugin("docker-compose");
 if (compose === undefined) console.log("skipped: no compose v2 (Debian 13's docker-compose, or TUG_COMPOSE)");
 test.skipIf(compose === undefined)(
   "compose v2 builds with secrets, contexts, platforms and caches",

@@ -8,7 +8,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FakeBuilder } from "../../src/api/fakes/builder.ts";
 import { FakeServer } from "../../src/api/fakes/server.ts";
@@ -22,6 +22,7 @@ import { takeOutputs } from "../../src/client/build/outputs.ts";
 import { newBuildId, openSession } from "../../src/client/build/session.ts";
 import { Client } from "../../src/client/client.ts";
 import { eventually, run } from "../harness/daemon.ts";
+import { dockerPlugin } from "../harness/docker-plugin.ts";
 import { RealDocker } from "../harness/real-docker.ts";
 
 /** Clients of BuildKit that we did not write against our end of its protocol, and our client against the real one. */
@@ -32,14 +33,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const plugin = (name: string) =>
-  ["/usr/libexec/docker/cli-plugins", "/usr/lib/docker/cli-plugins", join(homedir(), ".docker/cli-plugins")]
-    .map((directory) => join(directory, name))
-    .find((path) => existsSync(path));
-
 const docker = "/usr/bin/docker";
-const buildx = process.env["TUG_BUILDX"] || plugin("docker-buildx");
-const compose = process.env["TUG_COMPOSE"] || plugin("docker-compose");
+const buildx = process.env["TUG_BUILDX"] || dockerPlugin("docker-buildx");
+const compose = process.env["TUG_COMPOSE"] || dockerPlugin("docker-compose");
 
 interface Program {
   readonly name: string;

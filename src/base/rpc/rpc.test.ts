@@ -1,21 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { TugError } from "../lib/errors.ts";
 import { silentLog } from "../lib/log.ts";
-import { BytesMessage } from "../spec/buildkit/session.gen.ts";
+import type { BytesMessage } from "../spec/buildkit/session.gen.ts";
 import { openRpc } from "./client.ts";
 import type { Metadata } from "./metadata.ts";
-import type { Method } from "./method.ts";
 import { bidi, type Service, serveRpc, serverStream, unary } from "./server.ts";
 import { Code, RpcError } from "./status.ts";
 import { joined } from "./testdata/joined.ts";
+import { method, of } from "./testdata/test-service.ts";
 
-const method = (name: string): Method<BytesMessage, BytesMessage> => ({
-  path: `/test.Service/${name}`,
-  input: BytesMessage,
-  output: BytesMessage,
-});
 const text = (message: BytesMessage | undefined) => Buffer.from(message?.data ?? []).toString();
-const of = (value: string | Uint8Array) => ({ data: Buffer.from(value) });
 
 function connected(services: readonly Service[]) {
   const [near, far] = joined();

@@ -8,9 +8,9 @@ import { silentLog } from "../../lib/log.ts";
 import { BytesMessage } from "../../spec/buildkit/session.gen.ts";
 import type { ByteStream } from "../bytes.ts";
 import { openRpc } from "../client.ts";
-import type { Method } from "../method.ts";
 import { bidi, serveRpc, unary } from "../server.ts";
 import { joined } from "../testdata/joined.ts";
+import { method, of } from "../testdata/test-service.ts";
 import {
   Flag,
   FrameReader,
@@ -24,12 +24,6 @@ import {
 } from "./frames.ts";
 import { encodeFields } from "./hpack.ts";
 
-const method = (name: string): Method<BytesMessage, BytesMessage> => ({
-  path: `/test.Service/${name}`,
-  input: BytesMessage,
-  output: BytesMessage,
-});
-const of = (value: string | Uint8Array) => ({ data: Buffer.from(value) });
 const echo = unary(method("Echo"), async (request) => request);
 const all = bidi(method("All"), async (stream) => {
   for (let m = await stream.next(); m !== undefined; m = await stream.next()) await stream.send(m);
