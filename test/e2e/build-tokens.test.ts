@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { join } from "node:path";
 import { Builds } from "../harness/builds.ts";
 import { eventually, type Result, run, TestDaemon, tugBinary } from "../harness/daemon.ts";
+import { processes } from "../harness/machine.ts";
 import { TokenServer } from "../harness/token-server.ts";
 import { TugRegistry } from "../harness/tug-registry.ts";
 
@@ -168,7 +169,7 @@ test("a helper that fails keeps no build from what is for everybody, and one tha
   );
   expect(refused.stderr.split("WARNING: error getting credentials")).toHaveLength(2);
 
-  const hanging = helper("hanging", "trap '' INT TERM; exec sleep 1000");
+  const hanging = helper("hanging", "trap '' INT TERM; exec sleep 987654");
   const child = Bun.spawn([tugBinary, "build", builds.context({ Dockerfile: dockerfile })], {
     env: {
       ...process.env,
@@ -183,5 +184,7 @@ test("a helper that fails keeps no build from what is for everybody, and one tha
   await eventually("the helper is asked", () => pid() !== "");
   child.kill("SIGINT");
   expect(await child.exited).toBe(130);
-  await eventually("the helper has ended", () => !existsSync(`/proc/${pid()}`));
+  await eventually("the helper has ended", () =>
+    processes().every(({ command }) => command !== "sleep 987654"),
+  );
 });

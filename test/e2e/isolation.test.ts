@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { readlinkSync } from "node:fs";
-import { run, TestDaemon } from "../harness/daemon.ts";
+import { eventually, run, TestDaemon } from "../harness/daemon.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -125,7 +125,10 @@ test("sharing: --pid host, --ipc container:, --uts host, --pid container:", asyn
   expect(Number(await inside("ls /proc | grep -c '^[0-9]'", "--pid", "host"))).toBeGreaterThan(3);
   expect(await inside("hostname", "--uts", "host")).toBe((await run(["hostname"])).stdout.trim());
   await daemon.ok(["run", "-d", "--name", "base", "--ipc", "shareable", "busybox", "sleep", "1000"]);
-  expect(await inside("tr '\\0' ' ' < /proc/1/cmdline", "--pid", "container:base")).toBe("sleep 1000 ");
+  // A started container's init becomes the program a moment later.
+  await eventually("its first process is the other's", async () => {
+    return (await inside("tr '\\0' ' ' < /proc/1/cmdline", "--pid", "container:base")) === "sleep 1000 ";
+  });
   expect(await inside("readlink /proc/self/ns/ipc", "--ipc", "container:base")).toBe(
     await daemon.ok(["exec", "base", "readlink", "/proc/self/ns/ipc"]),
   );

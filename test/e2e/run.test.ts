@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { TestDaemon, tugBinary } from "../harness/daemon.ts";
+import { eventually, TestDaemon, tugBinary } from "../harness/daemon.ts";
 import { Terminal } from "../harness/terminal.ts";
 
 let daemon: TestDaemon;
@@ -109,7 +109,12 @@ describe("tug run", () => {
       "-c",
       "(sleep 0.1 &) ; exec sleep 1000",
     ]);
-    expect(await daemon.ok(["exec", "reaper", "cat", "/proc/1/comm"])).toMatch(/init|tini/);
+    // A started container's init becomes the program a moment later.
+    await eventually("it runs", async () => {
+      return /^(docker-init|tini|catatonit)$/.test(
+        await daemon.ok(["exec", "reaper", "cat", "/proc/1/comm"]),
+      );
+    });
     const started = performance.now();
     await daemon.ok(["stop", "reaper"]);
     // Not by SIGKILL after the ten seconds that a stop waits.

@@ -1,7 +1,16 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { TestDaemon } from "../harness/daemon.ts";
+import { eventually, TestDaemon } from "../harness/daemon.ts";
 
 /** Subordinate ids of an account that every Debian has; taken back at the end. */
 const account = "daemon";
@@ -36,6 +45,7 @@ for (const runtime of ["crun", "runc"]) {
     const run = ["run", "-d", "--runtime", runtime, "--name", "mapped"];
     await daemon.ok([...run, "busybox", "sh", "-c", "touch /made; exec sleep 1000"]);
     const pid = await pidOf("mapped");
+    await eventually("its program runs", () => existsSync(`/proc/${pid}/root/made`));
     expect(statSync(`/proc/${pid}`).uid).toBe(first);
     const inside = async (...command: string[]) => await daemon.ok(["exec", "mapped", ...command]);
     expect((await inside("cat", "/proc/self/uid_map")).trim().split(/\s+/)).toEqual([

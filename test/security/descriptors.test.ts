@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { TestDaemon } from "../harness/daemon.ts";
+import { eventually, TestDaemon } from "../harness/daemon.ts";
 
 /**
  * CVE-2024-21626: a descriptor of a host directory that reaches a container's process is a way out, by its number or as a working
@@ -40,7 +40,12 @@ for (const runtime of ["crun", "runc"]) {
     for (const name of ["plain", "tty", "init"]) {
       await daemon.ok(["exec", "-d", name, "sleep", "2000"]);
       await daemon.ok(["exec", "-dit", name, "sleep", "2000"]);
-      const top = await daemon.ok(["top", name, "-eo", "pid,args"]);
+      let top = "";
+      // A moment before that they are still the runtime's.
+      await eventually("all have become their programs", async () => {
+        top = await daemon.ok(["top", name, "-eo", "pid,args"]);
+        return (top.match(/sleep [12]000/g) ?? []).length >= (name === "init" ? 4 : 3);
+      });
       const pids = top
         .split("\n")
         .flatMap((line) => (/sleep|init/.test(line) ? [Number.parseInt(line, 10)] : []));
