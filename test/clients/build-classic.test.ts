@@ -123,6 +123,13 @@ test("images that the cache may come from are those that are here: no registry i
   expect(built.text).not.toContain("Warning");
 });
 
+test("what the linter has to say is said once", async () => {
+  const built = await builds.classic({ Dockerfile: "from busybox AS stage\nLABEL a=b\n" });
+  expect(built.text).toContain(
+    "\n[Warning] FromAsCasing: 'AS' and 'from' keywords' casing do not match (line 1)\n",
+  );
+});
+
 const noRegistry = TestRegistry.missing();
 if (noRegistry) console.log(`skipped: base images of private registries: ${noRegistry}`);
 test.skipIf(noRegistry !== undefined)(

@@ -79,7 +79,7 @@ export class ClassicOutput implements ProgressSink {
   }
 
   warning(warning: BuildWarning): void {
-    this.#line(`[Warning] ${warning.rule === "" ? "" : `${warning.rule}: `}${warning.short}\n`);
+    this.#line(`[Warning] ${warning.short}\n`);
   }
 
   /** The instruction that a vertex belongs to. */

@@ -207,7 +207,6 @@ function isMultiPlatform(request: BuildRequest): boolean {
 /** As clients show them. */
 function buildWarnings(lint: Linter): readonly BuildWarning[] {
   return lint.warnings.map(({ rule, text, range }) => ({
-    rule: rule.name,
     short: `${rule.name}: ${text}${range ? ` (line ${range.start.line})` : ""}`,
     detail: [rule.description],
     url: rule.url,

@@ -43,9 +43,7 @@ export interface LogProgress {
 }
 
 export interface BuildWarning {
-  /** Rule, e.g. "StageNameCasing". */
-  readonly rule: string;
-  /** One line, as BuildKit words it. */
+  /** One line, as BuildKit words it: what a rule finds begins with the rule's name ("StageNameCasing: …"). */
   readonly short: string;
   readonly detail: readonly string[];
   readonly url: string;

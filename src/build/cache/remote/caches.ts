@@ -90,7 +90,7 @@ export class BuildCaches {
       // A cache is only a help: who has none builds without.
       if (!(error instanceof TugError) || error.code === "internal") throw error;
       const short = `failed to import the cache from ${name}: ${messageOf(error)}`;
-      const warning = { rule: "", short, detail: [], url: "", location: undefined, vertex: undefined };
+      const warning = { short, detail: [], url: "", location: undefined, vertex: undefined };
       progress.warning(warning);
       return [];
     }

@@ -72,9 +72,9 @@ export class PlainDisplay implements BuildDisplay {
     this.#say(`#${vertex.index} ${secondsBetween(vertex.started, line.at).toFixed(3)} ${line.text}`);
   }
 
-  #warning(vertex: TracedVertex, { rule, short }: BuildWarning): void {
+  #warning(vertex: TracedVertex, { short }: BuildWarning): void {
     this.#speak(vertex);
-    this.#say(`#${vertex.index} WARN: ${rule === "" ? "" : `${rule}: `}${short}`);
+    this.#say(`#${vertex.index} WARN: ${short}`);
   }
 
   #speak(vertex: TracedVertex): void {

@@ -69,7 +69,7 @@ function rawWarning(warning: BuildWarning) {
   const base64 = (text: string) => Buffer.from(text).toString("base64");
   return {
     level: 1,
-    short: base64(`${warning.rule}: ${warning.short}`),
+    short: base64(warning.short),
     detail: warning.detail.map(base64),
     url: warning.url,
     ...(warning.location ? { range: warning.location.ranges } : {}),

@@ -35,7 +35,7 @@ export class EventTeller {
       if (of(vertex)) this.#sink.status({ ...status, name: status.id, vertex: vertex as Digest });
     }
     for (const warning of warnings)
-      if (of(warning.vertex)) this.#sink.warning({ ...ruleOf(warning), vertex: warning.vertex as Digest });
+      if (of(warning.vertex)) this.#sink.warning({ ...warningOf(warning), vertex: warning.vertex as Digest });
     for (const { vertex, stream, data, at = 0n } of logs) {
       const name = stream === 1 ? "stdout" : "stderr";
       if (of(vertex)) void this.#sink.log({ vertex: vertex as Digest, stream: name, bytes: data, at });
@@ -55,13 +55,10 @@ export class EventTeller {
 
 const isOver = (vertex: SolveEvent["vertexes"][number]) => vertex.completed !== undefined;
 
-/** "FromAsCasing: 'as' and … (line 1)": the rule's name stands in front. */
-function ruleOf({ short, detail, url, source }: SolveWarning) {
-  const rule = /^[A-Za-z]+(?=: )/.exec(short)?.[0] ?? "";
+function warningOf({ short, detail, url, source }: SolveWarning) {
   const at = (line: number) => ({ line, character: 0 });
   return {
-    rule,
-    short: rule === "" ? short : short.slice(rule.length + 2),
+    short,
     detail,
     url,
     location: source && {

@@ -57,7 +57,6 @@ export function bridgeServices(deps: BridgeDeps): readonly Service[] {
       const { job } = await gateway(metadata, signal);
       job.progress.warning({
         vertex: undefined,
-        rule: "",
         short: Buffer.from(request.short).toString(),
         detail: request.detail.map((line) => Buffer.from(line).toString()),
         url: request.url,
