@@ -366,7 +366,8 @@ test("a directory that an old kernel made opaque shows what completes it", async
   writeFileSync(join(at, "earlier/dir/gone"), "text");
   const [tree, own, root] = ["earlier", "own", "root"].map((name) => RootedDir.open(join(at, name)));
   if (!tree || !own || !root) throw new Error("not opened");
-  own.setXattr("/dir", "trusted.overlay.opaque", Buffer.from("y"));
+  const mark = (dir: RootedDir) => dir.setXattr("/dir", "trusted.overlay.opaque", Buffer.from("y"));
+  mark(own);
   const look = { mode: 0o644, uid: 0, gid: 0, mtime: 0n };
   const source = { ...tree.lstat("/dir/file"), btime: 1n };
   const files = new Map([["dir/file", { state: sameness(source, look) }]]);
@@ -375,6 +376,16 @@ test("a directory that an old kernel made opaque shows what completes it", async
   expect(copy.finish(own, root)).toBe("completed");
   expect(own.listXattrs("/dir")).toEqual([]);
   expect(lstatSync(join(at, "own/dir/gone")).isCharacterDevice()).toBe(true);
+  // One that has the mark could hide what another root has; a copy that may complete others is made without.
+  mark(tree);
+  const onMarked = new EarlierCopy({ copied: { tree: "earlier", files }, tree });
+  expect(onMarked.has("dir/file", source, look, { told: false })).toBeDefined();
+  expect(onMarked.finish(own, root)).toBe("unfit");
+  mark(own);
+  const whole = new EarlierCopy();
+  whole.copied("dir/file", { ...source, size: 1 << 20 }, look);
+  expect(whole.finish(own, root)).toBe("alone");
+  expect(own.listXattrs("/dir")).toEqual([]);
   for (const dir of [tree, own, root]) dir[Symbol.dispose]();
 });
 

@@ -63,7 +63,10 @@ export class EarlierCopy {
   /** To be called when all is copied. `own`: what is made, `root`: the same on what it is made on. */
   finish(own: RootedDir, root: RootedDir): Outcome {
     const earlier = this.#earlier;
-    if (!earlier || this.#left.size === 0) return "alone";
+    if (!earlier || this.#left.size === 0) {
+      if (this.next) within(own.fd, ".", showThrough);
+      return "alone";
+    }
     const fits = within(earlier.tree.fd, ".", (from) =>
       within(own.fd, ".", (to) => this.#hide(from, to, "", root)),
     );
@@ -81,7 +84,8 @@ export class EarlierCopy {
 
   /** Whiteouts for what `earlier` has and this copy does not; false where the same name is in what it is made on, which they would hide, too. */
   #hide(earlier: number, own: number, path: string, root: RootedDir): boolean {
-    if (listXattrsOf(own).includes(opaque)) removeXattr(own, "", opaque);
+    if (listXattrsOf(earlier).includes(opaque)) return false;
+    showThroughAt(own);
     const { atime, mtime } = lstatat(own);
     const before = this.#hidden;
     for (const name of namesIn(earlier)) {
@@ -101,6 +105,20 @@ export class EarlierCopy {
     if (this.#hidden > before) futimes(own, { atime, mtime });
     return true;
   }
+}
+
+/**
+ * Takes from a tree's directories the mark that hides what is below: where a copy made them nothing was, and the kernel sets it all the same (before Linux
+ * 5.14, and with xino). A tree that completes another one must hide nothing of a root that it was not made on.
+ */
+function showThrough(dir: number): void {
+  showThroughAt(dir);
+  for (const { name, kind } of within(dir, ".", readDirectory))
+    if (kind === "directory") within(dir, name, showThrough);
+}
+
+function showThroughAt(dir: number): void {
+  if (listXattrsOf(dir).includes(opaque)) removeXattr(dir, "", opaque);
 }
 
 function within<R>(dir: number, name: string, use: (fd: number) => R): R {
