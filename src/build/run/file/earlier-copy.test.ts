@@ -359,6 +359,15 @@ reusing("files with several names keep them, and come to have one when the sourc
   expect(names(await copied(apart))).toEqual([[1, true], undefined, [1, false]]);
 });
 
+reusing("a tree that is deeper than descriptors suffice for completes none", async () => {
+  const deep = await steps.tree(
+    (root) => mkdirSync(join(root, "src", "d/".repeat(70)), { recursive: true }),
+    source,
+  );
+  await copy(copyAll, deep, { ignoreCache: true });
+  expect(own((await copy(copyAll, deep)).made)).toHaveLength(120);
+});
+
 test("a directory that an old kernel made opaque shows what completes it", async () => {
   const at = mkdtempSync(join(steps.root, "opaque-"));
   for (const path of ["earlier/dir", "own/dir", "root"]) mkdirSync(join(at, path), { recursive: true });

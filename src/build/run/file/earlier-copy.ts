@@ -64,7 +64,7 @@ export class EarlierCopy {
   finish(own: RootedDir, root: RootedDir): Outcome {
     const earlier = this.#earlier;
     if (!earlier || this.#left.size === 0) {
-      if (this.next) within(own.fd, ".", showThrough);
+      if (this.next) this.#deep ||= within(own.fd, ".", (dir) => showThrough(dir, 0)) > deepest;
       return "alone";
     }
     const fits = within(earlier.tree.fd, ".", (from) =>
@@ -109,12 +109,21 @@ export class EarlierCopy {
 
 /**
  * Takes from a tree's directories the mark that hides what is below: where a copy made them nothing was, and the kernel sets it all the same (before Linux
- * 5.14, and with xino). A tree that completes another one must hide nothing of a root that it was not made on.
+ * 5.14, and with xino). A tree that completes another one must hide nothing of a root that it was not made on. Returns its depth, of which what is more than
+ * `deepest` was not looked at.
  */
-function showThrough(dir: number): void {
+function showThrough(dir: number, depth: number): number {
+  if (depth > deepest) return depth;
   showThroughAt(dir);
-  for (const { name, kind } of within(dir, ".", readDirectory))
-    if (kind === "directory") within(dir, name, showThrough);
+  const below = within(dir, ".", readDirectory).filter(({ kind }) => kind === "directory");
+  return below.reduce(
+    (most, { name }) =>
+      Math.max(
+        most,
+        within(dir, name, (fd) => showThrough(fd, depth + 1)),
+      ),
+    depth,
+  );
 }
 
 function showThroughAt(dir: number): void {
