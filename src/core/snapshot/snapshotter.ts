@@ -30,7 +30,7 @@ export interface Snapshotter {
   prepare(key: string, parent: ChainId | undefined, options?: PrepareOptions): Promise<readonly Mount[]>;
   /**
    * Mounts of an existing active snapshot, or a read-only view of a committed one. With `view` they are told as if the driver's
-   * directory lay there: where it is mounted in some other way (with mapped ids).
+   * directory lay there: where it is mounted in some other way (with mapped ids). A bind mount is mapped itself and needs none.
    */
   mounts(name: string, view?: string): readonly Mount[];
   /** Turns an active snapshot into a committed one; its data is on disk (syncfs) before its record is, unless `relaxed`. */

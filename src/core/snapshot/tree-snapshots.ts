@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { conflict, TugError } from "../../base/lib/errors.ts";
+import { conflict } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import type { FileStat } from "../../base/sys/stat.ts";
 import { snapshotChanges } from "./changes.ts";
@@ -83,17 +83,12 @@ class TreeSnapshots extends DirectorySnapshots<TreeDriver> {
     return this.mounts(key);
   }
 
-  mounts(name: string, view = this.root): readonly Mount[] {
+  /** A tree lies where it lies, `view` or not: it may be a file system of its own. Whoever maps ids maps this mount. */
+  mounts(name: string): readonly Mount[] {
     const record = this.records.get(name);
     this.#attach(record);
-    if (this.driver.volumes && view !== this.root) {
-      throw new TugError(
-        "not-implemented",
-        `storage driver ${this.name}: layers that are file systems of their own are not mounted with mapped ids: use overlay2, btrfs or vfs with --userns-remap, or run the container with --userns=host`,
-      );
-    }
     const mode = record.kind === "committed" ? "ro" : "rw";
-    return [{ type: "bind", source: join(view, record.directory, "tree"), options: [mode] }];
+    return [{ type: "bind", source: join(this.root, record.directory, "tree"), options: [mode] }];
   }
 
   upperdir(): string | undefined {

@@ -4,7 +4,6 @@ import { internal } from "../../base/lib/errors.ts";
 import type { Log } from "../../base/lib/log.ts";
 import { hostPlatform } from "../../base/spec/oci/platform.ts";
 import type { CgroupHierarchy } from "../../base/sys/cgroup/cgroup.ts";
-import { mountSpec } from "../../base/sys/mount/mount.ts";
 import { CacheMounts } from "../../build/cache/mounts/cache-mounts.ts";
 import type { JoinableNetwork, StepRemap } from "../../build/run/exec/deps.ts";
 import { ExecRunner } from "../../build/run/exec/runner.ts";
@@ -17,6 +16,7 @@ import type { HostFacts } from "../../core/runtime/spec.ts";
 import type { Snapshotter } from "../../core/snapshot/snapshotter.ts";
 import type { ContainerDefaults } from "../../engine/containers/context.ts";
 import type { Remap } from "../../engine/containers/remap.ts";
+import { mountMapped } from "../../engine/containers/start/remap.ts";
 import type { Runtimes } from "../engine/runtimes.ts";
 
 export interface BuildExecParts {
@@ -95,9 +95,7 @@ function stepRemap({ snapshots, nameOf }: BuildExecParts, remap: Remap): StepRem
         for (const { source } of mounts) remap.bind(source, target);
         return;
       }
-      remap.view(snapshots.root, (view) => {
-        for (const part of snapshots.mounts(name, view)) mountSpec(part, target);
-      });
+      mountMapped(snapshots, remap, name, target);
     },
   };
 }

@@ -76,7 +76,7 @@ export async function openRemap(setting: string | undefined, deps: RemapDeps): P
   return {
     maps,
     root,
-    bind: (source, target) => bindMapped(source, target, namespace),
+    bind: (source, target, options) => bindMapped(source, target, namespace, options),
     view: (source, use) => {
       bindMapped(source, view, namespace);
       try {

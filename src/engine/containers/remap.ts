@@ -10,7 +10,7 @@ export interface Remap extends Disposable {
   /** Who the container's root is on the host. */
   readonly root: { readonly uid: number; readonly gid: number };
   /** Mounts `source` on `target` with mapped ids. Throws EINVAL where the file system cannot. */
-  bind(source: string, target: string): void;
+  bind(source: string, target: string, options?: { readonly readOnly?: boolean }): void;
   /** Shows `source` with mapped ids at a path that lasts as long as `use`: overlay takes what it needs of it when it is mounted. */
   view(source: string, use: (path: string) => void): void;
 }

@@ -3,6 +3,7 @@ import { AT_FDCWD, closeFd, O, openat2 } from "../at.ts";
 import { clonePath, moveMount, setMountAttributes } from "./calls.ts";
 
 const MOUNT_ATTR_IDMAP = 0x100000n;
+const MOUNT_ATTR_RDONLY = 0x1n;
 
 /** As in a user namespace's uid_map and gid_map: `size` ids from `containerID` on are those from `hostID` on outside. */
 export interface IdRange {
@@ -73,10 +74,16 @@ function mapText(ranges: readonly IdRange[]): string {
  * belongs there to the first id of the mapping, and the other way round for what is made through it. What is mounted below `source`
  * is left out. Throws EINVAL where the file system cannot.
  */
-export function bindMapped(source: string, target: string, namespace: MappingNamespace): void {
+export function bindMapped(
+  source: string,
+  target: string,
+  namespace: MappingNamespace,
+  { readOnly = false } = {},
+): void {
   const copy = clonePath(source);
+  const set = readOnly ? MOUNT_ATTR_IDMAP | MOUNT_ATTR_RDONLY : MOUNT_ATTR_IDMAP;
   try {
-    setMountAttributes(copy, { set: MOUNT_ATTR_IDMAP, userns: namespace.fd }, source);
+    setMountAttributes(copy, { set, userns: namespace.fd }, source);
     moveMount(copy, target);
   } finally {
     closeFd(copy);

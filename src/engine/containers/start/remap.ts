@@ -1,10 +1,11 @@
 import { chmodSync, chownSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { invalid } from "../../../base/lib/errors.ts";
+import { invalid, TugError } from "../../../base/lib/errors.ts";
 import type { HostConfig } from "../../../base/spec/docker/api.gen.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { mountSpec, unmountIfMounted } from "../../../base/sys/mount/mount.ts";
 import type { IdMap } from "../../../core/runtime/spec.ts";
+import type { Mount, Snapshotter } from "../../../core/snapshot/snapshotter.ts";
 import type { ContainerContext } from "../context.ts";
 import { containerOfMode } from "../network-mode.ts";
 import type { ContainerRecord } from "../record.ts";
@@ -52,7 +53,7 @@ export function mountMappedRootfs(context: ContainerContext, record: ContainerRe
   if (!remap) return;
   const target = context.paths.rootfs(record.id);
   unmountIfMounted(target);
-  mountMapped(context, remap, record.id, target);
+  mountMapped(context.snapshots, remap, record.id, target);
   // Its root passes through on its way to what is mounted for it; nobody lists them.
   for (const path of [context.paths.dir(record.id), context.paths.task(record.id).state]) {
     chownSync(path, 0, remap.root.gid);
@@ -61,11 +62,34 @@ export function mountMappedRootfs(context: ContainerContext, record: ContainerRe
 }
 
 /** Mounts a snapshot with mapped ids. */
-export function mountMapped(context: ContainerContext, remap: Remap, snapshot: string, target: string): void {
-  const { snapshots } = context;
+export function mountMapped(
+  snapshots: Pick<Snapshotter, "name" | "root" | "mounts">,
+  remap: Pick<Remap, "bind" | "view">,
+  snapshot: string,
+  target: string,
+): void {
+  const [tree] = snapshots.mounts(snapshot);
+  if (tree?.type === "bind") {
+    bindTree(snapshots.name, remap, tree, target);
+    return;
+  }
   remap.view(snapshots.root, (view) => {
     for (const part of snapshots.mounts(snapshot, view)) mountSpec(part, target);
   });
+}
+
+/** A tree may be a file system of its own, which is not there in a view of the directory above. */
+function bindTree(driver: string, remap: Pick<Remap, "bind">, tree: Mount, target: string): void {
+  try {
+    remap.bind(tree.source, target, { readOnly: tree.options.includes("ro") });
+  } catch (error) {
+    if (!(error instanceof SystemError) || !["EINVAL", "EPERM"].includes(error.code)) throw error;
+    throw new TugError(
+      "not-implemented",
+      `storage driver ${driver}: the file system of its layers cannot be mounted with mapped ids here (zfs can from 2.2 on): use overlay2, btrfs or vfs with --userns-remap, or run the container with --userns=host`,
+      { cause: error },
+    );
+  }
 }
 
 /** A volume with mapped ids, where its file system can; one that cannot (NFS) is mounted as it is. */

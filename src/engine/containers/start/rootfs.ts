@@ -100,7 +100,7 @@ async function prepareSource(
       const image = context.images.get(mount.imageId);
       if (!image?.chainId) throw notFound(`No such image: ${mount.source}`);
       makeMountpoint(remap, target);
-      if (remap) mountMapped(context, remap, image.chainId, target);
+      if (remap) mountMapped(context.snapshots, remap, image.chainId, target);
       else for (const part of context.snapshots.mounts(image.chainId)) mountSpec(part, target);
       undo.defer(() => void unmountIfMounted(target));
       return await subpathOf(context, record, mount, target, undo);
