@@ -1,6 +1,19 @@
 import { dlopen, FFIType as T } from "bun:ffi";
 import { decodePath } from "../lib/path-bytes.ts";
-import { cpath, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from "./at.ts";
+import {
+  closeFd,
+  cpath,
+  O,
+  openat,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+} from "./at.ts";
 import { errno, SystemError } from "./libc.ts";
 
 /** statx(2) and getdents64(3) relative to descriptors: what node:fs can only do by path. */
@@ -131,5 +144,15 @@ export function readDirectory(fd: number): DirectoryEntry[] {
         entries.push({ name, kind: kindOfMode((buffer[at + 18] ?? 0) << 12) });
       }
     }
+  }
+}
+
+/** Names in the directory `name` below an open one, or in that itself, by a descriptor of its own: one that was read is at its end, and O_PATH reads nothing. */
+export function namesIn(dir: number, name = "."): string[] {
+  const fd = openat(dir, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+  try {
+    return readDirectory(fd).map((entry) => entry.name);
+  } finally {
+    closeFd(fd);
   }
 }

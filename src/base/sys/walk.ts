@@ -118,7 +118,8 @@ function reopenAbove(fd: number, above: Level): number {
   throw new SystemError(116, "openat", above.path);
 }
 
-function compareBytes(a: string, b: string): number {
+/** Of names, as the file system has them. */
+export function compareBytes(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 

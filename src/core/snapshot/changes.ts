@@ -1,5 +1,5 @@
 import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
-import { type FileStat, lstatat, readDirectory } from "../../base/sys/stat.ts";
+import { type FileStat, lstatat, namesIn } from "../../base/sys/stat.ts";
 import { walkTree, withinMount } from "../../base/sys/walk.ts";
 import { getXattr } from "../../base/sys/xattr.ts";
 import { isWhiteout, LowerView } from "./lower-view.ts";
@@ -159,15 +159,6 @@ function* gone(
   for (const each of [...below.names(path === "" ? [] : path.split("/"))].sort()) {
     if (!kept.has(each))
       yield { kind: "deleted", path: path === "" ? each : `${path}/${each}`, implied: false };
-  }
-}
-
-function namesIn(dir: number, name: string): string[] {
-  const fd = openat(dir, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
-  try {
-    return readDirectory(fd).map((entry) => entry.name);
-  } finally {
-    closeFd(fd);
   }
 }
 

@@ -1,6 +1,6 @@
 import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
-import { readDirectory, tryLstatat } from "../../base/sys/stat.ts";
-import { type WalkEntry, walkTree } from "../../base/sys/walk.ts";
+import { namesIn, tryLstatat } from "../../base/sys/stat.ts";
+import { compareBytes, type WalkEntry, walkTree } from "../../base/sys/walk.ts";
 
 type Entry = Omit<WalkEntry, "skip">;
 
@@ -51,18 +51,4 @@ function* within(
   } finally {
     closeFd(fd);
   }
-}
-
-/** By a descriptor of its own: one that was read is at its end, and others only name a directory. */
-function namesIn(dir: number): readonly string[] {
-  const fd = openat(dir, ".", O.RDONLY | O.DIRECTORY);
-  try {
-    return readDirectory(fd).map(({ name }) => name);
-  } finally {
-    closeFd(fd);
-  }
-}
-
-function compareBytes(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

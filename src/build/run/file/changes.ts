@@ -1,7 +1,7 @@
 import { closeFd, linkat, O, openat, readlinkat } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { removeTreeAt } from "../../../base/sys/remove-tree.ts";
-import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
+import { type FileStat, lstatat, namesIn, tryLstatat } from "../../../base/sys/stat.ts";
 import { deviceOf } from "./content-digest.ts";
 import {
   type CopyLook,
@@ -101,16 +101,6 @@ class Changes {
       closeFd(from);
       if (low !== undefined) closeFd(low);
     }
-  }
-}
-
-/** By a descriptor of its own: one that was read is at its end, and others only name a directory. */
-function namesIn(dir: number): readonly string[] {
-  const fd = openDirectory(dir, ".");
-  try {
-    return readDirectory(fd).map(({ name }) => name);
-  } finally {
-    closeFd(fd);
   }
 }
 

@@ -1,6 +1,6 @@
 import { closeFd, futimes, mknodat, O, openat, S_IFCHR } from "../../../base/sys/at.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
-import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
+import { type FileStat, lstatat, namesIn, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
 import { listXattrsOf, removeXattr } from "../../../base/sys/xattr.ts";
 import type { Copied, CopiedFile } from "./copy-notes.ts";
 import type { Look } from "./nodes.ts";
@@ -137,11 +137,6 @@ function within<R>(dir: number, name: string, use: (fd: number) => R): R {
   } finally {
     closeFd(fd);
   }
-}
-
-/** By a descriptor of its own: one that was read is at its end, and others only name a directory. */
-function namesIn(dir: number): readonly string[] {
-  return within(dir, ".", (fd) => readDirectory(fd).map(({ name }) => name));
 }
 
 /**
