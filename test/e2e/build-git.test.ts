@@ -173,6 +173,8 @@ describe("over SSH", () => {
     async () => {
       await using server = new SshServer();
       const remote = `ssh://root@127.0.0.1:${server.port}${app.path}/.git`;
+      // A commit is checked out once, wherever it came from.
+      await daemon.ok(["builder", "prune", "-af"]);
       const add = builds.context({
         Dockerfile: `FROM busybox\nADD --keep-git-dir=true ${remote}?submodules=false#v1 /app\n`,
       });

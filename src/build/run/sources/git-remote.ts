@@ -16,6 +16,16 @@ export function checkRemote(remote: string, ref: string): void {
     throw bad(`ref ${JSON.stringify(ref)}`);
 }
 
+/**
+ * The remote as a work tree's configuration may have it, and as relative submodules are resolved against: without passwords, and without users where
+ * those may be tokens. With ssh the user is a part of the address.
+ */
+export function withoutSecrets(remote: string): string {
+  return remote.replace(/^([a-z]+:\/\/)([^/\s]*)@/, (_, scheme: string, user: string) =>
+    scheme === "ssh://" ? `${scheme}${user.replace(/:.*/s, "")}@` : scheme,
+  );
+}
+
 function hasControls(text: string): boolean {
   return [...text].some((char) => char < " " || char === "\x7f");
 }

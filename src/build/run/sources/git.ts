@@ -16,7 +16,7 @@ import { inTurn } from "../in-turn.ts";
 import type { SourceRunner, StepContext, StepSnapshots } from "../runner.ts";
 import { checkoutCommit, objectFormat } from "./git-checkout.ts";
 import { type GitAccess, GitCommand, type GitRun } from "./git-command.ts";
-import { authorizationFor, checkRemote, findRef } from "./git-remote.ts";
+import { authorizationFor, checkRemote, findRef, withoutSecrets } from "./git-remote.ts";
 
 export interface GitRunnerDeps {
   /** A directory of its own below the data root. */
@@ -63,7 +63,7 @@ export class GitRunner implements SourceRunner<GitSource> {
     const { commit } = await this.#resolve(step);
     step.pinned?.({ [commit.length === 64 ? "sha256" : "sha1"]: commit });
     const { subdir, keepGitDir, remote, submodules, mtime } = step.op;
-    const with_ = keepGitDir ? redactUrl(remote) : "";
+    const with_ = keepGitDir ? withoutSecrets(remote) : "";
     return digestOf(JSON.stringify(["git", commit, cleanSubdir(subdir), with_, submodules, mtime]));
   }
 
@@ -81,7 +81,7 @@ export class GitRunner implements SourceRunner<GitSource> {
           await checkoutCommit(this.#git, {
             repository,
             commit: wanted.commit,
-            remote: redactUrl(op.remote),
+            remote: withoutSecrets(op.remote),
             into: layout.kind === "overlay" ? layout.upper : layout.tree,
             subdir: cleanSubdir(op.subdir),
             keepGitDir: op.keepGitDir,
