@@ -16,10 +16,11 @@ beforeAll(async () => {
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
   const left = await list("ps", "-aq");
-  if (left.length > 0) await daemon.ok(["rm", "-f", "-v", ...left]);
+  if (left.length > 0) await daemon.tug(["rm", "-f", "-v", ...left]);
   // At its end the builder lets go of what it keeps for the next build.
-  expect(await daemon.stop()).toBe(0);
+  const code = await daemon.stop();
   await daemon.close();
+  expect(code).toBe(0);
 });
 
 /** An image with Bun, the libraries it needs, and the reaper's program. */
