@@ -10,13 +10,16 @@ export async function growth(daemon: TestDaemon, work: () => Promise<unknown>): 
       return 0; // it ended
     }
   };
+  const command = commandOf(daemon.pid);
   const before = held(daemon.pid);
   let most = 0;
   const timer = setInterval(() => {
     const children = readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, "utf8")
       .split(" ")
       .filter(Boolean);
-    const sum = [daemon.pid, ...children.map(Number)].reduce((all, pid) => all + held(pid), 0);
+    // One that has not executed its program yet has the daemon's own memory: it would count twice.
+    const own = children.map(Number).filter((pid) => commandOf(pid) !== command);
+    const sum = [daemon.pid, ...own].reduce((all, pid) => all + held(pid), 0);
     most = Math.max(most, sum - before);
   }, 20);
   try {
@@ -25,4 +28,12 @@ export async function growth(daemon: TestDaemon, work: () => Promise<unknown>): 
     clearInterval(timer);
   }
   return most;
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return ""; // it ended
+  }
 }
