@@ -383,6 +383,8 @@ export const containers: readonly Story[] = [
     name: "top",
     steps: [
       ["run", "-d", "--name", "pp", "busybox", "sleep", "100"],
+      // A started container's init becomes the program a moment later.
+      ["exec", "pp", "sh", "-c", "until grep -q sleep /proc/1/comm; do sleep 0.05; done"],
       ["top", "pp", "-o", "comm"],
       ["top", "pp", "-o", "nosuch"],
       ["rm", "-f", "pp"],

@@ -100,6 +100,8 @@ export const observing: readonly Story[] = [
     name: "top, stats, df, export",
     steps: [
       sleeper(),
+      // A started container's init becomes the program a moment later.
+      ["exec", "pp", "sh", "-c", "until grep -q sleep /proc/1/comm; do sleep 0.05; done"],
       ["top", "pp", "-eo", "tty,comm"],
       ["top", "pp", "-o", "user,args"],
       ["top", "pp", "-o", "comm="],
