@@ -157,13 +157,12 @@ class Run implements AsyncDisposable {
     signal?.addEventListener("abort", this.#kill, { once: true });
     const bytes = Buffer.from(JSON.stringify(request));
     const { stdin } = this.#child;
+    // A helper that died before it read this is noticed by its silence, and by its complaint.
     for (const work of [
-      stdin.write(Buffer.concat([frameHeader(jsonFrame, bytes.length), bytes])),
-      request.op === "put" ? stdin.flush() : stdin.end(),
-    ]) {
-      // A helper that died before it read this is noticed by its silence.
-      Promise.resolve(work).catch(() => undefined);
-    }
+      () => stdin.write(Buffer.concat([frameHeader(jsonFrame, bytes.length), bytes])),
+      () => (request.op === "put" ? stdin.flush() : stdin.end()),
+    ])
+      void begun(work).catch(() => undefined);
   }
 
   /** Sends the tar while the helper takes it; stops quietly when the helper takes no more, whose reply then says why. */
@@ -175,21 +174,21 @@ class Run implements AsyncDisposable {
     };
     const exit = this.#child.exited.then(end);
     // A broken pipe is the helper's end as well.
-    const settled = (work: unknown) => Promise.race([exit, Promise.resolve(work).then(() => undefined, end)]);
+    const settled = (work: () => unknown) => Promise.race([exit, begun(work).then(() => undefined, end)]);
     let flushed: Promise<unknown> = Promise.resolve();
     let written = 0;
     for await (const chunk of tar) {
       if (ended) return;
-      const work = settled(stdin.write(chunk));
+      const work = settled(() => stdin.write(chunk));
       written += chunk.length;
       if (written < batch) continue;
       // One batch goes out while the next comes in.
       await flushed;
-      flushed = Promise.all([work, settled(stdin.flush())]);
+      flushed = Promise.all([work, settled(() => stdin.flush())]);
       written = 0;
     }
     await flushed;
-    if (!ended) await settled(stdin.end());
+    if (!ended) await settled(() => stdin.end());
   }
 
   async stat(): Promise<PathStat> {
@@ -278,4 +277,9 @@ class Run implements AsyncDisposable {
       if (errnoOf(error) !== "EPIPE") throw error;
     }
   }
+}
+
+/** Work that is begun at once. Of a pipe that is broken Bun tells by throwing or by the promise, whichever it knows first. */
+async function begun(work: () => unknown): Promise<void> {
+  await work();
 }

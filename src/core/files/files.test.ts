@@ -246,6 +246,13 @@ test("a running process's own mounts are seen, and a mounted file is never unlin
   }
 });
 
+test("a helper that ends before it was told what to do is told of by its end, not by its broken pipe", async () => {
+  const broken = new FilesClient({ helperCommand: ["/bin/false"] });
+  // Some have ended by then.
+  for (let i = 0; i < 60; i++)
+    await expect(broken.stat(view, "/")).rejects.toThrow("the files helper ended with exit code 1");
+});
+
 test("whoever stops reading, or aborts, ends the helper", async () => {
   const abort = new AbortController();
   const { tar } = await files.get({ kind: "directory", path: "/usr" }, "/", abort.signal);
