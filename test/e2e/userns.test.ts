@@ -216,3 +216,25 @@ test("the host's /dev/null stays root's, whatever runtime and exec do with stand
   expect(host()).toEqual(before);
   await daemon.ok(["rm", "-f", "nulls"]);
 });
+
+test("layers that are whole trees are mapped as well, an image that is mounted is read-only", async () => {
+  const own = mkdtempSync("/tmp/tug-e2e-");
+  chmodSync(own, 0o711);
+  const trees = await TestDaemon.start({ root: own, flags: ["--userns-remap", account, "-s", "vfs"] });
+  try {
+    const alone = ["run", "--network", "none"];
+    await trees.ok([...alone, "--name", "maker", "busybox", "sh", "-c", "touch /made; chown 33:34 /made"]);
+    const tree = (name: string) =>
+      new Bun.Glob(`vfs/*/tree/${name}`).scanSync({ cwd: trees.dataRoot }).next().value;
+    const { uid, gid } = statSync(join(trees.dataRoot, String(tree("made"))));
+    expect([uid, gid]).toEqual([33, 34]);
+    await trees.ok(["commit", "maker", "made"]);
+    const look = "stat -c %u:%g /i/made; touch /i/other; awk '{ print $2 }' /proc/self/uid_map";
+    const mount = ["--mount", "type=image,src=made,dst=/i"];
+    const { stdout, stderr } = await trees.tug([...alone, "--rm", ...mount, "busybox", "sh", "-c", look]);
+    expect(stdout).toBe(`33:34\n${first}\n`);
+    expect(stderr).toContain("Read-only file system");
+  } finally {
+    await trees.close();
+  }
+}, 60_000);
