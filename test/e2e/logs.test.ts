@@ -24,8 +24,9 @@ const consecutive = (list: readonly number[]) =>
 
 test("a log keeps to its bound, is compressed, and what is kept has no gap", async () => {
   const flags = ["--log-opt", "max-size=200k", "--log-opt", "max-file=3"];
+  // Slow enough for several rotations on a machine that has other things to do.
   const script =
-    "i=0; while [ $i -lt 30 ]; do seq $((i*1000+1)) $((i*1000+1000)); usleep 20000; i=$((i+1)); done";
+    "i=0; while [ $i -lt 30 ]; do seq $((i*1000+1)) $((i*1000+1000)); usleep 60000; i=$((i+1)); done";
   await daemon.ok(["run", "-d", "--name", "chatty", ...flags, "busybox", "sh", "-c", script]);
   await daemon.ok(["wait", "chatty"]);
   await eventually("old files are compressed", async () => {
