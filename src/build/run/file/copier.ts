@@ -1,3 +1,4 @@
+import { errnoOf, storageError } from "../../../base/lib/storage-error.ts";
 import type { ParentMatches } from "../../../base/spec/dockerfile/ignore.ts";
 import {
   closeFd,
@@ -297,7 +298,11 @@ export class Copier {
     const known = earlier?.has(path, stat, look, { told: hash !== undefined });
     if (known) witness?.saw(known.xattrs ?? "", known.content ?? "");
     else {
-      copyRegularFile(level.from, name, level.to, as, stat, this.#way, { plain: level.plain, witness });
+      try {
+        copyRegularFile(level.from, name, level.to, as, stat, this.#way, { plain: level.plain, witness });
+      } catch (error) {
+        throw doesNotFit(error) ? storageError(error, "copy", `/${path}`) : error;
+      }
       earlier?.copied(path, stat, look, seen);
     }
     if (key !== undefined) this.#links.set(key, { path, hash: seen?.content ?? "" });
@@ -315,6 +320,10 @@ export class Copier {
       throw error;
     }
   }
+}
+
+function doesNotFit(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT"].includes(errnoOf(error) ?? "");
 }
 
 function last(path: string): string {

@@ -6,6 +6,7 @@ import { copyData } from "../../../base/sys/copy-range.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { type FileStat, tryLstatat } from "../../../base/sys/stat.ts";
 import { copyXattrs, getXattr, isControlXattr, listXattrs, listXattrsOf } from "../../../base/sys/xattr.ts";
+import { attributesText } from "./attributes.ts";
 import type { ModeChange } from "./chmod.ts";
 import { deviceOf } from "./content-digest.ts";
 import type { Ids } from "./owner.ts";
@@ -109,11 +110,9 @@ export function xattrText(
   name: string,
   keys: readonly string[] = listXattrs(dir, name),
 ): string {
-  return keys
-    .filter((key) => !isControlXattr(key))
-    .sort()
-    .map((key) => `${key}=${getXattr(dir, name, key)?.toString("hex") ?? ""}`)
-    .join(",");
+  if (keys.length === 0) return "";
+  const told = keys.filter((key) => !isControlXattr(key));
+  return attributesText(told.map((key) => [key, getXattr(dir, name, key) ?? Buffer.alloc(0)]));
 }
 
 function copyContent(source: number, copy: number, stat: FileStat, hash: CryptoHasher | undefined): void {

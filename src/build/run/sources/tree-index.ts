@@ -2,6 +2,7 @@ import { invalid } from "../../../base/lib/errors.ts";
 import { S_IFMT } from "../../../base/sys/at.ts";
 import { type FileKind, kindOfMode } from "../../../base/sys/stat.ts";
 import type { ContextEntry } from "../../session.ts";
+import { attributesText } from "../file/attributes.ts";
 import type { DigestibleTree, NodeFacts } from "../file/content-digest.ts";
 
 /** What is remembered of one entry of a kept tree. */
@@ -14,7 +15,7 @@ export interface TreeEntry extends NodeFacts {
   readonly mtime: bigint;
   /** Target of a link; of a file, the path that it is another name of, or "". */
   readonly linkname: string;
-  /** "key=hex,…" in order, "" for none. */
+  /** See `attributesText`; "" for none. */
   readonly attributes: string;
   /** Hex of the SHA-256 of a file's content; "" until it is known. */
   readonly content: string;
@@ -83,22 +84,11 @@ function attributesOf(path: string, xattrs: Readonly<Record<string, Uint8Array>>
     (key) => /^(?:user|security)\./.test(key) && key !== "security.selinux",
   );
   if (keys.length === 0) return "";
-  if (keys.some((key) => /[=,\0]/.test(key) || key.length > 255 || key.startsWith("user.overlay.")))
+  if (keys.some((key) => key.includes("\0") || key.length > 255 || key.startsWith("user.overlay.")))
     throw refused(path, "has an attribute of no possible name");
-  const text = keys
-    .sort()
-    .map((key) => `${key}=${Buffer.from(xattrs[key] ?? []).toString("hex")}`)
-    .join(",");
+  const text = attributesText(keys.map((key) => [key, xattrs[key] ?? new Uint8Array()]));
   if (text.length > longestAttributes) throw refused(path, "has too many extended attributes");
   return text;
-}
-
-export function attributePairs(attributes: string): (readonly [key: string, value: Buffer])[] {
-  if (attributes === "") return [];
-  return attributes.split(",").map((pair) => {
-    const at = pair.indexOf("=");
-    return [pair.slice(0, at), Buffer.from(pair.slice(at + 1), "hex")];
-  });
 }
 
 /** Whether an entry is still what is kept, so that nothing of it need be sent. */
