@@ -288,6 +288,20 @@ test("versions of a copy take space for what changed alone, and stay apart when 
   expect(readdirSync(join(daemon.dataRoot, "build/copies"))).toEqual([]);
 }, 120_000);
 
+test("layers that an image has with other times only are the cache's, and go with it", async () => {
+  const base = partSizes();
+  await daemon.importBusybox();
+  const context = join(here, "times");
+  mkdirSync(context);
+  writeFileSync(join(context, "file"), "text");
+  writeFileSync(join(context, "Dockerfile"), "FROM busybox\nCOPY file /one\nRUN echo two >/two\n");
+  const epoch = ["--build-arg", "SOURCE_DATE_EPOCH=1700000000"];
+  await daemon.ok(["build", "-q", "-t", "times", ...epoch, context]);
+  await daemon.ok(["rmi", "times", "busybox"]);
+  await daemon.ok(["builder", "prune", "-a", "-f"]);
+  await isAgain(base);
+}, 120_000);
+
 async function imageSize(name: string): Promise<number> {
   return Number(await daemon.ok(["image", "inspect", "-f", "{{.Size}}", name]));
 }

@@ -14,6 +14,8 @@ export interface ExportDeps extends ImageExportDeps {
   readonly tagged: (image: Image, name: string) => void;
   /** The blob of a layer that is unpacked here: the one that it came as, or one made of its files. */
   readonly layerBlob: (layer: ChainId, diffId: DiffId, signal: AbortSignal) => Promise<Descriptor>;
+  /** Steps' layers that are in no image: they need not wait for one. */
+  readonly letGo: (layers: readonly ChainId[]) => void;
   readonly unpacker: Unpacker & LayerMaker;
   readonly files: Pick<FilesClient, "layer" | "export">;
   readonly trees: TreeMounts;

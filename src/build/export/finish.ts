@@ -55,6 +55,8 @@ export async function finishImage(
     config = { ...config, rootfs: { type: "layers", diff_ids: diffIds } };
   }
   const chain = chainIds(diffIds);
+  const own = layers.flatMap((layer) => (layer ? [layer.chainId] : []));
+  deps.letGo(own.filter((name) => !chain.includes(name)));
   return {
     solved,
     config,

@@ -35,6 +35,7 @@ export function buildExports(parts: {
     scratch: parts.scratch,
     blobsOf: (image) => images.blobs.blobsOf(image),
     layerBlob: (layer, diffId, signal) => images.blobs.layer(layer, diffId, signal),
+    letGo: (layers) => images.layers.unpin(layers),
     unpacker: images.unpacker,
     files: new FilesClient({ helperCommand: helperCommand() }),
     trees: new TreeMounts({ root: join(parts.execRoot, "build-exports"), snapshots: steps }),
