@@ -14,6 +14,11 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof error.code === "string" ? error.code : undefined;
 }
 
+/** The disk, or what may be written to it, is used up. */
+export function isFull(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT"].includes(errnoOf(error) ?? "");
+}
+
 /**
  * Gives a failed file operation its code: a full disk or quota is `resource-exhausted` in Docker's words ("write /path: no
  * space left on device"), anything else `internal`. A `TugError` passes unchanged.

@@ -4,7 +4,7 @@ import { gzipMember } from "../../base/lib/compression/gzip-member.ts";
 import { type ErrorCode, invalid, messageOf, TugError } from "../../base/lib/errors.ts";
 import { gathered } from "../../base/lib/gathered.ts";
 import type { DiffId } from "../../base/lib/ids.ts";
-import { errnoOf } from "../../base/lib/storage-error.ts";
+import { isFull } from "../../base/lib/storage-error.ts";
 import { TarError } from "../../base/lib/tar/entry.ts";
 import { TarParser } from "../../base/lib/tar/parser.ts";
 import { tarTrailer } from "../../base/lib/tar/writer.ts";
@@ -172,8 +172,7 @@ function failure(error: unknown): FilesReply {
   if (error instanceof TarError || error instanceof CompressionError) {
     return failed("internal", error.message);
   }
-  const code = errnoOf(error);
-  if (code === "ENOSPC" || code === "EDQUOT") return failed("resource-exhausted", messageOf(error));
+  if (isFull(error)) return failed("resource-exhausted", messageOf(error));
   if (!(error instanceof SystemError)) return failed("internal", messageOf(error));
   // How a path was looked up is nobody's business: Go's word for it is known.
   const told = error.syscall === "openat2" ? new SystemError(error.errno, "lstat", error.path) : error;

@@ -155,6 +155,7 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
   /** Files that were kept for others' sake alone. */
   async #dropBase(base: string | undefined): Promise<void> {
     if (base === undefined || this.records.at(base) || this.records.completedBy(base).length > 0) return;
+    this.#kept.delete(base);
     this.directories.discard(base);
     await this.directories.empty();
   }

@@ -1,6 +1,6 @@
 import { fsyncSync } from "node:fs";
 import { isCode, messageOf, TugError } from "../../base/lib/errors.ts";
-import { errnoOf } from "../../base/lib/storage-error.ts";
+import { isFull } from "../../base/lib/storage-error.ts";
 import { AT_FDCWD, closeFd, O, openat } from "../../base/sys/at.ts";
 import { removeTreeAt } from "../../base/sys/remove-tree.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
@@ -60,7 +60,7 @@ function withDirectory<T>(path: string, use: (fd: number) => T): T {
 }
 
 function describeFailure(error: unknown, directory: string): TugError {
-  const full = isCode(error, "resource-exhausted") || ["ENOSPC", "EDQUOT"].includes(errnoOf(error) ?? "");
+  const full = isCode(error, "resource-exhausted") || isFull(error);
   return new TugError(
     full ? "resource-exhausted" : "internal",
     `failed to populate volume ${directory}: ${messageOf(error)}`,

@@ -1,4 +1,4 @@
-import { errnoOf, storageError } from "../../../base/lib/storage-error.ts";
+import { isFull, storageError } from "../../../base/lib/storage-error.ts";
 import type { ParentMatches } from "../../../base/spec/dockerfile/ignore.ts";
 import {
   closeFd,
@@ -301,7 +301,7 @@ export class Copier {
       try {
         copyRegularFile(level.from, name, level.to, as, stat, this.#way, { plain: level.plain, witness });
       } catch (error) {
-        throw doesNotFit(error) ? storageError(error, "copy", `/${path}`) : error;
+        throw isFull(error) ? storageError(error, "copy", `/${path}`) : error;
       }
       earlier?.copied(path, stat, look, seen);
     }
@@ -320,10 +320,6 @@ export class Copier {
       throw error;
     }
   }
-}
-
-function doesNotFit(error: unknown): boolean {
-  return ["ENOSPC", "EDQUOT"].includes(errnoOf(error) ?? "");
 }
 
 function last(path: string): string {

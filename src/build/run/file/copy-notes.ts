@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { isFull } from "../../../base/lib/storage-error.ts";
 import { fdPath } from "../../../base/sys/at.ts";
 
 /** What a copy of a regular file was. */
@@ -52,11 +53,16 @@ export function readNotes(path: string): Copied | undefined {
   }
 }
 
-/** `dir`: descriptor of the directory. */
+/** `dir`: descriptor of the directory. Nothing is noted on a full disk: it only saves work. */
 export function writeNotes(dir: number, name: string, { tree, files }: Copied): void {
   const part = fdPath(dir, `${name}.${process.pid}`);
-  writeFileSync(part, `${tree}\n${JSON.stringify([...files])}`, { mode: 0o600 });
-  renameSync(part, fdPath(dir, name));
+  try {
+    writeFileSync(part, `${tree}\n${JSON.stringify([...files])}`, { mode: 0o600 });
+    renameSync(part, fdPath(dir, name));
+  } catch (error) {
+    rmSync(part, { force: true });
+    if (!isFull(error)) throw error;
+  }
 }
 
 /** Removes the notes of trees that are gone, and what writers that were killed left; for when no step runs, or after trees were removed. */

@@ -2,7 +2,7 @@ import { existsSync, readSync, rmSync, writeSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { CompressionError } from "../../../base/lib/compression/compression.ts";
 import { type ErrorCode, messageOf, TugError } from "../../../base/lib/errors.ts";
-import { errnoOf } from "../../../base/lib/storage-error.ts";
+import { isFull } from "../../../base/lib/storage-error.ts";
 import { TarError } from "../../../base/lib/tar/entry.ts";
 import { fdPath } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
@@ -146,8 +146,7 @@ function failure(error: unknown): BuildFilesReply {
   if (error instanceof TugError) return failed(error.code, error.message);
   if (error instanceof CopyRefused || error instanceof TarError || error instanceof CompressionError)
     return failed("invalid-argument", messageOf(error));
-  const code = errnoOf(error);
-  if (code === "ENOSPC" || code === "EDQUOT") return failed("resource-exhausted", messageOf(error));
+  if (isFull(error)) return failed("resource-exhausted", messageOf(error));
   if (!(error instanceof SystemError)) return failed("internal", messageOf(error));
   // How a path was looked up is nobody's business: Go's word for it is known.
   const told = error.syscall.startsWith("openat") ? new SystemError(error.errno, "lstat", error.path) : error;

@@ -8,7 +8,7 @@ import {
 } from "../../../base/lib/compression/compression.ts";
 import { TugError } from "../../../base/lib/errors.ts";
 import type { DiffId } from "../../../base/lib/ids.ts";
-import { errnoOf } from "../../../base/lib/storage-error.ts";
+import { errnoOf, isFull } from "../../../base/lib/storage-error.ts";
 import { TarError } from "../../../base/lib/tar/entry.ts";
 import { TarParser } from "../../../base/lib/tar/parser.ts";
 import { Digester } from "../../../base/spec/oci/digest.ts";
@@ -141,9 +141,8 @@ export function layerError(error: unknown): TugError {
   if (error instanceof TarError || error instanceof CompressionError) {
     return new TugError("data-loss", error.message, { cause: error });
   }
-  const code = errnoOf(error);
   const message = error instanceof Error ? error.message : String(error);
-  if (code === "ENOSPC" || code === "EDQUOT") {
+  if (isFull(error)) {
     return new TugError(
       "resource-exhausted",
       message.includes("space") ? message : "no space left on device",
@@ -157,5 +156,7 @@ export function layerError(error: unknown): TugError {
     ...["ENAMETOOLONG", "ELOOP", "ENOTDIR", "EISDIR", "EINVAL", "EFBIG", "E2BIG"],
     ...["ENOENT", "ERANGE", "EPERM", "EMLINK", "EOVERFLOW"],
   ];
-  return new TugError(asked.includes(code ?? "") ? "data-loss" : "internal", message, { cause: error });
+  return new TugError(asked.includes(errnoOf(error) ?? "") ? "data-loss" : "internal", message, {
+    cause: error,
+  });
 }
