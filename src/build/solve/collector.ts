@@ -205,7 +205,7 @@ export class CacheCollector implements AsyncDisposable {
   }
 
   /**
-   * Files that versions of one copy share count with the one that will be there the longest, which was used last, so that a prune finds as much to
+   * Files that layers share count with the one that will be there the longest, which was used last, so that a prune finds as much to
    * remove as it frees. `counted`: what images have.
    */
   async #sizesOf(

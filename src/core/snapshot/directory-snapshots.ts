@@ -165,40 +165,42 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
     return relative(this.root, path).split("/", 1)[0] ?? "";
   }
 
-  /** A committed one does not change, so it is measured once, and again when it came to share files with others. */
   async usage(name: string, counted?: CountedFiles): Promise<Usage> {
-    const { records } = this;
-    const record = records.get(name);
-    if (record.kind === "active") {
-      const { bytes, inodes } = await this.measure(record, counted);
-      return { bytes, inodes };
-    }
-    const { shared, ...usage } = records.measurement(record) ?? (await this.#measured(record));
+    const record = this.records.get(name);
+    const own = await this.#own(record);
     const kept = await this.#keptFor(record);
-    let bytes = usage.bytes + kept.bytes;
-    let inodes = usage.inodes + kept.inodes;
-    if (!counted) return { bytes, inodes };
-    for (const file of shared) {
-      if (counted.has(file.ino)) {
+    let bytes = own.bytes + kept.bytes;
+    let inodes = own.inodes + kept.inodes;
+    for (const file of counted ? own.shared : []) {
+      if (counted?.has(file.ino)) {
         bytes -= file.bytes;
         inodes--;
       }
-      counted.add(file.ino);
+      counted?.add(file.ino);
     }
     return { bytes, inodes };
   }
 
   async reclaimable(name: string): Promise<number> {
-    const { bytes } = await this.usage(name);
     const { records } = this;
     const record = records.get(name);
     if (records.completedBy(record.directory).length > 0) return 0;
+    const own = await this.#own(record);
+    const alone = own.shared.length > 0 ? await measureAlone(this.files(record)) : own.bytes;
     // What is kept for its sake goes only if it is the last.
-    const { base } = record;
-    const stays = base !== undefined && records.completedBy(base).length > 1;
-    const kept = (await this.#keptFor(record)).bytes;
-    const shares = record.kind === "active" || records.measurement(record)?.shared.length !== 0;
-    return (shares ? await measureAlone(this.files(record)) : bytes - kept) + (stays ? 0 : kept);
+    const isLast = record.base !== undefined && records.completedBy(record.base).length === 1;
+    return alone + (isLast ? (await this.#keptFor(record)).bytes : 0);
+  }
+
+  /** What its own files take. A committed one does not change, so it is measured once, and again when it came to share files with others. */
+  async #own(record: SnapshotRecord): Promise<Measured> {
+    if (record.kind === "active") return await this.measure(record);
+    const known = this.records.measurement(record);
+    if (known) return known;
+    const before = this.#sharings;
+    const measured = await this.measure(record);
+    if (before === this.#sharings) this.records.measured(record, measured);
+    return measured;
   }
 
   /** Files of a snapshot that is gone, kept for those that they complete: they count with the first of these. */
@@ -223,14 +225,7 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
   }
 
   /** What a snapshot alone holds. */
-  protected measure(record: SnapshotRecord, counted?: CountedFiles): Promise<Measured> {
-    return measureTree(this.files(record), counted);
-  }
-
-  async #measured(record: SnapshotRecord): Promise<Measured> {
-    const before = this.#sharings;
-    const measured = await this.measure(record);
-    if (before === this.#sharings) this.records.measured(record, measured);
-    return measured;
+  protected measure(record: SnapshotRecord): Promise<Measured> {
+    return measureTree(this.files(record));
   }
 }

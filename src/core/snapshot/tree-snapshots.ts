@@ -8,14 +8,7 @@ import { isDirectory } from "./directories.ts";
 import { DirectorySnapshots, type DriverFacts, type SnapshotterDeps } from "./directory-snapshots.ts";
 import { type Measured, measureNodes } from "./measure.ts";
 import type { SnapshotRecord } from "./records.ts";
-import type {
-  CommitOptions,
-  CountedFiles,
-  Mount,
-  PrepareOptions,
-  SnapshotLayout,
-  Snapshotter,
-} from "./snapshotter.ts";
+import type { CommitOptions, Mount, PrepareOptions, SnapshotLayout, Snapshotter } from "./snapshotter.ts";
 
 export interface NewTree {
   /** The directory that gets the tree; it exists. */
@@ -126,9 +119,8 @@ class TreeSnapshots extends DirectorySnapshots<TreeDriver> {
     return this.directories.path(record, "tree");
   }
 
-  protected override measure(record: SnapshotRecord, counted?: CountedFiles): Promise<Measured> {
-    if (!this.driver.shares) return super.measure(record, counted);
-    return measureNodes(ownNodes(this.layout(record.name)), counted);
+  protected override measure(record: SnapshotRecord): Promise<Measured> {
+    return this.driver.shares ? measureNodes(ownNodes(this.layout(record.name))) : super.measure(record);
   }
 
   #attach(record: SnapshotRecord): void {
