@@ -12,7 +12,7 @@ import type { CopyAction, FileAction, FileOp, Owner } from "../graph.ts";
 import { copyAction } from "../plan/copy-action.ts";
 import { optionalPattern } from "../plan/inputs.ts";
 import { Inputs } from "../plan/vertices.ts";
-import { parseModeChange } from "../run/file/chmod.ts";
+import { parseModeChange } from "../run/file/copy/chmod.ts";
 import { inputAt, type OpContext } from "./context.ts";
 import { asRoot, emptyTree, onTop, type Tree } from "./tree.ts";
 

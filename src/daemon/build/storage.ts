@@ -8,7 +8,7 @@ import { bootId } from "../../base/sys/boot-id.ts";
 import type { CacheMounts } from "../../build/cache/mounts/cache-mounts.ts";
 import { cacheMountObjects } from "../../build/cache/mounts/objects.ts";
 import { SnapshotContentKeys } from "../../build/run/file/content-keys.ts";
-import { type CopyNotes, pruneNotes } from "../../build/run/file/copy-notes.ts";
+import { type CopyNotes, pruneNotes } from "../../build/run/file/copy/copy-notes.ts";
 import { BuildFilesHelper } from "../../build/run/file/helper.ts";
 import type { StepSnapshots } from "../../build/run/runner.ts";
 import { GitRunner } from "../../build/run/sources/git.ts";

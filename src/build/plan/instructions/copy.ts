@@ -5,7 +5,7 @@ import { cleanPath } from "../../../base/spec/dockerfile/ignore.ts";
 import { rules } from "../../../base/spec/dockerfile/rules.ts";
 import type { CopyInstruction, Heredoc } from "../../../base/spec/dockerfile/syntax.ts";
 import type { CopyAction, FileOp, Vertex } from "../../graph.ts";
-import { parseModeChange } from "../../run/file/chmod.ts";
+import { parseModeChange } from "../../run/file/copy/chmod.ts";
 import { copyAction } from "../copy-action.ts";
 import { sourceOfGit } from "../git-source.ts";
 import { Inputs } from "../vertices.ts";

@@ -6,14 +6,14 @@ import { SystemError } from "../../../base/sys/libc.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { tryLstatat } from "../../../base/sys/stat.ts";
 import type { CopyAction, FileAction } from "../../graph.ts";
-import { parseModeChange } from "./chmod.ts";
-import { SelectionHash } from "./content-digest.ts";
-import { Copier, stamp } from "./copier.ts";
-import type { Destination } from "./dest.ts";
-import type { EarlierCopy } from "./earlier-copy.ts";
+import { parseModeChange } from "./copy/chmod.ts";
+import { Copier, stamp } from "./copy/copier.ts";
+import type { Destination } from "./copy/dest.ts";
+import type { EarlierCopy } from "./copy/earlier-copy.ts";
+import { lookupOwner } from "./copy/owner.ts";
 import { clearTheWay, removeAction, selectedBy, symlinkAction, wholeDirectory } from "./llb-actions.ts";
-import { lookupOwner } from "./owner.ts";
-import { RootReader } from "./tree-reader.ts";
+import { SelectionHash } from "./selection/content-digest.ts";
+import { RootReader } from "./selection/tree-reader.ts";
 import { isArchive, unpackArchive } from "./unpack.ts";
 
 /**

@@ -2,16 +2,16 @@ import { closeFd, linkat, O, openat, readlinkat } from "../../../base/sys/at.ts"
 import { SystemError } from "../../../base/sys/libc.ts";
 import { removeTreeAt } from "../../../base/sys/remove-tree.ts";
 import { type FileStat, lstatat, namesIn, tryLstatat } from "../../../base/sys/stat.ts";
-import { deviceOf } from "./content-digest.ts";
 import {
   type CopyLook,
   copyDirectoryNode,
   copyRegularFile,
   copySpecialNode,
   dressDirectory,
-  xattrText,
-} from "./nodes.ts";
+} from "./copy/nodes.ts";
 import { sameContent } from "./same-content.ts";
+import { xattrText } from "./selection/attributes.ts";
+import { deviceOf } from "./selection/content-digest.ts";
 
 const asIs: CopyLook = { owner: undefined, chmod: undefined, time: undefined };
 /** Components that fit into a path (PATH_MAX). */

@@ -4,11 +4,11 @@ import { internal } from "../../../base/lib/errors.ts";
 import type { ChainId, Digest } from "../../../base/lib/ids.ts";
 import { digestOf } from "../../../base/spec/oci/digest.ts";
 import type { ContentKeys, StepSnapshots } from "../runner.ts";
+import { inSlices } from "../slices.ts";
 import type { KeptTrees } from "../sources/kept-trees.ts";
-import { digestSelection } from "./content-digest.ts";
 import type { BuildFilesHelper } from "./helper.ts";
 import type { Selection } from "./protocol.ts";
-import { inSlices } from "./slices.ts";
+import { digestSelection } from "./selection/content-digest.ts";
 
 export interface ContentKeysDeps {
   readonly helper: BuildFilesHelper;

@@ -9,7 +9,7 @@ import type { FileAction, FileOp } from "../../graph.ts";
 import type { Result } from "../../result.ts";
 import { missingSource } from "../missing-source.ts";
 import type { ActiveStep, StepContext, StepRunner, StepSnapshots } from "../runner.ts";
-import type { CopyNotes } from "./copy-notes.ts";
+import type { CopyNotes } from "./copy/copy-notes.ts";
 import { type BuildFilesHelper, MissingSource } from "./helper.ts";
 import type { EarlierRequest } from "./protocol.ts";
 

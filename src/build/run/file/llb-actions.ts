@@ -6,12 +6,12 @@ import { removeTreeAt } from "../../../base/sys/remove-tree.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { tryLstatat } from "../../../base/sys/stat.ts";
 import type { CopyAction, FileAction } from "../../graph.ts";
-import { stamp } from "./copier.ts";
-import type { Destination } from "./dest.ts";
-import { CopyRefused } from "./nodes.ts";
-import { lookupOwner } from "./owner.ts";
-import { type Selected, SourceMissing, selectSources } from "./select.ts";
-import { RootReader, type TreeReader } from "./tree-reader.ts";
+import { stamp } from "./copy/copier.ts";
+import type { Destination } from "./copy/dest.ts";
+import { CopyRefused } from "./copy/nodes.ts";
+import { lookupOwner } from "./copy/owner.ts";
+import { type Selected, SourceMissing, selectSources } from "./selection/select.ts";
+import { RootReader, type TreeReader } from "./selection/tree-reader.ts";
 
 /** What LLB's file operations do beyond a Dockerfile's (solver/llbsolver/file of BuildKit). */
 

@@ -9,11 +9,10 @@ import { SystemError } from "../../../base/sys/libc.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { runActions } from "./actions.ts";
 import { applyChanges } from "./changes.ts";
-import { digestSelection } from "./content-digest.ts";
-import { readNotes, writeNotes } from "./copy-notes.ts";
-import { Destination } from "./dest.ts";
-import { EarlierCopy } from "./earlier-copy.ts";
-import { CopyRefused } from "./nodes.ts";
+import { readNotes, writeNotes } from "./copy/copy-notes.ts";
+import { Destination } from "./copy/dest.ts";
+import { EarlierCopy } from "./copy/earlier-copy.ts";
+import { CopyRefused } from "./copy/nodes.ts";
 import type {
   ActionsRequest,
   BuildFilesReply,
@@ -24,8 +23,9 @@ import type {
   RestackRequest,
 } from "./protocol.ts";
 import { restackLayer } from "./restack.ts";
-import { DigestedRoot, HashMemory } from "./root-digest.ts";
-import { SourceMissing } from "./select.ts";
+import { digestSelection } from "./selection/content-digest.ts";
+import { DigestedRoot, HashMemory } from "./selection/root-digest.ts";
+import { SourceMissing } from "./selection/select.ts";
 import { MountedTrees, openWritableDirectory } from "./trees.ts";
 
 /** What the helper process does with its one request, with blocking calls; the process must have umask 0. */

@@ -8,7 +8,7 @@ import {
   copyRegularFile,
   copySpecialNode,
   dressDirectory,
-} from "./nodes.ts";
+} from "./copy/nodes.ts";
 
 const asIs: CopyLook = { owner: undefined, chmod: undefined, time: undefined };
 const deepest = 2048;

@@ -5,8 +5,8 @@ import { TarParser } from "../../../base/lib/tar/parser.ts";
 import { closeFd, O } from "../../../base/sys/at.ts";
 import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import { Extractor } from "../../../core/files/extract.ts";
-import type { Destination } from "./dest.ts";
-import type { Ids } from "./owner.ts";
+import type { Destination } from "./copy/dest.ts";
+import type { Ids } from "./copy/owner.ts";
 
 const chunkSize = 1 << 18;
 

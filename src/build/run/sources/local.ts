@@ -2,9 +2,9 @@ import { notFound } from "../../../base/lib/errors.ts";
 import type { ChainId, Digest } from "../../../base/lib/ids.ts";
 import type { LocalSource } from "../../graph.ts";
 import type { BuildSession, ContextFiles } from "../../session.ts";
-import { digestSelection } from "../file/content-digest.ts";
-import { inSlices } from "../file/slices.ts";
+import { digestSelection } from "../file/selection/content-digest.ts";
 import type { SourceRunner, StepContext } from "../runner.ts";
+import { inSlices } from "../slices.ts";
 import type { HeldTree, KeptTrees } from "./kept-trees.ts";
 import type { TreeIdentity } from "./tree-slot.ts";
 

@@ -18,7 +18,7 @@ import {
   unlinkat,
 } from "../../../base/sys/at.ts";
 import { setXattr } from "../../../base/sys/xattr.ts";
-import { attributePairs } from "../file/attributes.ts";
+import { attributePairs } from "../file/selection/attributes.ts";
 import { sameEntry, type TreeEntry, type TreeIndex } from "./tree-index.ts";
 import type { ReceivedTree } from "./tree-receiver.ts";
 

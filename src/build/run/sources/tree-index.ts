@@ -2,8 +2,8 @@ import { invalid } from "../../../base/lib/errors.ts";
 import { S_IFMT } from "../../../base/sys/at.ts";
 import { type FileKind, kindOfMode } from "../../../base/sys/stat.ts";
 import type { ContextEntry } from "../../session.ts";
-import { attributesText } from "../file/attributes.ts";
-import type { DigestibleTree, NodeFacts } from "../file/content-digest.ts";
+import { attributesText } from "../file/selection/attributes.ts";
+import type { DigestibleTree, NodeFacts } from "../file/selection/content-digest.ts";
 
 /** What is remembered of one entry of a kept tree. */
 export interface TreeEntry extends NodeFacts {

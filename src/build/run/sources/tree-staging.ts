@@ -5,7 +5,7 @@ import { storageError } from "../../../base/lib/storage-error.ts";
 import { AT_FDCWD, closeFd, fchmod, fchown, futimes, O, openat } from "../../../base/sys/at.ts";
 import { removeDirectory } from "../../../base/sys/remove-tree.ts";
 import { setXattr } from "../../../base/sys/xattr.ts";
-import { attributePairs } from "../file/attributes.ts";
+import { attributePairs } from "../file/selection/attributes.ts";
 import type { TreeEntry } from "./tree-index.ts";
 
 /** Files of a sender's that are open at a time. */

@@ -1,5 +1,5 @@
-import { isFull, storageError } from "../../../base/lib/storage-error.ts";
-import type { ParentMatches } from "../../../base/spec/dockerfile/ignore.ts";
+import { isFull, storageError } from "../../../../base/lib/storage-error.ts";
+import type { ParentMatches } from "../../../../base/spec/dockerfile/ignore.ts";
 import {
   closeFd,
   fchmod,
@@ -10,12 +10,14 @@ import {
   openat2,
   RESOLVE,
   unlinkat,
-} from "../../../base/sys/at.ts";
-import { SystemError } from "../../../base/sys/libc.ts";
-import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
-import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
-import { listXattrsOf } from "../../../base/sys/xattr.ts";
-import type { SelectionHash } from "./content-digest.ts";
+} from "../../../../base/sys/at.ts";
+import { SystemError } from "../../../../base/sys/libc.ts";
+import type { RootedDir } from "../../../../base/sys/rooted-dir.ts";
+import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../../../base/sys/stat.ts";
+import { listXattrsOf } from "../../../../base/sys/xattr.ts";
+import { xattrText } from "../selection/attributes.ts";
+import type { SelectionHash } from "../selection/content-digest.ts";
+import { Excluded, type Selected } from "../selection/select.ts";
 import type { Destination } from "./dest.ts";
 import type { EarlierCopy } from "./earlier-copy.ts";
 import {
@@ -27,9 +29,7 @@ import {
   copySpecialNode,
   dressDirectory,
   lookOf,
-  xattrText,
 } from "./nodes.ts";
-import { Excluded, type Selected } from "./select.ts";
 
 const ENAMETOOLONG = 36;
 /** Components that fit into a path (PATH_MAX): what lies deeper nobody could name. */

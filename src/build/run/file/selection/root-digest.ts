@@ -1,10 +1,10 @@
-import { renameSync, writeFileSync } from "node:fs";
+import { readSync, renameSync, writeFileSync } from "node:fs";
 import { CryptoHasher } from "bun";
-import { closeFd, fdPath, O } from "../../../base/sys/at.ts";
-import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
-import type { FileStat } from "../../../base/sys/stat.ts";
+import { closeFd, fdPath, O } from "../../../../base/sys/at.ts";
+import type { RootedDir } from "../../../../base/sys/rooted-dir.ts";
+import type { FileStat } from "../../../../base/sys/stat.ts";
+import { xattrText } from "./attributes.ts";
 import type { DigestibleTree } from "./content-digest.ts";
-import { hashContent, xattrText } from "./nodes.ts";
 import { RootReader } from "./tree-reader.ts";
 
 /** A mounted tree whose files are read to be hashed, each once as long as its hash is remembered. */
@@ -80,5 +80,16 @@ export class HashMemory {
     const part = fdPath(dir, `${name}.${process.pid}`);
     writeFileSync(part, JSON.stringify(lines), { mode: 0o600 });
     renameSync(part, fdPath(dir, name));
+  }
+}
+
+/** All of an open file, wherever it was read to. */
+export function hashContent(fd: number, hash: CryptoHasher): void {
+  const buffer = Buffer.allocUnsafe(1 << 18);
+  for (let at = 0; ; ) {
+    const length = readSync(fd, buffer, 0, buffer.length, at);
+    if (length === 0) return;
+    hash.update(buffer.subarray(0, length));
+    at += length;
   }
 }

@@ -1,14 +1,15 @@
 import { readSync, writeSync } from "node:fs";
 import { CryptoHasher } from "bun";
-import { closeFd, fchmod, fchown, futimes, mkdirat, O, openat } from "../../../base/sys/at.ts";
-import { copySpecial, dressAs, type NodeLook } from "../../../base/sys/copy-node.ts";
-import { copyData } from "../../../base/sys/copy-range.ts";
-import { SystemError } from "../../../base/sys/libc.ts";
-import { type FileStat, tryLstatat } from "../../../base/sys/stat.ts";
-import { copyXattrs, getXattr, isControlXattr, listXattrs, listXattrsOf } from "../../../base/sys/xattr.ts";
-import { attributesText } from "./attributes.ts";
+import { closeFd, fchmod, fchown, futimes, mkdirat, O, openat } from "../../../../base/sys/at.ts";
+import { copySpecial, dressAs, type NodeLook } from "../../../../base/sys/copy-node.ts";
+import { copyData } from "../../../../base/sys/copy-range.ts";
+import { SystemError } from "../../../../base/sys/libc.ts";
+import { type FileStat, tryLstatat } from "../../../../base/sys/stat.ts";
+import { copyXattrs, listXattrsOf } from "../../../../base/sys/xattr.ts";
+import { xattrText } from "../selection/attributes.ts";
+import { deviceOf } from "../selection/content-digest.ts";
+import { hashContent } from "../selection/root-digest.ts";
 import type { ModeChange } from "./chmod.ts";
-import { deviceOf } from "./content-digest.ts";
 import type { Ids } from "./owner.ts";
 
 /** A copy that its destination forbids, in BuildKit's words. */
@@ -104,17 +105,6 @@ export function copyRegularFile(
   }
 }
 
-/** A node's attributes as one text without NUL, in a fixed order, but for what steers overlay. */
-export function xattrText(
-  dir: number,
-  name: string,
-  keys: readonly string[] = listXattrs(dir, name),
-): string {
-  if (keys.length === 0) return "";
-  const told = keys.filter((key) => !isControlXattr(key));
-  return attributesText(told.map((key) => [key, getXattr(dir, name, key) ?? Buffer.alloc(0)]));
-}
-
 function copyContent(source: number, copy: number, stat: FileStat, hash: CryptoHasher | undefined): void {
   const { size, allocated } = stat;
   if (size === 0) return;
@@ -135,17 +125,6 @@ function copyThrough(source: number, copy: number, size: number, hash: CryptoHas
     hash?.update(buffer.subarray(0, length));
     for (let at = 0; at < length; ) at += writeSync(copy, buffer, at, length - at);
     done += length;
-  }
-}
-
-/** All of an open file, wherever it was read to. */
-export function hashContent(fd: number, hash: CryptoHasher): void {
-  const buffer = Buffer.allocUnsafe(1 << 18);
-  for (let at = 0; ; ) {
-    const length = readSync(fd, buffer, 0, buffer.length, at);
-    if (length === 0) return;
-    hash.update(buffer.subarray(0, length));
-    at += length;
   }
 }
 

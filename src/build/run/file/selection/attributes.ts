@@ -1,3 +1,5 @@
+import { getXattr, isControlXattr, listXattrs } from "../../../../base/sys/xattr.ts";
+
 /** Extended attributes by key. */
 type Pair = readonly [key: string, value: Uint8Array];
 
@@ -19,4 +21,15 @@ export function attributePairs(text: string): readonly (readonly [key: string, v
     const key = pair.slice(0, at).replace(/%(?:25|3D|2C)/g, decodeURIComponent);
     return [key, Buffer.from(pair.slice(at + 1), "hex")];
   });
+}
+
+/** A node's attributes as one text without NUL, in a fixed order, but for what steers overlay. */
+export function xattrText(
+  dir: number,
+  name: string,
+  keys: readonly string[] = listXattrs(dir, name),
+): string {
+  if (keys.length === 0) return "";
+  const told = keys.filter((key) => !isControlXattr(key));
+  return attributesText(told.map((key) => [key, getXattr(dir, name, key) ?? Buffer.alloc(0)]));
 }

@@ -1,7 +1,7 @@
-import { cleanPath, type ParentMatches, PatternList } from "../../../base/spec/dockerfile/ignore.ts";
-import { compilePathPattern, hasWildcard, unescapePattern } from "../../../base/spec/dockerfile/match.ts";
-import type { FileKind } from "../../../base/sys/stat.ts";
-import type { Selection } from "./protocol.ts";
+import { cleanPath, type ParentMatches, PatternList } from "../../../../base/spec/dockerfile/ignore.ts";
+import { compilePathPattern, hasWildcard, unescapePattern } from "../../../../base/spec/dockerfile/match.ts";
+import type { FileKind } from "../../../../base/sys/stat.ts";
+import type { Selection } from "../protocol.ts";
 import { resolvePath, type TreeReader } from "./tree-reader.ts";
 
 /** One node that a source of a copy names. */

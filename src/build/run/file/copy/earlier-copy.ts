@@ -1,7 +1,7 @@
-import { closeFd, futimes, mknodat, O, openat, S_IFCHR } from "../../../base/sys/at.ts";
-import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
-import { type FileStat, lstatat, namesIn, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
-import { listXattrsOf, removeXattr } from "../../../base/sys/xattr.ts";
+import { closeFd, futimes, mknodat, O, openat, S_IFCHR } from "../../../../base/sys/at.ts";
+import type { RootedDir } from "../../../../base/sys/rooted-dir.ts";
+import { type FileStat, lstatat, namesIn, readDirectory, tryLstatat } from "../../../../base/sys/stat.ts";
+import { listXattrsOf, removeXattr } from "../../../../base/sys/xattr.ts";
 import type { Copied, CopiedFile } from "./copy-notes.ts";
 import type { Look } from "./nodes.ts";
 

@@ -8,11 +8,11 @@ import {
   openat,
   openat2,
   RESOLVE,
-} from "../../../base/sys/at.ts";
-import { SystemError } from "../../../base/sys/libc.ts";
-import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
-import { lstatat, tryLstatat } from "../../../base/sys/stat.ts";
-import { evaluateLinks } from "../../../core/files/paths.ts";
+} from "../../../../base/sys/at.ts";
+import { SystemError } from "../../../../base/sys/libc.ts";
+import type { RootedDir } from "../../../../base/sys/rooted-dir.ts";
+import { lstatat, tryLstatat } from "../../../../base/sys/stat.ts";
+import { evaluateLinks } from "../../../../core/files/paths.ts";
 import type { Ids } from "./owner.ts";
 
 const S_ISGID = 0o2000;

@@ -1,5 +1,5 @@
-import { invalid } from "../../../base/lib/errors.ts";
-import { S_IFDIR, S_IFMT } from "../../../base/sys/at.ts";
+import { invalid } from "../../../../base/lib/errors.ts";
+import { S_IFDIR, S_IFMT } from "../../../../base/sys/at.ts";
 
 /** Gives the permission bits (set-id and sticky included) that a node with this st_mode gets. */
 export type ModeChange = (mode: number) => number;

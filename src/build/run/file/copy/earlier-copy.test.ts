@@ -15,17 +15,17 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ChainId } from "../../../base/lib/ids.ts";
-import { AT_FDCWD } from "../../../base/sys/at.ts";
-import { RootedDir } from "../../../base/sys/rooted-dir.ts";
-import { lstatat } from "../../../base/sys/stat.ts";
-import { listChanges, snapshotChanges } from "../../../core/snapshot/changes.ts";
-import { digestLayer } from "../../../core/snapshot/diff.ts";
-import type { FileOp } from "../../graph.ts";
-import { copyOp, stepOf, TestSteps } from "../testdata/steps.ts";
+import type { ChainId } from "../../../../base/lib/ids.ts";
+import { AT_FDCWD } from "../../../../base/sys/at.ts";
+import { RootedDir } from "../../../../base/sys/rooted-dir.ts";
+import { lstatat } from "../../../../base/sys/stat.ts";
+import { listChanges, snapshotChanges } from "../../../../core/snapshot/changes.ts";
+import { digestLayer } from "../../../../core/snapshot/diff.ts";
+import type { FileOp } from "../../../graph.ts";
+import { copyOp, stepOf, TestSteps } from "../../testdata/steps.ts";
+import { FileRunner } from "../file-runner.ts";
 import { pruneNotes } from "./copy-notes.ts";
 import { EarlierCopy, sameness } from "./earlier-copy.ts";
-import { FileRunner } from "./file-runner.ts";
 
 // Each step is a process of its own.
 setDefaultTimeout(60_000);

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { S_IFDIR, S_IFREG } from "../../../base/sys/at.ts";
+import { S_IFDIR, S_IFREG } from "../../../../base/sys/at.ts";
 import { parseModeChange } from "./chmod.ts";
 
 test("symbolic modes change what chmod(1) changes", () => {

@@ -10,8 +10,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { isFull } from "../../../base/lib/storage-error.ts";
-import { fdPath } from "../../../base/sys/at.ts";
+import { isFull } from "../../../../base/lib/storage-error.ts";
+import { fdPath } from "../../../../base/sys/at.ts";
 
 /** What a copy of a regular file was. */
 export interface CopiedFile {

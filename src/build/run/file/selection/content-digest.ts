@@ -1,9 +1,9 @@
-import type { Digest } from "../../../base/lib/ids.ts";
-import { encodePath } from "../../../base/lib/path-bytes.ts";
-import type { ParentMatches } from "../../../base/spec/dockerfile/ignore.ts";
-import { Digester } from "../../../base/spec/oci/digest.ts";
-import type { FileKind } from "../../../base/sys/stat.ts";
-import type { Selection } from "./protocol.ts";
+import type { Digest } from "../../../../base/lib/ids.ts";
+import { encodePath } from "../../../../base/lib/path-bytes.ts";
+import type { ParentMatches } from "../../../../base/spec/dockerfile/ignore.ts";
+import { Digester } from "../../../../base/spec/oci/digest.ts";
+import type { FileKind } from "../../../../base/sys/stat.ts";
+import type { Selection } from "../protocol.ts";
 import { Excluded, SourceMissing, selectSources } from "./select.ts";
 import type { TreeReader } from "./tree-reader.ts";
 

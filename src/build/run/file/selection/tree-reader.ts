@@ -1,8 +1,14 @@
-import { closeFd, O, openat } from "../../../base/sys/at.ts";
-import { followLinks } from "../../../base/sys/follow-links.ts";
-import { SystemError } from "../../../base/sys/libc.ts";
-import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
-import { type FileKind, type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
+import { closeFd, O, openat } from "../../../../base/sys/at.ts";
+import { followLinks } from "../../../../base/sys/follow-links.ts";
+import { SystemError } from "../../../../base/sys/libc.ts";
+import type { RootedDir } from "../../../../base/sys/rooted-dir.ts";
+import {
+  type FileKind,
+  type FileStat,
+  lstatat,
+  readDirectory,
+  tryLstatat,
+} from "../../../../base/sys/stat.ts";
 
 /**
  * A tree that does not change, to be looked at: a mounted one or what is remembered of a kept one. Paths have no slash at their

@@ -1,7 +1,7 @@
-import { invalid } from "../../../base/lib/errors.ts";
-import type { RootedDir } from "../../../base/sys/rooted-dir.ts";
-import { lookupUser } from "../../../core/runtime/user.ts";
-import type { Owner } from "../../graph.ts";
+import { invalid } from "../../../../base/lib/errors.ts";
+import type { RootedDir } from "../../../../base/sys/rooted-dir.ts";
+import { lookupUser } from "../../../../core/runtime/user.ts";
+import type { Owner } from "../../../graph.ts";
 
 export interface Ids {
   readonly uid: number;
