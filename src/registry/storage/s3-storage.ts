@@ -22,7 +22,12 @@ export interface S3Settings {
 /** Parts of one upload to the bucket, and how many of them are in memory at once. */
 const partSize = 8 * 1024 * 1024;
 const partsAtOnce = 2;
-const retries = 3;
+/** How often one thing is asked of the service, and the pause before the second time; it doubles, and a random half of it is left out. */
+const attempts = 4;
+const firstPauseMs = 100;
+/** Errors that S3's API reference says to try again, those of the connection, and answers without a code (all of HEAD, and those of proxies). */
+const passing =
+  /^(InternalError|SlowDown|ServiceUnavailable|RequestTimeout|OperationAborted|UnknownError|Connection\w+|DNSResolveFailed|Timeout)$/;
 
 /**
  * Blobs in a bucket of an S3-compatible service, as `<prefix>blobs/<algorithm>/<2 hex>/<hex>`. Uploads are gathered on this machine's disk,
@@ -50,7 +55,7 @@ export class S3Storage implements BlobStorage {
 
   async stat(digest: Digest): Promise<BlobInfo | undefined> {
     try {
-      return { digest, size: (await this.#client.stat(this.#key(digest))).size };
+      return { digest, size: (await asking(() => this.#client.stat(this.#key(digest)))).size };
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw failed("stat", error);
@@ -61,7 +66,7 @@ export class S3Storage implements BlobStorage {
     // HEAD has no body to tell a missing key from a missing bucket; a list of the bucket does.
     const wanted = this.#key(digest);
     try {
-      const page = await this.#client.list({ prefix: wanted, maxKeys: 1 });
+      const page = await asking(() => this.#client.list({ prefix: wanted, maxKeys: 1 }));
       return !(page.contents ?? []).some((each) => each.key === wanted);
     } catch (error) {
       throw failed("list", error);
@@ -99,7 +104,7 @@ export class S3Storage implements BlobStorage {
   async put(digest: Digest, bytes: Uint8Array): Promise<void> {
     if (!isDigestOf(digest, bytes)) throw new TugError("data-loss", `the bytes are not ${digest}`);
     try {
-      await this.#client.write(this.#key(digest), bytes, { retry: retries });
+      await asking(() => this.#client.write(this.#key(digest), bytes));
     } catch (error) {
       throw failed("write", error);
     }
@@ -107,7 +112,7 @@ export class S3Storage implements BlobStorage {
 
   async delete(digest: Digest): Promise<void> {
     try {
-      await this.#client.delete(this.#key(digest));
+      await asking(() => this.#client.delete(this.#key(digest)));
     } catch (error) {
       if (!isMissing(error)) throw failed("delete", error);
     }
@@ -116,11 +121,10 @@ export class S3Storage implements BlobStorage {
   async *list(): AsyncGenerator<BlobInfo> {
     const prefix = this.#root;
     for (let startAfter: string | undefined; ; ) {
-      const page: Awaited<ReturnType<S3Client["list"]>> = await this.#client
-        .list({ prefix, maxKeys: 1000, ...(startAfter !== undefined && { startAfter }) })
-        .catch((error: unknown) => {
-          throw failed("list", error);
-        });
+      const from = { prefix, maxKeys: 1000, ...(startAfter !== undefined && { startAfter }) };
+      const page = await asking(() => this.#client.list(from)).catch((error: unknown) => {
+        throw failed("list", error);
+      });
       for (const each of page.contents ?? []) {
         const match = /^(sha256|sha384|sha512)\/[0-9a-f]{2}\/([0-9a-f]+)$/.exec(
           each.key.slice(prefix.length),
@@ -143,25 +147,29 @@ export class S3Storage implements BlobStorage {
     end: number,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
-    if (start >= end) return;
-    let left = end - start;
-    try {
-      for await (const chunk of this.#client.file(this.#key(digest)).slice(start, end).stream()) {
-        signal?.throwIfAborted();
-        left -= chunk.byteLength;
-        yield chunk;
+    let at = start;
+    for (let attempt = 1; at < end; attempt++) {
+      try {
+        for await (const chunk of this.#client.file(this.#key(digest)).slice(at, end).stream()) {
+          signal?.throwIfAborted();
+          at += chunk.byteLength;
+          attempt = 1;
+          yield chunk;
+        }
+        if (at !== end) throw new Error(`${digest} ended ${end - at} bytes early`);
+      } catch (error) {
+        if (error instanceof TugError) throw error;
+        // What came is handed on already; the rest is asked for.
+        if (signal?.aborted || !(await mayPass(error, attempt))) throw failed("read", error);
       }
-    } catch (error) {
-      throw error instanceof TugError ? error : failed("read", error);
     }
-    if (left !== 0) throw failed("read", new Error(`${digest} ended ${left} bytes early`));
   }
 
   /** Copies a blob of the staging area to the bucket, and drops it there. */
   async #ship({ digest, size }: BlobInfo): Promise<void> {
     using _lease = this.#staging.lease([digest]);
     if ((await this.stat(digest))?.size !== size) {
-      const settings = { partSize, queueSize: partsAtOnce, retry: retries };
+      const settings = { partSize, queueSize: partsAtOnce, retry: attempts - 1 };
       const writer = this.#client.file(this.#key(digest)).writer(settings);
       try {
         for await (const chunk of this.#staging.stream(digest)) await writer.write(chunk);
@@ -204,11 +212,36 @@ function shipping(ingest: Ingest, ship: (blob: BlobInfo) => Promise<void>): Inge
   };
 }
 
+/** What `ask` answers; asked again when its failure may pass, so it must be something that does no harm twice. */
+async function asking<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(await mayPass(error, attempt))) throw error;
+    }
+  }
+}
+
+/** Whether to ask again after this failure of that attempt; answers when it is time to. */
+async function mayPass(error: unknown, attempt: number): Promise<boolean> {
+  if (attempt >= attempts || !passing.test(codeIn(error) ?? "")) return false;
+  await Bun.sleep(firstPauseMs * 2 ** (attempt - 1) * (0.5 + Math.random() / 2));
+  return true;
+}
+
+function codeIn(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}
+
 function isMissing(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = codeIn(error);
   return code === "NoSuchKey" || code === "NotFound" || code === "UnknownError_404";
 }
 
 function failed(operation: string, error: unknown): TugError {
-  return new TugError("unavailable", `object storage: ${operation}: ${messageOf(error)}`, { cause: error });
+  // Of a connection, Bun tells what happened in the code alone.
+  const code = codeIn(error) ?? "";
+  const why = /^(Connection|DNS|Timeout)/.test(code) ? code : messageOf(error);
+  return new TugError("unavailable", `object storage: ${operation}: ${why}`, { cause: error });
 }

@@ -11,6 +11,8 @@ export class FakeS3 implements Disposable {
   readonly secret = "secret";
   /** Set to answer everything with this status. */
   broken: number | undefined;
+  /** So many of the next requests fail, and pass when they are asked again. */
+  stumbles = 0;
   /** There is no such bucket: everything is 404. */
   gone = false;
 
@@ -30,6 +32,7 @@ export class FakeS3 implements Disposable {
     const url = new URL(request.url);
     const body = Buffer.from(await request.arrayBuffer());
     if (this.broken !== undefined) return error(this.broken, "InternalError");
+    if (this.stumbles > 0) return error(503, this.stumbles-- % 2 ? "SlowDown" : "ServiceUnavailable");
     if (this.gone) return request.method === "HEAD" ? new Response(null, { status: 404 }) : error(404, "NoSuchBucket");
     if (!this.#signed(request, url)) return error(403, "SignatureDoesNotMatch");
     const key = decodeURIComponent(url.pathname).replace(/^\/bucket\/?/, "");
