@@ -433,6 +433,21 @@ test("hard links stay, and names that are copied apart are files of their own, i
   });
 });
 
+test("sources are copied one after the other: a later name of a file is never what replaced an earlier one", async () => {
+  const linked = await steps.tree((root) => {
+    for (const name of ["one", "two", "three"]) mkdirSync(join(root, name));
+    writeFileSync(join(root, "one/f"), "text");
+    linkSync(join(root, "one/f"), join(root, "one/g"));
+    writeFileSync(join(root, "two/f"), "other");
+    linkSync(join(root, "one/f"), join(root, "three/h"));
+  });
+  const copy = await run(copyOp(["one", "two", "three"], "/app/"), [base, linked]);
+  steps.look(copy, (root) => {
+    const found = ["f", "g", "h"].map((name) => readFileSync(join(root, "app", name), "utf8"));
+    expect(found).toEqual(["other", "text", "text"]);
+  });
+});
+
 test("a default ACL of the destination does not change the modes of what is copied into new directories", async () => {
   // acl(5): version 2, then tag, permissions and id of each entry.
   const entries = [

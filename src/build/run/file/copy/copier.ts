@@ -82,7 +82,7 @@ export class Copier {
   readonly #dest: Destination;
   readonly #way: CopyWay;
   readonly #excluded: Excluded;
-  /** Copies of files with several names, by device and inode. */
+  /** This source's copies of files with several names, by device and inode. What another source made may be replaced by now. */
   readonly #links = new Map<string, { readonly path: string; readonly hash: string }>();
 
   constructor(source: RootedDir, dest: Destination, way: CopyWay) {
@@ -95,6 +95,7 @@ export class Copier {
   /** `dest` as the instruction has it: with a slash at its end it is a directory. */
   copy(selected: Selected, dest: string): void {
     const { owner } = this.#way;
+    this.#links.clear();
     if (selected.kind === "directory" && selected.below === undefined) {
       const path = this.#dest.resolve(dest);
       const there = this.#dest.root.tryStat(`/${path}`);
