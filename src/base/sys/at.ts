@@ -70,6 +70,7 @@ export const S_IFBLK = 0o060000;
 export const S_IFREG = 0o100000;
 export const S_IFLNK = 0o120000;
 export const S_IFSOCK = 0o140000;
+export const S_ISGID = 0o2000;
 
 /** A path's bytes with the terminating NUL. A NUL inside is EINVAL. */
 export function cpath(path: string): Buffer {

@@ -126,6 +126,19 @@ test("directories that are made in a set-group-id one hand it down", async () =>
   });
 });
 
+test("files keep their owner in a set-group-id directory, in those that are made in it too", async () => {
+  for (const [dest, below] of [
+    ["/team/", "team"],
+    ["/team/new/", "team/new"],
+  ] as const) {
+    await copied(["dir"], dest, (root) => {
+      for (const path of ["one", "sub", "sub/deep", "sub/deep/three"])
+        expect([path, statSync(join(root, below, path)).gid]).toEqual([path, 0]);
+      expect(statSync(join(root, below, "sub/two")).gid).toBe(34);
+    });
+  }
+});
+
 test("a file keeps its time to the nanosecond, or gets SOURCE_DATE_EPOCH with the directories made for it", async () => {
   await copied(["a.txt"], "/new/deep/name", (root) => {
     const stat = statSync(join(root, "new/deep/name"), { bigint: true });

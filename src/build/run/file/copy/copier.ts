@@ -9,6 +9,7 @@ import {
   openat,
   openat2,
   RESOLVE,
+  S_ISGID,
   unlinkat,
 } from "../../../../base/sys/at.ts";
 import { SystemError } from "../../../../base/sys/libc.ts";
@@ -152,7 +153,7 @@ export class Copier {
     const to = own ?? this.#dest.open(path);
     try {
       this.#way.hash?.contents();
-      const plain = made && !inheritsAcl(to);
+      const plain = made && !handsDown(to);
       this.#entries({ ...firstLevel, from, to, path, fresh: made, direct: own !== undefined, plain });
       this.#way.hash?.directoryEnd();
       const { chmod, time } = this.#way;
@@ -238,7 +239,7 @@ export class Copier {
       const { to, direct } = this.#openCopy(level, node, fresh);
       try {
         const { path, below, matches } = node;
-        const plain = fresh && (level.plain || !inheritsAcl(to));
+        const plain = fresh && (level.plain || !handsDown(to));
         this.#entries({ from, to, path, below, fresh, direct, plain, matches, depth: level.depth + 1 });
       } finally {
         closeFd(to);
@@ -327,9 +328,9 @@ function last(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** New files would get an ACL from the directory. */
-function inheritsAcl(dir: number): boolean {
-  return listXattrsOf(dir).includes("system.posix_acl_default");
+/** New files would get their group (inode(7), S_ISGID) or an ACL (acl(5)) from the directory. */
+function handsDown(dir: number): boolean {
+  return (lstatat(dir).mode & S_ISGID) !== 0 || listXattrsOf(dir).includes("system.posix_acl_default");
 }
 
 /** Sets the times of what a path holds. */

@@ -8,6 +8,7 @@ import {
   openat,
   openat2,
   RESOLVE,
+  S_ISGID,
 } from "../../../../base/sys/at.ts";
 import { SystemError } from "../../../../base/sys/libc.ts";
 import type { RootedDir } from "../../../../base/sys/rooted-dir.ts";
@@ -15,7 +16,6 @@ import { lstatat, tryLstatat } from "../../../../base/sys/stat.ts";
 import { evaluateLinks } from "../../../../core/files/paths.ts";
 import type { Ids } from "./owner.ts";
 
-const S_ISGID = 0o2000;
 const ENOENT = 2;
 const ENOTDIR = 20;
 
