@@ -1,8 +1,11 @@
 import { expect, spyOn, test } from "bun:test";
+import { mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { systemClock } from "../../base/lib/clock.ts";
 import type { ChainId, Digest } from "../../base/lib/ids.ts";
 import { silentLog } from "../../base/lib/log.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
+import { mount, unmountIfMounted } from "../../base/sys/mount/mount.ts";
 import { recoverImages } from "../../core/image/recovery.ts";
 import { tarOf } from "../../core/image/testdata/fixture.ts";
 import { CacheCollector } from "./collector.ts";
@@ -107,6 +110,24 @@ for (const driver of ["overlay2", "vfs"] as const) {
     expect(bench.ran).toEqual(["made", "above"]);
   });
 }
+
+test("what a killed daemon left and cannot be removed keeps the next one from nothing", async () => {
+  await using bench = await SolverBench.open();
+  const { snapshots } = bench.stores;
+  await snapshots.prepare("build-0123-rw", undefined);
+  await bench.steps.make(undefined, async () => undefined);
+  // As an immutable file would, on every file system.
+  const held = join(snapshots.upperdir("build-0123-rw") ?? "", "held");
+  mkdirSync(held);
+  mount("tmpfs", held, "tmpfs", 0, "size=64k");
+  try {
+    const next = await bench.restart();
+    expect(next.names).toEqual([]);
+  } finally {
+    const trash = join(snapshots.root, ".trash");
+    for (const name of readdirSync(trash)) unmountIfMounted(join(trash, name, "diff/held"));
+  }
+});
 
 test("a layer of an image and the cache stays until both have let go", async () => {
   for (const first of ["image", "cache"] as const) {

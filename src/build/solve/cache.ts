@@ -164,12 +164,15 @@ export class BuildCache {
   /** False while something needs it. */
   async #remove(name: ChainId): Promise<boolean> {
     if (!name.startsWith(buildPrefix)) return await this.#deps.layers.release(name);
+    const { snapshots, log } = this.#deps;
     try {
-      await this.#deps.snapshots.remove(name);
-      return true;
+      await snapshots.remove(name);
     } catch (error) {
       if (isCode(error, "conflict")) return false;
-      throw error;
+      if (snapshots.stat(name) !== undefined) throw error;
+      // It is gone all the same; its files are tried again with whatever is removed next.
+      log.warn("files of a build's snapshot could not be removed", { snapshot: name, error });
     }
+    return true;
   }
 }

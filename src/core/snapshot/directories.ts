@@ -51,18 +51,25 @@ export class SnapshotDirectories {
     }
   }
 
-  /** Moves a directory out of sight, at once; `empty` takes the time. */
-  discard(directory: string): void {
+  /** Moves a directory out of sight, at once; `empty` takes the time. Returns its name in the trash. */
+  discard(directory: string): string {
+    const name = `${directory}-${randomName()}`;
     try {
       this.#hooks.retire?.(join(this.root, directory));
-      renameSync(join(this.root, directory), join(this.root, trash, `${directory}-${randomName()}`));
+      renameSync(join(this.root, directory), join(this.root, trash, name));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }
+    return name;
   }
 
-  /** Removes what was discarded. Two callers may run at once: what the other one took is not missed. */
-  async empty(): Promise<void> {
+  /**
+   * Removes what was discarded. Two callers may run at once: what the other one took is not missed. What cannot be removed (an immutable file of a
+   * privileged container's, a mount) stays for the next time; it fails for the one who discarded it and must not for anybody else. Returns
+   * what stayed, by its name in the trash; throws for `mine`.
+   */
+  async empty(mine?: string): Promise<ReadonlyMap<string, unknown>> {
+    const stayed = new Map<string, unknown>();
     const fd = openat(AT_FDCWD, join(this.root, trash), O.PATH | O.DIRECTORY);
     try {
       for (const name of readdirSync(join(this.root, trash))) {
@@ -71,20 +78,22 @@ export class SnapshotDirectories {
           await removeTree(fd, name);
         } catch (error) {
           if (!(error instanceof SystemError) || (error.code !== "ENOENT" && error.code !== "ENOTEMPTY"))
-            throw error;
+            stayed.set(name, error);
         }
       }
     } finally {
       closeFd(fd);
     }
+    if (mine !== undefined && stayed.has(mine)) throw stayed.get(mine);
+    return stayed;
   }
 
   /**
    * Makes directories and records agree: a record whose directory is gone is dropped, a directory without a record is removed. `usable`
    * says whether a record's directory is whole. What lies on a parent that is gone stays: it may be what a container wrote, and the
-   * parent may be unpacked again under its name.
+   * parent may be unpacked again under its name. Returns what could not be removed, as `empty` does.
    */
-  async recover(usable: (record: SnapshotRecord) => boolean): Promise<void> {
+  async recover(usable: (record: SnapshotRecord) => boolean): Promise<ReadonlyMap<string, unknown>> {
     const records = this.#records.all().filter((record) => {
       if (usable(record)) return true;
       this.#records.remove(record.name);
@@ -95,7 +104,7 @@ export class SnapshotDirectories {
       ...records.flatMap(({ directory, base }) => (base === undefined ? [directory] : [directory, base])),
     ]);
     for (const name of readdirSync(this.root)) if (!wanted.has(name)) this.discard(name);
-    await this.empty();
+    return await this.empty();
   }
 }
 

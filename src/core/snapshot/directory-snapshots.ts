@@ -2,6 +2,7 @@ import { relative } from "node:path";
 import type { Clock } from "../../base/lib/clock.ts";
 import { conflict, notFound } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
+import type { Log } from "../../base/lib/log.ts";
 import type { Database } from "../../base/store/database.ts";
 import { type SyncFileSystem, syncByProcess } from "../../base/sys/sync.ts";
 import { type DirectoryHooks, isDirectory, SnapshotDirectories } from "./directories.ts";
@@ -24,6 +25,8 @@ export interface SnapshotterDeps {
   readonly root: string;
   readonly clock: Clock;
   readonly sync?: SyncFileSystem;
+  /** Told of what a crash left and cannot be removed. */
+  readonly log?: Log;
 }
 
 /** What every driver says of itself. */
@@ -69,11 +72,13 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
   protected abstract files(record: Pick<SnapshotRecord, "directory">): string;
 
   /** Repairs what a crash left. */
-  recover(): Promise<void> {
+  async recover(): Promise<void> {
     const lies = (directory: string) => isDirectory(this.files({ directory }));
-    return this.directories.recover(
+    const stayed = await this.directories.recover(
       ({ directory, base }) => lies(directory) && (base === undefined || lies(base)),
     );
+    for (const [directory, error] of stayed)
+      this.deps.log?.warn("files of a removed snapshot cannot be removed", { directory, error });
   }
 
   status(): readonly (readonly [string, string])[] {
@@ -133,7 +138,8 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
     if (!record) return;
     if (records.hasChildren(name)) throw conflict(`snapshot ${name} has children`);
     // Files that complete others stay as long as these.
-    if (records.completedBy(record.directory).length === 0) directories.discard(record.directory);
+    const completes = records.completedBy(record.directory).length > 0;
+    const discarded = completes ? undefined : directories.discard(record.directory);
     try {
       records.remove(name);
     } catch {
@@ -142,7 +148,7 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
       records.remove(name);
     }
     await this.#dropBase(record.base);
-    await directories.empty();
+    await directories.empty(discarded);
   }
 
   async completed(name: string): Promise<void> {
@@ -156,8 +162,7 @@ export abstract class DirectorySnapshots<Driver extends DriverFacts> implements 
   async #dropBase(base: string | undefined): Promise<void> {
     if (base === undefined || this.records.at(base) || this.records.completedBy(base).length > 0) return;
     this.#kept.delete(base);
-    this.directories.discard(base);
-    await this.directories.empty();
+    await this.directories.empty(this.directories.discard(base));
   }
 
   /** Name of the directory that a path lies in. */

@@ -25,7 +25,7 @@ import { codeOf } from "../../base/lib/errors.ts";
 import type { ChainId } from "../../base/lib/ids.ts";
 import { type Database, openDatabase } from "../../base/store/database.ts";
 import { AT_FDCWD, closeFd, makedev, mknodat, O, S_IFCHR, S_IFIFO } from "../../base/sys/at.ts";
-import { unmountIfMounted } from "../../base/sys/mount/mount.ts";
+import { mount, unmountIfMounted } from "../../base/sys/mount/mount.ts";
 import { readMountInfo } from "../../base/sys/mount/mountinfo.ts";
 import { RootedDir } from "../../base/sys/rooted-dir.ts";
 import { getXattr } from "../../base/sys/xattr.ts";
@@ -291,6 +291,27 @@ export function snapshotterSuite(
       );
       expect(tree()).toBe(3);
       expect(readdirSync(join(context.root, ".trash"))).toEqual([]);
+    });
+
+    test("what cannot be removed fails for who removes it, and keeps neither others nor the next start", async () => {
+      await snapshots.prepare("stuck", undefined);
+      const layout = snapshots.layout("stuck");
+      // As an immutable file would, on every file system.
+      const held = join(layout.kind === "overlay" ? layout.upper : layout.tree, "../held");
+      mkdirSync(held);
+      const trashed = () => readdirSync(join(context.root, ".trash"));
+      mount("tmpfs", held, "tmpfs", 0, "size=64k");
+      try {
+        expect(await code(snapshots.remove("stuck"))).not.toBe("none");
+        await snapshots.prepare("box", undefined);
+        await snapshots.remove("box");
+        await open(context);
+        expect([[...snapshots.list()], tree(), trashed().length]).toEqual([[], 0, 1]);
+      } finally {
+        for (const name of trashed()) unmountIfMounted(join(context.root, ".trash", name, "held"));
+      }
+      await open(context);
+      expect(trashed()).toEqual([]);
     });
 
     test("no unprivileged user can reach a layer", async () => {

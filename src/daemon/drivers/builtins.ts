@@ -76,8 +76,8 @@ export function openSnapshotter(
 
 /** In Docker's order of preference (graphdriver, driver_linux.go: "priority"). */
 function storageDrivers(deps: StorageDriverDeps): readonly StorageDriver[] {
-  const { db, clock, dataRoot, options } = deps;
-  const at = (name: string) => ({ db, clock, root: join(dataRoot, name) });
+  const { db, clock, log, dataRoot, options } = deps;
+  const at = (name: string) => ({ db, clock, log, root: join(dataRoot, name) });
   const unknown = (key: string) => `unknown option ${key}`;
   return [
     {

@@ -16,7 +16,7 @@ const unknown = (key: string) => `Unknown option ${key}`;
 const asked = (options: StorageDriverDeps["options"], key: string) =>
   options.findLast(([name]) => name.toLowerCase() === key)?.[1];
 
-export function zfsDriver({ db, clock, dataRoot, options }: StorageDriverDeps): StorageDriver {
+export function zfsDriver({ db, clock, log, dataRoot, options }: StorageDriverDeps): StorageDriver {
   const dataset = asked(options, "zfs.fsname");
   return {
     name: "zfs",
@@ -24,7 +24,7 @@ export function zfsDriver({ db, clock, dataRoot, options }: StorageDriverDeps): 
     open: () => {
       readDriverOptions(options, ["zfs.fsname"], unknown);
       return openZfs({
-        ...{ db, clock, root: join(dataRoot, "zfs") },
+        ...{ db, clock, log, root: join(dataRoot, "zfs") },
         dataset: dataset ?? datasetOf(dataRoot) ?? "",
       });
     },
@@ -43,7 +43,7 @@ const devicemapperOptions = [
   "dm.use_deferred_deletion",
 ];
 
-export function devicemapperDriver({ db, clock, dataRoot, options }: StorageDriverDeps): StorageDriver {
+export function devicemapperDriver({ db, clock, log, dataRoot, options }: StorageDriverDeps): StorageDriver {
   const pool = asked(options, "dm.thinpooldev");
   return {
     name: "devicemapper",
@@ -58,7 +58,7 @@ export function devicemapperDriver({ db, clock, dataRoot, options }: StorageDriv
       const words = (key: string, by: RegExp) =>
         (values.get(key) ?? "").split(by).filter((one) => one !== "");
       return openDevicemapper({
-        ...{ db, clock, root: join(dataRoot, "devicemapper"), fileSystem },
+        ...{ db, clock, log, root: join(dataRoot, "devicemapper"), fileSystem },
         pool: poolName(pool ?? ""),
         baseSize: parseSize(values.get("dm.basesize") ?? "10G"),
         mkfsArguments: words("dm.mkfsarg", /\s+/),
