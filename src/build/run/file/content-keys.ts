@@ -7,6 +7,7 @@ import type { ContentKeys, StepSnapshots } from "../runner.ts";
 import { inSlices } from "../slices.ts";
 import type { KeptTrees } from "../sources/kept-trees.ts";
 import type { BuildFilesHelper } from "./helper.ts";
+import { isUnfinishedNote } from "./note-file.ts";
 import type { Selection } from "./protocol.ts";
 import { digestSelection } from "./selection/content-digest.ts";
 
@@ -31,6 +32,8 @@ export class SnapshotContentKeys implements ContentKeys {
   constructor(deps: ContentKeysDeps) {
     this.#deps = deps;
     mkdirSync(deps.root, { recursive: true, mode: 0o700 });
+    // Of a killed daemon's helpers; none of ours writes yet.
+    for (const name of readdirSync(deps.root)) if (isUnfinishedNote(name)) this.#forget(name);
   }
 
   async digest(snapshot: ChainId | undefined, selection: Selection, signal: AbortSignal): Promise<Digest> {
@@ -50,8 +53,12 @@ export class SnapshotContentKeys implements ContentKeys {
   /** Forgets what was hashed of snapshots that are gone. */
   prune(isThere: (snapshot: ChainId) => boolean): void {
     for (const name of readdirSync(this.#deps.root)) {
-      if (!isThere(decodeURIComponent(name) as ChainId)) rmSync(join(this.#deps.root, name), { force: true });
+      if (!isUnfinishedNote(name) && !isThere(decodeURIComponent(name) as ChainId)) this.#forget(name);
     }
+  }
+
+  #forget(name: string): void {
+    rmSync(join(this.#deps.root, name), { force: true });
   }
 
   async #make(snapshot: ChainId | undefined, selection: Selection, signal: AbortSignal): Promise<Digest> {

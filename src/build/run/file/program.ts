@@ -1,4 +1,4 @@
-import { existsSync, readSync, rmSync, writeSync } from "node:fs";
+import { readSync, rmSync, writeSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { CompressionError } from "../../../base/lib/compression/compression.ts";
 import { type ErrorCode, messageOf, TugError } from "../../../base/lib/errors.ts";
@@ -86,9 +86,19 @@ function openHistory({ notes, trees, use }: EarlierRequest): History {
   const directory = openWritableDirectory(dirname(notes));
   const copied = use ? readNotes(notes) : undefined;
   const tree = copied && join(trees, copied.tree);
-  const dir = tree !== undefined && existsSync(tree) ? RootedDir.open(tree) : undefined;
+  const dir = tree === undefined ? undefined : openIfThere(tree);
   const earlier = copied && dir ? new EarlierCopy({ copied, tree: dir }) : new EarlierCopy();
   return { earlier, tree, notes: directory };
+}
+
+/** Undefined for a tree that was pruned. */
+function openIfThere(path: string): RootedDir | undefined {
+  try {
+    return RootedDir.open(path);
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 /** Notes what was copied for the next run; what completes it, or "unfit". */

@@ -1,17 +1,7 @@
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { isFull } from "../../../../base/lib/storage-error.ts";
-import { fdPath } from "../../../../base/sys/at.ts";
+import { errnoOf } from "../../../../base/lib/storage-error.ts";
+import { isUnfinishedNote, writeNote } from "../note-file.ts";
 
 /** What a copy of a regular file was. */
 export interface CopiedFile {
@@ -53,34 +43,35 @@ export function readNotes(path: string): Copied | undefined {
   }
 }
 
-/** `dir`: descriptor of the directory. Nothing is noted on a full disk: it only saves work. */
+/** `dir`: descriptor of the directory. */
 export function writeNotes(dir: number, name: string, { tree, files }: Copied): void {
-  const part = fdPath(dir, `${name}.${process.pid}`);
-  try {
-    writeFileSync(part, `${tree}\n${JSON.stringify([...files])}`, { mode: 0o600 });
-    renameSync(part, fdPath(dir, name));
-  } catch (error) {
-    rmSync(part, { force: true });
-    if (!isFull(error)) throw error;
-  }
+  writeNote(dir, name, `${tree}\n${JSON.stringify([...files])}`);
 }
 
 /** Removes the notes of trees that are gone, and what writers that were killed left; for when no step runs, or after trees were removed. */
 export function pruneNotes({ directory, trees }: CopyNotes, options: { readonly idle: boolean }): void {
   for (const name of readdirSync(directory)) {
     const path = join(directory, name);
-    const stale = name.includes(".") ? options.idle : !existsSync(join(trees, treeOf(path)));
+    const stale = isUnfinishedNote(name) ? options.idle : !existsSync(join(trees, treeOf(path)));
     if (stale) rmSync(path, { force: true });
   }
 }
 
-/** The first line; "\0", which is nowhere, for a file without. */
+const nowhere = "\0";
+
+/** The first line; `nowhere` for a file without, or that a step took away just now. */
 function treeOf(path: string): string {
   const line = Buffer.alloc(256);
-  const fd = openSync(path, "r");
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return nowhere;
+    throw error;
+  }
   try {
     const text = line.toString("latin1", 0, readSync(fd, line, 0, line.length, 0));
-    return text.includes("\n") ? text.slice(0, text.indexOf("\n")) : "\0";
+    return text.includes("\n") ? text.slice(0, text.indexOf("\n")) : nowhere;
   } finally {
     closeSync(fd);
   }

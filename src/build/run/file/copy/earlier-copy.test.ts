@@ -398,15 +398,33 @@ test("a directory that an old kernel made opaque shows what completes it", async
   for (const dir of [tree, own, root]) dir[Symbol.dispose]();
 });
 
+test("an earlier tree that a prune takes away meanwhile completes nothing", () => {
+  const at = mkdtempSync(join(steps.root, "pruned-"));
+  for (const path of ["earlier", "own/dir", "root"]) mkdirSync(join(at, path), { recursive: true });
+  writeFileSync(join(at, "earlier/file"), "text");
+  const [tree, own, root] = ["earlier", "own", "root"].map((name) => RootedDir.open(join(at, name)));
+  if (!tree || !own || !root) throw new Error("not opened");
+  const look = { mode: 0o644, uid: 0, gid: 0, mtime: 0n };
+  const source = { ...tree.lstat("/file"), btime: 1n };
+  const files = new Map([["file", { state: sameness(source, look) }]]);
+  const copy = new EarlierCopy({ copied: { tree: "earlier", files }, tree });
+  expect(copy.has("file", source, look, { told: false })).toBeDefined();
+  rmSync(join(at, "earlier"), { recursive: true });
+  expect(copy.finish(own, root)).toBe("unfit");
+  for (const dir of [tree, own, root]) dir[Symbol.dispose]();
+});
+
 reusing("notes of trees that are gone go, and what killed writers left", async () => {
   const { made } = await copy(copyAll, source, { ignoreCache: true });
   const before = readdirSync(notes);
   writeFileSync(join(notes, "abc"), "cut short");
   writeFileSync(join(notes, "abc.123"), "");
+  // As one is that a step takes away while they are looked at.
+  symlinkSync("nowhere", join(notes, "vanished"));
   const where = { directory: notes, trees: steps.snapshotter.root };
   pruneNotes(where, { idle: false });
   expect(readdirSync(notes)).toContain("abc.123");
-  expect(readdirSync(notes)).not.toContain("abc");
+  for (const name of ["abc", "vanished"]) expect(readdirSync(notes)).not.toContain(name);
   pruneNotes(where, { idle: true });
   const kept = readdirSync(notes);
   expect(before).toEqual(expect.arrayContaining(kept));

@@ -1,4 +1,5 @@
 import { closeFd, futimes, mknodat, O, openat, S_IFCHR } from "../../../../base/sys/at.ts";
+import { SystemError } from "../../../../base/sys/libc.ts";
 import type { RootedDir } from "../../../../base/sys/rooted-dir.ts";
 import { type FileStat, lstatat, namesIn, readDirectory, tryLstatat } from "../../../../base/sys/stat.ts";
 import { listXattrsOf, removeXattr } from "../../../../base/sys/xattr.ts";
@@ -67,10 +68,17 @@ export class EarlierCopy {
       if (this.next) this.#deep ||= within(own.fd, ".", (dir) => showThrough(dir, 0)) > deepest;
       return "alone";
     }
-    const fits = within(earlier.tree.fd, ".", (from) =>
-      within(own.fd, ".", (to) => this.#hide(from, to, "", root)),
-    );
-    return fits && !this.#unfit ? "completed" : "unfit";
+    return !this.#unfit && this.#fits(earlier.tree, own, root) ? "completed" : "unfit";
+  }
+
+  #fits(earlier: RootedDir, own: RootedDir, root: RootedDir): boolean {
+    try {
+      return within(earlier.fd, ".", (from) => within(own.fd, ".", (to) => this.#hide(from, to, "", root)));
+    } catch (error) {
+      // A prune takes the earlier tree away just now.
+      if (error instanceof SystemError && error.code === "ENOENT") return false;
+      throw error;
+    }
   }
 
   /** After `finish`: what the next run can build upon. "as before": what this one was completed by. */

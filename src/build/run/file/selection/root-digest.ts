@@ -1,8 +1,9 @@
-import { readSync, renameSync, writeFileSync } from "node:fs";
+import { readSync } from "node:fs";
 import { CryptoHasher } from "bun";
-import { closeFd, fdPath, O } from "../../../../base/sys/at.ts";
+import { closeFd, O } from "../../../../base/sys/at.ts";
 import type { RootedDir } from "../../../../base/sys/rooted-dir.ts";
 import type { FileStat } from "../../../../base/sys/stat.ts";
+import { writeNote } from "../note-file.ts";
 import { xattrText } from "./attributes.ts";
 import type { DigestibleTree } from "./content-digest.ts";
 import { RootReader } from "./tree-reader.ts";
@@ -77,9 +78,7 @@ export class HashMemory {
   save(dir: number, name: string): void {
     if (!this.#grown) return;
     const lines = [...this.#known].map(([path, [state, hash]]) => [path, state, hash]);
-    const part = fdPath(dir, `${name}.${process.pid}`);
-    writeFileSync(part, JSON.stringify(lines), { mode: 0o600 });
-    renameSync(part, fdPath(dir, name));
+    writeNote(dir, name, JSON.stringify(lines));
   }
 }
 
