@@ -207,7 +207,7 @@ describe("tug build", () => {
       expect(built.code).toBe(1);
       expect(existsSync(join(folder, "id"))).toBe(false);
       const end = built.stderr.slice(built.stderr.indexOf("------\n"));
-      expect(end.replace(/^\d\.\d{3} /m, "T ")).toBe(
+      expect(end.replace(/^\d+\.\d{3} /m, "T ")).toBe(
         [
           "------",
           " > [2/2] RUN echo tried; exit 7:",

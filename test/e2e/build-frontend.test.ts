@@ -52,7 +52,8 @@ const running = async () => {
     try {
       return readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(daemon.instance);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+      // Gone before it was opened, or before it was read.
+      if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return false;
       throw error;
     }
   });

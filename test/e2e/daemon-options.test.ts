@@ -34,7 +34,7 @@ beforeAll(async () => {
   root = mkdtempSync("/tmp/tug-options-");
   ownRuntime("own");
   write(usual());
-  daemon = await TestDaemon.start({ root, flags: ["--live-restore=false", "--shutdown-timeout=5"] });
+  daemon = await TestDaemon.start({ root, flags: ["--live-restore=false", "--shutdown-timeout=60"] });
 }, 120_000);
 afterAll(async () => {
   await daemon.close();
@@ -117,10 +117,15 @@ test("runtimes get their arguments; SIGHUP brings new ones, and what else a runn
 });
 
 test("with live-restore off containers end with the daemon, and those whose policy says so come back with it", async () => {
-  const sleeper = ["busybox", "sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"];
-  await daemon.ok(["run", "-d", "--name", "service", "--restart", "unless-stopped", ...sleeper]);
-  await daemon.ok(["run", "-d", "--name", "task", "--network", "container:service", ...sleeper]);
-  await daemon.ok(["run", "-d", "--name", "once", "--rm", "--network", "none", ...sleeper]);
+  const sleeper = ["busybox", "sh", "-c", "trap 'exit 0' TERM; echo ready; sleep 1000 & wait"];
+  const start = (name: string, ...flags: string[]) =>
+    daemon.ok(["run", "-d", "--name", name, "--stop-timeout", "60", ...flags, ...sleeper]);
+  await start("service", "--restart", "unless-stopped");
+  await start("task", "--network", "container:service");
+  await start("once", "--rm", "--network", "none");
+  // Before its trap is set no signal but SIGKILL ends a container's first process.
+  for (const name of ["service", "task", "once"])
+    await eventually(`the trap of ${name} is set`, async () => (await daemon.ok(["logs", name])) === "ready");
   const pids = (await daemon.ok(["inspect", "-f", "{{.State.Pid}}", "service", "task", "once"])).split("\n");
   await daemon.stop();
   expect(pids.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);

@@ -57,7 +57,7 @@ export const containerConfig: { readonly [member in keyof Required<ContainerConf
     config: { Cmd: ["sh", "-c", "trap 'exit 44' USR1; echo ready; while :; do sleep 0.01; done"] },
     look: async ({ daemon, id }) => {
       await eventually("its trap is set", async () => (await daemon.ok(["logs", id])) === "ready");
-      await daemon.ok(["stop", id]);
+      await daemon.ok(["stop", "-t", "60", id], { timeout: 90_000 });
       expect(await daemon.ok(["inspect", "-f", "{{.State.ExitCode}}", id])).toBe("44");
     },
   },
@@ -65,8 +65,25 @@ export const containerConfig: { readonly [member in keyof Required<ContainerConf
     value: 0,
     config: { Cmd: ["sh", "-c", "trap '' TERM; while :; do sleep 0.01; done"] },
     look: async ({ daemon, id }) => {
-      await daemon.ok(["stop", id], { timeout: 8000 });
+      const since = String(Date.now() / 1000 - 1);
+      await daemon.ok(["stop", id]);
       expect(await daemon.ok(["inspect", "-f", "{{.State.ExitCode}}", id])).toBe("137");
+      const until = String(Date.now() / 1000);
+      const filters = ["--filter", `container=${id}`, "--filter", "event=kill"];
+      const events = await daemon.ok([
+        "events",
+        "--since",
+        since,
+        "--until",
+        until,
+        ...filters,
+        "--format",
+        "json",
+      ]);
+      const times = events.split("\n").map((line) => (JSON.parse(line) as { timeNano: number }).timeNano);
+      expect(times).toHaveLength(2);
+      // Not after the ten seconds of who says nothing.
+      expect(((times[1] ?? 0) - (times[0] ?? 0)) / second).toBeLessThan(9);
     },
   },
   Shell: { value: ["/bin/ash", "-ec"], proven: [judge, 'Shell: ["/bin/ash", "-ec"]'] },
