@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import type { Socket, TCPSocketListener, UnixSocketListener } from "bun";
 import { invalid, messageOf, TugError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { closeFd, duplicateFd } from "../sys/net/sockets.ts";
 import { Connection, type ConnectionLimits } from "./connection.ts";
 import type { Handler } from "./exchange.ts";
 import { joinLimit } from "./outbound.ts";
@@ -29,8 +30,6 @@ export type ListenAddress =
       /** 0 takes a free one. */
       readonly port: number;
       readonly tls?: TlsFiles | undefined;
-      /** `reload` will be used: the port is opened so that a second listener can take it over. */
-      readonly reloadable?: boolean;
     }
   | {
       /** A listening socket that the service manager handed over (sd_listen_fds(3)). */
@@ -42,7 +41,10 @@ export type ListenAddress =
 export interface Listener {
   /** Where it listens: `unix:///path` or `tcp://host:port` with the real port. */
   readonly url: string;
-  /** Reads certificate and key again, for connections from now on. Throws, and changes nothing, when they are wrong. */
+  /**
+   * Reads certificate and key again, for connections that are accepted from now on; no connection is lost. Throws, and changes nothing, when
+   * they are wrong.
+   */
   reload(): void;
   /** Takes no new connection, lets requests finish for `graceMs`, then cuts what is left. */
   close(graceMs: number): Promise<void>;
@@ -90,14 +92,14 @@ export function listen(
     error: (_: Socket<SocketState | undefined>, error: Error) => deps.log.debug("socket error", { error }),
   };
   let listener = bind(address, socket, deps.log);
+  const url = urlOf(address, listener);
   const bound = address.kind === "unix" ? identity(address.path) : undefined;
   return {
-    url: urlOf(address, listener),
+    url,
     reload() {
       if (address.kind !== "tcp" || !address.tls) return;
-      const port = "port" in listener ? listener.port : address.port;
-      const next = bindTcp({ ...address, port }, socket);
-      // Who is connected stays; who was waiting to be accepted is accepted by the old one before it goes.
+      const next = listenAgain(listener, address.tls, socket);
+      // Who is connected stays.
       listener.stop(false);
       listener = next;
     },
@@ -120,7 +122,8 @@ export function listen(
   };
 }
 
-type Handlers = Parameters<typeof Bun.listen<SocketState | undefined>>[0]["socket"];
+type ListenOptions = Parameters<typeof Bun.listen<SocketState | undefined>>[0];
+type Handlers = ListenOptions["socket"];
 type BunListener = TCPSocketListener<SocketState | undefined> | UnixSocketListener<SocketState | undefined>;
 
 function bind(address: ListenAddress, socket: Handlers, log: Log): BunListener {
@@ -128,7 +131,7 @@ function bind(address: ListenAddress, socket: Handlers, log: Log): BunListener {
     case "unix":
       return listenUnix(address, socket, log);
     case "tcp":
-      return listenTcp(address, socket);
+      return bindTcp(address, socket);
     case "fd":
       return listenInherited(address, socket);
   }
@@ -143,9 +146,7 @@ function listenInherited(address: ListenAddress & { kind: "fd" }, socket: Handle
   try {
     // Bun's types do not know that a listener can be made from a descriptor.
     const options = { fd: address.fd, allowHalfOpen: true, socket, data: undefined };
-    return Bun.listen<SocketState | undefined>(
-      options as unknown as Parameters<typeof Bun.listen<SocketState | undefined>>[0],
-    ) as BunListener;
+    return Bun.listen<SocketState | undefined>(options as unknown as ListenOptions) as BunListener;
   } catch (error) {
     throw new TugError("unavailable", `failed to load listeners: ${messageOf(error)}`, { cause: error });
   }
@@ -183,14 +184,8 @@ function listenUnix(address: ListenAddress & { kind: "unix" }, socket: Handlers,
   }
 }
 
-function listenTcp(address: ListenAddress & { kind: "tcp" }, socket: Handlers): BunListener {
-  // A port that is opened to be shared would be shared with any other process of ours: first see whether it is free.
-  if (address.reloadable) bindTcp({ ...address, reloadable: false }, socket).stop(true);
-  return bindTcp(address, socket);
-}
-
 function bindTcp(address: ListenAddress & { kind: "tcp" }, socket: Handlers): BunListener {
-  const { host, port, tls, reloadable } = address;
+  const { host, port, tls } = address;
   try {
     return Bun.listen<SocketState | undefined>({
       hostname: host === "" ? "0.0.0.0" : host,
@@ -198,13 +193,28 @@ function bindTcp(address: ListenAddress & { kind: "tcp" }, socket: Handlers): Bu
       allowHalfOpen: true,
       socket,
       data: undefined,
-      ...(reloadable ? { reusePort: true } : {}),
       ...(tls ? { tls: tlsOptions(tls) } : {}),
     });
   } catch (error) {
     throw new TugError("unavailable", `failed to listen on tcp://${host}:${port}: ${String(error)}`, {
       cause: error,
     });
+  }
+}
+
+/**
+ * A second listener on the first one's socket. A socket of its own on the same port (SO_REUSEPORT) would not do: whoever waits in the first
+ * one's queue when that is closed is reset.
+ */
+function listenAgain(listener: BunListener, tls: TlsFiles, socket: Handlers): BunListener {
+  const options = { allowHalfOpen: true, socket, data: undefined, tls: tlsOptions(tls) };
+  // Bun's types know neither that a listener has a descriptor nor that it can be made from one.
+  const fd = duplicateFd((listener as unknown as { readonly fd: number }).fd);
+  try {
+    return Bun.listen<SocketState | undefined>({ ...options, fd } as unknown as ListenOptions) as BunListener;
+  } catch (error) {
+    closeFd(fd);
+    throw error;
   }
 }
 

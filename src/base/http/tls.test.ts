@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "../lib/log.ts";
@@ -100,3 +100,32 @@ test.skipIf(!hasOpenssl)("plain HTTP on a TLS port is not answered", async () =>
   await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow();
   await listener.close(0);
 });
+
+test.skipIf(!hasOpenssl)(
+  "nobody who connects while certificates are read again is turned away, and wrong ones change nothing",
+  async () => {
+    copyFileSync(file("server.pem"), file("changing.pem"));
+    copyFileSync(file("server.key"), file("changing.key"));
+    const tls = { cert: file("changing.pem"), key: file("changing.key"), clientCa: undefined };
+    const listener = listen({ kind: "tcp", host: "127.0.0.1", port: 0, tls }, { handler, log: silentLog });
+    const { url } = listener;
+    const port = Number(new URL(url).port);
+    // In the listening socket's queue, on the way there, and in the middle of the handshake.
+    for (const until of [() => undefined, () => Bun.sleep(0), () => Bun.sleep(1)]) {
+      for (let round = 0; round < 8; round++) {
+        const asked = [ask(port, undefined, "/"), ask(port, undefined, "/")];
+        await until();
+        listener.reload();
+        expect((await Promise.all(asked)).map((reply) => reply.slice(-2))).toEqual(["OK", "OK"]);
+      }
+    }
+    const open = readdirSync("/proc/self/fd").length;
+    writeFileSync(file("changing.pem"), "no certificate");
+    for (let round = 0; round < 20; round++) expect(() => listener.reload()).toThrow();
+    expect(readdirSync("/proc/self/fd").length).toBeLessThan(open + 10);
+    expect(await ask(port, undefined, "/")).toEndWith("OK");
+    expect(listener.url).toBe(url);
+    await listener.close(0);
+    expect(await ask(port, undefined, "/")).toBe("");
+  },
+);

@@ -71,13 +71,7 @@ function listenAll(
     const where =
       address.kind === "unix"
         ? ({ kind: "unix", path: address.path, mode: 0o660 } as const)
-        : ({
-            kind: "tcp",
-            host: address.host,
-            port: address.port,
-            tls,
-            reloadable: tls !== undefined,
-          } as const);
+        : ({ kind: "tcp", host: address.host, port: address.port, tls } as const);
     open.push(listen(where, { ...common, handler }));
   };
   try {

@@ -30,6 +30,7 @@ const lib = dlopen("libc.so.6", {
   },
   open: { args: [FFIType.ptr, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   close: { args: [FFIType.i32], returns: FFIType.i32 },
+  fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
 });
 
 export const AF_UNIX = 1;
@@ -42,6 +43,7 @@ export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const O_CLOEXEC = 0o2000000;
+const F_DUPFD_CLOEXEC = 1030;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const SOL_SOCKET = 1;
@@ -64,6 +66,11 @@ export function openFd(path: string, flags = 0): number {
 /** Closes; a failure is ignored on purpose: Linux has released the descriptor in every case (close(2), NOTES). */
 export function closeFd(fd: number): void {
   lib.symbols.close(fd);
+}
+
+/** Another descriptor of the same open file (fcntl(2), F_DUPFD_CLOEXEC). */
+export function duplicateFd(fd: number): number {
+  return check(lib.symbols.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl F_DUPFD_CLOEXEC");
 }
 
 export function socket(family: number, type: number, protocol = 0): number {
