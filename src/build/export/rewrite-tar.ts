@@ -26,8 +26,8 @@ export async function* rewriteTar(
     },
     data: (chunk, offset) => {
       zeros(offset);
-      // The chunk is the parser's own.
-      out.push(Uint8Array.from(chunk));
+      // The chunk is the parser's own. Not Uint8Array.from(), which takes a Buffer byte by byte.
+      out.push(new Uint8Array(chunk));
       written += chunk.length;
     },
     end: () => {

@@ -21,7 +21,7 @@ export async function* relayArchive(
       if (blob) tell({ id: blob.id, status: "Sending", progressDetail: {} });
     },
     data: (chunk) => {
-      document?.push(Uint8Array.from(chunk));
+      document?.push(new Uint8Array(chunk));
       if (!blob) return;
       blob.sent += chunk.length;
       const now = performance.now();

@@ -99,7 +99,7 @@ export class ProgressLog implements ProgressSink {
 
   log(log: LogProgress): void {
     // A copy: whoever reports may use the buffer again.
-    const msg = Uint8Array.from(log.bytes);
+    const msg = new Uint8Array(log.bytes);
     const stream = log.stream === "stdout" ? 1n : 2n;
     this.#logs.push({ vertex: log.vertex, timestamp: timestamp(log.at), stream, msg });
     this.#logBytes += msg.length;

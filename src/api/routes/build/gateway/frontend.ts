@@ -106,12 +106,12 @@ class FrontendPipe {
 
   readonly stdio = {
     input: { [Symbol.asyncIterator]: () => ({ next: async () => stepOf(await this.#toProgram.next()) }) },
-    output: (bytes: Uint8Array) => this.#fromProgram.push(Uint8Array.from(bytes)),
+    output: (bytes: Uint8Array) => this.#fromProgram.push(new Uint8Array(bytes)),
   };
 
   readonly bytes: ByteStream = {
     next: () => this.#fromProgram.next(),
-    write: (bytes) => this.#toProgram.push(Uint8Array.from(bytes)),
+    write: (bytes) => this.#toProgram.push(new Uint8Array(bytes)),
     end: () => this.#toProgram.close(),
     close: () => this.close(),
   };

@@ -39,7 +39,7 @@ function bytesOf(stream: RpcStream<BytesMessage, BytesMessage>): ByteStream {
     write: async (bytes) => {
       for (let at = 0; at < bytes.length; at += pieceBytes)
         // The message is sent after this returns, the bytes may be used again by then.
-        await stream.send({ data: Uint8Array.from(bytes.subarray(at, at + pieceBytes)) });
+        await stream.send({ data: new Uint8Array(bytes.subarray(at, at + pieceBytes)) });
     },
     end: () => over.resolve(undefined),
     close: () => over.resolve(undefined),
