@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { afterEach, expect, setSystemTime, test } from "bun:test";
 import type { ProgressMessage } from "../../client/images/progress.ts";
 import type { Output } from "../io/output.ts";
 import { progressText } from "./bar.ts";
@@ -59,6 +59,8 @@ const pull: readonly ProgressMessage[] = [
   { status: "Status: Downloaded newer image for test/app:1" },
 ];
 
+afterEach(() => void setSystemTime());
+
 test("without a terminal every status is a line and moving amounts are left out", async () => {
   const { out, text } = recorder(0);
   await showProgress(stream(pull), out);
@@ -89,6 +91,8 @@ test("on a terminal each layer keeps its own line", async () => {
 });
 
 test("a bar stands in the line of its layer while it moves", async () => {
+  // After a second it would say how long it still takes.
+  setSystemTime(new Date(1_700_000_000_000));
   const { out, screen } = recorder(120);
   await showProgress(stream(pull.slice(0, 6)), out);
   expect(screen()[2]).toBe(`bbb: Downloading [${"=".repeat(25)}>${" ".repeat(25)}]     512B/1.024kB`);

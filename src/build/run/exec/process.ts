@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { internal } from "../../../base/lib/errors.ts";
-import { type CgroupPaths, killCgroup, oomKills } from "../../../base/sys/cgroup/cgroup.ts";
+import { type CgroupPaths, cgroupPids, killCgroup, oomKills } from "../../../base/sys/cgroup/cgroup.ts";
 import { OomEvents } from "../../../base/sys/cgroup/oom-events.ts";
 import { Pipe } from "../../../base/sys/pipe.ts";
 import { complaintOf } from "../../../core/runtime/start-failure.ts";
@@ -35,8 +35,8 @@ const LOOK_MS = 5;
 /** The runtime is given so long to clean up after its container before it is killed too. */
 const CLEANUP_MS = 1000;
 const PATIENCE_MS = 30_000;
-/** A runtime that failed says so at once and ends; so long the first words on stderr wait to be known for the step's own. */
-const COMPLAINT_MS = 25;
+/** A runtime that failed says so and ends; so long the first words on stderr wait at most to be known for the step's own. */
+const COMPLAINT_MS = 10_000;
 const COMPLAINT_LIMIT = 4096;
 
 /** Arguments with which a runtime writes down what it says itself, apart from what the container says. */
@@ -144,16 +144,42 @@ function initComplaint(chunk: Uint8Array): string | undefined {
   return program === undefined ? undefined : `exec ${program}: ${reason.toLowerCase()}\n`;
 }
 
-/** True for what a runtime that could not start the program says on the container's own standard error. It is told in better words. */
+/**
+ * True for what a runtime that could not start the program says on the container's own standard error. It is told in better words. crun says it
+ * before it writes it down, so what is said while no program runs waits for the runtime's end.
+ */
 async function isComplaint(step: StepProcess, chunk: Uint8Array, child: Bun.Subprocess): Promise<boolean> {
   const said = Buffer.from(chunk).toString("utf8");
   const same = () => {
     const logged = complaint(step);
     return logged !== undefined && said.includes(logged);
   };
-  if (same()) return true;
-  await Promise.race([child.exited, Bun.sleep(COMPLAINT_MS)]);
+  const runtimeEnded = child.exited.then(() => true);
+  const end = performance.now() + COMPLAINT_MS;
+  while (!same() && !programRuns(step, child) && performance.now() < end) {
+    if (await Promise.race([runtimeEnded, Bun.sleep(LOOK_MS)])) break;
+  }
   return same();
+}
+
+/** Whether a process of the step executes something else than its runtime. */
+function programRuns(step: StepProcess, child: Bun.Subprocess): boolean {
+  const runtime = executable(child.pid);
+  return cgroupPids(step.cgroups).some((pid) => {
+    const own = executable(pid);
+    return own !== undefined && own !== runtime;
+  });
+}
+
+/** Device and inode of what a process executes; undefined for one that has ended. */
+function executable(pid: number): string | undefined {
+  try {
+    const { dev, ino } = statSync(`/proc/${pid}/exe`, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  }
 }
 
 /** The last error in the runtime's log. */

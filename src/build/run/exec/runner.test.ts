@@ -238,7 +238,11 @@ test("a killed daemon's step ends by itself, and the next one takes away what it
   });
   const reader = child.stdout.getReader();
   let said = "";
-  while (!said.includes("\n")) said += Buffer.from((await reader.read()).value ?? []).toString();
+  while (!said.includes("\n")) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error(`it ended before its step ran, and said ${JSON.stringify(said)}`);
+    said += Buffer.from(value).toString();
+  }
   const { root, parent } = JSON.parse(said) as { root: string; parent: string };
   const cgroups = cgroupPathsFor(bench.hierarchy, parent);
   expect(cgroupPids(cgroups).length).toBeGreaterThan(0);

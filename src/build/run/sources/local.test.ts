@@ -52,6 +52,9 @@ beforeEach(async () => {
   writeFileSync(join(context, "src/a"), "aaaa");
   writeFileSync(join(context, "src/deep/b"), "bbbb");
   writeFileSync(join(context, "src/empty"), "");
+  // What is written later is younger, however coarse the file system's clock is.
+  for (const name of ["Dockerfile", "src/a", "src/deep/b"])
+    utimesSync(join(context, name), 1000, 1_000_000_000);
   symlinkSync("a", join(context, "src/link"));
   chmodSync(join(context, "src/a"), 0o755);
   files = new DirectoryFiles(context);
@@ -226,6 +229,31 @@ test("copies from a context are keyed by what they read, and made from it", asyn
   const second = build();
   const after = await digests(await runner.snapshot(second.step));
   expect(after.map((digest, index) => digest === before[index])).toEqual([false, false, true, true]);
+});
+
+test("what a step writes to a context goes with the step, and so does a step's root that begins as one and fails", async () => {
+  const snapshots = withKeptTrees({ snapshots: steps.snapshots, trees, helper: steps.helper });
+  const names = () => [...steps.snapshotter.list()].map(({ name }) => name);
+  const before = names();
+  const { step, end } = build();
+  const name = await runner.snapshot(step);
+  {
+    await using scratch = await snapshots.scratch(name);
+    steps.mounted(scratch.mounts, (dir) => writeFileSync(join(dir, "src/a"), "written"));
+  }
+  expect(names()).toEqual(before);
+  const failing = snapshots.make(name, async () => {
+    throw new Error("the step failed");
+  });
+  await expect(failing).rejects.toThrow("the step failed");
+  expect(names()).toEqual(before);
+  const made = await snapshots.make(name, async () => undefined);
+  expect(names().length).toBe(before.length + 2);
+  await snapshots.discard(made);
+  expect(names()).toEqual(before);
+  expect(readFileSync(join(trees.path(name), "src/a"), "utf8")).toBe("aaaa");
+  runner.release(name);
+  end();
 });
 
 const plain: ContextEntry = {
