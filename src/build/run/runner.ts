@@ -67,6 +67,8 @@ export interface StepSnapshots {
     parent: ChainId | undefined,
     write: (active: ActiveStep, completeWith: (base: string) => void) => Promise<void>,
   ): Promise<ChainId>;
+  /** Removes what `make` made, with what of this it stands on; what a record names by now stays. */
+  discard(snapshot: ChainId): Promise<void>;
   /** A throw-away writable view (RUN mounts with rw, or a view of nothing); removed when disposed. */
   scratch(parent: ChainId | undefined): Promise<ActiveStep & AsyncDisposable>;
   /** A read-only view; undefined: of the empty tree. */

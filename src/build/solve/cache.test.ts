@@ -2,12 +2,14 @@ import { expect, spyOn, test } from "bun:test";
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../base/lib/clock.ts";
+import { TugError } from "../../base/lib/errors.ts";
 import type { ChainId, Digest } from "../../base/lib/ids.ts";
 import { silentLog } from "../../base/lib/log.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
 import { mount, unmountIfMounted } from "../../base/sys/mount/mount.ts";
 import { recoverImages } from "../../core/image/recovery.ts";
 import { tarOf } from "../../core/image/testdata/fixture.ts";
+import type { ExecMount } from "../graph.ts";
 import { CacheCollector } from "./collector.ts";
 import type { GcPolicy } from "./gc-policy.ts";
 import type { CacheEntry } from "./objects.ts";
@@ -126,6 +128,46 @@ test("what a killed daemon left and cannot be removed keeps the next one from no
   } finally {
     const trash = join(snapshots.root, ".trash");
     for (const name of readdirSync(trash)) unmountIfMounted(join(trash, name, "diff/held"));
+  }
+});
+
+test("what a step made and nobody could record goes with the step: a prune would not find it", async () => {
+  const kept: ExecMount = { kind: "bind", target: "/mnt", from: undefined, source: "", readonly: false };
+  await using bench = await SolverBench.open({
+    runners: ({ steps }) => ({
+      exec: {
+        run: async (step) => {
+          const tree = async () => await steps.make(undefined, async () => undefined);
+          const made = await tree();
+          if (step.op.kept)
+            step.onKept?.(
+              new Map([
+                [-1, made],
+                [0, await tree()],
+              ]),
+            );
+          return made;
+        },
+      },
+    }),
+  });
+  const full = new TugError("resource-exhausted", "the disk is full");
+  const insert = bench.records.insert.bind(bench.records);
+  const recording = spyOn(bench.records, "insert");
+  for (const [step, recorded] of [
+    [run("one"), 0],
+    [run("two", undefined, { op: { kept: [-1, 0], mounts: [kept] } }), 1],
+  ] as const) {
+    for (let count = 0; count < recorded; count++) recording.mockImplementationOnce(insert);
+    recording.mockImplementationOnce(() => {
+      throw full;
+    });
+    await expect(bench.solve([step])).rejects.toThrow("the disk is full");
+    await bench.steps.settled();
+    // The first of two outputs was recorded: it is known the next time.
+    expect(bench.names.length).toBe(recorded);
+    expect(bench.records.all().map(({ id }) => bench.records.inUse(id))).toEqual(Array(recorded).fill(false));
+    expect(bench.steps.busy).toBe(false);
   }
 });
 

@@ -64,14 +64,26 @@ export class BuildCache {
 
   /** Records what a step made and takes it. */
   store(made: Parameters<CacheRecords["insert"]>[0], keys: readonly Digest[]): HeldResult {
-    const { records, steps } = this.#deps;
+    const { steps } = this.#deps;
     const snapshot = made.snapshot === undefined ? undefined : steps.current(made.snapshot);
-    const record = records.insert({ ...made, snapshot });
-    records.addKeys(made.result, keys);
+    const record = this.#record({ ...made, snapshot }, keys);
     // With what it stands on: a runner may have made more than the one tree.
     for (let name: string | undefined = snapshot; name?.startsWith(buildPrefix); )
       name = steps.recorded(name as ChainId);
     return this.take(record, made.result);
+  }
+
+  #record(made: Parameters<CacheRecords["insert"]>[0], keys: readonly Digest[]): CacheRecord {
+    const { records, steps } = this.#deps;
+    try {
+      const record = records.insert(made);
+      records.addKeys(made.result, keys);
+      return record;
+    } catch (error) {
+      // A full disk. Without a record no prune would find it.
+      if (made.snapshot !== undefined) steps.abandon(made.snapshot);
+      throw error;
+    }
   }
 
   /** Removes what a step made and nobody recorded. */

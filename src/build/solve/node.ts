@@ -425,13 +425,19 @@ export class Node {
       let made: ReadonlyMap<number, ChainId> = new Map();
       await this.#make(mine.inputs, { onKept: (kept) => (made = kept) });
       const results = new Map<number, HeldResult>();
-      for (const [result, snapshot] of made) {
-        const keys = result === own ? mine.keys : await this.#keysOf({ ...op, result }, mine);
-        const key = result === own ? mine.key : this.#resultKey(keys);
-        const description = this.vertex.name;
-        results.set(result, cache.store({ result: key, snapshot, type: "regular", description }, keys));
+      try {
+        for (const [result, snapshot] of made) {
+          const keys = result === own ? mine.keys : await this.#keysOf({ ...op, result }, mine);
+          const key = result === own ? mine.key : this.#resultKey(keys);
+          const description = this.vertex.name;
+          results.set(result, cache.store({ result: key, snapshot, type: "regular", description }, keys));
+        }
+        return results;
+      } catch (error) {
+        for (const result of results.values()) result[Symbol.dispose]();
+        for (const snapshot of made.values()) await cache.discard(snapshot);
+        throw error;
       }
-      return results;
     });
     const output = outputs.get(own);
     if (!output) throw new Error(`a run without output ${own}`);

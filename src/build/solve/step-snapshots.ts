@@ -118,11 +118,19 @@ export class BuildSnapshots implements StepSnapshots {
     return this.#loose.has(snapshot) || this.#retired.has(snapshot);
   }
 
-  /** Removes what `make` made and nobody recorded. */
   async discard(snapshot: ChainId): Promise<void> {
-    this.#loose.delete(snapshot);
-    this.#unsynced.delete(snapshot);
-    await this.#discard(snapshot);
+    for (let name: string | undefined = this.current(snapshot); name !== undefined; ) {
+      if (!this.#loose.delete(name as ChainId)) return;
+      const parent: string | undefined = this.#deps.snapshots.stat(name)?.parent;
+      this.#unsynced.delete(name as ChainId);
+      await this.#discard(name);
+      name = parent;
+    }
+  }
+
+  /** `discard`, for who cannot wait for it. */
+  abandon(snapshot: ChainId): void {
+    this.#awaitRemoval(this.discard(snapshot));
   }
 
   /** Something may be in the making. */
@@ -171,7 +179,7 @@ export class BuildSnapshots implements StepSnapshots {
     for (const name of before) this.#unsynced.delete(name);
   }
 
-  /** Resolves when what was retired and is free is gone. */
+  /** Resolves when what was retired and is free is gone, and what was abandoned. */
   async settled(): Promise<void> {
     await Promise.all(this.#removals);
   }
@@ -186,7 +194,11 @@ export class BuildSnapshots implements StepSnapshots {
 
   #remove(name: ChainId): void {
     this.#retired.delete(name);
-    const removal = this.#discard(name).finally(() => this.#removals.delete(removal));
+    this.#awaitRemoval(this.#discard(name));
+  }
+
+  #awaitRemoval(work: Promise<void>): void {
+    const removal = work.finally(() => this.#removals.delete(removal));
     this.#removals.add(removal);
   }
 

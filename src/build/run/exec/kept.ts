@@ -5,7 +5,7 @@ import { snapshotOf } from "./mount-context.ts";
 
 /** Runs a step with a new snapshot for each tree that it keeps (`ExecOp.kept`), and commits them when it succeeded. */
 export async function makeKept(
-  snapshots: Pick<StepSnapshots, "make">,
+  snapshots: Pick<StepSnapshots, "make" | "discard">,
   step: StepContext<ExecOp>,
   run: (kept: ReadonlyMap<number, ActiveStep>) => Promise<void>,
 ): Promise<ReadonlyMap<number, ChainId>> {
@@ -26,6 +26,12 @@ export async function makeKept(
     });
     made.set(mount, snapshot);
   };
-  await make(op.kept ?? [-1]);
-  return made;
+  try {
+    await make(op.kept ?? [-1]);
+    return made;
+  } catch (error) {
+    // The inner ones are committed before the outer ones.
+    for (const snapshot of made.values()) await snapshots.discard(snapshot);
+    throw error;
+  }
 }

@@ -2,6 +2,7 @@ import { invalid } from "../../../base/lib/errors.ts";
 import { redactUrl } from "../../../base/lib/redact-url.ts";
 import { isCommit } from "../../../base/spec/dockerfile/git-ref.ts";
 import type { BuildSession } from "../../session.ts";
+import { secretLine } from "./secret-line.ts";
 
 /** Throws invalid-argument for what git could take for an option, for another transport than https, http, ssh and git, or for no ref at all. */
 export function checkRemote(remote: string, ref: string): void {
@@ -69,10 +70,8 @@ export async function authorizationFor(
     "GIT_AUTH_HEADER",
     "GIT_AUTH_TOKEN",
   ]) {
-    const secret = await session.secret(name);
-    if (!secret) continue;
-    const text = Buffer.from(secret).toString("utf8").trim();
-    if (/[\r\n]/.test(text)) throw invalid(`the secret ${name} has more than one line`);
+    const text = await secretLine(session, name);
+    if (text === undefined) continue;
     if (name.startsWith("GIT_AUTH_HEADER")) return { scope, value: text };
     return { scope, value: `basic ${Buffer.from(`x-access-token:${text}`).toString("base64")}` };
   }

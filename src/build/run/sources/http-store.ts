@@ -54,6 +54,8 @@ export interface FetchOptions {
   readonly progress?: StepProgress;
   /** Gives the bytes in the network's stead: what a client uploads, once. */
   readonly upload?: () => Promise<ReadableStream<Uint8Array>>;
+  /** A header that the URL's own host is sent, and none that it redirects to. In front of what the URL says. */
+  readonly authorization?: () => Promise<string | undefined>;
 }
 
 const redirectLimit = 10;
@@ -88,7 +90,7 @@ export class HttpStore {
     return await inTurn(this.#locks, url, options.signal, async () => {
       if (options.upload) return await this.#save(url, new Response(await options.upload()), options);
       const known = await this.#known(url);
-      const response = await this.#request(url, known, options.signal);
+      const response = await this.#request(url, known, options);
       try {
         if (response.status === 304 && known) {
           this.#used(known.digest);
@@ -156,13 +158,17 @@ export class HttpStore {
     }
   }
 
-  async #request(url: string, known: FetchedFile | undefined, signal: AbortSignal): Promise<Response> {
+  async #request(url: string, known: FetchedFile | undefined, options: FetchOptions): Promise<Response> {
+    const { signal } = options;
     const headers: Record<string, string> = { "accept-encoding": "identity", "user-agent": "tug" };
     if (known?.etag) headers["if-none-match"] = known.etag;
     else if (known?.lastModified) headers["if-modified-since"] = known.lastModified;
     let at = readUrl(url);
+    const { origin } = at;
+    const secret = await options.authorization?.();
     for (let hop = 0; ; hop++) {
-      const authorization = takeCredentials(at);
+      const own = takeCredentials(at);
+      const authorization = at.origin === origin ? (secret ?? own) : own;
       const response = await fetch(at, {
         headers: authorization === undefined ? headers : { ...headers, authorization },
         redirect: "manual",

@@ -125,6 +125,42 @@ test("credentials in a URL are sent as a header", async () => {
   });
 });
 
+test("secrets for a host are sent to it alone, a token before a header, and both before what the URL says", async () => {
+  const seen: (string | null)[] = [];
+  await using other = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch(request) {
+      seen.push(request.headers.get("authorization"));
+      return new Response("moved");
+    },
+  });
+  await using first = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch(request) {
+      seen.push(request.headers.get("authorization"));
+      const away = new URL(request.url).pathname === "/away";
+      return away ? Response.redirect(other.url.href, 302) : new Response("here");
+    },
+  });
+  const ask = async (path: string, secrets: Readonly<Record<string, string>>) => {
+    seen.length = 0;
+    const found = async (id: string) => (secrets[id] === undefined ? undefined : Buffer.from(secrets[id]));
+    const session = sessionOf({ signal: new AbortController().signal, secret: found });
+    const url = first.url.href.replace("//", "//me:mine@");
+    const op: HttpSource = { kind: "http", url: `${url}${path}`, filename: "f", checksum: undefined };
+    const failed = await runner.key(stepOf(op, [], { session })).then(() => undefined, messageOf);
+    return failed ?? [...seen];
+  };
+  const [token, header] = ["HTTP_AUTH_TOKEN_127.0.0.1", "HTTP_AUTH_HEADER_127.0.0.1"];
+  expect(await ask("x", {})).toEqual([`Basic ${btoa("me:mine")}`]);
+  expect(await ask("x", { [header]: "Basic abc\n" })).toEqual(["Basic abc"]);
+  expect(await ask("x", { [header]: "Basic abc", [token]: "t" })).toEqual(["Bearer t"]);
+  expect(await ask("away", { [token]: "t" })).toEqual(["Bearer t", null]);
+  expect(await ask("x", { [token]: "t\nX: y" })).toBe(`the secret ${token} has more than one line`);
+});
+
 test("a download that is cancelled ends and leaves nothing", async () => {
   const stop = new AbortController();
   const running = store.fetch(`${server.url.origin}/endless`, {

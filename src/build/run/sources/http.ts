@@ -9,6 +9,7 @@ import type { HttpSource } from "../../graph.ts";
 import type { SourceRunner, StepContext, StepSnapshots } from "../runner.ts";
 import { httpFileName } from "./http-name.ts";
 import type { FetchedFile, HttpStore } from "./http-store.ts";
+import { secretLine } from "./secret-line.ts";
 
 export interface HttpRunnerDeps {
   readonly store: HttpStore;
@@ -70,7 +71,10 @@ export class HttpRunner implements SourceRunner<HttpSource> {
     const before = uploaded ? this.#uploaded.get(op.url) : undefined;
     if (before && this.#deps.store.has(before.digest)) return before;
     const upload = uploaded ? async () => await uploadOf(client, op.url, signal) : undefined;
-    const fetched = await this.#deps.store.fetch(op.url, { signal, progress, ...(upload && { upload }) });
+    const fetched = await this.#deps.store.fetch(op.url, {
+      ...{ signal, progress, ...(upload && { upload }) },
+      authorization: async () => await authorizationFor(op.url, client),
+    });
     if (op.checksum !== undefined && fetched.digest !== op.checksum) {
       throw new TugError(
         "data-loss",
@@ -103,6 +107,13 @@ export class HttpRunner implements SourceRunner<HttpSource> {
 function pin({ pinned }: StepContext<HttpSource>, digest: Digest): void {
   const { algorithm, hex } = splitDigest(digest);
   pinned?.({ [algorithm]: hex });
+}
+
+/** The session's secret for a host: HTTP_AUTH_TOKEN_ or HTTP_AUTH_HEADER_ and its name (BuildKit, source/http). */
+async function authorizationFor(url: string, session: BuildSession): Promise<string | undefined> {
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, "");
+  const token = await secretLine(session, `HTTP_AUTH_TOKEN_${host}`);
+  return token === undefined ? await secretLine(session, `HTTP_AUTH_HEADER_${host}`) : `Bearer ${token}`;
 }
 
 async function uploadOf(

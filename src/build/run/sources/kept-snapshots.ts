@@ -23,11 +23,22 @@ class KeptSnapshots implements StepSnapshots {
   }
 
   async make(parent: ChainId | undefined, write: Parameters<StepSnapshots["make"]>[1]): Promise<ChainId> {
-    return await this.#deps.snapshots.make(await this.#base(parent), write);
+    await using base = await this.#base(parent);
+    const made = await this.#deps.snapshots.make(base.snapshot, write);
+    base.keep();
+    return made;
+  }
+
+  async discard(snapshot: ChainId): Promise<void> {
+    await this.#deps.snapshots.discard(snapshot);
   }
 
   async scratch(parent: ChainId | undefined): Promise<ActiveStep & AsyncDisposable> {
-    return await this.#deps.snapshots.scratch(await this.#base(parent));
+    await using stack = new AsyncDisposableStack();
+    const base = stack.use(await this.#base(parent));
+    const active = stack.use(await this.#deps.snapshots.scratch(base.snapshot));
+    const owned = stack.move();
+    return { ...active, [Symbol.asyncDispose]: () => owned.disposeAsync() };
   }
 
   view(snapshot: ChainId | undefined): readonly Mount[] {
@@ -44,14 +55,35 @@ class KeptSnapshots implements StepSnapshots {
     this.#deps.snapshots.filesShared(...paths);
   }
 
-  /** A context that a stage begins from: a snapshot of hard links, as neither is ever written to in place. */
-  async #base(parent: ChainId | undefined): Promise<ChainId | undefined> {
-    if (parent === undefined || !isKeptTree(parent)) return parent;
+  /**
+   * A context that is built upon becomes a snapshot, of hard links, as neither is ever written to in place. It goes when nothing came to
+   * stand on it.
+   */
+  async #base(parent: ChainId | undefined): Promise<Base> {
+    const nothing = { keep: () => undefined, [Symbol.asyncDispose]: async () => undefined };
+    if (parent === undefined || !isKeptTree(parent)) return { snapshot: parent, ...nothing };
     const { snapshots, trees, helper } = this.#deps;
     using tree = trees.hold(parent);
-    return await snapshots.make(undefined, async ({ layout }) => {
+    const snapshot = await snapshots.make(undefined, async ({ layout }) => {
       const into = layout.kind === "overlay" ? layout.upper : layout.tree;
       await helper.run({ op: "restack", layer: tree.path, into }, new AbortController().signal);
     });
+    let kept = false;
+    return {
+      snapshot,
+      keep: () => {
+        kept = true;
+      },
+      [Symbol.asyncDispose]: async () => {
+        if (!kept) await snapshots.discard(snapshot);
+      },
+    };
   }
+}
+
+/** What a new snapshot stands on. */
+interface Base extends AsyncDisposable {
+  readonly snapshot: ChainId | undefined;
+  /** It stays, for the sake of what stands on it. */
+  keep(): void;
 }
