@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { createInterface } from "node:readline";
 import { PassThrough } from "node:stream";
 import Docker from "dockerode";
 import { TestDaemon } from "../harness/daemon.ts";
@@ -12,7 +13,7 @@ beforeAll(async () => {
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
-/** What comes out of a stream so far, and all of it once it has ended. */
+/** All that comes out of a stream, once it has ended. */
 function collector() {
   const stream = new PassThrough();
   let text = "";
@@ -20,7 +21,7 @@ function collector() {
     text += chunk.toString();
   });
   const whole = new Promise<string>((resolve) => stream.on("end", () => resolve(text)));
-  return { stream, text: () => text, whole };
+  return { stream, whole };
 }
 
 test("run demultiplexes both streams and returns the exit code", async () => {
@@ -51,10 +52,9 @@ test("create, start, inspect, exec with stdin, logs, stop, remove", async () => 
   const stream = await exec.start({ hijack: true, stdin: true });
   const out = collector();
   docker.modem.demuxStream(stream, out.stream, out.stream);
-  const ended = new Promise((resolve) => stream.on("end", resolve));
+  stream.on("end", () => out.stream.end());
   stream.end("typed");
-  await ended;
-  expect(out.text()).toBe("typed");
+  expect(await out.whole).toBe("typed");
   expect((await exec.inspect()).ExitCode).toBe(0);
   await container.stop({ t: 0 });
   await container.remove();
@@ -73,20 +73,19 @@ test("attach before start sees everything", async () => {
   const stream = await container.attach({ stream: true, stdin: true, stdout: true, hijack: true });
   const out = collector();
   docker.modem.demuxStream(stream, out.stream, out.stream);
-  const ended = new Promise((resolve) => stream.on("end", resolve));
+  stream.on("end", () => out.stream.end());
   await container.start();
   stream.end("all of it\n");
   expect((await container.wait()).StatusCode).toBe(0);
-  await ended;
-  expect(out.text()).toBe("all of it\n");
+  expect(await out.whole).toBe("all of it\n");
 });
 
 test("events arrive as they happen", async () => {
   const events = await docker.getEvents({ filters: { type: ["container"] } });
   const seen: string[] = [];
   const done = new Promise<void>((resolve) => {
-    events.on("data", (chunk: Buffer) => {
-      for (const line of chunk.toString().split("\n").filter(Boolean)) seen.push(JSON.parse(line).Action);
+    createInterface({ input: events }).on("line", (line) => {
+      seen.push(JSON.parse(line).Action);
       if (seen.includes("destroy")) resolve();
     });
   });

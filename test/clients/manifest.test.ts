@@ -71,11 +71,8 @@ describe.skipIf(missing !== undefined)("manifest as docker's client has it", () 
     const stored = (client: string) => {
       const folder = join(daemon.root, client, "manifests");
       const [name = ""] = readdirSync(folder);
-      return readdirSync(join(folder, name)).map((file) => [
-        name,
-        file,
-        readFileSync(join(folder, name, file), "utf8"),
-      ]);
+      const files = readdirSync(join(folder, name)).sort();
+      return files.map((file) => [name, file, readFileSync(join(folder, name, file), "utf8")]);
     };
     expect(stored("tug")).toEqual(stored("docker"));
     const pushed = await same(["push", "--insecure", list]);

@@ -119,13 +119,13 @@ for (const program of programs) {
 
     test("events follow until interrupted", async () => {
       const child = Bun.spawn([program, "events"], { env: { ...process.env, DOCKER_HOST: server.host } });
-      const reader = child.stdout.getReader();
       let text = "";
-      while (!text.includes("start c1 (image=busybox, name=x)")) {
-        text += new TextDecoder().decode((await reader.read()).value);
+      for await (const chunk of child.stdout) {
+        text += Buffer.from(chunk).toString();
+        if (text.includes("start c1 (image=busybox, name=x)")) child.kill("SIGINT");
       }
-      child.kill("SIGINT");
       await child.exited;
+      expect(text).toContain("start c1 (image=busybox, name=x)");
     });
   });
 }
