@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { eventually, run, TestDaemon, tugBinary } from "../harness/daemon.ts";
+import { eventually, TestDaemon, tugBinary } from "../harness/daemon.ts";
 import { processes } from "../harness/machine.ts";
 
 let daemon: TestDaemon;
@@ -24,6 +24,9 @@ const clients: readonly (readonly [code: number, ...args: string[]])[] = [
   [125, "run", "--name", "front", "busybox", "sh", "-c", "echo begun; sleep 1000"],
   [125, "run", "-i", "--rm", "busybox", "sh", "-c", "echo begun; sleep 1000"],
 ];
+
+/** What of these prints nothing while it waits; nor does who attaches to `reader`. */
+const silent: ReadonlySet<string> = new Set(["wait", "stop"]);
 
 /** Whether the process with that command line has a connected unix socket: proc(5), /proc/net/unix, state 03. */
 function isConnected(command: readonly string[]): boolean {
@@ -48,14 +51,14 @@ function descriptors(pid: number): readonly string[] {
   }
 }
 
-/** A command that shows something again and again: when it has begun, and how it ended. */
+/** A command: when it has begun to print (or ended), and how it ended. */
 function view(command: readonly string[]) {
   const child = Bun.spawn([...command], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
     env: { ...process.env, DOCKER_HOST: daemon.host },
-    timeout: 60_000,
+    timeout: 90_000,
   });
   const begun = Promise.withResolvers<void>();
   const drained = (async () => {
@@ -93,15 +96,13 @@ for (const [cli, way] of [
     ]);
     await daemon.ok(["run", "-d", "-i", "--name", "reader", "busybox", "sh", "-c", "echo begun; cat"]);
     await daemon.ok(["run", "-d", "--name", "deaf", "busybox", "sh", "-c", "trap '' TERM; sleep 1000"]);
-    const outcome = async (args: readonly string[]) => {
-      // Docker's own `stats` of a named container never ends then: it is left out.
-      const result = await run([cli, ...args], { env: { DOCKER_HOST: daemon.host }, timeout: 60_000 });
-      return [args.join(" "), result.code, result.stderr] as const;
-    };
-    const under = clients.map(([, ...args]) => outcome(args));
+    // Docker's own `stats` of a named container never ends then: it is left out.
+    const under = clients.map(([, ...args]) => ({ args, ...view([cli, ...args]) }));
     const shown = cli === tugBinary ? [["stats"], ["stats", name]] : [];
     const stats = shown.map((args) => view([cli, ...args]));
     for (const { begun } of stats) await begun;
+    for (const { args, begun } of under)
+      if (!silent.has(args[0] ?? "") && args.at(-1) !== "reader") await begun;
     await eventually(
       "all are connected",
       async () => {
@@ -125,18 +126,26 @@ for (const [cli, way] of [
     const since = performance.now();
     if (way === killed) await daemon.crash();
     else expect(await daemon.stop()).toBe(0);
-    const ended = await Promise.all(under);
+    const ended = await Promise.all(
+      under.map(async ({ args, ended }) => [args.join(" "), await ended] as const),
+    );
     const views = await Promise.all(stats.map(({ ended }) => ended));
     expect(performance.now() - since).toBeLessThan(20_000);
-    expect(ended.map(([args, code]) => `${code} ${args}`)).toEqual(
-      clients.map(([code, ...args]) => `${code} ${args.join(" ")}`),
-    );
+    const said = ended.map(([args, { stderr }]) => `${args}: ${stderr}`).join("\n");
+    expect(
+      ended.map(([args, { code }]) => `${code} ${args}`),
+      said,
+    ).toEqual(clients.map(([code, ...args]) => `${code} ${args.join(" ")}`));
     // Docker takes a restart of the daemon for the end of the view, not for a failure.
-    expect(views.map(({ code }) => code)).toEqual(shown.map(() => 0));
+    expect(
+      views.map(({ code }) => code),
+      views.map(({ stderr }) => stderr).join("\n"),
+    ).toEqual(shown.map(() => 0));
     if (way === killed)
       for (const { stderr } of views) expect(stderr).toContain("the daemon closed the connection");
     if (cli === tugBinary)
-      for (const [, , stderr] of ended) expect(stderr).toContain("the daemon closed the connection");
+      for (const [args, { stderr }] of ended)
+        expect(`${args}: ${stderr}`).toContain("the daemon closed the connection");
     await daemon.up();
     expect(await daemon.ok(["inspect", "-f", "{{.State.Pid}}", name])).toBe(pid);
     const ticks = async () => (await daemon.ok(["logs", name])).split("\n").length;

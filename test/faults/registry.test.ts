@@ -254,14 +254,15 @@ test("memory does not grow with the size of a blob", async () => {
 });
 
 test("clients that drip, that stall and that never read are cut off; what they sent stays", async () => {
-  await using registry = await TugRegistry.start({
-    config: {
-      limits: { "head-timeout": "1s", "stall-timeout": "1s" },
-      garbage: { interval: "0" },
-    },
-  });
+  const garbage = { interval: "0" };
+  await using registry = await TugRegistry.start({ config: { garbage } });
   const zeros = new Uint8Array(32 << 20);
   const large = await registry.pushBlob("slow", zeros);
+  // Only now: on a disk that stands still for a second that push would be cut off, too.
+  await registry.stop();
+  const limits = { "head-timeout": "1s", "stall-timeout": "1s" };
+  writeFileSync(join(registry.root, "registry.yml"), JSON.stringify({ limits, garbage }));
+  await registry.up();
   const location = (await registry.request("POST", "/v2/slow/blobs/uploads/")).headers.get("location");
 
   const head = raw(registry);

@@ -26,7 +26,14 @@ afterAll(async () => {
 
 /** What the descriptors of a process lead to. */
 function descriptors(pid: number): string[] {
-  return readdirSync(`/proc/${pid}/fd`).map((fd) => `${fd} ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`);
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [`${fd} ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`];
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return []; // closed while we looked
+      throw error;
+    }
+  });
 }
 
 const ours = /^[012] (\/dev\/null|\/dev\/pts\/\d+|\/\d+|\/dev\/console|pipe:\[\d+\]|socket:\[\d+\])$/;

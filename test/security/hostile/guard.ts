@@ -25,9 +25,14 @@ export class Canary {
     const files = readdirSync(this.path).sort();
     const texts = files.map((name) => `${of(join(this.path, name))} ${readFileSync(join(this.path, name))}`);
     const host = ["/etc", "/etc/passwd"].map((path) => {
-      const { mode, size, nlink, ino } = lstatSync(path);
-      return [path, mode, size, nlink, ino].join(" ");
+      const { mode, uid, gid, nlink } = lstatSync(path);
+      return [path, mode, uid, gid, nlink].join(" ");
     });
+    // A file beside this one may give an account subordinate ids meanwhile: usermod locks, copies and replaces those.
+    const names = readdirSync("/etc").filter(
+      (name) => !/^(?:sub[ug]id|passwd|g?shadow|group)[.+-]/.test(name),
+    );
+    host.push(names.sort().join(" "), readFileSync("/etc/passwd", "utf8"));
     return [of(this.path), ...texts, ...host].join("\n");
   }
 
