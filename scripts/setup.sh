@@ -26,7 +26,7 @@ need=(
 $tests && need+=(
   docker.io:/usr/sbin/dockerd docker-compose: python3-docker: docker-registry:/usr/bin/docker-registry skopeo:/usr/bin/skopeo umoci:/usr/bin/umoci
   debootstrap:/usr/sbin/debootstrap apache2-utils:/usr/bin/htpasswd xz-utils:/usr/bin/xz bzip2:/bin/bzip2 zstd:/usr/bin/zstd
-  procps:/usr/bin/ps util-linux:/usr/bin/script qemu-system-x86:/usr/bin/qemu-system-x86_64 e2fsprogs:/usr/sbin/mkfs.ext4 btrfs-progs:/usr/sbin/mkfs.btrfs fuse-overlayfs:/usr/bin/fuse-overlayfs iptables:/usr/sbin/iptables openssl:/usr/bin/openssl openssh-server:/usr/sbin/sshd
+  procps:/usr/bin/ps socat:/usr/bin/socat util-linux:/usr/bin/script qemu-system-x86:/usr/bin/qemu-system-x86_64 e2fsprogs:/usr/sbin/mkfs.ext4 btrfs-progs:/usr/sbin/mkfs.btrfs fuse-overlayfs:/usr/bin/fuse-overlayfs iptables:/usr/sbin/iptables openssl:/usr/bin/openssl openssh-server:/usr/sbin/sshd
 )
 command -v npm >/dev/null || need+=(nodejs:/usr/bin/node npm:/usr/bin/npm)
 missing=()

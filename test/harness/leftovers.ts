@@ -27,8 +27,7 @@ export function leftoversOfContainers({ root, state, name, bridge }: Instance): 
   for (const line of links.split("\n")) if (line.includes(bridge)) left.push(`link ${line}`);
   for (const folder of ["containers", "crun", "exits"]) {
     for (const base of state) {
-      const path = join(base, folder);
-      if (existsSync(path)) for (const file of readdirSync(path)) left.push(`file ${join(path, file)}`);
+      for (const path of entriesOf(join(base, folder))) left.push(`file ${path}`);
     }
   }
   return left;
@@ -98,17 +97,23 @@ function kill(pid: number): void {
 
 /** Names of the directories in one; none when it is not there, or goes away while we look. */
 export function directoriesIn(path: string): readonly string[] {
-  try {
-    return readdirSync(path, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name);
-  } catch (error) {
-    if (["ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
-    throw error;
-  }
+  return unlessGone(() => readdirSync(path, { withFileTypes: true }), [])
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
 }
 
 const childrenOf = (path: string) => directoriesIn(path).map((name) => join(path, name));
+const entriesOf = (path: string) => unlessGone(() => readdirSync(path), []).map((name) => join(path, name));
+
+/** What somebody else takes away meanwhile is no failure. */
+function unlessGone<T>(look: () => T, gone: T): T {
+  try {
+    return look();
+  } catch (error) {
+    if (["ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) return gone;
+    throw error;
+  }
+}
 
 function pidsBelow(path: string): number[] {
   let own: number[] = [];
@@ -123,7 +128,7 @@ function pidsBelow(path: string): number[] {
 /** What is frozen in a v1 hierarchy does not die before it is thawed. */
 function thaw(path: string): void {
   const state = join(path, "freezer.state");
-  if (existsSync(state)) writeFileSync(state, "THAWED");
+  if (existsSync(state)) unlessGone(() => writeFileSync(state, "THAWED"), undefined);
   for (const child of childrenOf(path)) thaw(child);
 }
 

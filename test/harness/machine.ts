@@ -89,11 +89,20 @@ export function machineState(): MachineState {
   };
 }
 
+function usersOf(netns: string): string {
+  const all = processes().filter((one) => one.netns === netns);
+  return all.map(({ pid, command }) => `${pid} ${command}`).join(", ") || "nobody any more";
+}
+
 function difference(before: MachineState): string[] {
   const now = machineState();
   const left: string[] = [];
   for (const kind of ["mounts", "links", "tables", "cgroups", "namespaces", "processes"] as const) {
-    for (const name of now[kind]) if (!before[kind].has(name)) left.push(`${kind}: ${name}`);
+    for (const name of now[kind]) {
+      if (before[kind].has(name)) continue;
+      const users = kind === "namespaces" ? ` of ${usersOf(name)}` : "";
+      left.push(`${kind}: ${name}${users}`);
+    }
   }
   return left;
 }

@@ -61,10 +61,7 @@ PermitRootLogin prohibit-password\nPasswordAuthentication no\nPidFile none\nLogL
         });
         this.#running.add(child);
         socket.data = { stdin: child.stdin, waiting: undefined };
-        void child.exited.then(() => {
-          this.#running.delete(child);
-          socket.end();
-        });
+        void child.exited.then(() => this.#running.delete(child));
         void (async () => {
           for await (let chunk of child.stdout) {
             while (chunk.length > 0) {
@@ -77,6 +74,8 @@ PermitRootLogin prohibit-password\nPasswordAuthentication no\nPidFile none\nLogL
                 });
             }
           }
+          // Not when it has exited: what it said last may not have been read by then.
+          socket.end();
         })();
       },
       data: (socket, bytes) => {
