@@ -1,4 +1,5 @@
-import { chmodSync, constants, copyFileSync, utimesSync } from "node:fs";
+import { chmodSync, constants, utimesSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { notFound, TugError } from "../../../base/lib/errors.ts";
 import type { ChainId, Digest } from "../../../base/lib/ids.ts";
@@ -57,7 +58,8 @@ export class HttpRunner implements SourceRunner<HttpSource> {
     return await snapshots.make(undefined, async ({ layout }) => {
       const directory = layout.kind === "overlay" ? layout.upper : layout.tree;
       const file = join(directory, known.filename);
-      copyFileSync(store.path(known.digest), file, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      // It may be of many gigabytes: the daemon goes on meanwhile.
+      await copyFile(store.path(known.digest), file, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       chmodSync(file, 0o600);
       const time = Date.parse(known.lastModified ?? "") / 1000;
       const seconds = Number.isFinite(time) ? time : 0;
