@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { eventually, run, TestDaemon } from "../harness/daemon.ts";
+import { tryFetch } from "../harness/web.ts";
 
 /**
  * Images that people build, on a Debian of Debian's packages: nginx, a Node application with a package of npm's, a static C program, and Tug's
@@ -76,10 +77,7 @@ test.skipIf(reason !== undefined)(
     await build("nginx", { Dockerfile: dockerfile.join("\n"), "index.html": "it works\n" });
     await daemon.ok(["run", "-d", "--name", "web", "nginx"]);
     const address = await daemon.ok(["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "web"]);
-    await eventually("nginx answers", async () => {
-      const reply = await fetch(`http://${address}/`).catch(() => undefined);
-      return (await reply?.text()) === "it works\n";
-    });
+    await eventually("nginx answers", async () => (await tryFetch(`http://${address}/`)) === "it works\n");
     await eventually("it is healthy", async () => {
       return (await daemon.ok(["inspect", "-f", "{{.State.Health.Status}}", "web"])) === "healthy";
     });
