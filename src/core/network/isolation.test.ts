@@ -215,13 +215,18 @@ test("a container that is gone before its network is set up leaves nothing", asy
   const network = await bench.service.create(networkSpec("ghost"));
   const container = await bench.container("ghost");
   const endpoint = await bench.service.allocate(endpointRequest(container, network));
-  const links = () => Bun.spawnSync(["ip", "-br", "link"]).stdout.toString().split("\n").length;
+  const links = () =>
+    Bun.spawnSync(["ip", "-br", "link"])
+      .stdout.toString()
+      .split("\n")
+      .map((line) => line.split(/[\s@]/)[0]);
   await container.kill();
   const before = links();
   await expect(bench.service.attach(endpoint, container)).rejects.toThrow(
     "ended before its network was set up",
   );
-  expect(links()).toBe(before);
+  // Those of containers that were killed before may go meanwhile: the kernel takes its time with their namespaces.
+  expect(links().filter((name) => !before.includes(name))).toEqual([]);
   await bench.service.release(endpoint);
   await bench.service.release(endpoint);
   await bench.service.remove(network.id);

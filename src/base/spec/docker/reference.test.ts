@@ -96,9 +96,10 @@ describe("references", () => {
   test("no input takes long", () => {
     const start = performance.now();
     for (const part of ["a-", "a_", "a.", "a/", "A", "a:", "a@", "[:", "é"])
-      expect(error(part.repeat(50_000))).not.toBe("");
-    expect(performance.now() - start).toBeLessThan(1000);
-  });
+      expect(error(part.repeat(1_000_000))).not.toBe("");
+    // Milliseconds are enough; what is quadratic takes hours.
+    expect(performance.now() - start).toBeLessThan(60_000);
+  }, 90_000);
 });
 
 test("digests are of a known algorithm, of its length and in lower case", () => {

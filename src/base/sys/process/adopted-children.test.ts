@@ -7,7 +7,10 @@ import { processStat } from "./pidfd.ts";
 /** Starts a program whose parent ends at once; its pid. */
 async function orphan(program: string): Promise<number> {
   const child = Bun.spawn(["/bin/sh", "-c", `${program} >&- & echo $!`], { stdout: "pipe" });
-  return Number(await new Response(child.stdout).text());
+  const pid = Number(await new Response(child.stdout).text());
+  // Its end of the pipe is closed a moment before it gives its children away.
+  await child.exited;
+  return pid;
 }
 
 async function taken(pid: number): Promise<void> {
@@ -43,6 +46,9 @@ test("children that are waited for keep their exit codes, however late the event
 });
 
 test("hundreds that end at once are taken away together, and those that are waited for keep their exit codes", async () => {
+  const children = () => readFileSync("/proc/thread-self/children", "latin1").trim().split(" ");
+  const others = new Set(children());
+  const left = () => children().filter((pid) => pid !== "" && !others.has(pid));
   using _adopted = new AdoptedChildren();
   using pipe = new Pipe();
   const program = "exec 3<&0; i=0; while [ $i -lt 600 ]; do (read x <&3) & i=$((i+1)); done";
@@ -53,14 +59,15 @@ test("hundreds that end at once are taken away together, and those that are wait
     const command = ["/bin/sh", "-c", `read x; exit ${code}`];
     return Bun.spawn(command, { stdin: pipe.read, stdout: "ignore" });
   });
-  const children = () => readFileSync("/proc/thread-self/children", "latin1").split(" ").length - 1;
-  expect(children()).toBeGreaterThanOrEqual(640);
+  expect(left().length).toBeGreaterThanOrEqual(640);
   pipe.closeWrite();
-  const began = performance.now();
   expect(await Promise.all(waitedFor.map((child) => child.exited))).toEqual(codes);
-  while (children() > 0) await Bun.sleep(2);
-  // One after another, two looks each, they need twice that at least.
-  expect(performance.now() - began).toBeLessThan(3000);
+  // A busy machine takes its time to end them: from then on they go together, where one after another needs a look for each.
+  while (left().some((pid) => !["Z", undefined].includes(processStat(Number(pid))?.state)))
+    await Bun.sleep(2);
+  let turns = 0;
+  for (; left().length > 0; turns++) await Bun.sleep(2);
+  expect(turns).toBeLessThan(100);
 });
 
 test("without it they are not ours", async () => {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { gunzipSync, inflateSync } from "node:zlib";
 import { systemClock } from "../../../base/lib/clock.ts";
 import { silentLog } from "../../../base/lib/log.ts";
+import { errnoOf } from "../../../base/lib/storage-error.ts";
 import { until } from "../../../base/lib/testdata/until.ts";
 import {
   AF_UNIX,
@@ -68,6 +69,14 @@ class Fixture implements AsyncDisposable {
     return collector;
   }
 
+  /** One whose port another may have after it. */
+  async passingServer(): Promise<Collector> {
+    const collector = new Collector();
+    await collector.listenBelow();
+    this.#stack.defer(() => collector.close());
+    return collector;
+  }
+
   defer(run: () => void): void {
     this.#stack.defer(run);
   }
@@ -97,12 +106,24 @@ class Collector {
   readonly #clients = new Set<{ destroy(): void }>();
 
   async listen(path: string | undefined, port: number): Promise<void> {
-    await new Promise<void>((resolve) => {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
       if (path === undefined) this.#server.listen(port, "127.0.0.1", resolve);
       else this.#server.listen(path, resolve);
     });
     const address = this.#server.address();
     this.port = typeof address === "object" && address ? address.port : 0;
+  }
+
+  /** On a port that can be listened on again, as the kernel gives those below ip_local_port_range to nobody by itself. */
+  async listenBelow(): Promise<void> {
+    for (let port = 20_000 + (process.pid % 10_000); ; port++) {
+      try {
+        return await this.listen(undefined, port);
+      } catch (error) {
+        if (errnoOf(error) !== "EADDRINUSE") throw error;
+      }
+    }
   }
 
   /** Everything received once the condition holds. */
@@ -188,7 +209,7 @@ test("syslog in RFC 5424 counts its octets", async () => {
 
 test("a service that goes away and comes back gets every line", async () => {
   await using fixture = new Fixture();
-  const first = await fixture.server();
+  const first = await fixture.passingServer();
   const { log, writer } = await fixture.open(syslogDestination({ clock: systemClock }), {
     "syslog-address": `tcp://127.0.0.1:${first.port}`,
   });
@@ -234,15 +255,10 @@ test("the next daemon goes on where the last one stopped", async () => {
 
 test("a container does not start when its service cannot be reached", async () => {
   await using fixture = new Fixture();
-  const gone = await fixture.server();
-  await gone.close();
+  // No port of the kernel's choice: somebody else might be given it meanwhile.
   await expect(
-    fixture.open(syslogDestination({ clock: systemClock }), {
-      "syslog-address": `tcp://127.0.0.1:${gone.port}`,
-    }),
-  ).rejects.toThrow(
-    `failed to initialize logging driver: dial tcp 127.0.0.1:${gone.port}: connect: connection refused`,
-  );
+    fixture.open(syslogDestination({ clock: systemClock }), { "syslog-address": "tcp://127.0.0.1:1" }),
+  ).rejects.toThrow("failed to initialize logging driver: dial tcp 127.0.0.1:1: connect: connection refused");
 });
 
 test("gelf by UDP is compressed JSON, in chunks when it is long", async () => {
