@@ -20,7 +20,7 @@ export interface SolveOptions {
   readonly session: BuildSession;
   readonly signal: AbortSignal;
   readonly progress: ProgressSink;
-  /** Told of each wanted vertex (by its index) as soon as it is there, with a hold of its own; also in a build that fails later. */
+  /** Told of each wanted vertex (by its index) as soon as it is there, with a hold of its own; also in a build that fails later, never after it did. */
   readonly onResult?: (index: number, result: Result) => void;
   /** Told at the end, inputs first, of every vertex, what an export of the cache needs; not in a build that fails. */
   readonly onSolved?: (steps: readonly SolvedStep[]) => void;

@@ -90,6 +90,30 @@ test("a step that two builds need at once runs once; who comes late hears what i
   expect(two.trees[0]).toEqual({ os: "base", slow: "slow", left: "left" });
 });
 
+test("a build that has failed is told of no more results, and so holds none: another build goes on with them", async () => {
+  await using bench = await SolverBench.open();
+  const [begun, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  bench.commands.set("slow", async () => {
+    begun.resolve();
+    await go.promise;
+  });
+  bench.commands.set("failing", async () => {
+    await begun.promise;
+    throw new Error("failed");
+  });
+  const told: Result[] = [];
+  const other = bench.solve([run("slow")]);
+  const failing = bench.solve([run("slow"), run("failing")], {
+    onResult: (_index, result) => told.push(result),
+  });
+  await expect(failing).rejects.toThrow("failed");
+  go.resolve();
+  await other;
+  expect(told).toEqual([]);
+  expect(bench.records.all().map(({ id }) => bench.records.inUse(id))).toEqual([false]);
+  expect(bench.steps.busy).toBe(false);
+});
+
 test("a shared step ends only when the last of its builds lets go, and then at once", async () => {
   await using bench = await SolverBench.open();
   const [begun, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];

@@ -41,13 +41,15 @@ export class GraphSolver implements Solver {
     };
     const nodes = this.#attach(order, user);
     let reason: unknown = new TugError("cancelled", "the build has ended");
+    let ended = false;
     try {
       // Inputs first: each finds what it reads asked for already, however deep the graph is.
       for (const node of nodes.values()) void node.claim();
       const wanted = vertices.map((vertex) => nodes.get(vertex) ?? missing(vertex));
       const told = wanted.map(async (node, index) => {
         const result = await node.settle();
-        options.onResult?.(index, result.again());
+        // Other builds' steps go on: nobody here would let go of what they make.
+        if (!ended) options.onResult?.(index, result.again());
       });
       await Promise.race([failure, Promise.all(told)]);
       const results = await Promise.all(wanted.map((node) => node.settle()));
@@ -58,6 +60,7 @@ export class GraphSolver implements Solver {
       reason = error;
       throw error;
     } finally {
+      ended = true;
       options.signal.removeEventListener("abort", stop);
       await this.#release(nodes, user, reason);
     }
