@@ -119,7 +119,7 @@ test.skipIf(missing !== undefined)(
     expect(await daemon.ok(["image", "inspect", "-f", "{{.Created}}", "dated"])).toBe("2001-09-09T01:46:40Z");
     expect(runs()).toEqual([]);
   },
-  60_000,
+  120_000,
 );
 
 test.skipIf(missing !== undefined)(
@@ -141,7 +141,7 @@ test.skipIf(missing !== undefined)(
     expect(existsSync(join(scratch, "outside"))).toBe(false);
     expect(existsSync("/etc/outside")).toBe(false);
   },
-  30_000,
+  120_000,
 );
 
 test.skipIf(missing !== undefined)(
@@ -167,7 +167,7 @@ test.skipIf(missing !== undefined)(
     }
     expect(runs()).toEqual([]);
   },
-  30_000,
+  120_000,
 );
 
 test.skipIf(missing !== undefined)(
@@ -225,7 +225,7 @@ test.skipIf(missing !== undefined)(
     await daemon.ok(["rmi", "made:1"]);
     expect(runs()).toEqual([]);
   },
-  60_000,
+  120_000,
 );
 
 test.skipIf(missing !== undefined)(
@@ -261,7 +261,7 @@ test.skipIf(missing !== undefined)(
     await daemon.up();
     expect(runs()).toEqual([]);
   },
-  90_000,
+  120_000,
 );
 
 test.skipIf(missing !== undefined)(
@@ -275,5 +275,5 @@ test.skipIf(missing !== undefined)(
     expect(existsSync(kept)).toBe(false);
     expect((await size()).LayersSize).toBe(0);
   },
-  30_000,
+  120_000,
 );

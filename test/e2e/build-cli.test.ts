@@ -20,7 +20,7 @@ let folder: string;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
 }, 120_000);
-afterAll(() => daemon.close(), 60_000);
+afterAll(() => daemon.close(), 120_000);
 beforeEach(() => {
   folder = mkdtempSync("/tmp/tug-build-cli-");
 });
@@ -33,7 +33,7 @@ function write(files: Readonly<Record<string, string>>): void {
   }
 }
 
-const slow = 60_000;
+const slow = 120_000;
 const build = (args: readonly string[], options: RunOptions = {}) =>
   daemon.tug(["build", ...args], { cwd: folder, timeout: slow, ...options });
 

@@ -15,7 +15,7 @@ beforeAll(async () => {
   builds = new Builds(daemon);
   client = await GatewayClient.open(daemon.socket);
   await daemon.ok(["build", "-q", "-t", source, await frontendContext()], { timeout: 60_000 });
-}, 90_000);
+}, 120_000);
 afterAll(async () => {
   await client[Symbol.asyncDispose]();
   builds[Symbol.dispose]();
@@ -107,7 +107,7 @@ describe("a frontend's image", () => {
     );
     await expect(tried({ source: "busybox" })).rejects.toThrow("/run");
     await eventually("frontends ended", async () => !(await running()));
-  }, 90_000);
+  }, 120_000);
 
   test("is asked only so deep", async () => {
     const context = builds.context({});

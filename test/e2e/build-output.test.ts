@@ -14,7 +14,7 @@ let context: string;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
 }, 120_000);
-afterAll(() => closeStopped(daemon), 60_000);
+afterAll(() => closeStopped(daemon), 120_000);
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "tug-build-output-"));
   context = join(folder, "context");

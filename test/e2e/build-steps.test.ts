@@ -42,7 +42,7 @@ test.skipIf(!limits)(
     const killed = await outcome("kill -9 1; sleep 60 & kill -9 $!; wait $!");
     expect(killed.stderr).toEndWith(failed("kill -9 1; sleep 60 & kill -9 $!; wait $!", "exit code: 137"));
   },
-  60_000,
+  120_000,
 );
 
 test("the builder tells of this machine's platform first, and of each once", async () => {

@@ -8,7 +8,7 @@ import { TokenServer } from "../harness/token-server.ts";
 import { TugRegistry } from "../harness/tug-registry.ts";
 
 /** Builds from and to a registry that takes bearer tokens alone, which its token server gives for an identity token (OAuth 2.0's refresh token). */
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const docker = "/usr/bin/docker";
 let root: string;

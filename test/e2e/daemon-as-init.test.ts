@@ -19,8 +19,8 @@ let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start({ launcher });
 }, 120_000);
-afterEach(() => daemon.assertClean(), 60_000);
-afterAll(() => daemon.close(), 60_000);
+afterEach(() => daemon.assertClean(), 120_000);
+afterAll(() => daemon.close(), 120_000);
 
 const named = (...words: readonly string[]) =>
   processes().filter(({ command }) => words.every((word) => command.includes(word)));

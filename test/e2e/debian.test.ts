@@ -87,13 +87,13 @@ test.skipIf(missing !== undefined || !existsSync(oldKeys))(
   async () => {
     const refused = await daemon.tug(
       ["image", "bootstrap", ...mirror, "--keyring", oldKeys, "-t", "never", "debian:bookworm"],
-      { timeout: 60_000 },
+      { timeout: 110_000 },
     );
     expect(refused.code).toBe(1);
     expect(refused.stderr).toContain("the mirror's Release file is refused: Release signed by unknown key");
     expect(await daemon.ok(["images", "-q", "never"])).toBe("");
   },
-  70_000,
+  120_000,
 );
 
 test.skipIf(missing !== undefined)(
@@ -118,7 +118,7 @@ test.skipIf(missing !== undefined)(
     expect(await daemon.ok(["inspect", "-f", "{{.State.ExitCode}}", "nginx"])).toBe("0");
     await daemon.assertClean();
   },
-  60_000,
+  120_000,
 );
 
 test.skipIf(missing !== undefined)(

@@ -183,5 +183,5 @@ test.skipIf(noDocker !== undefined)(
       "1048576 /two",
     );
   },
-  60_000,
+  120_000,
 );
