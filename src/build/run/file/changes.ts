@@ -1,7 +1,8 @@
-import { closeFd, linkat, O, openat, readlinkat } from "../../../base/sys/at.ts";
+import { closeFd, O, openat, readlinkat } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { removeTreeAt } from "../../../base/sys/remove-tree.ts";
 import { type FileStat, lstatat, namesIn, tryLstatat } from "../../../base/sys/stat.ts";
+import { LinkedCopies } from "./copy/linked-copies.ts";
 import {
   type CopyLook,
   copyDirectoryNode,
@@ -23,66 +24,57 @@ const deepest = 2048;
  * in any of them. The metadata of the topmost directory stay.
  */
 export function applyChanges(root: number, lower: number | undefined, upper: number): void {
-  new Changes().directory(root, lower, upper, 0);
+  new Changes(root).directory({ to: root, lower, upper, path: "", depth: 0 });
+}
+
+/** A directory of both trees beside the one that gets the difference. */
+interface Level {
+  readonly to: number;
+  readonly lower: number | undefined;
+  readonly upper: number;
+  /** Of `to`, below the root. */
+  readonly path: string;
+  readonly depth: number;
 }
 
 class Changes {
-  /** Names in the root of files that have several, by device and inode in upper: links stay links. */
-  readonly #links = new Map<string, { readonly dir: number; readonly name: string }>();
+  readonly #linked: LinkedCopies;
 
-  directory(to: number, lower: number | undefined, upper: number, depth: number): void {
+  constructor(root: number) {
+    this.#linked = new LinkedCopies(root);
+  }
+
+  directory(level: Level): void {
+    const { to, lower, upper, depth } = level;
     if (depth > deepest) throw new SystemError(36, "openat");
     const names = new Set(namesIn(upper));
     for (const name of lower === undefined ? [] : namesIn(lower))
       if (!names.has(name) && tryLstatat(to, name)) removeTreeAt(to, name);
-    const linked = new Map(this.#links);
-    for (const name of [...names].sort()) this.#node(to, lower, upper, name, depth);
-    // Descriptors of this directory end with it.
-    this.#links.clear();
-    for (const [key, link] of linked) this.#links.set(key, link);
+    for (const name of [...names].sort()) this.#node(level, name);
   }
 
-  #node(to: number, lower: number | undefined, upper: number, name: string, depth: number): void {
+  #node(level: Level, name: string): void {
+    const { to, lower, upper } = level;
     const stat = lstatat(upper, name);
     const before = lower === undefined ? undefined : tryLstatat(lower, name);
     if (stat.kind === "directory") {
-      this.#subdirectory(
-        { to, lower: before?.kind === "directory" ? lower : undefined, upper, name, depth },
-        stat,
-        before,
-      );
+      this.#subdirectory(level, name, stat, before);
       return;
     }
     if (before && lower !== undefined && same({ dir: lower, stat: before }, { dir: upper, stat }, name))
       return;
     if (tryLstatat(to, name)) removeTreeAt(to, name);
-    const key = stat.nlink > 1 ? `${stat.device}:${stat.ino}` : undefined;
-    const twin = key === undefined ? undefined : this.#links.get(key);
-    if (twin) {
-      linkat(twin.dir, twin.name, to, name);
-      return;
-    }
+    if (this.#linked.link(stat, to, name, below(level.path, name))) return;
     if (stat.kind === "file") copyRegularFile(upper, name, to, name, stat, asIs);
     else copySpecialNode(upper, name, to, name, stat, asIs);
-    if (key !== undefined) this.#links.set(key, { dir: to, name });
   }
 
-  #subdirectory(
-    at: {
-      readonly to: number;
-      readonly lower: number | undefined;
-      readonly upper: number;
-      readonly name: string;
-      readonly depth: number;
-    },
-    stat: FileStat,
-    before: FileStat | undefined,
-  ): void {
-    const { to, upper, name, depth } = at;
+  #subdirectory(level: Level, name: string, stat: FileStat, before: FileStat | undefined): void {
+    const { to, lower, upper, path, depth } = level;
     const there = tryLstatat(to, name);
     if (there && there.kind !== "directory") removeTreeAt(to, name);
     const from = openDirectory(upper, name);
-    const low = at.lower === undefined ? undefined : openDirectory(at.lower, name);
+    const low = lower === undefined || before?.kind !== "directory" ? undefined : openDirectory(lower, name);
     try {
       const fresh = there?.kind !== "directory";
       // What is as it was is not made: nothing of it belongs to the difference.
@@ -90,7 +82,7 @@ class Changes {
       copyDirectoryNode(to, name, name, stat, fresh);
       const into = openDirectory(to, name);
       try {
-        this.directory(into, low, from, depth + 1);
+        this.directory({ to: into, lower: low, upper: from, path: below(path, name), depth: depth + 1 });
         const changed =
           before?.kind !== "directory" || low === undefined || !sameLook(low, from, before, stat);
         if (changed || fresh) dressDirectory(from, into, stat, asIs);
@@ -102,6 +94,10 @@ class Changes {
       if (low !== undefined) closeFd(low);
     }
   }
+}
+
+function below(path: string, name: string): string {
+  return path === "" ? name : `${path}/${name}`;
 }
 
 function openDirectory(dir: number, name: string): number {

@@ -2,6 +2,7 @@ import { AT_FDCWD, closeFd, linkat, O, openat } from "../../../base/sys/at.ts";
 import { SystemError } from "../../../base/sys/libc.ts";
 import { removeTreeAt } from "../../../base/sys/remove-tree.ts";
 import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
+import { LinkedCopies } from "./copy/linked-copies.ts";
 import {
   type CopyLook,
   copyDirectoryNode,
@@ -26,8 +27,8 @@ export function restackLayer(layer: string, into: string): boolean {
   try {
     const to = openat(AT_FDCWD, into, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
     try {
-      const restacker = new Restacker();
-      restacker.entries(from, to, 0);
+      const restacker = new Restacker(to);
+      restacker.entries({ from, to, path: "", depth: 0 });
       return restacker.linked;
     } finally {
       closeFd(to);
@@ -37,25 +38,40 @@ export function restackLayer(layer: string, into: string): boolean {
   }
 }
 
+/** A directory of the layer beside the one that gets what is in it. */
+interface Level {
+  readonly from: number;
+  readonly to: number;
+  /** Of `to`, below the root. */
+  readonly path: string;
+  readonly depth: number;
+}
+
 class Restacker {
   /** Cleared by the first link that cannot be made: another file system, or another subvolume. */
   #linking = true;
   #linked = false;
+  readonly #copies: LinkedCopies;
+
+  constructor(root: number) {
+    this.#copies = new LinkedCopies(root);
+  }
 
   get linked(): boolean {
     return this.#linked;
   }
 
-  entries(from: number, to: number, depth: number): void {
-    if (depth > deepest) throw new SystemError(36, "openat");
-    for (const { name } of readDirectory(from)) {
-      const stat = lstatat(from, name);
-      if (stat.kind === "directory") this.#directory(from, to, name, stat, depth);
-      else this.#leaf(from, to, name, stat);
+  entries(level: Level): void {
+    if (level.depth > deepest) throw new SystemError(36, "openat");
+    for (const { name } of readDirectory(level.from)) {
+      const stat = lstatat(level.from, name);
+      const path = level.path === "" ? name : `${level.path}/${name}`;
+      if (stat.kind === "directory") this.#directory(level, name, path, stat);
+      else this.#leaf(level, name, path, stat);
     }
   }
 
-  #directory(from: number, to: number, name: string, stat: FileStat, depth: number): void {
+  #directory({ from, to, depth }: Level, name: string, path: string, stat: FileStat): void {
     const there = tryLstatat(to, name);
     if (there && there.kind !== "directory") removeTreeAt(to, name);
     copyDirectoryNode(to, name, name, stat, there?.kind !== "directory");
@@ -63,7 +79,7 @@ class Restacker {
     try {
       const copy = openat(to, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
       try {
-        this.entries(source, copy, depth + 1);
+        this.entries({ from: source, to: copy, path, depth: depth + 1 });
         dressDirectory(source, copy, stat, asIs);
       } finally {
         closeFd(copy);
@@ -73,10 +89,11 @@ class Restacker {
     }
   }
 
-  #leaf(from: number, to: number, name: string, stat: FileStat): void {
+  #leaf({ from, to }: Level, name: string, path: string, stat: FileStat): void {
     if (tryLstatat(to, name)) removeTreeAt(to, name);
     const worth = stat.size >= large || stat.nlink > 1;
     if (worth && this.#linking && this.#link(from, to, name)) return;
+    if (this.#copies.link(stat, to, name, path)) return;
     if (stat.kind === "file") copyRegularFile(from, name, to, name, stat, asIs);
     else copySpecialNode(from, name, to, name, stat, asIs);
   }
