@@ -57,8 +57,10 @@ export async function runBuild(context: Context, call: Call): Promise<number> {
     values["metadata-file"] === "" ? "disabled" : provenanceMode(context.env["BUILDX_METADATA_PROVENANCE"]);
   const done = await solve(context, client, { ...lent, order, ref, provenance, signal: interrupt.signal });
   if (order.quiet && !order.call) await context.out.write(`${imageIdOf(done.response)}\n`);
-  if (values.iidfile !== "" && !order.call) writeId(values.iidfile, done.response);
-  if (values["metadata-file"] !== "") writeMetadata(values["metadata-file"], done.response, ref);
+  await orFail("ERROR: ", async () => {
+    if (values.iidfile !== "" && !order.call) writeId(values.iidfile, done.response);
+    if (values["metadata-file"] !== "") writeMetadata(values["metadata-file"], done.response, ref);
+  });
   return order.call ? await printAnswer(order.call, done.answer, context.out) : 0;
 }
 

@@ -143,8 +143,18 @@ describe("an order of BuildKit's protocol", () => {
     ]);
   });
 
+  test("attaches all provenance unless less is asked for", () => {
+    const provenance = (text: string) => order({ "attest:provenance": text }).attestations.provenance;
+    expect(
+      ["type=provenance", "mode=full", "mode=min,version=v0.2", "version=v1", "false"].map(provenance),
+    ).toEqual([{ mode: "max" }, { mode: "max" }, { mode: "min" }, { mode: "max", version: "v1" }, false]);
+  });
+
   test("is refused where it means nothing", () => {
     for (const attrs of [
+      { "attest:provenence": "" },
+      { "attest:provenance": "mode=mix" },
+      { "attest:provenance": "version=v3" },
       { ulimit: "nofile" },
       { "shm-size": "-1" },
       { "force-network-mode": "bridge" },

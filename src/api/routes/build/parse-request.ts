@@ -282,16 +282,34 @@ function lint(text: string | undefined): Pick<BuildRequest, "skipLintRules" | "l
 }
 
 function attestations(attrs: Readonly<Record<string, string>>): Attestations {
+  for (const name of Object.keys(attrs)) {
+    const type = name.startsWith("attest:") ? name.slice("attest:".length).toLowerCase() : "";
+    if (type !== "" && type !== "provenance" && type !== "sbom")
+      throw invalid(`unknown attestation type ${JSON.stringify(type)}`);
+  }
   const provenance = attestation(attrs["attest:provenance"]);
   const sbom = attestation(attrs["attest:sbom"]);
   return {
     provenance: provenance && {
-      mode: provenance["mode"] === "max" ? "max" : "min",
-      ...(provenance["version"] === "v1" && { version: "v1" }),
+      mode: provenanceMode(provenance["mode"]),
+      ...(isNewPredicate(provenance["version"]) && { version: "v1" }),
       ...(provenance["inline-only"] === "true" && { inlineOnly: true }),
     },
     sbom: sbom && { generator: sbom["generator"] ?? "" },
   };
+}
+
+/** Everything, unless less was asked for (BuildKit, docs/attestations/slsa-provenance.md). */
+function provenanceMode(text: string | undefined): "min" | "max" {
+  if (text === undefined || text === "max" || text === "full") return "max";
+  if (text === "min") return "min";
+  throw invalid(`invalid mode ${JSON.stringify(text)}`);
+}
+
+function isNewPredicate(version: string | undefined): boolean {
+  if (version !== undefined && version !== "v0.2" && version !== "v1")
+    throw invalid(`invalid provenance SLSA version: ${version}`);
+  return version === "v1";
 }
 
 /** CSV of "key=value"; false: not asked for, or taken away. */
