@@ -61,11 +61,15 @@ test("content is copied in blocks, not byte by byte, whatever kind of array it c
   const pieces = async function* () {
     for (let at = 0; at < large.length; at += 65_536) yield large.subarray(at, at + 65_536);
   };
-  let bytes = 0;
-  const before = process.cpuUsage();
-  for await (const chunk of rewriteTar(pieces(), (entry) => entry)) bytes += chunk.length;
-  const { user } = process.cpuUsage(before);
-  expect(bytes).toBe(large.length);
-  // Milliseconds of work; Uint8Array.from() takes a Buffer apart byte by byte: 600 ms and more.
-  expect(user).toBeLessThan(300_000);
+  let least = Number.POSITIVE_INFINITY;
+  // The time that a virtual machine stands still may count as work: not each time.
+  for (let round = 0; round < 3; round++) {
+    let bytes = 0;
+    const before = process.cpuUsage();
+    for await (const chunk of rewriteTar(pieces(), (entry) => entry)) bytes += chunk.length;
+    least = Math.min(least, process.cpuUsage(before).user);
+    expect(bytes).toBe(large.length);
+  }
+  // 10 to 30 ms of work; Uint8Array.from() takes a Buffer apart byte by byte: 600 ms and more.
+  expect(least).toBeLessThan(300_000);
 });

@@ -50,7 +50,7 @@ test("only a y means yes", async () => {
     ["\n", false],
     ["", false],
   ] as const) {
-    expect(await answers(`console.log(await confirm(context, "WARNING!"));`, input)).toBe(
+    expect(await answers(`console.log(String(await confirm(context, "WARNING!")));`, input)).toBe(
       `WARNING!\nAre you sure you want to continue? [y/N] ${yes}\n`,
     );
   }
