@@ -6,6 +6,7 @@ import { TugError } from "../../base/lib/errors.ts";
 import type { ChainId, Digest } from "../../base/lib/ids.ts";
 import { silentLog } from "../../base/lib/log.ts";
 import { chainIds } from "../../base/spec/oci/chain.ts";
+import { digestOf } from "../../base/spec/oci/digest.ts";
 import { mount, unmountIfMounted } from "../../base/sys/mount/mount.ts";
 import { recoverImages } from "../../core/image/recovery.ts";
 import { tarOf } from "../../core/image/testdata/fixture.ts";
@@ -112,6 +113,29 @@ for (const driver of ["overlay2", "vfs"] as const) {
     expect(bench.ran).toEqual(["made", "above"]);
   });
 }
+
+test("what the disk may have lost is made again, and becomes no image", async () => {
+  await using bench = await SolverBench.open();
+  const [result] = await held(bench, run("step"));
+  const lost = result?.snapshot ?? chain("none");
+  const syncing = spyOn(bench.stores.snapshots, "sync").mockRejectedValueOnce(new Error("the disk is gone"));
+  await expect(bench.cache.sync()).rejects.toThrow("the disk is gone");
+  await expect(bench.cache.name(lost, chain("aa"))).rejects.toThrow("may not all be on the disk");
+  expect(syncing.mock.calls.length).toBe(2);
+  // What a build that goes on makes on it is worth no more.
+  const above = await bench.steps.make(lost, async () => undefined);
+  bench.cache
+    .store({ result: digestOf("above"), snapshot: above, type: "regular", description: "above" }, [])
+    [Symbol.dispose]();
+  expect(bench.cache.find(digestOf("above"))).toBeUndefined();
+  result?.[Symbol.dispose]();
+  const [again] = await held(bench, run("step"));
+  expect(bench.ran).toEqual(["step", "step"]);
+  await bench.cache.name(again?.snapshot ?? chain("none"), chain("aa"));
+  again?.[Symbol.dispose]();
+  await collectorOf(bench).collect();
+  expect(bench.names).toEqual([chain("aa")]);
+});
 
 test("what a killed daemon left and cannot be removed keeps the next one from nothing", async () => {
   await using bench = await SolverBench.open();

@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/lib/clock.ts";
-import { isCode } from "../../base/lib/errors.ts";
+import { internal, isCode } from "../../base/lib/errors.ts";
 import type { ChainId, Digest } from "../../base/lib/ids.ts";
 import type { Log } from "../../base/lib/log.ts";
 import { Mutex } from "../../base/lib/mutex.ts";
@@ -41,7 +41,9 @@ export class BuildCache {
   find(result: Digest): CacheRecord | undefined {
     const { records, steps } = this.#deps;
     const record = records.find(result);
-    if (!record || record.snapshot === undefined || steps.exists(record.snapshot)) return record;
+    if (!record || record.snapshot === undefined) return record;
+    if (steps.isDoubtful(record.snapshot)) return undefined;
+    if (steps.exists(record.snapshot)) return record;
     records.remove(record.id);
     return undefined;
   }
@@ -78,6 +80,7 @@ export class BuildCache {
     try {
       const record = records.insert(made);
       records.addKeys(made.result, keys);
+      if (made.snapshot !== undefined && steps.isDoubtful(made.snapshot)) records.distrust([record.id]);
       return record;
     } catch (error) {
       // A full disk. Without a record no prune would find it.
@@ -98,6 +101,7 @@ export class BuildCache {
     await this.sync();
     const from = steps.current(snapshot);
     if (!from.startsWith(buildPrefix)) return;
+    if (steps.isDoubtful(from)) throw internal(`the files of snapshot ${from} may not all be on the disk`);
     // First: the durable rename carries it along.
     records.renamed(from, chainId);
     steps.rename(from, chainId);
@@ -109,9 +113,23 @@ export class BuildCache {
       const { records, steps } = this.#deps;
       const ids = records.unsynced().map(({ id }) => id);
       if (ids.length === 0 && !steps.unsynced) return;
-      await steps.sync();
+      try {
+        await steps.sync();
+      } catch (error) {
+        this.#distrust();
+        throw error;
+      }
       records.settle(ids);
     });
+  }
+
+  #distrust(): void {
+    const { records, log } = this.#deps;
+    try {
+      records.distrust(records.unsynced().map(({ id }) => id));
+    } catch (error) {
+      log.warn("results of builds that may be lost are still recorded", { error });
+    }
   }
 
   /** Layers that are not garbage because of builds: all of steps, which only the cache removes, and those of images that it keeps. */

@@ -105,6 +105,7 @@ export class CacheRecords {
       ),
       touch: db.query("UPDATE build_record SET used = ?2, uses = uses + 1 WHERE id = ?1"),
       touchKeys: db.query("UPDATE build_key SET used = ?2 WHERE result = ?1"),
+      disown: db.query("UPDATE build_record SET result = NULL WHERE id = ?1"),
       rename: db.query("UPDATE build_record SET snapshot = ?2 WHERE snapshot = ?1"),
       synced: db.query("UPDATE build_record SET unsynced = NULL WHERE id = ?1"),
       remove: db.query("DELETE FROM build_record WHERE id = ?1"),
@@ -204,6 +205,13 @@ export class CacheRecords {
       for (const id of ids) this.#statements.synced.run(id);
     });
     write.immediate();
+  }
+
+  /** What may have been lost is found by nobody any more: it is made again, and goes with the next collection. */
+  distrust(ids: readonly string[]): void {
+    this.#write(() => {
+      for (const id of ids) this.#statements.disown.run(id);
+    });
   }
 
   /** Keeps a record in use until it is disposed. */

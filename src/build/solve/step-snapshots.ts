@@ -33,6 +33,8 @@ export class BuildSnapshots implements StepSnapshots {
   #writing: Promise<void> | undefined;
   /** What went wrong with it. */
   #lost: unknown;
+  /** What was to be written when that failed, and what stands on it: the kernel tells of lost writes once, so no later `sync` speaks of these. */
+  readonly #doubtful = new Set<ChainId>();
 
   constructor(deps: BuildSnapshotsDeps) {
     this.#deps = deps;
@@ -55,6 +57,7 @@ export class BuildSnapshots implements StepSnapshots {
     }
     this.#loose.add(name);
     this.#unsynced.add(name);
+    if (parent !== undefined && this.#doubtful.has(this.current(parent))) this.#doubtful.add(name);
     return name;
   }
 
@@ -123,6 +126,7 @@ export class BuildSnapshots implements StepSnapshots {
       if (!this.#loose.delete(name as ChainId)) return;
       const parent: string | undefined = this.#deps.snapshots.stat(name)?.parent;
       this.#unsynced.delete(name as ChainId);
+      this.#doubtful.delete(name as ChainId);
       await this.#discard(name);
       name = parent;
     }
@@ -172,11 +176,21 @@ export class BuildSnapshots implements StepSnapshots {
   async sync(): Promise<void> {
     const before = [...this.#unsynced];
     await this.#writing;
-    const lost = this.#lost;
-    this.#lost = undefined;
-    if (lost !== undefined) throw lost;
-    await this.#deps.snapshots.sync();
-    for (const name of before) this.#unsynced.delete(name);
+    try {
+      const lost = this.#lost;
+      this.#lost = undefined;
+      if (lost !== undefined) throw lost;
+      await this.#deps.snapshots.sync();
+      for (const name of before) this.#unsynced.delete(name);
+    } catch (error) {
+      for (const name of this.#unsynced) this.#doubtful.add(name);
+      throw error;
+    }
+  }
+
+  /** Its files may be short although a `sync` since said otherwise. */
+  isDoubtful(snapshot: ChainId): boolean {
+    return this.#doubtful.has(snapshot);
   }
 
   /** Resolves when what was retired and is free is gone, and what was abandoned. */
