@@ -1,13 +1,24 @@
 /** One story told to both engines with the same client; what it prints and how it ends must be the same. */
 export interface Story {
   readonly name: string;
-  /** Arguments of the client. `<scratch>` stands for a folder of the engine's own on the host, `<client>` for one of the client's. */
+  /**
+   * Arguments of the client, or what `until` makes of them. `<scratch>` stands for a folder of the engine's own on the host, `<client>` for
+   * one of the client's.
+   */
   readonly steps: readonly (readonly string[])[];
   /** Every step's standard input. */
   readonly input?: string;
   /** The judge waits for long, for itself alone: all steps are told at once, beside the other stories. They may make nothing. */
   readonly aside?: true;
 }
+
+/** A step that is told again until what it prints matches: for what an engine does by itself, and nobody can be asked to wait for. */
+export const until = (pattern: RegExp, ...step: readonly string[]): readonly string[] => [
+  untilWord,
+  pattern.source,
+  ...step,
+];
+export const untilWord = "until";
 
 /** Requests told to both engines without a client in between: status and body must be the same. */
 export interface Conversation {

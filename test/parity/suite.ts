@@ -7,7 +7,7 @@ import { RealDocker } from "../harness/real-docker.ts";
 import { agree, converse, type Reply } from "./converse.ts";
 import { differences } from "./differences.ts";
 import { normal } from "./normal.ts";
-import { type Conversation, commandOf, type Engine, type Story } from "./story.ts";
+import { type Conversation, commandOf, type Engine, type Story, untilWord } from "./story.ts";
 
 /**
  * The same client tells the same stories to Tug and to Debian's dockerd, side by side; outputs and exit codes must agree.
@@ -34,7 +34,10 @@ export function parity(
 
   beforeAll(async () => {
     if (missing) return;
-    [tug, docker] = await Promise.all([TestDaemon.start({ flags }), RealDocker.start({ flags: [...flags] })]);
+    [tug, docker] = await Promise.all([
+      TestDaemon.start({ flags, launcher: ownNetwork }),
+      RealDocker.start({ flags: [...flags] }),
+    ]);
     for (const story of stories)
       if (story.aside) asideStories.set(story, told(both((engine) => tellAtOnce(engine, story))));
     for (const one of conversations)
@@ -69,6 +72,9 @@ export function parity(
     }
   });
 }
+
+/** In a network namespace of its own, as the judge: the stories' ports and subnets are nobody else's, and both see the same network. */
+const ownNetwork = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
 
 /** Keeps a rejection from being an unhandled one until its test comes. */
 function told<T>(promise: Promise<T>): Promise<T> {
@@ -111,14 +117,21 @@ async function tellStep(engine: Engine, story: Story, step: readonly string[]): 
   const client = join(engine.root, "client");
   mkdirSync(scratch, { recursive: true });
   mkdirSync(client, { recursive: true });
-  const words = step.map((word) => word.replaceAll("<scratch>", scratch).replaceAll("<client>", client));
-  const result = await run(["/usr/bin/docker", ...words], {
-    env: { DOCKER_HOST: engine.host },
-    cwd: client,
-    timeout: 60_000,
-    ...(story.input === undefined ? {} : { input: story.input }),
-  });
-  return { code: result.code, stdout: normal(ordered(step, result.stdout)), stderr: normal(result.stderr) };
+  const again = step[0] === untilWord;
+  const told = again ? step.slice(2) : step;
+  const words = told.map((word) => word.replaceAll("<scratch>", scratch).replaceAll("<client>", client));
+  const tellOnce = () =>
+    run(["/usr/bin/docker", ...words], {
+      env: { DOCKER_HOST: engine.host },
+      cwd: client,
+      timeout: 60_000,
+      ...(story.input === undefined ? {} : { input: story.input }),
+    });
+  let result = await tellOnce();
+  // What it says at the end is compared, whatever it is.
+  for (const end = performance.now() + 60_000; again && performance.now() < end; result = await tellOnce())
+    if (new RegExp(step[1] ?? "").test(result.stdout)) break;
+  return { code: result.code, stdout: normal(ordered(told, result.stdout)), stderr: normal(result.stderr) };
 }
 
 /** Lines of what has no order of its own are put in one. */

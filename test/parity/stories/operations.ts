@@ -1,4 +1,4 @@
-import type { Story } from "../story.ts";
+import { type Story, until } from "../story.ts";
 
 const inspect = (format: string, name = "pp") => ["inspect", "-f", format, name];
 const exec = (script: string) => ["exec", "pp", "sh", "-c", script];
@@ -128,7 +128,8 @@ export const operations: readonly Story[] = [
     steps: [
       ["run", "-d", "--name", "pp", "-m", "64m", "busybox", "sleep", "100"],
       // Not what goes to and from the disk: it reads what is not in memory, and its mounts write what somebody else has not written yet.
-      ["stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}", "pp"],
+      // The client gives up after 2 s, and dockerd takes one at least.
+      until(/^pp/, "stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}", "pp"),
       ["stats", "--no-stream", "nosuch"],
       ["kill", "pp"],
       ["wait", "pp"],
@@ -176,6 +177,8 @@ export const operations: readonly Story[] = [
       ["update", "--cpu-shares", "5", "evt2"],
       ["kill", "-s", "USR1", "evt2"],
       ["restart", "-t", "0", "evt2"],
+      // The runtime's init, which the program follows a moment later, may die of the signal.
+      ["exec", "evt2", "sh", "-c", "until grep -q sleep /proc/1/comm; do sleep 0.05; done"],
       ["stop", "-t", "0", "evt2"],
       ["cp", "evt2:/etc/passwd", "/dev/null"],
       ["commit", "evt2", "evi"],
