@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { eventually, TestDaemon } from "../harness/daemon.ts";
+import { eventually, TestDaemon, tugBinary } from "../harness/daemon.ts";
+import { gate } from "../harness/gate.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -16,7 +17,11 @@ const files = async (name: string) => {
   const directory = join(daemon.dataRoot, "containers", id);
   return readdirSync(directory)
     .filter((file) => /^ctr\.log(?:\.\d+(?:\.zst)?)?$/.test(file))
-    .map((file) => ({ file, size: statSync(join(directory, file)).size }));
+    .flatMap((file) => {
+      // A file may be removed, or go over into its compressed one, between the two looks.
+      const stat = statSync(join(directory, file), { throwIfNoEntry: false });
+      return stat ? [{ file, size: stat.size }] : [];
+    });
 };
 const numbers = (text: string) => text.split("\n").filter(Boolean).map(Number);
 const consecutive = (list: readonly number[]) =>
@@ -24,10 +29,20 @@ const consecutive = (list: readonly number[]) =>
 
 test("a log keeps to its bound, is compressed, and what is kept has no gap", async () => {
   const flags = ["--log-opt", "max-size=200k", "--log-opt", "max-file=3"];
-  // Slow enough for several rotations on a machine that has other things to do.
-  const script =
-    "i=0; while [ $i -lt 30 ]; do seq $((i*1000+1)) $((i*1000+1000)); usleep 60000; i=$((i+1)); done";
-  await daemon.ok(["run", "-d", "--name", "chatty", ...flags, "busybox", "sh", "-c", script]);
+  // Each part is more than a file may have, and comes when the one before has been rotated.
+  const go = gate(daemon, "chatty");
+  const part = "seq $((i*6000+1)) $((i*6000+6000))";
+  const script = `i=0; while [ $i -lt 5 ]; do ${part}; i=$((i+1)); ${go.wait("$i")}; done`;
+  await daemon.ok(["run", "-d", "--name", "chatty", ...flags, ...go.flags, "busybox", "sh", "-c", script]);
+  const newest = async () =>
+    Math.max(0, ...(await files("chatty")).map(({ file }) => Number(file.split(".")[2] ?? 0)));
+  for (let parts = 1; parts <= 5; parts++) {
+    await eventually(`part ${parts} is written and rotated`, async () => {
+      const last = await daemon.ok(["logs", "--tail", "1", "chatty"]);
+      return last === String(parts * 6000) && (await newest()) >= parts;
+    });
+    go.open(String(parts));
+  }
   await daemon.ok(["wait", "chatty"]);
   await eventually("old files are compressed", async () => {
     const rotated = (await files("chatty")).filter(({ file }) => /\d/.test(file));
@@ -42,22 +57,26 @@ test("a log keeps to its bound, is compressed, and what is kept has no gap", asy
 });
 
 test("follow sees every line across rotations and ends with the container", async () => {
-  const script =
-    "sleep 0.3; i=0; while [ $i -lt 20 ]; do seq $((i*500+1)) $((i*500+500)); usleep 30000; i=$((i+1)); done";
-  await daemon.ok([
-    "run",
-    "-d",
-    "--name",
-    "flow",
-    "--log-opt",
-    "max-size=50k",
-    "busybox",
-    "sh",
-    "-c",
-    script,
-  ]);
-  const seen = numbers(await daemon.ok(["logs", "-f", "flow"]));
-  expect(seen.length).toBe(10_000);
+  const go = gate(daemon, "flow");
+  const script = `${go.wait("follow")}; i=0; while [ $i -lt 20 ]; do seq $((i*500+1)) $((i*500+500)); usleep 30000; i=$((i+1)); done`;
+  const flags = ["--log-opt", "max-size=50k", ...go.flags];
+  await daemon.ok(["run", "-d", "--name", "flow", ...flags, "busybox", "sh", "-c", `echo 0; ${script}`]);
+  const following = Bun.spawn([tugBinary, "logs", "-f", "flow"], {
+    env: { ...process.env, DOCKER_HOST: daemon.host },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const bytes of following.stdout) {
+    text += decoder.decode(bytes, { stream: true });
+    // Whoever has read the first line keeps what comes after it from being removed.
+    if (text === "0\n") go.open("follow");
+  }
+  expect(await following.exited).toBe(0);
+  const seen = numbers(text);
+  expect(seen.length).toBe(10_001);
   expect(consecutive(seen)).toBe(true);
 });
 
@@ -79,15 +98,17 @@ test("the daemon killed while a log rotates loses no line, and rotation goes on 
   const seen = numbers(await daemon.ok(["logs", "steady"]));
   expect(seen.length).toBe(40_000);
   expect(consecutive(seen)).toBe(true);
-  expect((await files("steady")).length).toBeGreaterThan(1);
+  await eventually("the last daemon has rotated", async () => (await files("steady")).length > 1);
   await daemon.ok(["rm", "-f", "steady"]);
 });
 
 test("a driver that forwards delivers all lines, also the last of a container that is gone, and logs works", async () => {
-  let received = "";
+  // Each container has a connection of its own.
+  const connections: string[] = [];
   const server = createServer((client) => {
+    const index = connections.push("") - 1;
     client.on("data", (bytes) => {
-      received += bytes.toString();
+      connections[index] += bytes.toString();
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -114,10 +135,13 @@ test("a driver that forwards delivers all lines, also the last of a container th
     ]);
     expect((await daemon.tug(["logs", "sender"])).stdout).toBe("first\n");
     await daemon.ok(["run", "--rm", ...flags, "busybox", "sh", "-c", "seq 1 1000; echo last words"]);
-    await eventually("the last line has come", async () => received.includes("last words"));
-    expect(received).toMatch(/<30>\w{3} [ \d]\d [\d:]{8} app\[\d+\]: first\n/);
-    expect(received).toMatch(/<27>.* app\[\d+\]: second\n/);
-    expect(received.split("\n").length).toBe(1004);
+    const received = () => connections.join("");
+    await eventually("the last lines of both have come", () =>
+      ["second\n", "last words\n"].every((line) => received().includes(line)),
+    );
+    expect(received()).toMatch(/<30>\w{3} [ \d]\d [\d:]{8} app\[\d+\]: first\n/);
+    expect(received()).toMatch(/<27>.* app\[\d+\]: second\n/);
+    expect(received().split("\n").length).toBe(1004);
   } finally {
     server.close();
   }
@@ -141,23 +165,20 @@ test("none cannot be read; since, until, timestamps, details and streams choose"
   await daemon.ok(["run", "--name", "mute", "--log-driver", "none", "busybox", "echo", "x"]);
   const refused = await daemon.tug(["logs", "mute"]);
   expect(refused.stderr).toContain("configured logging driver does not support reading");
-  const flags = ["--label", "tier=front", "--log-opt", "labels=tier"];
-  await daemon.ok([
-    "run",
-    "--name",
-    "two",
-    ...flags,
-    "busybox",
-    "sh",
-    "-c",
-    "echo one; sleep 1; printf 'two '; echo three",
-  ]);
+  const go = gate(daemon, "two");
+  const flags = ["--label", "tier=front", "--log-opt", "labels=tier", ...go.flags];
+  const script = `echo one; ${go.wait("on")}; printf 'two '; echo three`;
+  await daemon.ok(["run", "-d", "--name", "two", ...flags, "busybox", "sh", "-c", script]);
+  // Lines have the time at which the monitor reads them.
+  await eventually("the first is read", async () => (await daemon.ok(["logs", "two"])) === "one");
+  await Bun.sleep(10);
+  go.open("on");
+  await daemon.ok(["wait", "two"]);
   const stamped = (await daemon.ok(["logs", "-t", "two"])).split("\n");
   expect(stamped.length).toBe(2);
   for (const line of stamped) expect(line).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z /);
   const second = stamped[1]?.split(" ")[0] ?? "";
   expect(await daemon.ok(["logs", "--since", second, "two"])).toBe("two three");
-  // Between them, however late the monitor read the first.
   const [one = 0, two = 0] = stamped.map((line) => Date.parse(line.slice(0, 30)));
   const between = new Date((one + two + 1) / 2).toISOString();
   expect(await daemon.ok(["logs", "--until", between, "two"])).toBe("one");

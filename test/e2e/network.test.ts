@@ -11,7 +11,7 @@ afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
 const web = (name: string, ...flags: string[]) => startWeb(daemon, name, ...flags);
-const fetchText = async (url: string) => (await fetch(url, { signal: AbortSignal.timeout(5000) })).text();
+const fetchText = async (url: string) => (await fetch(url, { signal: AbortSignal.timeout(20_000) })).text();
 const answers = (url: string) => eventually(`${url} answers`, async () => (await tryFetch(url)) !== "");
 
 describe("published ports", () => {

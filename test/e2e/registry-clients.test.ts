@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Result, run, TestDaemon } from "../harness/daemon.ts";
@@ -11,8 +12,8 @@ setDefaultTimeout(60_000);
 let scratch = "";
 let layout = "";
 beforeAll(async () => {
-  // podman takes the path for a part of a name, which has no capitals.
-  scratch = `/tmp/tug-registry-clients-${process.pid}`;
+  // podman takes the path for a part of a name, which has no capitals, and takes no longer one.
+  scratch = `/tmp/tug-clients-${randomBytes(6).toString("hex")}`;
   mkdirSync(scratch);
   layout = join(scratch, "oci");
   const tar = join(scratch, "busybox.tar");

@@ -145,7 +145,11 @@ describe("looking in", () => {
     const digest = await registry.pushBlob("m", "0123456789");
     await (await registry.request("GET", `/v2/m/blobs/${digest}`)).text();
     await registry.request("GET", '/v2/a"b/{x}');
-    const text = await (await registry.request("GET", "/metrics")).text();
+    const metrics = async () => await (await registry.request("GET", "/metrics")).text();
+    // A request is counted when its reply has gone.
+    const blob = 'tug_registry_requests_total{route="blob",';
+    await eventually("they are counted", async () => (await metrics()).includes(blob));
+    const text = await metrics();
     for (const line of [
       'tug_registry_requests_total{route="blob",method="GET",code="200"} 1',
       'tug_registry_requests_total{route="none",method="GET",code="404"} 1',

@@ -70,12 +70,12 @@ async function tellsItsStory(daemon: TestDaemon): Promise<void> {
   await daemon.ok(["rm", "fill"]);
   const box = ["--network", "none", "filled", "sh", "-c"];
   const script =
-    "rm /bin/vi && rm -r /var/www; mkdir /var/www && echo new >/var/www/n && echo more >>/etc/passwd && mkdir /d && ln -s /d /l && mknod /null c 1 3 && echo x >/null && chown 12:34 /d && sleep 1000";
+    "rm /bin/vi && rm -r /var/www; mkdir /var/www && echo new >/var/www/n && echo more >>/etc/passwd && mkdir /d && ln -s /d /l && mknod /null c 1 3 && echo x >/null && chown 12:34 /d && touch /ready && sleep 1000";
   await daemon.ok(["run", "-d", "--name", "box", ...box, script]);
   const seen = () =>
     daemon.ok(["exec", "box", "sh", "-c", "ls /var/www; stat -c %u:%g /d; ls /bin/vi 2>&1 || true"]);
-  await eventually("the container is in its root", async () =>
-    (await daemon.ok(["exec", "box", "ls", "/"])).includes("null"),
+  await eventually("the container is in its root, and done", async () =>
+    (await daemon.ok(["exec", "box", "ls", "/"])).includes("ready"),
   );
   const before = await seen();
   expect(before).toContain("n\n12:34");

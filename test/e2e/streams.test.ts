@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { eventually, TestDaemon, tugBinary } from "../harness/daemon.ts";
+import { gate } from "../harness/gate.ts";
 import { Terminal } from "../harness/terminal.ts";
 
 let daemon: TestDaemon;
@@ -132,13 +133,19 @@ describe("logs", () => {
   });
 
   test("--tail, --since, -t", async () => {
-    await daemon.ok(["run", "--name", "ll", "busybox", "sh", "-c", "seq 1 100; sleep 1; echo last"]);
+    const go = gate(daemon, "ll");
+    const script = `seq 1 100; ${go.wait("on")}; echo last`;
+    await daemon.ok(["run", "-d", "--name", "ll", ...go.flags, "busybox", "sh", "-c", script]);
+    // Lines have the time at which the monitor reads them.
+    await eventually("the first are read", async () => (await daemon.ok(["logs", "ll"])).endsWith("\n100"));
+    await Bun.sleep(10);
+    go.open("on");
+    await daemon.ok(["wait", "ll"]);
     expect(await daemon.ok(["logs", "--tail", "3", "ll"])).toBe("99\n100\nlast");
     expect(await daemon.ok(["logs", "--tail", "0", "ll"])).toBe("");
     expect((await daemon.ok(["logs", "ll"])).split("\n").length).toBe(101);
     const stamped = (await daemon.ok(["logs", "-t", "--tail", "2", "ll"])).split("\n");
     for (const line of stamped) expect(line).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z /);
-    // Between them, however late the monitor read the first.
     const [before = 0, last = 0] = stamped.map((line) => Date.parse(line.slice(0, 30)));
     const moment = new Date((before + last + 1) / 2).toISOString();
     expect(await daemon.ok(["logs", "--since", moment, "ll"])).toBe("last");
@@ -187,7 +194,7 @@ describe("logs", () => {
         "busybox",
         "sh",
         "-c",
-        "i=0; while [ $i -lt 200 ]; do seq 1 5000; i=$((i+1)); sleep 0.02; done; echo the end",
+        "i=0; while [ $i -lt 200 ]; do seq 1 2500; i=$((i+1)); sleep 0.02; done; echo the end",
       ],
       { timeout: 60_000 },
     );
@@ -196,7 +203,7 @@ describe("logs", () => {
     let bytes = 0;
     for (const name of readdirSync(folder))
       if (name.includes("log")) bytes += statSync(join(folder, name)).size;
-    // Of some 45 MB: files are rotated a moment after they are full, and on a busy machine that moment has room for megabytes.
+    // Of some 22 MB: files are rotated a moment after they are full, and on a busy machine that moment has room for megabytes.
     expect(bytes).toBeLessThan(12_000_000);
     expect(await daemon.ok(["logs", "--tail", "1", "loud"])).toBe("the end");
     const all = (await daemon.ok(["logs", "loud"])).split("\n");

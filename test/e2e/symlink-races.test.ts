@@ -112,7 +112,7 @@ test("a volume whose directory becomes a link to / and back never shows or takes
   } finally {
     rmSync(shared, { recursive: true, force: true });
   }
-}, 120_000);
+}, 300_000);
 
 test("a volume mounted below a place that is being swapped lands in the container and never on the host", async () => {
   const shared = mkdtempSync("/tmp/tug-e2e-shared-");
@@ -157,7 +157,7 @@ test("a volume mounted below a place that is being swapped lands in the containe
     rmSync(inner, { recursive: true, force: true });
     rmSync(join(canary, "target"), { recursive: true, force: true });
   }
-}, 120_000);
+}, 300_000);
 
 test("a process that swaps links in its own root gets no further", async () => {
   await daemon.ok([
@@ -168,4 +168,4 @@ test("a process that swaps links in its own root gets no further", async () => {
   const seen = await copyThrough("cc", `/p/x${canary}`, []);
   expect([...seen.keys()].some((key) => key.startsWith("GET"))).toBe(true);
   expect(existsSync(join(canary, "planted"))).toBe(false);
-}, 120_000);
+}, 300_000);

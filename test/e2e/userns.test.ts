@@ -10,23 +10,18 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { eventually, TestDaemon } from "../harness/daemon.ts";
+import { eventually, TestDaemon, tugBinary } from "../harness/daemon.ts";
+import { withSubordinateIds } from "../harness/subordinate-ids.ts";
 
-/** Subordinate ids of an account that every Debian has; taken back at the end. */
 const account = "daemon";
 const first = 1_200_000;
-const added: string[][] = [];
 
+let ids: ReturnType<typeof withSubordinateIds>;
 let daemon: TestDaemon;
 let root: string;
 beforeAll(async () => {
-  for (const flag of ["subuids", "subgids"]) {
-    const range = `${first}-${first + 65_535}`;
-    expect(Bun.spawnSync(["usermod", `--add-${flag}`, range, account]).exitCode).toBe(0);
-    added.push(["usermod", `--del-${flag}`, range, account]);
-  }
-  root = mkdtempSync("/tmp/tug-e2e-");
-  chmodSync(root, 0o711);
+  ids = withSubordinateIds(account, first);
+  root = ids.openRoot(mkdtempSync("/tmp/tug-e2e-"));
   daemon = await TestDaemon.start({ root, flags: ["--userns-remap", account] });
 }, 120_000);
 afterEach(() => daemon.assertClean());
@@ -34,7 +29,7 @@ afterAll(async () => {
   try {
     await daemon.close();
   } finally {
-    for (const command of added) Bun.spawnSync(command);
+    ids.release();
   }
 });
 
@@ -137,12 +132,9 @@ test("cp both ways, export and commit speak of the container's ids, also while i
   const owners = async (...args: string[]) => {
     const tar = join(local, "out.tar");
     await daemon.ok(["exec", "files", "true"]).catch(() => "");
-    const out = Bun.spawnSync(
-      ["sh", "-c", `"$@" > ${tar}`, "sh", process.env["TUG_BINARY"] ?? "dist/tug", ...args],
-      {
-        env: { ...process.env, DOCKER_HOST: daemon.host },
-      },
-    );
+    const out = Bun.spawnSync(["sh", "-c", `"$@" > ${tar}`, "sh", tugBinary, ...args], {
+      env: { ...process.env, DOCKER_HOST: daemon.host },
+    });
     expect(out.stderr.toString()).toBe("");
     const listed = Bun.spawnSync(["tar", "--numeric-owner", "-tvf", tar]).stdout.toString();
     return listed
@@ -150,6 +142,9 @@ test("cp both ways, export and commit speak of the container's ids, also while i
       .filter((line) => /\b(in|sent|hosts|sh)$/.test(line))
       .map((line) => `${line.split(/\s+/)[1]} ${line.split("/").at(-1)?.split(" ").at(-1)}`);
   };
+  await eventually("its file is the other's", async () => {
+    return (await daemon.tug(["exec", "files", "stat", "-c", "%u:%g", "/in"])).stdout === "5:6\n";
+  });
   await daemon.ok(["cp", "-a", join(local, "sent"), "files:/sent"]);
   expect(await daemon.ok(["exec", "files", "stat", "-c", "%u %g", "/sent"])).toBe("42 43");
   await daemon.ok(["cp", join(local, "sent"), "files:/dev/shm/plain"]);
@@ -171,6 +166,9 @@ test("secrets, shared memory and joined namespaces work in a user namespace", as
     ...["sh", "-c", "cp /run/secrets/key /dev/shm/k; exec sleep 1000"],
   ]);
   expect(await daemon.ok(["exec", "owner", "stat", "-c", "%u %a", "/run/secrets/key"])).toBe("9 400");
+  await eventually("it has copied the secret", async () => {
+    return (await daemon.tug(["exec", "owner", "cat", "/dev/shm/k"])).stdout === "hidden";
+  });
   const join = ["--network", "container:owner", "--ipc", "container:owner", "--pid", "container:owner"];
   expect(
     await daemon.ok([
@@ -218,8 +216,7 @@ test("the host's /dev/null stays root's, whatever runtime and exec do with stand
 });
 
 test("layers that are whole trees are mapped as well, an image that is mounted is read-only", async () => {
-  const own = mkdtempSync("/tmp/tug-e2e-");
-  chmodSync(own, 0o711);
+  const own = ids.openRoot(mkdtempSync("/tmp/tug-e2e-"));
   const trees = await TestDaemon.start({ root: own, flags: ["--userns-remap", account, "-s", "vfs"] });
   try {
     const alone = ["run", "--network", "none"];
@@ -237,4 +234,4 @@ test("layers that are whole trees are mapped as well, an image that is mounted i
   } finally {
     await trees.close();
   }
-}, 60_000);
+}, 120_000);
