@@ -114,6 +114,21 @@ for (const driver of ["overlay2", "vfs"] as const) {
   });
 }
 
+test("a result keeps its snapshot when that could not be given its chain id", async () => {
+  await using bench = await SolverBench.open();
+  const [result] = await held(bench, run("step"));
+  const made = result?.snapshot ?? chain("none");
+  spyOn(bench.stores.snapshots, "rename").mockImplementationOnce(() => {
+    throw new TugError("resource-exhausted", "the disk is full");
+  });
+  await expect(bench.cache.name(made, chain("aa"))).rejects.toThrow("the disk is full");
+  result?.[Symbol.dispose]();
+  await bench.solve([run("step")]);
+  expect(bench.ran).toEqual(["step"]);
+  const next = await bench.restart();
+  expect(next.names).toEqual([made]);
+});
+
 test("what the disk may have lost is made again, and becomes no image", async () => {
   await using bench = await SolverBench.open();
   const [result] = await held(bench, run("step"));

@@ -104,7 +104,12 @@ export class BuildCache {
     if (steps.isDoubtful(from)) throw internal(`the files of snapshot ${from} may not all be on the disk`);
     // First: the durable rename carries it along.
     records.renamed(from, chainId);
-    steps.rename(from, chainId);
+    try {
+      steps.rename(from, chainId);
+    } catch (error) {
+      if (!steps.exists(chainId)) records.renamed(chainId, from);
+      throw error;
+    }
   }
 
   /** Has on disk what was made so far. */

@@ -25,7 +25,12 @@ export class LowerView implements Disposable {
   constructor(paths: readonly string[]) {
     const roots: number[] = [];
     this.#roots = roots;
-    for (const path of paths) roots.push(openat(AT_FDCWD, path, O.PATH | O.DIRECTORY));
+    try {
+      for (const path of paths) roots.push(openat(AT_FDCWD, path, O.PATH | O.DIRECTORY));
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
   }
 
   get empty(): boolean {

@@ -17,6 +17,7 @@ import { systemClock } from "../../../base/lib/clock.ts";
 import { messageOf } from "../../../base/lib/errors.ts";
 import { silentLog } from "../../../base/lib/log.ts";
 import { S_IFBLK, S_IFDIR, S_IFLNK, S_IFREG } from "../../../base/sys/at.ts";
+import { RootedDir } from "../../../base/sys/rooted-dir.ts";
 import type { LocalSource } from "../../graph.ts";
 import type { BuildSession, ContextEntry, ContextFiles } from "../../session.ts";
 import { SnapshotContentKeys } from "../file/content-keys.ts";
@@ -269,6 +270,28 @@ const plain: ContextEntry = {
   xattrs: {},
 };
 const directory = { ...plain, path: "d", mode: S_IFDIR | 0o755, size: 0 };
+
+test("an attribute that a directory has no more is not kept", async () => {
+  const keysWith = async (xattrs: ContextEntry["xattrs"]) => {
+    const { step, end } = build({
+      files: {
+        receive: async ({ into }) => {
+          into.entry({ ...directory, xattrs });
+          await into.finish();
+        },
+      },
+    });
+    const name = await runner.snapshot(step);
+    using tree = RootedDir.open(trees.path(name));
+    const keys = tree.listXattrs("d").filter((key) => key.startsWith("user."));
+    runner.release(name);
+    end();
+    return keys;
+  };
+  const value = Buffer.from("1");
+  expect(await keysWith({ "user.a": value, "user.b": value })).toEqual(["user.a", "user.b"]);
+  expect(await keysWith({ "user.b": value })).toEqual(["user.b"]);
+});
 
 test("a sender that wants to leave its directory, or does not keep to the order, is refused", async () => {
   const hostile: readonly (readonly [string, readonly Partial<ContextEntry>[]])[] = [

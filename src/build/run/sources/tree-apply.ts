@@ -17,7 +17,7 @@ import {
   symlinkat,
   unlinkat,
 } from "../../../base/sys/at.ts";
-import { setXattr } from "../../../base/sys/xattr.ts";
+import { removeXattr, setXattr } from "../../../base/sys/xattr.ts";
 import { attributePairs } from "../file/selection/attributes.ts";
 import { sameEntry, type TreeEntry, type TreeIndex } from "./tree-index.ts";
 import type { ReceivedTree } from "./tree-receiver.ts";
@@ -75,7 +75,7 @@ export function* applyTree(
       const old = before.entries.get(path);
       if (old && !touched.has(path) && sameEntry(old, entry)) continue;
       yield;
-      dressDirectory(places.open(path), entry);
+      dressDirectory(places.open(path), entry, old?.kind === "directory" ? old.attributes : "");
     }
   } finally {
     places.close();
@@ -116,8 +116,10 @@ function make(dir: number, name: string, staging: number, entry: TreeEntry, rece
   lutimesat(dir, name, { atime: entry.mtime, mtime: entry.mtime });
 }
 
-function dressDirectory(fd: number, entry: TreeEntry): void {
+/** `before`: attributes that it may have from when it was another. */
+function dressDirectory(fd: number, entry: TreeEntry, before = ""): void {
   fchown(fd, entry.uid, entry.gid);
+  if (before !== entry.attributes) for (const [key] of attributePairs(before)) removeXattr(fd, "", key);
   for (const [key, value] of attributePairs(entry.attributes)) setXattr(fd, "", key, value);
   fchmod(fd, entry.mode);
   lutimesat(fd, "", { atime: entry.mtime, mtime: entry.mtime });
