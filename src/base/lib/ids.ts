@@ -14,9 +14,21 @@ export type DiffId = Branded<"DiffId">;
 /** Identity of a stack of layers (OCI image-spec, config.md, "Layer ChainID"). */
 export type ChainId = Branded<"ChainId">;
 
-/** 64 random hex digits, as Docker names containers, networks and execs. (Web Crypto: node:crypto costs the CLI its start-up.) */
-export function randomId(): string {
-  return crypto.getRandomValues(new Uint8Array(32)).toHex();
+/**
+ * 64 random hex digits, as Docker names containers, networks and execs. The first twelve, a container's host name, are never decimal digits
+ * alone, as in Docker: programs take such a name for a number or an address. (Web Crypto: node:crypto costs the CLI its start-up.)
+ */
+export function randomId(fill: (bytes: Uint8Array<ArrayBuffer>) => void = fillRandom): string {
+  const bytes = new Uint8Array(32);
+  for (;;) {
+    fill(bytes);
+    const id = bytes.toHex();
+    if (!/^\d{12}/.test(id)) return id;
+  }
+}
+
+function fillRandom(bytes: Uint8Array<ArrayBuffer>): void {
+  crypto.getRandomValues(bytes);
 }
 
 /** The 12 digits people see. */
