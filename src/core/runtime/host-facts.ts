@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { type Dirent, existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { availableParallelism, release } from "node:os";
 import { join } from "node:path";
 import { type CgroupHierarchy, probeCgroups, readText } from "../../base/sys/cgroup/cgroup.ts";
@@ -152,7 +152,7 @@ function cpusetLists(hierarchy: CgroupHierarchy, cpus: number): { cpus: string; 
 const hostDevices: DeviceLookup = {
   node: (path) => deviceAt(path, true),
   exists: existsSync,
-  below(directory) {
+  below(directory, enters = () => true) {
     let root: string;
     try {
       if (!statSync(directory).isDirectory()) return undefined;
@@ -163,17 +163,27 @@ const hostDevices: DeviceLookup = {
     }
     const found: DeviceNode[] = [];
     const visit = (path: string, shown: string) => {
-      for (const entry of readdirSync(path, { withFileTypes: true })) {
-        const below = join(path, entry.name);
-        if (entry.isDirectory()) visit(below, join(shown, entry.name));
+      for (const entry of entriesOf(path)) {
+        const [below, name] = [join(path, entry.name), join(shown, entry.name)];
+        if (entry.isDirectory() && enters(name)) visit(below, name);
         const node = entry.isCharacterDevice() || entry.isBlockDevice() ? deviceAt(below, false) : undefined;
-        if (node) found.push({ ...node, path: join(shown, entry.name) });
+        if (node) found.push({ ...node, path: name });
       }
     };
     visit(root, directory);
     return found;
   },
 };
+
+/** Nothing of a directory that went away meanwhile, or lies too deep for a path: no device is there. */
+function entriesOf(path: string): readonly Dirent[] {
+  try {
+    return readdirSync(path, { withFileTypes: true });
+  } catch (error) {
+    if (isMissing(error) || (error as NodeJS.ErrnoException).code === "ENAMETOOLONG") return [];
+    throw error;
+  }
+}
 
 function deviceAt(path: string, follow: boolean): DeviceNode | undefined {
   try {

@@ -98,8 +98,8 @@ export interface DeviceLookup {
   /** The node at a path, symlinks followed; undefined when there is none or it is no device. */
   node(path: string): DeviceNode | undefined;
   exists(path: string): boolean;
-  /** All nodes below a directory; undefined when it is none. */
-  below(directory: string): readonly DeviceNode[] | undefined;
+  /** All nodes below a directory, but in directories that `enters` keeps it out of; undefined when it is none. */
+  below(directory: string, enters?: (path: string) => boolean): readonly DeviceNode[] | undefined;
 }
 
 export interface DeviceNode {

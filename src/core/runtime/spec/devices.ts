@@ -56,9 +56,10 @@ const ACCESS = /^[rwm]{1,3}$/;
 export function containerDevices(host: HostConfig, facts: HostFacts): DeviceSet {
   const edits = cdiEdits(host, facts);
   if (host.Privileged) {
-    const all = facts.devices.below("/dev") ?? [];
-    const shared = all
-      .filter((node) => !NOT_SHARED.test(node.path))
+    const isShared = (path: string) => !NOT_SHARED.test(path);
+    // Programs of the host keep files in /dev/shm, in trees of any size.
+    const shared = (facts.devices.below("/dev", isShared) ?? [])
+      .filter((node) => isShared(node.path))
       .map((node) => ociDevice(node, node.path));
     const mapped = (host.Devices ?? []).flatMap((mapping) => mappedDevices(mapping, facts).devices);
     return {
