@@ -1,10 +1,10 @@
 import { closeFd, O, openat, readlinkat } from "../../../base/sys/at.ts";
-import { SystemError } from "../../../base/sys/libc.ts";
 import { removeTreeAt } from "../../../base/sys/remove-tree.ts";
 import { type FileStat, lstatat, namesIn, tryLstatat } from "../../../base/sys/stat.ts";
 import { LinkedCopies } from "./copy/linked-copies.ts";
 import {
-  type CopyLook,
+  asIs,
+  checkDepth,
   copyDirectoryNode,
   copyRegularFile,
   copySpecialNode,
@@ -13,10 +13,6 @@ import {
 import { sameContent } from "./same-content.ts";
 import { xattrText } from "./selection/attributes.ts";
 import { deviceOf } from "./selection/content-digest.ts";
-
-const asIs: CopyLook = { owner: undefined, chmod: undefined, time: undefined };
-/** Components that fit into a path (PATH_MAX). */
-const deepest = 2048;
 
 /**
  * Puts what is different in the tree `upper` from `lower` (descriptors of directories; undefined: nothing) onto `root`: new and changed
@@ -45,8 +41,8 @@ class Changes {
   }
 
   directory(level: Level): void {
-    const { to, lower, upper, depth } = level;
-    if (depth > deepest) throw new SystemError(36, "openat");
+    const { to, lower, upper, path, depth } = level;
+    checkDepth(depth, path);
     const names = new Set(namesIn(upper));
     for (const name of lower === undefined ? [] : namesIn(lower))
       if (!names.has(name) && tryLstatat(to, name)) removeTreeAt(to, name);
@@ -78,7 +74,13 @@ class Changes {
     try {
       const fresh = there?.kind !== "directory";
       // What is as it was is not made: nothing of it belongs to the difference.
-      if (fresh && before?.kind === "directory" && low !== undefined && !differs(low, from, 0)) return;
+      if (
+        fresh &&
+        before?.kind === "directory" &&
+        low !== undefined &&
+        !differs(low, from, below(path, name), depth + 1)
+      )
+        return;
       copyDirectoryNode(to, name, name, stat, fresh);
       const into = openDirectory(to, name);
       try {
@@ -105,8 +107,8 @@ function openDirectory(dir: number, name: string): number {
 }
 
 /** Whether anything below two directories is different, or they themselves. */
-function differs(lower: number, upper: number, depth: number): boolean {
-  if (depth > deepest) throw new SystemError(36, "openat");
+function differs(lower: number, upper: number, path: string, depth: number): boolean {
+  checkDepth(depth, path);
   if (!sameLook(lower, upper, lstatat(lower), lstatat(upper))) return true;
   const names = namesIn(upper);
   const before = new Set(namesIn(lower));
@@ -117,7 +119,7 @@ function differs(lower: number, upper: number, depth: number): boolean {
       return low.kind !== high.kind || !same({ dir: lower, stat: low }, { dir: upper, stat: high }, name);
     const [a, b] = [openDirectory(lower, name), openDirectory(upper, name)];
     try {
-      return differs(a, b, depth + 1);
+      return differs(a, b, below(path, name), depth + 1);
     } finally {
       closeFd(a);
       closeFd(b);

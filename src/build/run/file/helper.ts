@@ -41,7 +41,11 @@ export class BuildFilesHelper implements AsyncDisposable {
     clearTimeout(this.#ending);
     this.#ending = setTimeout(() => void this.#dropSpare(), spareMilliseconds);
     this.#ending.unref();
-    this.#spare ??= this.#start();
+    try {
+      this.#spare ??= this.#start();
+    } catch {
+      // No process can be started just now: the next request tries itself, and says why it cannot.
+    }
   }
 
   /** Throws what the helper failed with; the signal's reason when that ended it. */
@@ -64,7 +68,8 @@ export class BuildFilesHelper implements AsyncDisposable {
       const text = await answer;
       await child.exited;
       signal.throwIfAborted();
-      if (text === "") {
+      // What was cut short is no answer either.
+      if (text === "" || child.signalCode !== null) {
         const how = child.signalCode ?? `exit code ${child.exitCode}`;
         throw internal(
           `the build's files helper ended with ${how}: ${(await complaint).trim().slice(-2000)}`,

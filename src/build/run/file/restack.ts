@@ -4,15 +4,14 @@ import { removeTreeAt } from "../../../base/sys/remove-tree.ts";
 import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../../base/sys/stat.ts";
 import { LinkedCopies } from "./copy/linked-copies.ts";
 import {
-  type CopyLook,
+  asIs,
+  checkDepth,
   copyDirectoryNode,
   copyRegularFile,
   copySpecialNode,
   dressDirectory,
 } from "./copy/nodes.ts";
 
-const asIs: CopyLook = { owner: undefined, chmod: undefined, time: undefined };
-const deepest = 2048;
 /** From this size on a copy costs more than a link. */
 const large = 1 << 20;
 
@@ -62,7 +61,7 @@ class Restacker {
   }
 
   entries(level: Level): void {
-    if (level.depth > deepest) throw new SystemError(36, "openat");
+    checkDepth(level.depth, level.path);
     for (const { name } of readDirectory(level.from)) {
       const stat = lstatat(level.from, name);
       const path = level.path === "" ? name : `${level.path}/${name}`;

@@ -25,16 +25,13 @@ import {
   type CopyLook,
   CopyRefused,
   type CopyWitness,
+  checkDepth,
   copyDirectoryNode,
   copyRegularFile,
   copySpecialNode,
   dressDirectory,
   lookOf,
 } from "./nodes.ts";
-
-const ENAMETOOLONG = 36;
-/** Components that fit into a path (PATH_MAX): what lies deeper nobody could name. */
-const deepest = 2048;
 
 export interface CopyWay extends CopyLook {
   readonly exclude: readonly string[];
@@ -200,7 +197,7 @@ export class Copier {
   }
 
   #entries(level: Level): void {
-    if (level.depth > deepest) throw new SystemError(ENAMETOOLONG, "openat", `/${level.path}`);
+    checkDepth(level.depth, level.path);
     for (const { name } of readDirectory(level.from).sort((a, b) => (a.name < b.name ? -1 : 1))) {
       this.#node(level, { name, as: name, told: name }, true);
     }

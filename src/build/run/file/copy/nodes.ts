@@ -12,6 +12,8 @@ import { hashContent } from "../selection/root-digest.ts";
 import type { ModeChange } from "./chmod.ts";
 import type { Ids } from "./owner.ts";
 
+const ENAMETOOLONG = 36;
+
 /** A copy that its destination forbids, in BuildKit's words. */
 export class CopyRefused extends Error {
   override readonly name = "CopyRefused";
@@ -23,6 +25,17 @@ export interface CopyLook {
   readonly chmod: ModeChange | undefined;
   /** Nanoseconds; undefined: the source's. */
   readonly time: bigint | undefined;
+}
+
+/** A copy that differs in nothing. */
+export const asIs: CopyLook = { owner: undefined, chmod: undefined, time: undefined };
+
+/** Components that fit into a path (PATH_MAX). */
+const deepest = 2048;
+
+/** Refuses what lies so deep that nobody could name it. */
+export function checkDepth(depth: number, path: string): void {
+  if (depth > deepest) throw new SystemError(ENAMETOOLONG, "openat", `/${path}`);
 }
 
 /** Who wants to know what was copied. */
