@@ -1,4 +1,4 @@
-import { type Story, until } from "../story.ts";
+import type { Story } from "../story.ts";
 import { thrice } from "./thrice.ts";
 
 const inspect = (format: string, name = "pp") => ["inspect", "-f", format, name];
@@ -96,8 +96,7 @@ export const observing: readonly Story[] = [
       ["top", "pp", "-o", "comm="],
       ["top", "pp", "--nosuch"],
       ["top"],
-      // The client gives up after 2 s, and dockerd takes one at least.
-      until(/^pp/, "stats", "--no-stream", "--format", "{{.Name}} {{.Container}} {{.PIDs}}", "pp"),
+      ["stats", "--no-stream", "--format", "{{.Name}} {{.Container}} {{.PIDs}}", "pp"],
       ["stats", "--no-stream", "--no-trunc", "--format", "{{.Nosuch}}", "pp"],
       ["system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Active}}"],
       ["system", "df", "-v", "--format", "{{.Nosuch}}"],
