@@ -2,23 +2,38 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { run } from "./daemon.ts";
 
-const given = new Set<number>();
+/** What holds the names of ports that were given away: they end with this process, or with the test file. */
+const given: Disposable[] = [];
+const nothing = { data: () => undefined };
 
 /**
  * A port nobody listens on at this moment, another one at each call, for somebody who is told which to take. It is none of those that the kernel and Tug choose from
- * (/proc/sys/net/ipv4/ip_local_port_range): until it is taken, and while who had it is down, no client, server or container beside gets it.
+ * (/proc/sys/net/ipv4/ip_local_port_range): until it is taken, and while who had it is down, no client, server or container beside gets it. Nor does a test file
+ * beside: each port has a name among the abstract sockets, which one process has at a time (unix(7)).
  */
 export function freePort(): number {
   for (;;) {
     const port = 12_000 + Math.floor(Math.random() * 10_000);
-    if (given.has(port)) continue;
-    try {
-      Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => undefined } }).stop(true);
-      given.add(port);
-      return port;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    const name = unlessInUse(() => Bun.listen({ unix: `\0tug-test-port-${port}`, socket: nothing }));
+    if (!name) continue;
+    name.unref();
+    const listener = unlessInUse(() => Bun.listen({ hostname: "127.0.0.1", port, socket: nothing }));
+    if (!listener) {
+      name.stop(true);
+      continue;
     }
+    listener.stop(true);
+    given.push(name);
+    return port;
+  }
+}
+
+function unlessInUse<T>(listen: () => T): T | undefined {
+  try {
+    return listen();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    return undefined;
   }
 }
 
