@@ -12,7 +12,7 @@ let builds: Builds;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
   builds = new Builds(daemon);
-}, 30_000);
+}, 60_000);
 afterAll(async () => {
   builds[Symbol.dispose]();
   await daemon.close();

@@ -12,7 +12,7 @@ let folder: string;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
   folder = mkdtempSync(join(tmpdir(), "tug-build-programs-"));
-}, 30_000);
+}, 60_000);
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
   await daemon.stopAndClose();

@@ -116,7 +116,7 @@ describe("clients of BuildKit over a fake builder", () => {
       test("fails as the build does and says why", async () => {
         const path = context("FROM scratch\n# c\nRUN fail\n");
         const result = await run([...build, "--progress", "plain", path], { env: env() });
-        expect(result.code).toBe(1);
+        expect(result).toMatchObject({ code: 1 });
         expect(result.stderr).toContain(
           'process "/bin/sh -c fail" did not complete successfully: exit code: 1',
         );

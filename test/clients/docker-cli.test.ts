@@ -10,7 +10,7 @@ const clients = ["/usr/bin/docker", "/usr/local/bin/docker"];
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 60_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -44,8 +44,8 @@ for (const client of clients) {
       expect((await docker(["run", "--rm", "-i", "busybox", "cat"], { input: "piped" })).stdout).toBe(
         "piped",
       );
-      expect((await docker(["run", "--rm", "busybox", "nosuch"])).code).toBe(127);
-      expect((await docker(["run", "--rm", "localhost:1/none"])).code).toBe(125);
+      expect(await docker(["run", "--rm", "busybox", "nosuch"])).toMatchObject({ code: 127 });
+      expect(await docker(["run", "--rm", "localhost:1/none"])).toMatchObject({ code: 125 });
     });
 
     test("a terminal, its size, detach keys and attach", async () => {
@@ -62,7 +62,7 @@ for (const client of clients) {
           return first.text.includes("31 97");
         });
         first.type("\x10\x11");
-        expect(await first.exited).toBe(0);
+        expect({ code: await first.exited, screen: first.text }).toMatchObject({ code: 0 });
       } finally {
         first.close();
       }
@@ -71,7 +71,7 @@ for (const client of clients) {
         again.type("echo co''me back\r");
         await again.until("come back");
         again.type("exit 3\r");
-        expect(await again.exited).toBe(3);
+        expect({ code: await again.exited, screen: again.text }).toMatchObject({ code: 3 });
       } finally {
         again.close();
       }

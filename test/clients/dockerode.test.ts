@@ -9,7 +9,7 @@ let docker: Docker;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
   docker = new Docker({ socketPath: daemon.socket });
-}, 30_000);
+}, 60_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 

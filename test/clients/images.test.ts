@@ -13,7 +13,7 @@ beforeAll(async () => {
   daemon = await TestDaemon.start();
   archive = join(daemon.root, "busybox.tar");
   await daemon.ok(["save", "-o", archive, "busybox"]);
-}, 30_000);
+}, 60_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 

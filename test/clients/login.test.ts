@@ -147,7 +147,7 @@ describe.skipIf(missing !== undefined)("login as docker's client has it", () => 
     await same(["push", "-q", `${address}/private:1`]);
     await same(["logout", address]);
     const refused = await same(["push", "-q", `${address}/private:1`]);
-    expect(refused.code).toBe(1);
+    expect(refused).toMatchObject({ code: 1 });
     await daemon.ok(["rmi", `${address}/private:1`]);
   });
 
@@ -237,7 +237,7 @@ describe.skipIf(missing !== undefined)("login as docker's client has it", () => 
       try {
         await terminal.until("#");
         terminal.type("\x18x");
-        expect(await terminal.exited).toBe(0);
+        expect({ code: await terminal.exited, screen: terminal.text }).toMatchObject({ code: 0 });
       } finally {
         terminal.close();
       }

@@ -50,7 +50,7 @@ for (const program of programs) {
         stdout: "",
         stderr: "failed\n",
       });
-      expect((await docker(["run", "busybox", "nonexistent"])).code).toBe(127);
+      expect(await docker(["run", "busybox", "nonexistent"])).toMatchObject({ code: 127 });
     });
 
     test("run -i: the end of the input ends the container, and all of it comes back", async () => {
@@ -64,7 +64,7 @@ for (const program of programs) {
       const id = (await docker(["create", "busybox", "cat"])).stdout.trim();
       expect((await docker(["start", id])).stdout).toBe(`${id}\n`);
       expect((await docker(["exec", "-i", id, "cat"], "through")).stdout).toBe("through");
-      expect((await docker(["exec", id, "fail", "7"])).code).toBe(7);
+      expect(await docker(["exec", id, "fail", "7"])).toMatchObject({ code: 7 });
       const missing = await docker(["exec", id, "nonexistent"]);
       expect([missing.code, missing.stdout.includes("executable file not found")]).toEqual([127, true]);
       expect(await docker(["logs", id])).toEqual({ code: 0, stdout: "to stdout\n", stderr: "to stderr\n" });
@@ -74,7 +74,7 @@ for (const program of programs) {
       await eventually("the client waits for the container", waits);
       await docker(["kill", id]);
       expect((await waiting).stdout).toBe("137\n");
-      expect((await docker(["rm", id])).code).toBe(0);
+      expect(await docker(["rm", id])).toMatchObject({ code: 0 });
     });
 
     test("errors are the daemon's words", async () => {
@@ -82,7 +82,7 @@ for (const program of programs) {
         "No such container: none",
       );
       expect((await docker(["pull", "missing"])).stderr).toContain("pull access denied for");
-      expect((await docker(["pull", "busybox"])).code).toBe(0);
+      expect(await docker(["pull", "busybox"])).toMatchObject({ code: 0 });
     });
 
     // The client makes its terminal raw before it asks for a size: what is typed earlier is not the container's.
@@ -98,7 +98,7 @@ for (const program of programs) {
       terminal.resize({ rows: 40, columns: 120 });
       await resized(40, 120);
       terminal.type("\x04");
-      expect(await terminal.exited).toBe(0);
+      expect({ code: await terminal.exited, screen: terminal.text }).toMatchObject({ code: 0 });
     });
 
     test("exec -it in a terminal", async () => {
@@ -113,7 +113,7 @@ for (const program of programs) {
       terminal.type("inside");
       await terminal.until("inside");
       terminal.type("\x04");
-      expect(await terminal.exited).toBe(0);
+      expect({ code: await terminal.exited, screen: terminal.text }).toMatchObject({ code: 0 });
       await docker(["rm", "-f", id]);
     });
 

@@ -32,7 +32,7 @@ beforeAll(async () => {
     // As on a machine of one's own: these tests may themselves run in a container.
     TESTCONTAINERS_HOST_OVERRIDE: "localhost",
   });
-}, 30_000);
+}, 60_000);
 afterEach(() => daemon.assertClean());
 afterAll(async () => {
   for (const name of Object.keys(process.env)) if (!(name in saved)) delete process.env[name];
