@@ -23,7 +23,7 @@ export interface FileRunnerDeps {
 }
 
 /** Of 500 directories that overlay mounts at once. */
-const manyLowers = 200;
+export const manyLowers = 200;
 
 class UnfitBase extends Error {
   override readonly name = "UnfitBase";

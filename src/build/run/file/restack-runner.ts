@@ -3,6 +3,7 @@ import type { ChainId } from "../../../base/lib/ids.ts";
 import type { SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
 import type { RestackOp } from "../../graph.ts";
 import type { StepContext, StepRunner, StepSnapshots } from "../runner.ts";
+import { manyLowers } from "./file-runner.ts";
 import type { BuildFilesHelper } from "./helper.ts";
 
 export interface RestackRunnerDeps {
@@ -24,16 +25,23 @@ export class RestackRunner implements StepRunner<RestackOp> {
     const layer = step.inputs[step.op.layer]?.snapshot;
     // On nothing the layer is the whole.
     if (root === undefined) return layer;
-    return await snapshots.make(root, async (active) => {
+    return await snapshots.make(root, async ({ layout }, completeWith) => {
       if (layer === undefined) return;
-      const into = ownFiles(active.layout);
-      const { linked } = await helper.run(
-        { op: "restack", layer: wholeTree(snapshots.layout(layer)), into },
-        step.signal,
-      );
+      const files = wholeTree(snapshots.layout(layer));
+      if (isStacked(layout)) return completeWith(files);
+      const into = ownFiles(layout);
+      const { linked } = await helper.run({ op: "restack", layer: files, into }, step.signal);
       if (linked !== undefined) snapshots.filesShared(linked, into);
     });
   }
+}
+
+/**
+ * What is put on top is a directory of the mount as it is: nothing is copied, and its files have the names that they had. With several names gzip and xz
+ * leave a file alone.
+ */
+function isStacked(layout: SnapshotLayout): boolean {
+  return layout.kind === "overlay" && layout.lowers.length < manyLowers;
 }
 
 /** The layer was made on nothing, so its own files are all of it. */
