@@ -4,7 +4,6 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -13,10 +12,10 @@ import {
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { errnoOf } from "../lib/storage-error.ts";
 import { AT_FDCWD, closeFd, mkdirat, O, openat } from "./at.ts";
 import { mountSpec, unmountIfMounted } from "./mount/mount.ts";
 import { removeDirectory, removeTree, removeTreeAt } from "./remove-tree.ts";
+import { openBelow } from "./testdata/open-below.ts";
 import { walkTree } from "./walk.ts";
 
 let base = "";
@@ -103,20 +102,9 @@ test("a tree whose parts others remove at the same time is gone afterwards", asy
   await removeDirectory(at("no", "such", "parent"));
 });
 
-/** Where a descriptor of this process leads; the one that lists them is gone by then. */
-function targetOf(fd: string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return "";
-    throw error;
-  }
-}
-
 test("a walk under which a directory is moved away ends with an error and leaves no descriptor open", () => {
   deep(80);
-  // Of this tree: what else this process has open may come and go meanwhile.
-  const open = () => readdirSync("/proc/self/fd").filter((fd) => targetOf(fd).startsWith(`${base}/`)).length;
+  const open = () => openBelow(base);
   const fd = openat(AT_FDCWD, at("tree"), O.PATH | O.DIRECTORY);
   const before = open();
   try {

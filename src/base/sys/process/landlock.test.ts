@@ -28,6 +28,7 @@ test("a confined process writes, links and renames inside, reads everywhere, and
       console.log(JSON.stringify(results));
     `;
     const child = Bun.spawnSync([process.execPath, "-e", script]);
+    if (!child.success) throw new Error(child.stderr.toString());
     const results: unknown[] = JSON.parse(child.stdout.toString());
     if (results[0] === false) return console.log("skipped: this kernel has no Landlock");
     expect(results.slice(0, 6)).toEqual([true, "done", "done", "done", "done", "done"]);

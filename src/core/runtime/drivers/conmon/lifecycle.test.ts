@@ -57,7 +57,8 @@ test("a container with a tty that cannot start leaves no console socket, in its 
   const sockets = () => readdirSync(tmpdir()).filter((name) => name.startsWith("conmon-term."));
   const before = sockets();
   await failure(box.runtime.create(box.task("l-badtty", ["nosuch"], { tty: true })));
-  expect(sockets()).toEqual(before);
+  // Other engines on this machine may let go of theirs.
+  expect(sockets().filter((name) => !before.includes(name))).toEqual([]);
   expectNothingLeft("l-badtty");
 });
 
