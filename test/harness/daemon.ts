@@ -43,17 +43,20 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     ...(options.signal ? { signal: options.signal } : {}),
   });
   let expired = false;
-  const timer = setTimeout(() => {
+  const { promise: held, reject } = Promise.withResolvers<never>();
+  held.catch(() => undefined); // only who still waits wants to know
+  const said = `timed out: ${command.join(" ")}`;
+  let timer = setTimeout(() => {
     expired = true;
     child.kill("SIGKILL");
+    timer = setTimeout(() => reject(new Error(`${said}\nand what it started holds its output`)), 10_000);
   }, options.timeout ?? 30_000);
-  const [stdout, stderr, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
+  const [stdout, stderr, code] = await Promise.race([
+    Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]),
+    held,
   ]);
   clearTimeout(timer);
-  if (expired) throw new Error(`timed out: ${command.join(" ")}\nstdout: ${stdout}\nstderr: ${stderr}`);
+  if (expired) throw new Error(`${said}\nstdout: ${stdout}\nstderr: ${stderr}`);
   return { code, stdout, stderr };
 }
 
