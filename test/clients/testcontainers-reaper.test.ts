@@ -12,7 +12,7 @@ beforeAll(async () => {
   daemon = await TestDaemon.start();
   folder = mkdtempSync(join(tmpdir(), "tug-testcontainers-reaper-"));
   await importReaper("reaper:v1");
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
   const left = await list("ps", "-aq");
@@ -35,6 +35,8 @@ async function importReaper(name: string): Promise<void> {
   const changes = ['CMD ["/bin/bun", "/reaper.ts"]', "LABEL org.testcontainers.ryuk=true"];
   await daemon.ok(["import", ...changes.flatMap((change) => ["--change", change]), "-", name], {
     input: root,
+    // A hundred megabytes.
+    timeout: 120_000,
   });
 }
 
