@@ -114,6 +114,23 @@ for (const driver of ["overlay2", "vfs"] as const) {
   });
 }
 
+test("what a build makes while images are collected stays", async () => {
+  await using bench = await SolverBench.open();
+  const { snapshots, images } = bench.stores;
+  await snapshots.prepare("stray", undefined);
+  await snapshots.commit(chain("aa"), "stray");
+  const remove = snapshots.remove.bind(snapshots);
+  let results: Awaited<ReturnType<typeof held>> = [];
+  spyOn(snapshots, "remove").mockImplementationOnce(async (name) => {
+    await remove(name);
+    results = await held(bench, run("step"));
+  });
+  await images.collect();
+  expect(snapshots.stat(chain("aa"))).toBeUndefined();
+  expect(bench.files(results[0]?.snapshot)).toEqual({ step: "step" });
+  for (const result of results) result[Symbol.dispose]();
+});
+
 test("a result keeps its snapshot when that could not be given its chain id", async () => {
   await using bench = await SolverBench.open();
   const [result] = await held(bench, run("step"));

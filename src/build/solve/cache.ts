@@ -137,10 +137,9 @@ export class BuildCache {
     }
   }
 
-  /** Layers that are not garbage because of builds: all of steps, which only the cache removes, and those of images that it keeps. */
-  *wantedLayers(): Generator<string, void, undefined> {
-    for (const { name } of this.#deps.snapshots.list()) if (name.startsWith(buildPrefix)) yield name;
-    yield* this.#deps.records.snapshots();
+  /** Whether a layer is not garbage because of builds: all of steps, which only the cache removes, and those of images that it keeps. */
+  keeps(layer: string): boolean {
+    return layer.startsWith(buildPrefix) || this.#deps.records.names(layer);
   }
 
   /**

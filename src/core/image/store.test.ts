@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { codeOf } from "../../base/lib/errors.ts";
@@ -97,6 +97,19 @@ test("deleting an image removes what it alone used, and nothing else", async () 
   expect((await at.images.delete(two.id)).length).toBe(2);
   expect(at.leftovers()).toEqual({ snapshots: 0, blobs: 0, images: [] });
   await expect(at.images.delete(two.id)).rejects.toThrow("No such image");
+});
+
+test("a layer that an image comes to have while another one is deleted stays", async () => {
+  await using at = await ImageFixture.open();
+  const one = await at.image(["one"], base, app);
+  const remove = at.snapshots.remove.bind(at.snapshots);
+  spyOn(at.snapshots, "remove").mockImplementationOnce(async (name) => {
+    await remove(name);
+    await at.image(["two"], base);
+  });
+  expect(await at.images.delete(one.id)).toEqual([one.chainId as ChainId]);
+  const two = at.images.resolve("two");
+  expect(at.snapshots.stat(two.chainId ?? "")).toBeDefined();
 });
 
 test("layers under a container outlive their image and go when the container is gone", async () => {

@@ -36,7 +36,7 @@ export interface ImageStoreDeps {
   readonly platform?: Platform;
   /** What others (a build cache) keep in the same stores. */
   readonly otherBlobs?: () => Iterable<Digest>;
-  readonly otherLayers?: () => Iterable<string>;
+  readonly keptByOthers?: (layer: string) => boolean;
 }
 
 /** Image records in SQLite, and the removal of layers and blobs that nothing reaches any more. */
@@ -196,9 +196,8 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
     if (!image) throw missing(id);
     this.#records.write(() => this.#records.drop(id));
     const gone: ChainId[] = [];
-    const wanted = this.#wantedLayers();
     for (const chainId of [...image.chain].reverse()) {
-      if (this.#hidesLayers || wanted.has(chainId) || !(await this.#removeLayer(chainId))) break;
+      if (this.#hidesLayers || !(await this.#removeLayer(chainId))) break;
       gone.push(chainId);
     }
     await this.#collectLayers();
@@ -217,14 +216,15 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
     const { snapshots, layers, content } = this.#deps;
     if (this.#hidesLayers) return { layers: [], blobs: content.unreached(this.roots()) };
     const all = new Map([...snapshots.list()].map((info) => [info.name, info]));
-    const wanted = this.#wantedLayers();
+    const wanted = this.imageLayers();
+    const isWanted = (name: string) => wanted.has(name) || this.#isKeptByOthers(name);
     for (const { kind, parent } of [...all.values()]) {
       if (kind === "committed") continue;
-      for (let name = parent; name !== undefined && !wanted.has(name); name = all.get(name)?.parent)
+      for (let name = parent; name !== undefined && !isWanted(name); name = all.get(name)?.parent)
         wanted.add(name);
     }
     const left = [...all.values()].filter(
-      ({ name, kind }) => kind === "committed" && !wanted.has(name) && !layers.pinned(name),
+      ({ name, kind }) => kind === "committed" && !isWanted(name) && !layers.pinned(name),
     );
     return { layers: left.map(({ name }) => name as ChainId), blobs: content.unreached(this.roots()) };
   }
@@ -252,15 +252,18 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
     return layers;
   }
 
-  /** Removes a layer unless something needs it; says whether it went. For others who kept it (see `otherLayers`) and do so no more. */
+  /** Removes a layer unless something needs it; says whether it went. For others who kept it (see `keptByOthers`) and do so no more. */
   async release(layer: ChainId): Promise<boolean> {
-    return !this.#hidesLayers && !this.#wantedLayers().has(layer) && (await this.#removeLayer(layer));
+    return !this.#hidesLayers && (await this.#removeLayer(layer));
   }
 
-  #wantedLayers(): Set<string> {
-    const wanted = this.imageLayers();
-    for (const name of this.#deps.otherLayers?.() ?? []) wanted.add(name);
-    return wanted;
+  #isKeptByOthers(layer: string): boolean {
+    return this.#deps.keptByOthers?.(layer) ?? false;
+  }
+
+  #isImageLayer(layer: ChainId): boolean {
+    for (const { chain } of this.#records.tables.images.values()) if (chain.includes(layer)) return true;
+    return false;
   }
 
   /** Nobody knows what images without a readable config are made of. */
@@ -270,10 +273,10 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
 
   async #collectLayers(): Promise<void> {
     if (this.#hidesLayers) return;
-    const wanted = this.#wantedLayers();
     // A parent becomes removable when its last child went.
     for (let removed = true; removed; ) {
       removed = false;
+      const wanted = this.imageLayers();
       for (const info of [...this.#deps.snapshots.list()]) {
         if (info.kind !== "committed" || wanted.has(info.name)) continue;
         if (await this.#removeLayer(info.name as ChainId)) removed = true;
@@ -281,9 +284,13 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
     }
   }
 
-  /** False when somebody still needs it: a layer or a container on top, or an image on its way. */
+  /**
+   * False when somebody still needs it: an image, a build, a layer or a container on top, or an image on its way. Asked for each anew, as images
+   * and results come while others go.
+   */
   async #removeLayer(chainId: ChainId): Promise<boolean> {
-    if (this.#deps.layers.pinned(chainId)) return false;
+    if (this.#deps.layers.pinned(chainId) || this.#isImageLayer(chainId) || this.#isKeptByOthers(chainId))
+      return false;
     try {
       await this.#deps.snapshots.remove(chainId);
     } catch (error) {

@@ -38,8 +38,8 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
   await using stack = new AsyncDisposableStack();
   const mechanisms = await openMechanisms(config, log, stack);
   // Asked only after the builder is there.
-  let keptByBuilds: () => Iterable<string> = () => [];
-  const images = composeImages({ mechanisms, otherLayers: () => keptByBuilds() });
+  let keptByBuilds: (layer: string) => boolean = () => false;
+  const images = composeImages({ mechanisms, keptByOthers: (layer) => keptByBuilds(layer) });
   const containers = composeContainers({ mechanisms, images: images.store }, stack);
   const { context, exec } = containers;
   const imageDeps = images.serviceDeps(containers.census);
@@ -53,7 +53,7 @@ export async function composeEngine(config: DaemonConfig, log: Log): Promise<Eng
       defaults: context.defaults,
     }),
   );
-  keptByBuilds = () => builder.store.cache.wantedLayers();
+  keptByBuilds = (layer) => builder.store.cache.keeps(layer);
   const parts: SystemParts = { mechanisms, images, imageDeps, containers, builder };
   const backends = services(parts);
   const owned = stack.move();

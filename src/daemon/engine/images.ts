@@ -35,15 +35,15 @@ const partialsKept = 7 * 24 * 3_600_000;
 /** Everything about images, from registry to snapshots. */
 export function composeImages(deps: {
   readonly mechanisms: Mechanisms;
-  /** Layers that something other than images and containers keeps. */
-  readonly otherLayers: () => Iterable<string>;
+  /** Whether something other than images and containers keeps a layer. */
+  readonly keptByOthers: (layer: string) => boolean;
 }): ImageParts {
   const { config, clock, databases, snapshots } = deps.mechanisms;
   const { durable: db, unreadable } = databases;
-  const { otherLayers } = deps;
+  const { keptByOthers } = deps;
   const content = new FileContentStore({ root: join(config.dataRoot, "content") });
   const layers = new LayerRecords({ db, clock });
-  const store = new SqliteImageStore({ db, content, snapshots, layers, clock, unreadable, otherLayers });
+  const store = new SqliteImageStore({ db, content, snapshots, layers, clock, unreadable, keptByOthers });
   const unpacker = new ProcessUnpacker({
     helperCommand: helperCommand(),
     content,

@@ -126,7 +126,7 @@ export class SolverBench implements AsyncDisposable {
     this.steps = steps;
     this.records = records;
     this.cache = cache;
-    stores.otherLayers = () => cache.wantedLayers();
+    stores.keptByOthers = (layer) => cache.keeps(layer);
     this.solver = new GraphSolver({
       runners: { ...this.#runners(), ...runners(this) },
       content: this.#content(),

@@ -52,7 +52,7 @@ export class ImageFixture implements AsyncDisposable {
   unpacker: ProcessUnpacker;
   archives: TarArchives;
   /** Layers that others than images keep, as a build cache does. */
-  otherLayers: () => Iterable<string> = () => [];
+  keptByOthers: (layer: string) => boolean = () => false;
 
   private constructor(base: string, parts: ReturnType<typeof partsOf>) {
     this.base = base;
@@ -76,7 +76,7 @@ export class ImageFixture implements AsyncDisposable {
     const snapshots = await openDriver(base, db, driver);
     const made: ImageFixture = new ImageFixture(
       base,
-      partsOf(db, content, snapshots, () => made.otherLayers()),
+      partsOf(db, content, snapshots, (layer) => made.keptByOthers(layer)),
     );
     return made;
   }
@@ -84,7 +84,7 @@ export class ImageFixture implements AsyncDisposable {
   /** What a start of the daemon does again. */
   async restart(driver: "overlay2" | "vfs" = "overlay2"): Promise<void> {
     const snapshots = await openDriver(this.base, this.db, driver);
-    const parts = partsOf(this.db, this.content, snapshots, () => this.otherLayers());
+    const parts = partsOf(this.db, this.content, snapshots, (layer) => this.keptByOthers(layer));
     this.snapshots = parts.snapshots;
     this.layers = parts.layers;
     this.images = parts.images;
@@ -197,12 +197,12 @@ function partsOf(
   db: Database,
   content: FileContentStore,
   snapshots: Snapshotter,
-  otherLayers: () => Iterable<string>,
+  keptByOthers: (layer: string) => boolean,
 ) {
   const clock = systemClock;
   const platform = { os: "linux", architecture: "amd64" };
   const layers = new LayerRecords({ db, clock });
-  const images = new SqliteImageStore({ db, content, snapshots, layers, clock, platform, otherLayers });
+  const images = new SqliteImageStore({ db, content, snapshots, layers, clock, platform, keptByOthers });
   const helperCommand = [process.execPath, join(import.meta.dir, "../../../helper/main.ts")];
   const unpacker = new ProcessUnpacker({ helperCommand, content, snapshots, layers });
   const collect = () => images.collect();
