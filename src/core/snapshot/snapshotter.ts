@@ -46,7 +46,10 @@ export interface Snapshotter {
    * takes it back. `sync` first what was committed `relaxed`. Throws not-found, and conflict for what is active or below itself.
    */
   rename(from: ChainId, to: ChainId): void;
-  /** Throws conflict while children exist. Idempotent. */
+  /**
+   * Throws conflict while children exist. Idempotent. Throws, too, when files of it cannot be removed: it is gone all the same, and these are tried
+   * again with whatever is removed next.
+   */
   remove(name: string): Promise<void>;
   /** Directory that holds this snapshot's own changes (overlay "upper"), for diff and unpack; undefined if the driver has none. */
   upperdir(name: string): string | undefined;
