@@ -8,8 +8,10 @@ import { failedSteps, warningList } from "./report.ts";
 import { BuildTrace } from "./trace.ts";
 import { EventTeller } from "./watch.ts";
 
-/** How long the daemon may take to tell the rest of a build that is over. */
-const restMs = 3_000;
+/** How long the daemon may take to tell the rest of a build that is over. It does so at once, but on a busy machine. */
+const restMs = 30_000;
+/** The same where somebody has interrupted the build: its steps are to be seen to end. Who interrupts again does not wait. */
+const interruptedMs = 5_000;
 
 /** Shows the build while `work` runs, and what is to be said of it in the end. */
 export async function shown<T>(
@@ -40,7 +42,7 @@ export async function shown<T>(
   try {
     return await work();
   } finally {
-    const timer = setTimeout(() => stop.abort(), signal.aborted ? restMs / 3 : restMs);
+    const timer = setTimeout(() => stop.abort(), signal.aborted ? interruptedMs : restMs);
     await watching;
     clearTimeout(timer);
     await display.finish();
