@@ -2,6 +2,7 @@ import { decodePath } from "../../base/lib/path-bytes.ts";
 import { AT_FDCWD, closeFd, O, openat, readlinkat } from "../../base/sys/at.ts";
 import { type FileStat, lstatat, readDirectory, tryLstatat } from "../../base/sys/stat.ts";
 import { getXattr } from "../../base/sys/xattr.ts";
+import type { SnapshotLayout } from "./snapshotter.ts";
 
 /** A node of the layers below: what it is, and where, as (directory descriptor, name) of the layer that shows it. */
 export interface LowerNode {
@@ -13,6 +14,11 @@ export interface LowerNode {
 /** True for overlay's mark of a removed name. */
 export function isWhiteout(stat: FileStat): boolean {
   return stat.kind === "char" && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+}
+
+/** What a committed snapshot's merged tree is made of, nearest first, as `LowerView` takes it. */
+export function layersOf({ upper, base, lowers }: SnapshotLayout & { readonly kind: "overlay" }): string[] {
+  return [upper, ...(base === undefined ? [] : [base]), ...lowers];
 }
 
 /**

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { internal, isCode } from "../../../base/lib/errors.ts";
 import type { ChainId } from "../../../base/lib/ids.ts";
 import { RootedDir } from "../../../base/sys/rooted-dir.ts";
-import { LowerView } from "../../../core/snapshot/lower-view.ts";
+import { LowerView, layersOf } from "../../../core/snapshot/lower-view.ts";
 import type { SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
 import { digestOfValue } from "../../canonical.ts";
 import type { FileAction, FileOp } from "../../graph.ts";
@@ -127,7 +127,7 @@ function nothingToDo(actions: readonly FileAction[], root: SnapshotLayout | unde
 function isDirectoryOf(root: SnapshotLayout, components: readonly string[]): boolean {
   if (components.some((part) => part === "." || part === "..")) return false;
   if (root.kind === "overlay") {
-    using view = new LowerView([root.upper, ...root.lowers]);
+    using view = new LowerView(layersOf(root));
     return view.stat(components)?.kind === "directory";
   }
   using tree = RootedDir.open(root.tree);

@@ -3,6 +3,7 @@ import type { ChainId, DiffId } from "../../../base/lib/ids.ts";
 import { chainId } from "../../../base/spec/oci/chain.ts";
 import type { ContentStore } from "../../content/content.ts";
 import type { LayerStacks } from "../../snapshot/layer-stacks.ts";
+import { layersOf } from "../../snapshot/lower-view.ts";
 import type { Snapshotter } from "../../snapshot/snapshotter.ts";
 import type { LayerSource } from "../image.ts";
 import type { LayerRecords } from "../layers.ts";
@@ -164,6 +165,6 @@ export class LayerStack implements AsyncDisposable {
     if (this.#base === undefined) return waiting;
     const layout = this.#deps.snapshots.layout(this.#base);
     if (layout.kind !== "overlay") throw new TugError("internal", "a stack of whole trees");
-    return [...waiting, layout.upper, ...layout.lowers];
+    return [...waiting, ...layersOf(layout)];
   }
 }
