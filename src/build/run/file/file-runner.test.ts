@@ -239,6 +239,25 @@ test("--chown looks names up in the root that is written to, and a number is its
   );
 });
 
+test("root is 0 where no names are known; other names are told to be numbers there", async () => {
+  const source = await steps.tree((root) => writeFileSync(join(root, "f"), ""));
+  const onNothing = (user: string, group: string | undefined) =>
+    run(copyOp(["f"], "/new/f", { owner: { user, group } }), [undefined, source]);
+  for (const group of [undefined, "root", "0"]) {
+    steps.look(await onNothing("root", group), (root) => {
+      const { uid, gid } = lstatSync(join(root, "new/f"));
+      expect([uid, gid]).toEqual([0, 0]);
+    });
+  }
+  const hint = "(onto FROM scratch, and with --link, owners are numbers)";
+  expect(await onNothing("web", undefined).catch(messageOf)).toBe(
+    `unable to find user web: there is no /etc/passwd ${hint}`,
+  );
+  expect(await onNothing("1", "web").catch(messageOf)).toBe(
+    `unable to find group web: there is no /etc/group ${hint}`,
+  );
+});
+
 test("--chmod sets octal digits on everything and applies symbols to what is there", async () => {
   const modes = (root: string) =>
     ["x/one", "x/sub", "x/sub/two"].map((path) => (statSync(join(root, path)).mode & 0o7777).toString(8));
