@@ -34,10 +34,12 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => {
   if (missing) return;
-  await daemon?.powerCut();
-  await disk?.close();
-  await registry?.close();
-  rmSync(root, { recursive: true, force: true });
+  // The last one first, and each whatever becomes of the others.
+  await using left = new AsyncDisposableStack();
+  left.defer(() => rmSync(root, { recursive: true, force: true }));
+  left.defer(() => registry?.close());
+  left.defer(() => disk?.close());
+  left.defer(() => daemon?.powerCut());
 }, 60_000);
 
 /** What somebody was told, and from when to when in the disk's log it must be true. */
