@@ -114,6 +114,19 @@ for (const driver of ["overlay2", "vfs"] as const) {
   });
 }
 
+test("a prune goes on when a layer goes with its image at that moment", async () => {
+  await using bench = await SolverBench.open();
+  const { snapshots } = bench.stores;
+  await bench.solve([run("one"), run("two")]);
+  const reclaimable = snapshots.reclaimable.bind(snapshots);
+  spyOn(snapshots, "reclaimable").mockImplementationOnce(async (name) => {
+    await snapshots.remove(name);
+    return await reclaimable(name);
+  });
+  const { ids } = await collectorOf(bench).prune({ all: true });
+  expect([ids.length, bench.records.all(), bench.names]).toEqual([2, [], []]);
+});
+
 test("what a build makes while images are collected stays", async () => {
   await using bench = await SolverBench.open();
   const { snapshots, images } = bench.stores;

@@ -186,13 +186,24 @@ export class BuildCache {
     for (let name: string | undefined = record.snapshot; name !== undefined; ) {
       const info = snapshots.stat(name);
       if (!info || records.names(name) || this.#deps.steps.holds(name as ChainId)) break;
-      const bytes = await snapshots.reclaimable(name);
-      // It may have been recorded again while it was measured.
-      if (records.names(name) || !(await this.#remove(name as ChainId))) break;
+      const bytes = await this.#reclaimable(name);
+      // It may have been recorded again while it was measured, or have gone with an image.
+      if (bytes === undefined || records.names(name) || !(await this.#remove(name as ChainId))) break;
       freed += bytes;
       name = info.parent;
     }
     return freed;
+  }
+
+  /** Undefined for one that goes meanwhile. */
+  async #reclaimable(name: string): Promise<number | undefined> {
+    const { snapshots } = this.#deps;
+    try {
+      return await snapshots.reclaimable(name);
+    } catch (error) {
+      if (snapshots.stat(name) === undefined) return undefined;
+      throw error;
+    }
   }
 
   /** False while something needs it. */
