@@ -157,7 +157,8 @@ test("a container that ends in the middle of a query leaves no namespace behind"
     asking,
   );
   expect(query(db.pid, "asking").answers).toEqual([endpoint.ipv4]);
-  expect(query(asking.pid, "slow.test", { patience: 100 }).code).toBe("TIMEOUT");
+  // On a machine that stands still meanwhile the resolver may have given up already: that query is not in its middle.
+  await until(() => query(asking.pid, "slow.test", { patience: 100 }).code === "TIMEOUT");
   const bridge = `br-${front.id.slice(0, 12)}`;
   const pairs = () =>
     Bun.spawnSync(["ip", "-br", "link", "show", "type", "veth", "master", bridge])
