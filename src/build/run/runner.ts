@@ -62,15 +62,17 @@ export interface SourceRunner<O extends SourceOp> {
 export interface StepSnapshots {
   /**
    * A new snapshot on `parent`, filled by `write`; removed again when that throws. `completeWith` names what completes it: see `CommitOptions.base`.
+   * `signal`: a kept tree as parent is copied first, which takes its time.
    */
   make(
     parent: ChainId | undefined,
     write: (active: ActiveStep, completeWith: (base: string) => void) => Promise<void>,
+    signal?: AbortSignal,
   ): Promise<ChainId>;
   /** Removes what `make` made, with what of this it stands on; what a record names by now stays. */
   discard(snapshot: ChainId): Promise<void>;
   /** A throw-away writable view (RUN mounts with rw, or a view of nothing); removed when disposed. */
-  scratch(parent: ChainId | undefined): Promise<ActiveStep & AsyncDisposable>;
+  scratch(parent: ChainId | undefined, signal?: AbortSignal): Promise<ActiveStep & AsyncDisposable>;
   /** A read-only view; undefined: of the empty tree. */
   view(snapshot: ChainId | undefined): readonly Mount[];
   layout(snapshot: ChainId): SnapshotLayout;

@@ -20,10 +20,11 @@ export async function makeKept(
     }
     const bound = op.mounts[mount];
     const below = mount === -1 ? op.root : bound?.kind === "bind" ? bound.from : undefined;
-    const snapshot = await snapshots.make(snapshotOf(step, below), async (active) => {
+    const write = async (active: ActiveStep) => {
       actives.set(mount, active);
       await make(more);
-    });
+    };
+    const snapshot = await snapshots.make(snapshotOf(step, below), write, step.signal);
     made.set(mount, snapshot);
   };
   try {

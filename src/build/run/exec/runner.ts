@@ -129,7 +129,8 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
     const id = randomId() as ContainerId;
     const runtime = deps.runtime();
     await using undo = new AsyncDisposableStack();
-    const active = kept.get(-1) ?? undo.use(await deps.snapshots.scratch(snapshotOf(step, op.root)));
+    const active =
+      kept.get(-1) ?? undo.use(await deps.snapshots.scratch(snapshotOf(step, op.root), step.signal));
     const namespace = this.#namespace(op, undo);
     const { cgroup, release } = await this.#cgroups.acquire(id, op.cgroupParent);
     undo.defer(release);

@@ -28,7 +28,8 @@ export async function bindMount(context: MountContext, mount: BindMount, name: s
   let tree: string;
   if (mount.readonly) tree = mountView(context, snapshot);
   else {
-    const scratch = context.kept.get(Number(name)) ?? undo.use(await deps.snapshots.scratch(snapshot));
+    const scratch =
+      context.kept.get(Number(name)) ?? undo.use(await deps.snapshots.scratch(snapshot, step.signal));
     tree = makeDirectory(context, `scratch/${name}`);
     mountActive(context, scratch, tree);
     undo.defer(() => void unmountIfMounted(tree));

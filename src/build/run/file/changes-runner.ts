@@ -22,10 +22,11 @@ export class ChangesRunner implements StepRunner<ChangesOp> {
     const { helper, snapshots, scratch } = this.#deps;
     const snapshotOf = (index: number | undefined) =>
       index === undefined ? undefined : inputs[index]?.snapshot;
-    return await snapshots.make(snapshotOf(op.root), async ({ mounts }) => {
+    const write: Parameters<StepSnapshots["make"]>[1] = async ({ mounts }) => {
       const lower = op.lower === undefined ? undefined : snapshots.view(snapshotOf(op.lower));
       const upper = snapshots.view(snapshotOf(op.upper));
       await helper.run({ op: "changes", scratch, root: mounts, lower, upper }, signal);
-    });
+    };
+    return await snapshots.make(snapshotOf(op.root), write, signal);
   }
 }

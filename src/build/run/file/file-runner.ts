@@ -52,12 +52,13 @@ export class FileRunner implements StepRunner<FileOp> {
   async #make(step: StepContext<FileOp>, earlier: EarlierRequest | undefined): Promise<ChainId> {
     const { snapshots } = this.#deps;
     const parent = inputOf(step, step.op.root)?.snapshot;
-    return await snapshots.make(parent, async (active, completeWith) => {
+    const write: Parameters<StepSnapshots["make"]>[1] = async (active, completeWith) => {
       if (nothingToDo(step.op.actions, parent === undefined ? undefined : snapshots.layout(parent))) return;
       const base = await this.#act(step, active, earlier);
       if (base === "unfit") throw new UnfitBase("what was copied before cannot be built upon");
       if (base !== undefined) completeWith(base);
-    });
+    };
+    return await snapshots.make(parent, write, step.signal);
   }
 
   /** Steps that say the same of one context are one, whichever build they belong to: what they copied resembles each other. */

@@ -25,14 +25,15 @@ export class RestackRunner implements StepRunner<RestackOp> {
     const layer = step.inputs[step.op.layer]?.snapshot;
     // On nothing the layer is the whole.
     if (root === undefined) return layer;
-    return await snapshots.make(root, async ({ layout }, completeWith) => {
+    const write: Parameters<StepSnapshots["make"]>[1] = async ({ layout }, completeWith) => {
       if (layer === undefined) return;
       const files = wholeTree(snapshots.layout(layer));
       if (isStacked(layout)) return completeWith(files);
       const into = ownFiles(layout);
       const { linked } = await helper.run({ op: "restack", layer: files, into }, step.signal);
       if (linked !== undefined) snapshots.filesShared(linked, into);
-    });
+    };
+    return await snapshots.make(root, write, step.signal);
   }
 }
 

@@ -22,8 +22,12 @@ class KeptSnapshots implements StepSnapshots {
     this.#deps = deps;
   }
 
-  async make(parent: ChainId | undefined, write: Parameters<StepSnapshots["make"]>[1]): Promise<ChainId> {
-    await using base = await this.#base(parent);
+  async make(
+    parent: ChainId | undefined,
+    write: Parameters<StepSnapshots["make"]>[1],
+    signal?: AbortSignal,
+  ): Promise<ChainId> {
+    await using base = await this.#base(parent, signal);
     const made = await this.#deps.snapshots.make(base.snapshot, write);
     base.keep();
     return made;
@@ -33,9 +37,9 @@ class KeptSnapshots implements StepSnapshots {
     await this.#deps.snapshots.discard(snapshot);
   }
 
-  async scratch(parent: ChainId | undefined): Promise<ActiveStep & AsyncDisposable> {
+  async scratch(parent: ChainId | undefined, signal?: AbortSignal): Promise<ActiveStep & AsyncDisposable> {
     await using stack = new AsyncDisposableStack();
-    const base = stack.use(await this.#base(parent));
+    const base = stack.use(await this.#base(parent, signal));
     const active = stack.use(await this.#deps.snapshots.scratch(base.snapshot));
     const owned = stack.move();
     return { ...active, [Symbol.asyncDispose]: () => owned.disposeAsync() };
@@ -59,14 +63,17 @@ class KeptSnapshots implements StepSnapshots {
    * A context that is built upon becomes a snapshot, of hard links, as neither is ever written to in place. It goes when nothing came to
    * stand on it.
    */
-  async #base(parent: ChainId | undefined): Promise<Base> {
+  async #base(
+    parent: ChainId | undefined,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<Base> {
     const nothing = { keep: () => undefined, [Symbol.asyncDispose]: async () => undefined };
     if (parent === undefined || !isKeptTree(parent)) return { snapshot: parent, ...nothing };
     const { snapshots, trees, helper } = this.#deps;
     using tree = trees.hold(parent);
     const snapshot = await snapshots.make(undefined, async ({ layout }) => {
       const into = layout.kind === "overlay" ? layout.upper : layout.tree;
-      await helper.run({ op: "restack", layer: tree.path, into }, new AbortController().signal);
+      await helper.run({ op: "restack", layer: tree.path, into }, signal);
     });
     let kept = false;
     return {

@@ -248,6 +248,10 @@ test("what a step writes to a context goes with the step, and so does a step's r
   });
   await expect(failing).rejects.toThrow("the step failed");
   expect(names()).toEqual(before);
+  const cancelled = AbortSignal.abort(new Error("cancelled"));
+  await expect(snapshots.scratch(name, cancelled)).rejects.toThrow("cancelled");
+  await expect(snapshots.make(name, async () => undefined, cancelled)).rejects.toThrow("cancelled");
+  expect(names()).toEqual(before);
   const made = await snapshots.make(name, async () => undefined);
   expect(names().length).toBe(before.length + 2);
   await snapshots.discard(made);
