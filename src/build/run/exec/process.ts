@@ -171,13 +171,15 @@ function programRuns(step: StepProcess, child: Bun.Subprocess): boolean {
   });
 }
 
-/** Device and inode of what a process executes; undefined for one that has ended. */
+/** Device and inode of what a process executes; "hidden" where that may not be looked at (ptrace(2)), undefined for one that has ended. */
 function executable(pid: number): string | undefined {
   try {
     const { dev, ino } = statSync(`/proc/${pid}/exe`, { bigint: true });
     return `${dev}:${ino}`;
   } catch (error) {
-    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    if (["ENOENT", "ESRCH"].includes(code)) return undefined;
+    if (["EACCES", "EPERM"].includes(code)) return "hidden";
     throw error;
   }
 }
