@@ -7,7 +7,7 @@ import { writeOciLayout } from "../harness/oci-layout.ts";
 import { RealDocker } from "../harness/real-docker.ts";
 import { TugRegistry } from "../harness/tug-registry.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 /** Programs we did not write, pushing to and pulling from `tug registry serve`; and tug itself. */
 let scratch = "";
 let layout = "";

@@ -157,11 +157,7 @@ test.skipIf(missing !== undefined)(
     rmSync(join(topLayer, ".."), { recursive: true });
     writeFileSync(join(daemon.dataRoot, "in-use"), "another boot\n");
     await daemon.up();
-    await eventually(
-      "it has looked through",
-      () => daemon.log.includes("looked through what is stored"),
-      20_000,
-    );
+    await eventually("it has looked through", () => daemon.log.includes("looked through what is stored"));
     const { code, report } = await check();
     expect(report.Findings).toEqual([]);
     expect(code).toBe(0);
