@@ -18,7 +18,8 @@ async function assertOrder(...wanted: readonly string[]): Promise<void> {
   const events = await daemon.ok(["events", "--since", "1", "--until", "0s", "--format", format]);
   const lines = events.split("\n");
   const told = [...wanted].sort((one, other) => lines.lastIndexOf(one) - lines.lastIndexOf(other));
-  expect([told, wanted.every((line) => lines.includes(line))]).toEqual([[...wanted], true]);
+  const missing = wanted.filter((line) => !lines.includes(line));
+  expect({ told, missing }, events).toEqual({ told: [...wanted], missing: [] });
 }
 
 /** The daemon and every process of its containers die at once, as in a power cut. */

@@ -83,7 +83,7 @@ test("a runtime that fails, in whatever way, fails the run with 125 and leaves n
       "busybox",
       "true",
     ]);
-    expect([name, result.code]).toEqual([name, 125]);
+    expect([name, result.code], result.stderr).toEqual([name, 125]);
     expect(result.stderr).toContain("Error response from daemon: ");
     expect(await names()).toBe("");
     expect(layers()).toBe(before);
@@ -101,7 +101,7 @@ test("a runtime that says more than anybody reads does its work all the same, an
   expect(out.stderr).toEndWith("err\n");
   await daemon.ok(["rm", "-f", "wordy"]);
   const failed = await daemon.tug(["run", "--rm", "--runtime", "wordy-fails", "busybox", "true"]);
-  expect(failed.code).toBe(125);
+  expect(failed.code, failed.stderr).toBe(125);
   expect(failed.stderr).toContain("after all that: no");
   // Far from the minute that a start may take.
   expect(performance.now() - since).toBeLessThan(45_000);
@@ -181,7 +181,7 @@ test("a command, a mount or a device that is not there fails with Docker's code 
     [125, "--ip", "1.2.3.4", "busybox", "true"],
   ] as const) {
     const result = await daemon.tug(["run", "--rm", ...args]);
-    expect([args.join(" "), result.code]).toEqual([args.join(" "), code]);
+    expect([args.join(" "), result.code], result.stderr).toEqual([args.join(" "), code]);
     expect([args.join(" "), await names()]).toEqual([args.join(" "), ""]);
     expect(layers()).toBe(before);
   }
@@ -239,7 +239,11 @@ for (const way of Object.keys(ways)) {
           { timeout: 60_000 },
         );
         const bad = of === verb && !needless.has(verb);
-        expect([name, args[0], result.code !== 0]).toEqual([name, args[0], bad]);
+        expect([name, args[0], result.code !== 0], result.stderr.slice(0, 2000)).toEqual([
+          name,
+          args[0],
+          bad,
+        ]);
         if (bad) expect(result.stderr.length + result.stdout.length).toBeLessThan(100_000);
       }
       expect(await daemon.ok(["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name])).toBe(
@@ -278,7 +282,7 @@ test("a start that fails or babbles leaves a container that says why and can be 
       "busybox",
       "true",
     ]);
-    expect([way, result.code]).toEqual([way, 125]);
+    expect([way, result.code], result.stderr.slice(0, 2000)).toEqual([way, 125]);
     expect(result.stderr.length).toBeLessThan(200_000);
     if (way === "fails") expect(result.stderr).toContain("no such luck");
     await daemon.ok(["rm", "one"]);
