@@ -198,6 +198,16 @@ test("wildcards match component by component, and a matched directory's contents
   expect(await refusal(copyOp(["[a"], "/x/"))).toContain("syntax error in pattern");
 });
 
+test("a backslash is a part of a name that is there, else it takes a wildcard its meaning", async () => {
+  const source = await steps.tree((root) => {
+    for (const name of ["dev-a\\x2db.swap", "[id].js"]) writeFileSync(join(root, name), "");
+  });
+  const made = await run(copyOp(["dev-a\\x2db.swap", "\\[id].js"], "/new/"), [base, source]);
+  steps.look(made, (root) =>
+    expect(readdirSync(join(root, "new")).sort()).toEqual(["[id].js", "dev-a\\x2db.swap"]),
+  );
+});
+
 test("a file does not replace a directory, nor a directory a file", async () => {
   const files = await steps.tree((root) => {
     writeFileSync(join(root, "sub"), "");

@@ -36,11 +36,13 @@ export function* selectSources(tree: TreeReader, selection: Selection): Generato
 function* selectSource(tree: TreeReader, source: string, selection: Selection): Generator<Selected> {
   const clean = cleanPath(`/${source}`).slice(1);
   const pattern = selection.wildcard ? compilePathPattern(clean) : { base: clean, components: [] };
-  const base = existing(tree, pattern.base);
   if (pattern.components.length === 0) {
-    yield base;
+    // BuildKit takes no backslash off where there is no wildcard (fsutil, ResolveWildcards): systemd's units have them in their names.
+    const literal = clean !== pattern.base && resolvePath(tree, clean) !== undefined;
+    yield existing(tree, literal ? clean : pattern.base);
     return;
   }
+  const base = existing(tree, pattern.base);
   const excluded = new PatternList(selection.exclude);
   for (const path of matchesBelow(tree, base.path, pattern.components)) {
     const name = path.slice(path.lastIndexOf("/") + 1);
