@@ -9,12 +9,12 @@ const nothing = { data: () => undefined };
 /**
  * A port nobody listens on at this moment, another one at each call, for somebody who is told which to take. It is none of those that the kernel and Tug choose from
  * (/proc/sys/net/ipv4/ip_local_port_range): until it is taken, and while who had it is down, no client, server or container beside gets it. Nor does a test file
- * beside: each port has a name among the abstract sockets, which one process has at a time (unix(7)).
+ * beside: each port has a name among the abstract sockets, which one process has at a time (unix(7)); without Tug's own in it, for tests look that Tug has none there.
  */
 export function freePort(): number {
   for (;;) {
     const port = 12_000 + Math.floor(Math.random() * 10_000);
-    const name = unlessInUse(() => Bun.listen({ unix: `\0tug-test-port-${port}`, socket: nothing }));
+    const name = unlessInUse(() => Bun.listen({ unix: `\0test-port-${port}`, socket: nothing }));
     if (!name) continue;
     name.unref();
     const listener = unlessInUse(() => Bun.listen({ hostname: "127.0.0.1", port, socket: nothing }));
