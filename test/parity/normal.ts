@@ -26,7 +26,7 @@ export function normal(text: string): string {
       .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g, (time) =>
         time.startsWith("0001") ? "<never>" : "<time>",
       )
-      .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [+-]\d{4} \w+/g, "<time>")
+      .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [+-]\d{4} [+-]?\w+/g, "<time>")
       .replace(/\b02:42(?::[0-9a-f]{2}){4}\b/g, "<mac>")
       .replace(/^\d+ +\?$/gm, "<pid> ?")
       // How long it ran is told since 23.
