@@ -115,10 +115,8 @@ describe("tug run", () => {
         await daemon.ok(["exec", "reaper", "cat", "/proc/1/comm"]),
       );
     });
-    const started = performance.now();
-    await daemon.ok(["stop", "reaper"]);
-    // Not by SIGKILL after the ten seconds that a stop waits.
-    expect(performance.now() - started).toBeLessThan(10_000);
+    // However slow the machine is: SIGKILL, which comes a minute later, would make it 137.
+    await daemon.ok(["stop", "-t", "60", "reaper"], { timeout: 90_000 });
     expect(await daemon.ok(["inspect", "-f", "{{.State.ExitCode}}", "reaper"])).toBe("143");
   });
 
