@@ -12,7 +12,7 @@ import type { GcPolicy } from "./gc-policy.ts";
 import type { CacheObjects } from "./objects.ts";
 import { CacheRecords } from "./records.ts";
 import type { Runners } from "./runners.ts";
-import { GraphSolver } from "./solver.ts";
+import { GraphSolver, type GraphSolverDeps } from "./solver.ts";
 import { BuildSnapshots } from "./step-snapshots.ts";
 
 export interface BuildStoreDeps {
@@ -57,7 +57,7 @@ export function openSolver(
     readonly content: ContentKeys;
     readonly clock: Clock;
     readonly log: Log;
-  },
+  } & Pick<GraphSolverDeps, "hasDevice">,
 ): GraphSolver {
   // A step waits for the network or the disk half of its time; a source nearly always.
   const steps = new Semaphore(Math.max(4, availableParallelism()));

@@ -12,6 +12,8 @@ import { SiblingRuns } from "./sibling-runs.ts";
 export interface GraphSolverDeps extends Omit<NodeDeps, "siblings"> {
   /** A build has ended: what it made may be synced, and what is too much collected. */
   readonly ended?: () => void;
+  /** Whether this host has a device of that name; unknown is taken for yes. */
+  readonly hasDevice?: (name: string) => boolean;
 }
 
 /** See `Solver`. */
@@ -27,7 +29,8 @@ export class GraphSolver implements Solver {
   async solve(vertices: readonly Vertex[], options: SolveOptions): Promise<readonly Result[]> {
     options.signal.throwIfAborted();
     const order = inOrder(vertices, (vertex) => vertex);
-    for (const vertex of order) entitled(vertex, options.entitlements ?? []);
+    const { hasDevice = () => true } = this.#deps;
+    for (const vertex of order) entitled(vertex, options.entitlements ?? [], hasDevice);
     const { promise: failure, reject } = Promise.withResolvers<never>();
     failure.catch(() => undefined);
     const stop = () => reject(options.signal.reason);
@@ -113,9 +116,13 @@ function identity(vertex: Vertex, ids: ReadonlyMap<Vertex, string>): string {
 }
 
 /** Before anything is looked up: what another build was allowed is in the cache, too. */
-function entitled(vertex: Vertex, entitlements: readonly string[]): void {
+function entitled(
+  vertex: Vertex,
+  entitlements: readonly string[],
+  hasDevice: (name: string) => boolean,
+): void {
   try {
-    refuseUnentitled(vertex.op, entitlements);
+    refuseUnentitled(vertex.op, entitlements, hasDevice);
   } catch (error) {
     throw new StepFailure(vertex, error);
   }

@@ -18,6 +18,7 @@ import { planBuild } from "../../build/plan/planner.ts";
 import type { PlanDeps } from "../../build/plan-build.ts";
 import type { JoinableNetwork } from "../../build/run/exec/deps.ts";
 import type { ExecRunner } from "../../build/run/exec/runner.ts";
+import { hasDevice } from "../../build/run/exec/spec-input.ts";
 import { ChangesRunner } from "../../build/run/file/changes-runner.ts";
 import { FileRunner } from "../../build/run/file/file-runner.ts";
 import { RestackRunner } from "../../build/run/file/restack-runner.ts";
@@ -99,6 +100,7 @@ export async function composeBuilder(parts: BuilderParts): Promise<ComposedBuild
     clock,
     log: parts.log,
     runners: runners(storage, images, exec),
+    hasDevice: (name) => hasDevice(parts.facts, name),
   });
   const host = hostPlatform();
   const planning: PlanDeps = { solver, snapshots: steps, images, plan: planBuild, clock, host };

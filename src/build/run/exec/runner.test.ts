@@ -207,6 +207,8 @@ test("the host's network, more rights and devices take an entitlement", async ()
   expect((await refused({ op: { devices: device } })).message).toBe(
     "device vendor.com/class=x is not allowed",
   );
+  const optional = [{ name: "vendor.com/class=x", required: false }];
+  expect((await bench.run("echo without", { op: { devices: optional } })).stdout).toBe("without\n");
   const insecure = await bench.run(
     "grep CapEff /proc/self/status; mount -t tmpfs none /bin && echo mounted",
     {

@@ -33,7 +33,7 @@ import { networkFiles } from "./network-files.ts";
 import { runStepProcess, runtimeLog, type StepEnd } from "./process.ts";
 import { makePlaces, makeWorkingDirectory } from "./root.ts";
 import { refuseLeakedSecrets } from "./secret-scan.ts";
-import { refuseUnmappable, stepSpecInput } from "./spec-input.ts";
+import { hasDevice, refuseUnmappable, stepSpecInput } from "./spec-input.ts";
 import { MountTargets } from "./targets.ts";
 import {
   abandonedSteps,
@@ -67,8 +67,7 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
   async run(step: StepContext<ExecOp>): Promise<ChainId> {
     const { op, signal } = step;
     signal.throwIfAborted();
-    refuseUnentitled(op, step.entitlements ?? []);
-    refuseUnmappable(this.#deps, op);
+    this.#refuse(step);
     try {
       const made = await makeKept(this.#deps.snapshots, step, (kept) => this.#execute(step, kept));
       step.onKept?.(made);
@@ -84,13 +83,17 @@ export class ExecRunner implements StepRunner<ExecOp>, AsyncDisposable {
 
   /** Runs a program that is spoken with, on a root that is thrown away. */
   async converse(step: StepContext<ExecOp>, stdio: StepStdio): Promise<void> {
-    refuseUnentitled(step.op, step.entitlements ?? []);
-    refuseUnmappable(this.#deps, step.op);
+    this.#refuse(step);
     try {
       await this.#execute(step, new Map(), stdio);
     } catch (error) {
       throw causeOf(error);
     }
+  }
+
+  #refuse({ op, entitlements = [] }: StepContext<ExecOp>): void {
+    refuseUnentitled(op, entitlements, (name) => hasDevice(this.#deps.facts, name));
+    refuseUnmappable(this.#deps, op);
   }
 
   /**

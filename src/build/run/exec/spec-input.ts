@@ -141,16 +141,20 @@ function stepHostConfig({ defaults, facts }: ExecDeps, op: ExecOp): HostConfig {
 
 /** Devices that the step can do without are left out where the host has none of that name. */
 function deviceRequests(op: ExecOp, facts: HostFacts): NonNullable<HostConfig["DeviceRequests"]> {
-  if (op.devices.length === 0) return [];
-  const documents = facts.cdi();
-  const known = (name: string) => {
-    const [kind = "", device] = name.split("=");
-    return documents.some(
+  const names = op.devices
+    .filter(({ name, required }) => required || hasDevice(facts, name))
+    .map(({ name }) => name);
+  return names.length === 0 ? [] : [{ Driver: "cdi", DeviceIDs: names }];
+}
+
+/** Whether the host's CDI files tell of a device of that name. */
+export function hasDevice(facts: HostFacts, name: string): boolean {
+  const [kind = "", device] = name.split("=");
+  return facts
+    .cdi()
+    .some(
       (one) => one.kind === kind && (device === "all" || one.devices.some((entry) => entry.name === device)),
     );
-  };
-  const names = op.devices.filter(({ name, required }) => required || known(name)).map(({ name }) => name);
-  return names.length === 0 ? [] : [{ Driver: "cdi", DeviceIDs: names }];
 }
 
 /** Of the step's own passwd and group. */
