@@ -58,17 +58,16 @@ export interface SourceRunner<O extends SourceOp> {
   release?(snapshot: ChainId): void;
 }
 
+/** Fills a new snapshot. `completeWith` names what completes it: see `CommitOptions.base`. */
+export type WriteSnapshot = (active: ActiveStep, completeWith: (base: string) => void) => Promise<void>;
+
 /** Snapshots of build steps: named "build-<id>" until they are exported, not synced one by one. */
 export interface StepSnapshots {
   /**
-   * A new snapshot on `parent`, filled by `write`; removed again when that throws. `completeWith` names what completes it: see `CommitOptions.base`.
+   * A new snapshot on `parent`, filled by `write`; removed again when that throws.
    * `signal`: a kept tree as parent is copied first, which takes its time.
    */
-  make(
-    parent: ChainId | undefined,
-    write: (active: ActiveStep, completeWith: (base: string) => void) => Promise<void>,
-    signal?: AbortSignal,
-  ): Promise<ChainId>;
+  make(parent: ChainId | undefined, write: WriteSnapshot, signal?: AbortSignal): Promise<ChainId>;
   /** Removes what `make` made, with what of this it stands on; what a record names by now stays. */
   discard(snapshot: ChainId): Promise<void>;
   /** A throw-away writable view (RUN mounts with rw, or a view of nothing); removed when disposed. */

@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { type ChainId, randomId } from "../../base/lib/ids.ts";
 import type { Log } from "../../base/lib/log.ts";
 import type { Mount, SnapshotLayout, Snapshotter } from "../../core/snapshot/snapshotter.ts";
-import type { ActiveStep, StepSnapshots } from "../run/runner.ts";
+import type { ActiveStep, StepSnapshots, WriteSnapshot } from "../run/runner.ts";
 
 /** Everything named so is the builder's own. */
 export const buildPrefix = "build-";
@@ -41,7 +41,7 @@ export class BuildSnapshots implements StepSnapshots {
     mkdirSync(deps.empty, { recursive: true, mode: 0o755 });
   }
 
-  async make(parent: ChainId | undefined, write: Parameters<StepSnapshots["make"]>[1]): Promise<ChainId> {
+  async make(parent: ChainId | undefined, write: WriteSnapshot): Promise<ChainId> {
     const { snapshots } = this.#deps;
     const active = await this.#prepare(parent);
     const name = active.key.slice(0, -activeSuffix.length) as ChainId;

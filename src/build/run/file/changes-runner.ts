@@ -1,6 +1,6 @@
 import type { ChainId } from "../../../base/lib/ids.ts";
 import type { ChangesOp } from "../../graph.ts";
-import type { StepContext, StepRunner, StepSnapshots } from "../runner.ts";
+import type { StepContext, StepRunner, StepSnapshots, WriteSnapshot } from "../runner.ts";
 import type { BuildFilesHelper } from "./helper.ts";
 
 export interface ChangesRunnerDeps {
@@ -22,7 +22,7 @@ export class ChangesRunner implements StepRunner<ChangesOp> {
     const { helper, snapshots, scratch } = this.#deps;
     const snapshotOf = (index: number | undefined) =>
       index === undefined ? undefined : inputs[index]?.snapshot;
-    const write: Parameters<StepSnapshots["make"]>[1] = async ({ mounts }) => {
+    const write: WriteSnapshot = async ({ mounts }) => {
       const lower = op.lower === undefined ? undefined : snapshots.view(snapshotOf(op.lower));
       const upper = snapshots.view(snapshotOf(op.upper));
       await helper.run({ op: "changes", scratch, root: mounts, lower, upper }, signal);

@@ -8,7 +8,7 @@ import { digestOfValue } from "../../canonical.ts";
 import type { FileAction, FileOp } from "../../graph.ts";
 import type { Result } from "../../result.ts";
 import { missingSource } from "../missing-source.ts";
-import type { ActiveStep, StepContext, StepRunner, StepSnapshots } from "../runner.ts";
+import type { ActiveStep, StepContext, StepRunner, StepSnapshots, WriteSnapshot } from "../runner.ts";
 import type { CopyNotes } from "./copy/copy-notes.ts";
 import { type BuildFilesHelper, MissingSource } from "./helper.ts";
 import type { EarlierRequest } from "./protocol.ts";
@@ -52,7 +52,7 @@ export class FileRunner implements StepRunner<FileOp> {
   async #make(step: StepContext<FileOp>, earlier: EarlierRequest | undefined): Promise<ChainId> {
     const { snapshots } = this.#deps;
     const parent = inputOf(step, step.op.root)?.snapshot;
-    const write: Parameters<StepSnapshots["make"]>[1] = async (active, completeWith) => {
+    const write: WriteSnapshot = async (active, completeWith) => {
       if (nothingToDo(step.op.actions, parent === undefined ? undefined : snapshots.layout(parent))) return;
       const base = await this.#act(step, active, earlier);
       if (base === "unfit") throw new UnfitBase("what was copied before cannot be built upon");

@@ -2,7 +2,7 @@ import { internal } from "../../../base/lib/errors.ts";
 import type { ChainId } from "../../../base/lib/ids.ts";
 import type { SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
 import type { RestackOp } from "../../graph.ts";
-import type { StepContext, StepRunner, StepSnapshots } from "../runner.ts";
+import type { StepContext, StepRunner, StepSnapshots, WriteSnapshot } from "../runner.ts";
 import { manyLowers } from "./file-runner.ts";
 import type { BuildFilesHelper } from "./helper.ts";
 
@@ -25,7 +25,7 @@ export class RestackRunner implements StepRunner<RestackOp> {
     const layer = step.inputs[step.op.layer]?.snapshot;
     // On nothing the layer is the whole.
     if (root === undefined) return layer;
-    const write: Parameters<StepSnapshots["make"]>[1] = async ({ layout }, completeWith) => {
+    const write: WriteSnapshot = async ({ layout }, completeWith) => {
       if (layer === undefined) return;
       const files = wholeTree(snapshots.layout(layer));
       if (isStacked(layout)) return completeWith(files);

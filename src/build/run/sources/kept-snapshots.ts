@@ -1,7 +1,7 @@
 import type { ChainId } from "../../../base/lib/ids.ts";
 import type { Mount, SnapshotLayout } from "../../../core/snapshot/snapshotter.ts";
 import type { BuildFilesHelper } from "../file/helper.ts";
-import type { ActiveStep, StepSnapshots } from "../runner.ts";
+import type { ActiveStep, StepSnapshots, WriteSnapshot } from "../runner.ts";
 import { isKeptTree, type KeptTrees } from "./kept-trees.ts";
 
 export interface KeptSnapshotsDeps {
@@ -22,11 +22,7 @@ class KeptSnapshots implements StepSnapshots {
     this.#deps = deps;
   }
 
-  async make(
-    parent: ChainId | undefined,
-    write: Parameters<StepSnapshots["make"]>[1],
-    signal?: AbortSignal,
-  ): Promise<ChainId> {
+  async make(parent: ChainId | undefined, write: WriteSnapshot, signal?: AbortSignal): Promise<ChainId> {
     await using base = await this.#base(parent, signal);
     const made = await this.#deps.snapshots.make(base.snapshot, write);
     base.keep();
