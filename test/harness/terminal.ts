@@ -1,4 +1,8 @@
 import { existsSync } from "node:fs";
+import { eventually } from "./daemon.ts";
+
+/** Lines are edited by the terminal itself: a bit of c_lflag (termios(3)). */
+const ICANON = 0o2;
 
 /**
  * A program in a real pseudo-terminal, driven as a person would: type, resize, read the screen. Bun.spawn's `terminal`
@@ -47,6 +51,14 @@ export class Terminal {
   /** Everything the program printed so far, carriage returns removed. */
   get text(): string {
     return this.#text.replaceAll("\r", "");
+  }
+
+  /**
+   * Resolves when the program has made the terminal raw. What is typed before belongs to the terminal: it shows the
+   * keys itself, and Ctrl-D reaches the program as a NUL.
+   */
+  async raw(): Promise<void> {
+    await eventually("the terminal is raw", () => (this.#terminal.localFlags & ICANON) === 0);
   }
 
   type(keys: string): void {

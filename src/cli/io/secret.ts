@@ -1,12 +1,12 @@
 import { TugError } from "../../base/lib/errors.ts";
 import type { Context } from "../context.ts";
 
-/** Asks for a password without showing it. */
+/** Asks for a password without showing it: what is typed as soon as the prompt stands there is hidden too. */
 export async function readSecret(context: Context, prompt: string): Promise<string> {
-  await context.out.write(prompt);
   context.in.setRaw(true);
   let text = "";
   try {
+    await context.out.write(prompt);
     for await (const chunk of context.in.chunks()) {
       const typed = [...Buffer.from(chunk).toString()];
       for (const [at, char] of typed.entries()) {
