@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SystemCheckReport } from "../../src/base/spec/docker/extensions.ts";
-import { eventually, TestDaemon } from "../harness/daemon.ts";
+import { eventually, TestDaemon, tugBinary } from "../harness/daemon.ts";
 import { TestRegistry } from "../harness/registry.ts";
 
 const missing = TestRegistry.missing();
@@ -65,6 +65,27 @@ function flipBit(path: string): void {
   writeFileSync(path, bytes);
 }
 
+/** Does it while a step of a build runs on the image, and cancels the build. */
+async function duringBuild<Value>(image: string, work: () => Promise<Value>): Promise<Value> {
+  const build = Bun.spawn([tugBinary, "build", "--progress=plain", "-"], {
+    env: { ...process.env, DOCKER_HOST: daemon.host },
+    stdin: new Blob([`FROM ${image}\nRUN echo it be''gan && sleep 1000\n`]),
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  try {
+    let told = "";
+    for await (const chunk of build.stderr.values({ preventCancel: true })) {
+      told += Buffer.from(chunk).toString();
+      if (told.includes("it began")) return await work();
+    }
+    throw new Error(`the step never ran:\n${told}`);
+  } finally {
+    build.kill("SIGINT");
+    await build.exited;
+  }
+}
+
 const upperOf = (image: string) =>
   daemon.ok(["image", "inspect", "-f", "{{.GraphDriver.Data.UpperDir}}", image]);
 
@@ -110,7 +131,7 @@ test.skipIf(missing !== undefined)(
 );
 
 test.skipIf(missing !== undefined)(
-  "a layer with short files is unpacked again, but not under a running container",
+  "a layer with short files is unpacked again, but not under a running container or build",
   async () => {
     const file = join(await upperOf(pulled), "filled");
     truncateSync(file, 10);
@@ -119,9 +140,15 @@ test.skipIf(missing !== undefined)(
     expect(summary(busy)).toEqual(["layer open"]);
     expect(busy.report.Findings[0]).toMatchObject({ Outcome: "it is in use: stop runs first" });
     await daemon.ok(["rm", "-f", "runs"]);
-    const repaired = await check("--repair");
-    expect(summary(repaired)).toEqual(["layer repaired"]);
-    expect(repaired.code).toBe(0);
+    const building = await duringBuild(pulled, () => check("--repair"));
+    expect(building.report.Findings).toMatchObject([
+      { Kind: "layer", Outcome: "it is in use: let the running builds end first" },
+    ]);
+    await eventually("the build has let go of it, and it is repaired", async () => {
+      const repaired = await check("--repair");
+      expect(repaired.report.Findings.map(({ Kind }) => Kind)).toEqual(["layer"]);
+      return repaired.code === 0;
+    });
     expect((await check()).code).toBe(0);
     expect(await daemon.ok(["run", "--rm", pulled, "wc", "-c", "/filled"])).toBe("200000 /filled");
   },

@@ -87,6 +87,14 @@ export class CacheCollector implements AsyncDisposable {
     return kept;
   }
 
+  /** Snapshots of what running builds have in hand: they and what lies below may be mounted. */
+  snapshotsInUse(): readonly string[] {
+    const { records } = this.#deps;
+    return records
+      .all()
+      .flatMap(({ id, snapshot }) => (snapshot !== undefined && records.inUse(id) ? [snapshot] : []));
+  }
+
   /** Removes by a request as the API has it; what is removed is told one by one, with the bytes that it gave back as its size. */
   async prune(
     request: PruneRequest,

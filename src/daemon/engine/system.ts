@@ -57,7 +57,7 @@ export function systemService(parts: SystemParts): SystemService {
 }
 
 /** What `system check` looks through. */
-function checkedParts({ mechanisms, images, imageDeps, containers }: SystemParts): CheckDeps {
+function checkedParts({ mechanisms, images, imageDeps, containers, builder }: SystemParts): CheckDeps {
   const { config, databases, snapshots, volumes } = mechanisms;
   return {
     databases: databases.all.map(({ path, database }) => ({
@@ -72,6 +72,7 @@ function checkedParts({ mechanisms, images, imageDeps, containers }: SystemParts
     layerSize: imageDeps.layerSize,
     registry: imageDeps.registry,
     containers: containers.census,
+    inBuilds: () => builder.collector.snapshotsInUse(),
     volumes,
     volumeRoot: join(config.dataRoot, "volumes"),
   };

@@ -49,6 +49,8 @@ export interface CheckDeps {
   readonly layerSize: ImageServiceDeps["layerSize"];
   readonly registry: Pick<RegistryClient, "fetch" | "document">;
   readonly containers: CheckedContainers;
+  /** Snapshots that running builds have in hand. */
+  readonly inBuilds: () => readonly string[];
   readonly volumes: VolumeStore;
   /** Where the local driver keeps its volumes. */
   readonly volumeRoot: string;

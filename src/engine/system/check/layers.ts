@@ -63,19 +63,18 @@ async function* checkFiles(
     source && (await deps.unpacker.again(source, parent, async (fresh) => bytesOf({ upper: treeOf(fresh) })));
   const found = bytesOf(layout);
   if (whole === undefined ? found >= recorded : found >= whole) return;
-  const users = runningOn(deps, name);
+  const wait = untilUnused(deps, name);
   yield {
     Kind: "layer",
     Name: name,
     Problem: `files of it are missing or short: ${found} bytes instead of ${whole ?? recorded} (layer ${index} of image ${nameOf(image)})`,
     Consequence: `containers made from image ${nameOf(image)} see these files so`,
-    Remedy:
-      users.length > 0
-        ? `stop ${users.join(", ")}, then \`tug system check --repair\` unpacks it again`
-        : "`tug system check --repair` unpacks it again from its blob",
+    Remedy: wait
+      ? `${wait}, then \`tug system check --repair\` unpacks it again`
+      : "`tug system check --repair` unpacks it again from its blob",
     repair: async () => {
-      const busy = runningOn(deps, name);
-      if (busy.length > 0) throw new Error(`it is in use: stop ${busy.join(", ")} first`);
+      const busy = untilUnused(deps, name);
+      if (busy) throw new Error(`it is in use: ${busy} first`);
       const layer = source ?? (await sourceOf(deps, image, index));
       if (!layer) throw new Error("its blob is missing, too");
       await deps.unpacker.again(layer, parent, async (fresh, kept) => {
@@ -98,18 +97,30 @@ async function sourceOf(deps: CheckDeps, image: Image, index: number): Promise<L
   return { descriptor, diffId };
 }
 
-/** Running containers whose root file system has this layer: it is mounted, and must not be taken from under them. */
-function runningOn(deps: CheckDeps, layer: ChainId): readonly string[] {
-  return deps.containers.list().flatMap(({ id, name, running }) => {
-    if (!running) return [];
-    for (
-      let at = deps.snapshots.stat(id);
-      at;
-      at = at.parent === undefined ? undefined : deps.snapshots.stat(at.parent)
-    )
-      if (at.name === layer) return [name];
-    return [];
-  });
+/**
+ * What must be done before the layer can be exchanged, "" if nothing: a running container or build that has it mounted must not have it
+ * taken from under it.
+ */
+function untilUnused(deps: CheckDeps, layer: ChainId): string {
+  const running = deps.containers
+    .list()
+    .filter((container) => container.running && liesOn(deps, container.id, layer));
+  return [
+    ...(running.length > 0 ? [`stop ${running.map(({ name }) => name).join(", ")}`] : []),
+    ...(deps.inBuilds().some((snapshot) => liesOn(deps, snapshot, layer))
+      ? ["let the running builds end"]
+      : []),
+  ].join(" and ");
+}
+
+function liesOn(deps: CheckDeps, snapshot: string, layer: ChainId): boolean {
+  for (
+    let at = deps.snapshots.stat(snapshot);
+    at;
+    at = at.parent === undefined ? undefined : deps.snapshots.stat(at.parent)
+  )
+    if (at.name === layer) return true;
+  return false;
 }
 
 type Target = Parameters<Parameters<CheckDeps["unpacker"]["again"]>[2]>[0];
