@@ -105,6 +105,61 @@ describe("trees", () => {
   });
 });
 
+test("the provenance tells the commit of the context, who builds, and what steps were lent", async () => {
+  const git = async (...args: string[]) => {
+    const identity = ["-c", "user.name=T", "-c", "user.email=t@example.com"];
+    const result = await run(["git", "-C", context, ...identity, ...args]);
+    expect(result).toMatchObject({ code: 0 });
+    return result.stdout.trim();
+  };
+  await git("init", "--quiet");
+  await git("remote", "add", "origin", "https://ann:t0k3n@git.example.com/app.git");
+  writeFileSync(
+    join(context, "Dockerfile"),
+    "FROM busybox\nCOPY file /f\nRUN --mount=type=secret,id=key --network=none grep -q x /run/secrets/key\n",
+  );
+  await git("add", ".");
+  await git("commit", "--quiet", "-m", "first");
+  const commit = await git("rev-parse", "HEAD");
+  writeFileSync(join(folder, "key"), "x");
+  const told = async (asked: string, variables: Readonly<Record<string, string>> = {}) => {
+    const output = join(folder, "told");
+    const flags = ["--secret", `id=key,src=${join(folder, "key")}`, "--provenance", asked, "-o", output];
+    await daemon.ok(["build", "-q", ...flags, context], { timeout: 60_000, env: variables });
+    const { predicate } = JSON.parse(readFileSync(join(output, "own.json"), "utf8"));
+    rmSync(output, { recursive: true });
+    return predicate;
+  };
+  const asked = "filename=own.json,builder-id=https://ci.example.com,reproducible=true";
+  const old = await told(asked);
+  expect(old).toMatchObject({
+    builder: { id: "https://ci.example.com" },
+    invocation: { parameters: { secrets: [{ id: "key", optional: true }] } },
+    metadata: {
+      reproducible: true,
+      completeness: { materials: false },
+      "https://mobyproject.org/buildkit@v1#metadata": {
+        vcs: {
+          revision: commit,
+          source: "https://xxxxx:xxxxx@git.example.com/app.git",
+          "localdir:context": ".",
+          "localdir:dockerfile": ".",
+        },
+      },
+    },
+  });
+  expect(JSON.stringify(old)).not.toContain("t0k3n");
+  writeFileSync(join(context, "new"), "");
+  const dirty = await told(`${asked},version=v1,mode=min`, { BUILDX_GIT_CHECK_DIRTY: "1" });
+  expect(dirty.runDetails).toMatchObject({
+    builder: { id: "https://ci.example.com" },
+    metadata: { buildkit_reproducible: true, buildkit_metadata: { vcs: { revision: `${commit}-dirty` } } },
+  });
+  expect(JSON.stringify(dirty)).not.toContain('"key"');
+  const silent = await told(asked, { BUILDX_GIT_INFO: "0" });
+  expect(JSON.stringify(silent)).not.toContain(commit);
+}, 120_000);
+
 describe("archives", () => {
   test("an OCI layout comes as a directory, with the layers compressed as asked and the annotations", async () => {
     const root = join(folder, "oci");

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { abortable } from "../../base/lib/abort.ts";
 import { messageOf } from "../../base/lib/errors.ts";
 import { BuilderClient } from "../../client/build/builder.ts";
@@ -9,6 +10,7 @@ import { exitCodeOf, isBrokenPipe } from "../exit.ts";
 import { proxyVariables } from "../run/proxies.ts";
 import { printAnswer } from "./call.ts";
 import type { buildFlags } from "./flags.ts";
+import { gitAttributes } from "./git-info.ts";
 import { Interrupt } from "./interrupt.ts";
 import { prepareContext } from "./lent/context.ts";
 import { type Lent, lentServices } from "./lent/lend.ts";
@@ -55,13 +57,43 @@ export async function runBuild(context: Context, call: Call): Promise<number> {
   const ref = newBuildId();
   const provenance =
     values["metadata-file"] === "" ? "disabled" : provenanceMode(context.env["BUILDX_METADATA_PROVENANCE"]);
-  const done = await solve(context, client, { ...lent, order, ref, provenance, signal: interrupt.signal });
+  const told = await repositoryOf(context, call, { order, files: lent.files, provenance });
+  const done = await solve(context, client, {
+    ...lent,
+    order: told,
+    ref,
+    provenance,
+    signal: interrupt.signal,
+  });
   if (order.quiet && !order.call) await context.out.write(`${imageIdOf(done.response)}\n`);
   await orFail("ERROR: ", async () => {
     if (values.iidfile !== "" && !order.call) writeId(values.iidfile, done.response);
     if (values["metadata-file"] !== "") writeMetadata(values["metadata-file"], done.response, ref);
   });
   return order.call ? await printAnswer(order.call, done.answer, context.out) : 0;
+}
+
+/** The order with what the context's repository says of itself, where that is told; labels that the user gives go first. */
+async function repositoryOf(
+  context: Context,
+  { values, args }: Call,
+  { order, files, provenance }: Pick<Work, "order" | "files" | "provenance">,
+): Promise<BuildOrder> {
+  const path = args[0] ?? "";
+  const own = files.directories["context"];
+  if (!own || path === "-") return order;
+  const { attrs, problem } = await gitAttributes({
+    context: own.path,
+    dockerfile: values.file || join(own.path, "Dockerfile"),
+    directories: files.directories,
+    provenance: provenance === "max" || order.attrs["attest:provenance"] !== undefined,
+    env: context.env,
+  });
+  if (problem !== "")
+    await context.err.write(
+      `WARNING: current commit information was not captured by the build: ${problem}\n`,
+    );
+  return { ...order, attrs: { ...attrs, ...order.attrs } };
 }
 
 /** Repositories over SSH are fetched with the agent that is there. */

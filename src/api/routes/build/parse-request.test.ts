@@ -25,6 +25,7 @@ describe("an order of BuildKit's protocol", () => {
       network: "default",
       outputs: [],
       attestations: { provenance: false, sbom: false },
+      vcs: {},
       epoch: undefined,
       skipLintRules: [],
       lintErrors: false,
@@ -150,11 +151,29 @@ describe("an order of BuildKit's protocol", () => {
     ).toEqual([{ mode: "max" }, { mode: "max" }, { mode: "min" }, { mode: "max", version: "v1" }, false]);
   });
 
+  test("tells of the provenance what the client says itself", () => {
+    const said = "mode=min,builder-id=https://ci.example,reproducible=true,filename=own.json";
+    const { attestations, vcs } = order({
+      "attest:provenance": said,
+      "vcs:revision": "a1",
+      "vcs:source": "s",
+    });
+    expect(attestations.provenance).toEqual({
+      mode: "min",
+      builderId: "https://ci.example",
+      reproducible: true,
+      filename: "own.json",
+    });
+    expect(vcs).toEqual({ revision: "a1", source: "s" });
+  });
+
   test("is refused where it means nothing", () => {
     for (const attrs of [
       { "attest:provenence": "" },
       { "attest:provenance": "mode=mix" },
       { "attest:provenance": "version=v3" },
+      { "attest:provenance": "filename=.." },
+      { "attest:provenance": "reproducible=perhaps" },
       { ulimit: "nofile" },
       { "shm-size": "-1" },
       { "force-network-mode": "bridge" },

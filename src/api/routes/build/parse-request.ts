@@ -74,6 +74,7 @@ export function parseOrder(order: SolveOrder): BuildRequest {
     cacheTo: cacheExports(order, buildArgs).map(cacheRef),
     outputs: order.exporters.flatMap(output),
     attestations: attestations(attrs),
+    vcs: prefixed(attrs, "vcs:"),
     squash: attrs["squash"] === undefined ? false : boolean("squash", attrs["squash"]),
     epoch: epoch(buildArgs["SOURCE_DATE_EPOCH"] ?? attrs["source-date-epoch"]),
     multiPlatform: multiPlatform(attrs["multi-platform"] ?? buildArgs["BUILDKIT_MULTI_PLATFORM"]),
@@ -290,12 +291,22 @@ function attestations(attrs: Readonly<Record<string, string>>): Attestations {
   const provenance = attestation(attrs["attest:provenance"]);
   const sbom = attestation(attrs["attest:sbom"]);
   return {
-    provenance: provenance && {
-      mode: provenanceMode(provenance["mode"]),
-      ...(isNewPredicate(provenance["version"]) && { version: "v1" }),
-      ...(provenance["inline-only"] === "true" && { inlineOnly: true }),
-    },
+    provenance: provenance && provenanceOf(provenance),
     sbom: sbom && { generator: sbom["generator"] ?? "" },
+  };
+}
+
+function provenanceOf(fields: Readonly<Record<string, string>>): Attestations["provenance"] {
+  const { mode, version, reproducible, filename } = fields;
+  if (filename !== undefined && !/^(?!\.{1,2}$)[^\0]+$/.test(filename))
+    throw invalid(`invalid filename ${JSON.stringify(filename)} of the provenance`);
+  return {
+    mode: provenanceMode(mode),
+    ...(isNewPredicate(version) && { version: "v1" }),
+    ...(fields["inline-only"] === "true" && { inlineOnly: true }),
+    ...(fields["builder-id"] && { builderId: fields["builder-id"] }),
+    ...(reproducible !== undefined && { reproducible: boolean("reproducible", reproducible) }),
+    ...(filename !== undefined && { filename }),
   };
 }
 

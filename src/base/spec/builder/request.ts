@@ -35,6 +35,8 @@ export interface BuildRequest {
   readonly cacheTo: readonly CacheRef[];
   readonly outputs: readonly Output[];
   readonly attestations: Attestations;
+  /** What the client says of its context's repository: "source", "revision", "localdir:context"… Nobody checks it. */
+  readonly vcs?: Readonly<Record<string, string>>;
   /** Members of one image flattened to a layer on top of the base. */
   readonly squash: boolean;
   /** SOURCE_DATE_EPOCH, seconds. */
@@ -92,6 +94,12 @@ export interface Attestations {
         readonly version?: "v0.2" | "v1";
         /** Only into images, not beside trees. */
         readonly inlineOnly?: boolean;
+        /** URI of who builds; Tug's own unless told. */
+        readonly builderId?: string;
+        /** The client's word that building it again gives the same. */
+        readonly reproducible?: boolean;
+        /** Beside trees; "provenance.json" unless told. */
+        readonly filename?: string;
       };
   readonly sbom: false | { readonly generator: string };
 }

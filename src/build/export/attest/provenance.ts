@@ -1,13 +1,13 @@
-import type { Digest } from "../../../base/lib/ids.ts";
 import { tugVersion } from "../../../base/lib/product.ts";
 import { redactUrl } from "../../../base/lib/redact-url.ts";
 import type { Platform } from "../../../base/spec/oci/descriptor.ts";
-import { splitDigest } from "../../../base/spec/oci/digest.ts";
 import { formatPlatform } from "../../../base/spec/oci/platform.ts";
-import type { Op, Vertex } from "../../graph.ts";
+import type { Vertex } from "../../graph.ts";
 import { inOrder } from "../../in-order.ts";
 import type { BuildPlan, PlannedTarget } from "../../plan.ts";
 import type { BuildRequest } from "../../request.ts";
+import { definition, sources } from "./definition.ts";
+import { configSource, materials, type Pins } from "./materials.ts";
 
 export const provenanceTypes = {
   "v0.2": "https://slsa.dev/provenance/v0.2",
@@ -19,19 +19,23 @@ export interface ProvenanceInput {
   readonly plan: BuildPlan;
   readonly target: PlannedTarget;
   readonly host: Platform;
-  /** See `ExportContext`. */
-  readonly pins: ReadonlyMap<Digest, Readonly<Record<string, string>>>;
+  readonly pins: Pins;
   /** Milliseconds since the epoch. */
   readonly started: number;
   readonly finished: number;
 }
 
-/** Where an image came from, in SLSA's terms and BuildKit's layout (docs/attestations/slsa-provenance.md). */
-export function provenance(
-  input: ProvenanceInput,
-  { mode, version }: { readonly mode: "min" | "max"; readonly version: "v0.2" | "v1" },
-): object {
-  return version === "v1" ? predicateV1(input, mode) : predicateV02(input, mode);
+export interface ProvenanceOptions {
+  readonly mode: "min" | "max";
+  readonly version: "v0.2" | "v1";
+  readonly builderId?: string;
+  readonly reproducible?: boolean;
+}
+
+/** Where an image came from, in SLSA's terms and BuildKit's layout (docs/attestations/slsa-definitions.md). */
+export function provenance(input: ProvenanceInput, options: ProvenanceOptions): object {
+  const facts = factsOf(input, options);
+  return options.version === "v1" ? predicateV1(facts) : predicateV02(facts);
 }
 
 const buildType = {
@@ -39,65 +43,88 @@ const buildType = {
   v1: "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md",
 } as const;
 
-function predicateV02(input: ProvenanceInput, mode: "min" | "max"): object {
-  const { request, host, started, finished } = input;
-  const complete = completeness(input);
+/** What both versions tell, each under names of its own. */
+function factsOf(input: ProvenanceInput, { mode, builderId, reproducible = false }: ProvenanceOptions) {
+  const { request, plan, target, pins, started, finished } = input;
+  const steps = reachable(target);
+  const complete = !steps.some(({ op }) => op.kind === "local");
+  const vcs = vcsOf(request);
   return {
-    buildType: buildType["v0.2"],
-    materials: materials(input),
-    invocation: {
-      configSource: { entryPoint: entryPoint(request) },
-      parameters: parameters(request, mode),
-      environment: { platform: formatPlatform(host) },
+    builderId: builderId ?? `tug/${tugVersion}`,
+    config: configSource(request.context, steps, pins),
+    entryPoint: request.dockerfile || "Dockerfile",
+    parameters: parameters(request, steps, mode),
+    platform: formatPlatform(input.host),
+    materials: materials(target, steps, pins),
+    buildConfig: mode === "max" ? { buildConfig: { llbDefinition: definition(steps) } } : {},
+    id: request.id,
+    started: new Date(started).toISOString(),
+    finished: new Date(finished).toISOString(),
+    complete: { parameters: mode === "max", materials: complete },
+    hermetic: complete && !steps.some(({ op }) => op.kind === "exec" && op.network !== "none"),
+    reproducible,
+    extension: {
+      ...(Object.keys(vcs).length > 0 && { vcs }),
+      ...(mode === "max" && { source: sources(steps, plan.files) }),
     },
-    ...(mode === "max" && { buildConfig: { llbDefinition: definition(input) } }),
-    metadata: {
-      buildInvocationID: request.id,
-      buildStartedOn: new Date(started).toISOString(),
-      buildFinishedOn: new Date(finished).toISOString(),
-      completeness: { parameters: mode === "max", environment: true, materials: complete },
-      reproducible: false,
-      "https://mobyproject.org/buildkit@v1#metadata": {
-        ...(mode === "max" && { source: sources(input) }),
-      },
-    },
-    builder: { id: `tug/${tugVersion}` },
   };
 }
 
-function predicateV1(input: ProvenanceInput, mode: "min" | "max"): object {
-  const { request, host, started, finished } = input;
+type Facts = ReturnType<typeof factsOf>;
+
+function predicateV02(facts: Facts): object {
+  const { complete } = facts;
+  return {
+    buildType: buildType["v0.2"],
+    materials: facts.materials,
+    invocation: {
+      configSource: { ...facts.config, entryPoint: facts.entryPoint },
+      parameters: facts.parameters,
+      environment: { platform: facts.platform },
+    },
+    ...facts.buildConfig,
+    metadata: {
+      buildInvocationID: facts.id,
+      buildStartedOn: facts.started,
+      buildFinishedOn: facts.finished,
+      completeness: { parameters: complete.parameters, environment: true, materials: complete.materials },
+      reproducible: facts.reproducible,
+      "https://mobyproject.org/buildkit@v1#metadata": facts.extension,
+      ...(facts.hermetic && { "https://mobyproject.org/buildkit@v1#hermetic": true }),
+    },
+    builder: { id: facts.builderId },
+  };
+}
+
+function predicateV1(facts: Facts): object {
+  const { complete } = facts;
   return {
     buildDefinition: {
       buildType: buildType.v1,
       externalParameters: {
-        configSource: { path: entryPoint(request) },
-        request: parameters(request, mode),
+        configSource: { ...facts.config, path: facts.entryPoint },
+        request: facts.parameters,
       },
-      internalParameters: {
-        builderPlatform: formatPlatform(host),
-        ...(mode === "max" && { buildConfig: { llbDefinition: definition(input) } }),
-      },
-      resolvedDependencies: materials(input),
+      internalParameters: { builderPlatform: facts.platform, ...facts.buildConfig },
+      resolvedDependencies: facts.materials,
     },
     runDetails: {
-      builder: { id: `tug/${tugVersion}` },
+      builder: { id: facts.builderId },
       metadata: {
-        invocationId: request.id,
-        startedOn: new Date(started).toISOString(),
-        finishedOn: new Date(finished).toISOString(),
-        buildkit_completeness: { request: mode === "max", resolvedDependencies: completeness(input) },
-        buildkit_reproducible: false,
-        ...(mode === "max" && { buildkit_metadata: { source: sources(input) } }),
+        invocationId: facts.id,
+        startedOn: facts.started,
+        finishedOn: facts.finished,
+        buildkit_metadata: facts.extension,
+        ...(facts.hermetic && { buildkit_hermetic: true }),
+        buildkit_completeness: { request: complete.parameters, resolvedDependencies: complete.materials },
+        buildkit_reproducible: facts.reproducible,
       },
     },
   };
 }
 
-const entryPoint = ({ dockerfile }: BuildRequest) => dockerfile || "Dockerfile";
-
-/** Values of arguments may be anything: only `mode=max` tells them. Values of secrets are never among them. */
-function parameters(request: BuildRequest, mode: "min" | "max"): object {
+/** Values of arguments may be anything, and names of secrets tell something: only `mode=max` has them. Values of secrets are never among them. */
+function parameters(request: BuildRequest, steps: readonly Vertex[], mode: "min" | "max"): object {
   const prefixed = (prefix: string, pairs: Readonly<Record<string, string>>) =>
     Object.fromEntries(Object.entries(pairs).map(([name, value]) => [`${prefix}:${name}`, value]));
   const args: Record<string, string> = {
@@ -108,8 +135,31 @@ function parameters(request: BuildRequest, mode: "min" | "max"): object {
       ...(request.noCache === true && { "no-cache": "" }),
     }),
   };
-  const locals = [...localNames(request)].map((name) => ({ name }));
-  return { frontend: "dockerfile.v0", ...(mode === "max" && { args }), locals };
+  const lent = (kind: "secret" | "ssh") => (mode === "max" ? lentTo(steps, kind) : []);
+  const [secrets, ssh] = [lent("secret"), lent("ssh")];
+  return {
+    frontend: "dockerfile.v0",
+    ...(Object.keys(args).length > 0 && { args }),
+    ...(secrets.length > 0 && { secrets }),
+    ...(ssh.length > 0 && { ssh }),
+    locals: [...localNames(request)].map((name) => ({ name })),
+  };
+}
+
+interface LentName {
+  readonly id: string;
+  readonly optional?: true;
+}
+
+/** Ids of the secrets, or agents, that steps have mounted; `optional`: none of them needs it. */
+function lentTo(steps: readonly Vertex[], kind: "secret" | "ssh"): readonly LentName[] {
+  const required = new Map<string, boolean>();
+  for (const { op } of steps)
+    for (const mount of op.kind === "exec" ? op.mounts : [])
+      if (mount.kind === kind) required.set(mount.id, mount.required || required.get(mount.id) === true);
+  return [...required]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([id, needed]) => ({ id, ...(!needed && { optional: true }) }));
 }
 
 function localNames(request: BuildRequest): ReadonlySet<string> {
@@ -117,95 +167,11 @@ function localNames(request: BuildRequest): ReadonlySet<string> {
   return new Set(refs.flatMap((ref) => (ref?.kind === "local" ? [ref.name] : [])));
 }
 
-/** Everything that a build reads is known but what its client sent. */
-function completeness({ target }: ProvenanceInput): boolean {
-  return !reachable(target).some(
-    ({ op }) => op.kind === "local" || (op.kind === "exec" && op.network !== "none"),
+function vcsOf({ vcs = {} }: BuildRequest): Readonly<Record<string, string>> {
+  const told = Object.entries(vcs).filter(([, value]) => value !== "");
+  return Object.fromEntries(
+    told.map(([name, value]) => [name, name === "source" ? redactUrl(value) : value]),
   );
-}
-
-interface Material {
-  readonly uri: string;
-  readonly digest?: Readonly<Record<string, string>>;
-}
-
-function materials({ target, pins }: ProvenanceInput): readonly Material[] {
-  const found = new Map<string, Material>();
-  const add = (material: Material) => void found.set(material.uri, material);
-  const base = target.base;
-  if (base) add(imageMaterial(base.reference, base.image, target.platform));
-  for (const { op, digest: vertex } of reachable(target)) {
-    const digest = pins.get(vertex);
-    if (op.kind === "image") add(imageMaterial(op.reference, op.image, op.platform));
-    if (op.kind === "http") add({ uri: redactUrl(op.url), ...(digest && { digest }) });
-    if (op.kind === "git") {
-      const ref = op.ref === "" ? "" : `#${op.ref}`;
-      add({ uri: `${redactUrl(op.remote)}${ref}`, ...(digest && { digest }) });
-    }
-  }
-  return [...found.values()];
-}
-
-/** As a package URL (purl-spec, type "docker"). */
-function imageMaterial(reference: string, digest: Digest, platform: Platform): Material {
-  const short = reference.replace(/^docker\.io\/(?:library\/)?/, "");
-  const [named = short] = short.split("@");
-  const colon = named.lastIndexOf(":");
-  const tagged = colon > named.lastIndexOf("/");
-  const name = tagged ? named.slice(0, colon) : named;
-  const tag = tagged ? `@${named.slice(colon + 1)}` : "";
-  const shown = encodeURIComponent(formatPlatform(platform));
-  return { uri: `pkg:docker/${name}${tag}?platform=${shown}`, digest: digestSet(digest) };
-}
-
-function digestSet(digest: Digest): Readonly<Record<string, string>> {
-  const { algorithm, hex } = splitDigest(digest);
-  return { [algorithm]: hex };
-}
-
-/** The steps, inputs before what reads them. */
-function definition({ target }: ProvenanceInput): readonly object[] {
-  const steps = reachable(target);
-  const ids = new Map(steps.map((vertex, index) => [vertex, `step${index}`]));
-  return steps.map((vertex) => ({
-    id: ids.get(vertex),
-    name: redactUrl(vertex.name),
-    op: told(vertex.op),
-    inputs: vertex.inputs.map((input) => `${ids.get(input)}:0`),
-  }));
-}
-
-/** Without what is the session's, which names nothing for anybody else, and proxies, whose addresses may have passwords in them. */
-function told(op: Op): object {
-  if (op.kind === "exec") {
-    const { proxyEnv: _, ...rest } = op;
-    return rest;
-  }
-  if (op.kind === "http") return { ...op, url: redactUrl(op.url) };
-  if (op.kind === "git") return { ...op, remote: redactUrl(op.remote) };
-  if (op.kind !== "local") return op;
-  const { session: _, ...rest } = op;
-  return rest;
-}
-
-function sources({ plan, target }: ProvenanceInput): object {
-  const steps = reachable(target);
-  const locations = Object.fromEntries(
-    steps.flatMap(({ location }, index) => {
-      if (!location) return [];
-      const { start, end } = location.range;
-      const range = { start: { line: start.line }, end: { line: end.line } };
-      return [[`step${index}`, { locations: [{ sourceIndex: location.file, ranges: [range] }] }]];
-    }),
-  );
-  return {
-    locations,
-    infos: plan.files.map(({ name, text }) => ({
-      filename: name,
-      language: "Dockerfile",
-      data: Buffer.from(text).toString("base64"),
-    })),
-  };
 }
 
 /** Every step that a target is made of, inputs first. */

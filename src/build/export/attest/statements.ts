@@ -10,7 +10,7 @@ import { type Statement, statement } from "./statement.ts";
 
 /** The same by the name that it has as a file (`--output type=local`). */
 export interface NamedStatement {
-  readonly file: "provenance.json" | "sbom.spdx.json";
+  readonly file: string;
   readonly type: string;
   readonly predicate: object;
 }
@@ -37,8 +37,9 @@ export async function predicates(
     const started = request.epoch === undefined ? context.started : finished;
     const { pins } = context;
     const input = { request, plan, target: solved.target, host: deps.host, started, finished, pins };
-    const predicate = provenance(input, { mode: asked.mode, version });
-    found.push({ file: "provenance.json", type: provenanceTypes[version], predicate });
+    const predicate = provenance(input, { ...asked, version });
+    const file = asked.filename ?? "provenance.json";
+    found.push({ file, type: provenanceTypes[version], predicate });
   }
   return found;
 }
