@@ -63,7 +63,7 @@ async function upperDir(container: string): Promise<string> {
  * block for each blob, since a blob counts with its length. What builds keep counts with theirs, steps' trees and what lies in
  * directories of their own.
  */
-async function agree(base: Readonly<Record<string, number>>): Promise<Usage> {
+async function compared(base: Readonly<Record<string, number>>): Promise<Usage> {
   const told = await usage();
   for (const { Id, SizeRw } of told.ContainerUsage.Items) expect(SizeRw).toBe(du(await upperDir(Id)));
   for (const { Mountpoint, UsageData } of told.VolumeUsage.Items) expect(UsageData.Size).toBe(du(Mountpoint));
@@ -429,7 +429,7 @@ test(`system df agrees with du whatever ${steps} operations at random do, failed
       const name = pick(Object.keys(operations)) ?? "run";
       done.push(name);
       await operations[name]?.();
-      await settledAs(base);
+      await agree(base);
     }
     const containersLeft = await containers();
     if (containersLeft.length > 0) await daemon.ok(["rm", "-f", "-v", ...containersLeft]);
@@ -445,21 +445,23 @@ test(`system df agrees with du whatever ${steps} operations at random do, failed
   }
 }, 120_000);
 
-/** Removed trees are renamed away first and deleted in the background. */
+/** Removed trees are renamed away first and deleted in the background, perhaps while they are being measured. */
 async function isAgain(base: Readonly<Record<string, number>>): Promise<void> {
-  await eventually("the data root is as it was", () => Bun.deepEquals(partSizes(), base)).catch(
-    (error: unknown) => {
-      throw new Error(`${error}: ${JSON.stringify(partSizes())} instead of ${JSON.stringify(base)}`);
-    },
-  );
+  await settled("the data root is as it was", () => expect(partSizes()).toEqual({ ...base }));
 }
 
-/** A request that was given up ends in its own time, and removals are finished in the background. */
-async function settledAs(base: Readonly<Record<string, number>>): Promise<void> {
+/** A request that was given up ends in its own time, and what nobody needs any more is removed in the background. */
+async function agree(base: Readonly<Record<string, number>>): Promise<Usage> {
+  return await settled("system df agrees with du", () => compared(base));
+}
+
+/** What `look` gives as soon as it finds nothing wrong; else what was wrong last. */
+async function settled<T>(what: string, look: () => T | Promise<T>): Promise<T> {
   let last: unknown;
-  await eventually("system df agrees with du", async () => {
+  const found: T[] = [];
+  await eventually(what, async () => {
     try {
-      await agree(base);
+      found.push(await look());
       return true;
     } catch (error) {
       last = error;
@@ -468,4 +470,5 @@ async function settledAs(base: Readonly<Record<string, number>>): Promise<void> 
   }).catch((error: unknown) => {
     throw new Error(`${error}: ${last}`);
   });
+  return found[0] as T;
 }

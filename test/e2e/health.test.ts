@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { eventually, TestDaemon } from "../harness/daemon.ts";
+import { gate } from "../harness/gate.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -134,16 +135,19 @@ test("checks stop with the container, pause with it, and go on in the next daemo
 });
 
 test("--health-on-failure stops, kills or restarts what is unhealthy", async () => {
+  // From outside: a command in the container might be ended with it, before it has said that it is done.
+  const go = gate(daemon, "bad");
   const failing = (name: string, action: string, ...flags: string[]) =>
     checked(
       name,
-      "test ! -e /bad",
+      "test ! -e /go/bad",
       "--health-retries",
       "1",
       "--health-on-failure",
       action,
       "-t",
       "--init",
+      ...go.flags,
       ...flags,
     );
   await failing("stopped", "stop", "--restart", "always");
@@ -151,8 +155,8 @@ test("--health-on-failure stops, kills or restarts what is unhealthy", async () 
   await failing("policy", "kill", "--restart", "on-failure");
   await failing("again", "restart");
   await failing("left", "none");
-  const names = ["stopped", "killed", "policy", "again", "left"];
-  for (const name of names) await daemon.ok(["exec", name, "touch", "/bad"]);
+  for (const name of ["stopped", "killed", "policy", "again", "left"]) await becomes(name, "healthy");
+  go.open("bad");
   const state = (name: string, field: string) => daemon.ok(["inspect", "-f", `{{.State.${field}}}`, name]);
   const restarts = async (name: string) =>
     Number(await daemon.ok(["inspect", "-f", "{{.RestartCount}}", name]));
