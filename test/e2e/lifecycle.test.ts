@@ -50,17 +50,17 @@ test("stop sends the image's or the given signal, waits, then kills", async () =
     "-d",
     "--name",
     "deaf",
+    "--stop-timeout",
+    "600",
     "busybox",
     "sh",
     "-c",
     "trap '' TERM; while :; do sleep 0.05; done",
   ]);
   const started = performance.now();
+  // The container's own ten minutes, were they waited, would be more than a command may take here.
   await daemon.ok(["stop", "-t", "1", "deaf"]);
-  const took = performance.now() - started;
-  expect(took).toBeGreaterThan(900);
-  // Ten seconds are what is waited when nobody says how long.
-  expect(took).toBeLessThan(10_000);
+  expect(performance.now() - started).toBeGreaterThan(900);
   expect(await state("deaf", "ExitCode")).toBe("137");
   await daemon.ok([
     "run",

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { eventually, TestDaemon } from "../harness/daemon.ts";
-import { freePort } from "../harness/registry.ts";
+import { processes } from "../harness/machine.ts";
+import { freePort, freePorts } from "../harness/registry.ts";
 import { startWeb, tryFetch } from "../harness/web.ts";
 
 /** Ports of containers that run: published, taken back, moved between networks. */
@@ -19,7 +20,7 @@ const bindings = async (name: string) =>
   JSON.parse(await daemon.ok(["inspect", "-f", "{{json .HostConfig.PortBindings}}", name]));
 
 test("update publishes and takes back ports of a running container, which ps, port and inspect show", async () => {
-  const [old, added, ranged] = [freePort(), freePort(), 23450];
+  const [old, added, ranged] = [freePort(), freePort(), freePorts(10)];
   await web("web", "-p", `${old}:80`);
   await answers(old, "web");
   await daemon.ok(["update", "--publish-add", `${added}:80/tcp`, "--publish-rm", `${old}`, "web"]);
@@ -124,14 +125,20 @@ test("a thousand ports are published as fast as one, without a process or memory
   await web("one", "-p", `${freePort()}:80`);
   const single = performance.now() - one;
   const before = daemon.residentBytes();
+  const first = freePorts(1001);
+  const last = first + 1000;
+  const own = () => processes().filter(({ command }) => command.includes(`${daemon.root}/`)).length;
+  const running = own();
   const many = performance.now();
-  await web("many", "-p", "24000-25000:24000-25000");
+  await web("many", "-p", `${first}-${last}:${first}-${last}`);
   // A process for each would take some ten milliseconds each.
-  expect(performance.now() - many).toBeLessThan(single * 3 + 5000);
+  expect(performance.now() - many).toBeLessThan(single * 3 + 10_000);
+  // The container's monitor; on a busy machine its parent half, which started it, may still be there.
+  expect(own() - running).toBeLessThan(10);
   expect(daemon.residentBytes() - before).toBeLessThan(32 << 20);
-  expect(await daemon.ok(["port", "many", "25000"])).toBe("0.0.0.0:25000");
+  expect(await daemon.ok(["port", "many", `${last}`])).toBe(`0.0.0.0:${last}`);
   expect(await daemon.ok(["ps", "--filter", "name=many", "--format", "{{.Ports}}"])).toContain(
-    "0.0.0.0:24000-25000->24000-25000/tcp",
+    `0.0.0.0:${first}-${last}->${first}-${last}/tcp`,
   );
 });
 

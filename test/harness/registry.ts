@@ -14,18 +14,34 @@ const nothing = { data: () => undefined };
 export function freePort(): number {
   for (;;) {
     const port = 12_000 + Math.floor(Math.random() * 10_000);
-    const name = unlessInUse(() => Bun.listen({ unix: `\0test-port-${port}`, socket: nothing }));
-    if (!name) continue;
-    name.unref();
+    if (keep(`port-${port}`, [port])) return port;
+  }
+}
+
+/** The first of so many ports in a row (at most 1100), kept and free in the same way; `freePort` gives none of them. */
+export function freePorts(count: number): number {
+  for (;;) {
+    const first = 22_000 + 1100 * Math.floor(Math.random() * 9);
+    const ports = Array.from({ length: count }, (_, index) => first + index);
+    if (keep(`ports-${first}`, ports)) return first;
+  }
+}
+
+/** Keeps the name, unless somebody has it or listens on one of the ports. */
+function keep(name: string, ports: readonly number[]): boolean {
+  const kept = unlessInUse(() => Bun.listen({ unix: `\0test-${name}`, socket: nothing }));
+  if (!kept) return false;
+  kept.unref();
+  for (const port of ports) {
     const listener = unlessInUse(() => Bun.listen({ hostname: "127.0.0.1", port, socket: nothing }));
     if (!listener) {
-      name.stop(true);
-      continue;
+      kept.stop(true);
+      return false;
     }
     listener.stop(true);
-    given.push(name);
-    return port;
   }
+  given.push(kept);
+  return true;
 }
 
 function unlessInUse<T>(listen: () => T): T | undefined {
