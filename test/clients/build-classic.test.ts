@@ -12,7 +12,7 @@ let builds: Builds;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
   builds = new Builds(daemon);
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   builds[Symbol.dispose]();
   await daemon.close();
@@ -35,8 +35,9 @@ for (const client of clients) {
     await daemon.ok(["network", "create", "--subnet", "10.203.77.0/24", "own"]);
     const serve = "mkdir /w && echo served >/w/index.html && exec httpd -f -p 8000 -h /w";
     await daemon.ok(["run", "-d", "--name", "web", "--network", "own", "busybox", "sh", "-c", serve]);
+    // What it says while nobody answers yet comes through another pipe, and maybe after the answer.
     const steps =
-      "FROM busybox\nRUN until wget -qO- http://web:8000/; do sleep 0.1; done; ip -4 -o addr show eth0\n";
+      "FROM busybox\nRUN until wget -qO- http://web:8000/ 2>/dev/null; do sleep 0.1; done; ip -4 -o addr show eth0\n";
     const context = builds.context({ Dockerfile: steps });
     const named = await build(client, ["--no-cache", "--network", "own", context]);
     expect(named).toEqual({ code: 0, said: expect.stringMatching(/served\n.*10\.203\.77\.3\/24/) });
@@ -55,7 +56,7 @@ for (const client of clients) {
     // Nothing of the builds is in it any more.
     await daemon.ok(["network", "rm", "own"]);
     await fails("own", "network own not found");
-  }, 60_000);
+  }, 180_000);
 
   // Newer ones have BuildKit's client in a plugin of their own.
   const kits = client === "/usr/bin/docker" ? ["0", "1"] : ["0"];
@@ -79,7 +80,7 @@ for (const client of clients) {
         said: expect.stringMatching(/loud\n(?:.*\n)*.*(?:returned a non-zero|exit) code: 5/),
       });
     },
-    60_000,
+    180_000,
   );
 }
 
@@ -194,5 +195,5 @@ test.skipIf(noRegistry !== undefined)(
     expect(await lent("secret")).toContain("Successfully tagged lent:latest");
     expect(await lent("wrong")).toContain("unauthorized: authentication required");
   },
-  60_000,
+  180_000,
 );

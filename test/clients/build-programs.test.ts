@@ -12,7 +12,7 @@ let folder: string;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
   folder = mkdtempSync(join(tmpdir(), "tug-build-programs-"));
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
   await daemon.stopAndClose();
@@ -83,7 +83,7 @@ describe.skipIf(version !== "1")("docker-compose 1.29", () => {
       const [image] = JSON.parse(await daemon.ok(["image", "inspect", `${name}:built`]));
       expect(image.Config.Labels).toEqual({ "of.build": "yes" });
       expect(await daemon.ok(["run", "--rm", `${name}:out`, "cat", "/outside"])).toBe("of the context");
-    }, 60_000);
+    }, 180_000);
   }
 });
 
@@ -116,7 +116,7 @@ for text in ["FROM busybox\\nRUN exit 4\\n", "FROM busybox\\nRUNN x\\n"]:
     const ran = await daemon.ok(["run", "--rm", "py:built"]);
     expect(ran).toBe("made for python\n10.1.2.3\tthere\nlo\nof the context");
   },
-  60_000,
+  180_000,
 );
 
 const buildx = process.env["TUG_BUILDX"] || dockerPlugin("docker-buildx");
@@ -137,7 +137,7 @@ describe.skipIf(buildx === undefined)("buildx beside this daemon, as its driver 
     const context = files("gateway", { Dockerfile: "FROM busybox\nRUN grep up /etc/hosts >/hosts\n" });
     await call("build", "--add-host", "up:host-gateway", "-t", "gateway", context);
     expect(await daemon.ok(["run", "--rm", "gateway", "cat", "/hosts"])).toMatch(/^\d+\.\d+\.\d+\.\d+\tup$/);
-  }, 60_000);
+  }, 180_000);
 
   test("keeps caches in directories, written once and found again", async () => {
     const context = files("cached", { Dockerfile: "FROM busybox\nRUN date +%s%N >/made\n" });
@@ -153,7 +153,7 @@ describe.skipIf(buildx === undefined)("buildx beside this daemon, as its driver 
     await daemon.ok(["rmi", "-f", "cached"]);
     await daemon.ok(["builder", "prune", "-af"]);
     expect(await built("--cache-from", `type=local,src=${directory}`)).toBe(first);
-  }, 60_000);
+  }, 180_000);
 
   const missing = TestRegistry.missing();
   if (missing) console.log(`skipped: buildx and a registry: ${missing}`);
@@ -185,7 +185,7 @@ describe.skipIf(buildx === undefined)("buildx beside this daemon, as its driver 
       await call("build", "-o", `type=oci,dest=${archive}`, context);
       await done(["skopeo", "inspect", `oci-archive:${archive}`]);
     },
-    60_000,
+    180_000,
   );
 });
 
@@ -225,5 +225,5 @@ test.skipIf(compose === undefined)(
     expect(await daemon.ok(["run", "--rm", "two:inline", "cat", "/i"])).toBe("inline");
     expect(existsSync(join(folder, "two-cache", "index.json"))).toBe(true);
   },
-  60_000,
+  180_000,
 );

@@ -12,7 +12,7 @@ let builds: Builds;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
   builds = new Builds(daemon);
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   builds[Symbol.dispose]();
   await daemon.close();
@@ -71,7 +71,7 @@ for (const { client, kit } of clients) {
       expect(JSON.parse(labels.stdout)).toEqual({ from: "dockerfile", more: "flag" });
       const again = await docker(["build", ...flags, context]);
       expect(again.stdout + again.stderr).toMatch(kit === "1" ? /CACHED/ : /Using cache/);
-    }, 60_000);
+    }, 180_000);
 
     test("tells a failing step with its exit code, and removes the cache", async () => {
       const failed = await docker(["build", "--target", "other", builds.context(files)]);
@@ -84,7 +84,7 @@ for (const { client, kit } of clients) {
       const pruned = await docker(["builder", "prune", "-a", "-f"]);
       expect(pruned.stdout).toMatch(/Total(?: reclaimed space)?:\s+[1-9]/);
       expect((await docker(["system", "df"])).stdout).toMatch(/Build Cache\s+0\s+0\s+0B/);
-    }, 60_000);
+    }, 180_000);
   });
 }
 
@@ -123,7 +123,7 @@ test.skipIf(buildx === undefined)(
     );
     expect(await daemon.ok(["run", "--rm", "baked:middle", "cat", "/who"])).toBe("base");
   },
-  120_000,
+  180_000,
 );
 
 test("dockerode sends a directory's files and follows the build", async () => {

@@ -185,10 +185,10 @@ describe("our client over the real BuildKit", () => {
   let real: RealDocker | undefined;
   beforeAll(async () => {
     if (missing === undefined) real = await RealDocker.start();
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     await real?.close();
-  }, 60_000);
+  }, 180_000);
 
   test.skipIf(missing !== undefined)(
     "sends files and secrets, takes a tree, and hears of the steps and of what failed",
@@ -250,6 +250,6 @@ describe("our client over the real BuildKit", () => {
       expect(pruned).toBeGreaterThan(0);
       client.close();
     },
-    120_000,
+    180_000,
   );
 });

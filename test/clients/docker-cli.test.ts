@@ -10,7 +10,7 @@ const clients = ["/usr/bin/docker", "/usr/local/bin/docker"];
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 60_000);
+}, 180_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 

@@ -9,7 +9,7 @@ let docker: Docker;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
   docker = new Docker({ socketPath: daemon.socket });
-}, 60_000);
+}, 180_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -89,14 +89,11 @@ test("events arrive as they happen", async () => {
       if (seen.includes("destroy")) resolve();
     });
   });
-  await docker.run("busybox", ["true"], new PassThrough(), { HostConfig: { AutoRemove: true } });
+  // Its `run` asks for the exit code afterwards, when one that removes itself may be gone.
+  const HostConfig = { AutoRemove: true };
+  await (await docker.createContainer({ Image: "busybox", Cmd: ["true"], HostConfig })).start();
   await done;
-  expect(seen.filter((action) => !["attach", "resize"].includes(action))).toEqual([
-    "create",
-    "start",
-    "die",
-    "destroy",
-  ]);
+  expect(seen).toEqual(["create", "start", "die", "destroy"]);
   (events as unknown as { destroy(): void }).destroy();
 });
 

@@ -13,7 +13,7 @@ beforeAll(async () => {
   daemon = await TestDaemon.start();
   archive = join(daemon.root, "busybox.tar");
   await daemon.ok(["save", "-o", archive, "busybox"]);
-}, 60_000);
+}, 180_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -205,7 +205,7 @@ test.skipIf(noDocker !== undefined)(
     await docker.engine.ok(["rmi", "goes/there:1", "comes/back:1"]);
     await daemon.ok(["rmi", "goes/there:1", "comes/back:1"]);
   },
-  60_000,
+  180_000,
 );
 
 async function opened(): Promise<{ readonly engine: RealDocker } & AsyncDisposable> {

@@ -47,7 +47,7 @@ describe.skipIf(missing !== undefined)("login as docker's client has it", () => 
     };
     for (const [name, script] of Object.entries(helpers))
       writeFileSync(join(daemon.root, "bin", `docker-credential-${name}`), script, { mode: 0o755 });
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     await Promise.all([daemon.close(), registry.close()]);
   });

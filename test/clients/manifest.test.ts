@@ -21,7 +21,7 @@ describe.skipIf(missing !== undefined)("manifest as docker's client has it", () 
     app = await publishIndex(registry.address, "team/app", "1", { amd64: tar, arm64: tar });
     other = await publishIndex(registry.address, "team/other", "1", { amd64: tar, s390x: tar });
     for (const client of ["docker", "tug"]) mkdirSync(join(daemon.root, client));
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     await Promise.all([daemon.close(), registry.close()]);
   });

@@ -13,20 +13,34 @@ beforeAll(() => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-/** Waits until a client told the API this size, and forgets it. */
-async function resized(rows: number, columns: number): Promise<void> {
-  await eventually(`the size is ${rows} by ${columns}`, () => {
-    const at = server.fakes.sizes.findIndex(([r, c]) => r === rows && c === columns);
-    if (at >= 0) server.fakes.sizes.splice(at, 1);
-    return at >= 0;
+/** Whether a client told the API this size. */
+const told = (rows: number, columns: number) =>
+  server.fakes.sizes.some(([r, c]) => r === rows && c === columns);
+
+/** Waits until a client told the API this size. */
+async function sized(rows: number, columns: number): Promise<void> {
+  await eventually(`the size is told as ${rows} by ${columns}`, () => told(rows, columns));
+}
+
+/**
+ * Makes a terminal that large until the client told the API. It listens for changes only from when the first size was answered, which shows nowhere:
+ * a change before is lost on it, and a terminal that stays as large as it is makes no signal.
+ */
+async function resize(terminal: Terminal, rows: number, columns: number): Promise<void> {
+  await eventually(`the new size is told as ${rows} by ${columns}`, () => {
+    terminal.resize({ rows, columns: columns - 1 });
+    terminal.resize({ rows, columns });
+    return told(rows, columns);
   });
 }
 
 const programs = ["/usr/local/bin/docker", "/usr/bin/docker"].filter((path) => existsSync(path));
 if (programs.length === 0) console.log("docker CLI tests skipped: no docker CLI installed");
 
-for (const program of programs) {
+for (const [index, program] of programs.entries()) {
   describe(program, () => {
+    // Sizes of its own, for what another client told stays told.
+    const columns = 100 + 50 * index;
     const docker = (args: readonly string[], input?: string) =>
       run([program, ...args], {
         env: { DOCKER_HOST: server.host },
@@ -90,14 +104,13 @@ for (const program of programs) {
       const terminal = await Terminal.open(
         [program, "run", "-it", "--rm", "busybox", "cat"],
         { DOCKER_HOST: server.host },
-        { rows: 30, columns: 100 },
+        { rows: 30, columns },
       );
-      await resized(30, 100);
+      await sized(30, columns);
       await terminal.raw();
       terminal.type("hello");
       await terminal.until("hello");
-      terminal.resize({ rows: 40, columns: 120 });
-      await resized(40, 120);
+      await resize(terminal, 40, columns + 20);
       terminal.type("\x04");
       expect({ code: await terminal.exited, screen: terminal.text }).toMatchObject({ code: 0 });
     });
@@ -108,9 +121,9 @@ for (const program of programs) {
       const terminal = await Terminal.open(
         [program, "exec", "-it", id, "cat"],
         { DOCKER_HOST: server.host },
-        { rows: 31, columns: 101 },
+        { rows: 31, columns },
       );
-      await resized(31, 101);
+      await sized(31, columns);
       await terminal.raw();
       terminal.type("inside");
       await terminal.until("inside");

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { codeOf } from "../../src/base/lib/errors.ts";
 import { digestOf as blobDigest } from "../../src/base/spec/oci/digest.ts";
 import { temporaryContent } from "../../src/core/content/testdata/temporary.ts";
@@ -12,7 +11,7 @@ import { eventually } from "../harness/daemon.ts";
 import { freePort } from "../harness/registry.ts";
 import { digestOf, TugRegistry } from "../harness/tug-registry.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 /** An S3 service that we did not write (s3rver): it takes uploads in parts, serves ranges and lists keys, as the registry asks for them. */
 const keys = { accessKeyId: "S3RVER", secretAccessKey: "S3RVER" };
 const directory = mkdtempSync("/tmp/tug-s3-");
@@ -20,13 +19,9 @@ const endpoint = `http://127.0.0.1:${freePort()}`;
 let server: Bun.Subprocess;
 
 beforeAll(async () => {
-  const home = dirname(createRequire(import.meta.url).resolve("s3rver/package.json"));
   const { hostname, port } = new URL(endpoint);
   server = Bun.spawn(
-    [
-      ...[process.execPath, join(home, "bin/s3rver.js"), "--silent", "--directory", directory],
-      ...["--address", hostname, "--port", port, "--configure-bucket", "images"],
-    ],
+    [process.execPath, join(import.meta.dir, "testdata/s3rver.ts"), directory, hostname, port],
     { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, BUN_BE_BUN: "1" } },
   );
   const answers = async () =>

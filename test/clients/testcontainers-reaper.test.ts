@@ -138,5 +138,5 @@ test.skipIf(missing !== undefined)(
     await daemon.ok(["rmi", pulled]);
     expect(await list("images", "-aq", "--no-trunc")).toEqual(images);
   },
-  120_000,
+  180_000,
 );

@@ -32,7 +32,7 @@ beforeAll(async () => {
     // As on a machine of one's own: these tests may themselves run in a container.
     TESTCONTAINERS_HOST_OVERRIDE: "localhost",
   });
-}, 60_000);
+}, 180_000);
 afterEach(() => daemon.assertClean());
 afterAll(async () => {
   for (const name of Object.keys(process.env)) if (!(name in saved)) delete process.env[name];
@@ -102,7 +102,7 @@ test("every way of waiting until a container is ready, side by side", async () =
       if (ready) expect([way, await tryFetch(address(started, 80))]).toEqual([way, "served\n"]);
     }),
   );
-}, 120_000);
+}, 180_000);
 
 test("ports, environment, labels and all that a container may be told", async () => {
   const container = await shell(server)
@@ -183,7 +183,7 @@ test("files, folders, content and archives are there before it starts, and can c
     chunks.push(chunk as Buffer);
   const listed = await run(["tar", "-xO", "content/late"], { input: Buffer.concat(chunks) });
   expect(listed).toEqual({ code: 0, stdout: "changed\n", stderr: "" });
-}, 60_000);
+}, 180_000);
 
 /** What a log that is followed says until all of these are in it; the stream is closed then. */
 async function text(stream: Readable, ...until: readonly string[]): Promise<string> {
@@ -216,7 +216,7 @@ test("exec: both streams, exit codes, a user, a folder, an environment", async (
   // Many at once, as suites that run side by side do.
   const many = await Promise.all(Array.from({ length: 12 }, (_, i) => container.exec(["echo", `${i}`])));
   expect(many.map((one) => one.output)).toEqual(Array.from({ length: 12 }, (_, i) => `${i}\n`));
-}, 60_000);
+}, 180_000);
 
 test("logs: from the start, the last lines, since a time, by a consumer", async () => {
   let consumed: Promise<string> | undefined;
@@ -233,7 +233,7 @@ test("logs: from the start, the last lines, since a time, by a consumer", async 
   await container.stop();
   expect(await nothing).toBe("");
   expect(await consumed).toContain("third\n");
-}, 60_000);
+}, 180_000);
 
 /** All a stream says until it ends. */
 async function whole(stream: Readable): Promise<string> {
@@ -265,7 +265,7 @@ test("networks: names, aliases, addresses, and they go once nobody is left in th
   await Promise.all([web.stop(), client.stop(), stranger.stop()]);
   await Promise.all([network.stop(), other.stop()]);
   expect(await daemon.ok(["network", "ls", "-q", "--filter", "type=custom"])).toBe("");
-}, 60_000);
+}, 180_000);
 
 test("bind mounts, for reading only too, and tmpfs", async () => {
   const [shared, fixed] = [join(folder, "shared"), join(folder, "fixed")];
@@ -312,7 +312,7 @@ test("restart: the same container, other ports, ready again; stop: a grace, kept
     .start();
   await Promise.all([deaf.stop(), deaf.stop()]);
   expect(await containers()).toBe("");
-}, 60_000);
+}, 180_000);
 
 test("reuse: the same container for whoever asks the same, running or not, and another one for another", async () => {
   const asked = (value: string) =>
@@ -328,7 +328,7 @@ test("reuse: the same container for whoever asks the same, running or not, and a
   await again.stop();
   const anew = await asked("a").start();
   expect(anew.getId()).not.toBe(one.getId());
-}, 60_000);
+}, 180_000);
 
 test("commit: an image of what a container has become", async () => {
   await using container = await shell("exec sleep 1000").start();
@@ -385,7 +385,7 @@ describe("a start that fails says why", () => {
     ] as const;
     await Promise.all(vain.map(([container, why]) => expect(container.start()).rejects.toThrow(why)));
     expect(await containers()).toBe("");
-  }, 60_000);
+  }, 180_000);
 });
 
 const compose = process.env["TUG_COMPOSE"] || "/usr/bin/docker-compose";
@@ -439,7 +439,7 @@ test.skipIf(version === undefined)(
     await expect(environment().withProfiles("wrong").up()).rejects.toThrow(/localhost:1/);
     expect(await left()).toEqual(["", "", ""]);
   },
-  120_000,
+  180_000,
 );
 
 test("images from a Dockerfile: arguments, a target, what is left out, and a failure, by either builder", async () => {
@@ -480,4 +480,4 @@ test("images from a Dockerfile: arguments, a target, what is left out, and a fai
   expect(await containers()).toBe("");
   // At its end the builder lets go of what it keeps for some seconds for the next build.
   await daemon.restart();
-}, 120_000);
+}, 180_000);

@@ -19,8 +19,9 @@ export function followSize(out: Output, resize: Resize): Disposable {
     });
   };
   const changed = () => tell(1);
-  tell(5);
+  // Listened for first: between the two a change would be lost.
   process.on("SIGWINCH", changed);
+  tell(5);
   return {
     [Symbol.dispose]: () => {
       process.off("SIGWINCH", changed);
