@@ -4,7 +4,7 @@ import { systemClock } from "../clock.ts";
 export async function until(condition: () => boolean, ms = 15_000): Promise<void> {
   const end = performance.now() + ms;
   while (!condition()) {
-    if (performance.now() > end) throw new Error("the condition did not come true");
+    if (performance.now() > end) throw new Error(`did not come true within ${ms} ms: ${condition}`);
     await systemClock.sleep(5);
   }
 }
