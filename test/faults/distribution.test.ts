@@ -141,7 +141,10 @@ async function pullByApi(name: string, signal?: AbortSignal): Promise<{ readonly
     return said;
   };
   const done = read();
-  done.catch(downloading.reject);
+  done.then(
+    (said) => downloading.reject(new Error(`it ended before it downloaded anything: ${said}`)),
+    downloading.reject,
+  );
   await downloading.promise;
   return { done };
 }

@@ -1,12 +1,20 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventually, TestDaemon } from "../harness/daemon.ts";
 import { directoriesIn } from "../harness/leftovers.ts";
+import { processes } from "../harness/machine.ts";
 
 let daemon: TestDaemon;
+/** A runtime that takes its time before it starts an exec. */
+let slow: string;
 beforeAll(async () => {
-  daemon = await TestDaemon.start();
+  const root = mkdtempSync("/tmp/tug-e2e-");
+  slow = join(root, "slow");
+  writeFileSync(slow, '#!/bin/sh\ncase "$*" in *" exec "*) sleep 1;; esac\nexec runc "$@"\n', {
+    mode: 0o755,
+  });
+  daemon = await TestDaemon.start({ root, config: { runtimes: { slow: { path: slow } } } });
 }, 30_000);
 afterEach(() => daemon.assertClean(), 60_000);
 afterAll(() => daemon.close(), 60_000);
@@ -37,6 +45,10 @@ function directories(): string[] {
   return directoriesIn(containers).flatMap((id) => directoriesIn(join(containers, id, "exec")));
 }
 
+/** Whether the monitor of a container or an exec has written down how it ended. */
+const recorded = (file: string) =>
+  [...new Bun.Glob(file).scanSync(join(daemon.execRoot, "containers"))].length === 1;
+
 test("an exec that runs while the daemon dies is answered for by the next one, and its files go when it ends", async () => {
   const host = await daemon.ok(["run", "-d", "--name", "host", "busybox", "sleep", "1000"]);
   const waits = await detached("host", "sh", "-c", "until test -e /go; do sleep 0.05; done; exit 7");
@@ -45,12 +57,7 @@ test("an exec that runs while the daemon dies is answered for by the next one, a
   await daemon.crash();
   // The other ends while there is no daemon.
   Bun.spawnSync(["nsenter", "-t", String(pid), "-m", "touch", "/first"]);
-  const exitFile = (id: string) => new Bun.Glob(`*/exec/${id}/exit`);
-  await eventually(
-    "its monitor recorded the end",
-    () => [...exitFile(ended).scanSync(join(daemon.execRoot, "containers"))].length === 1,
-    30_000,
-  );
+  await eventually("its monitor recorded the end", () => recorded(`*/exec/${ended}/exit`), 30_000);
   await daemon.up();
   expect(await inspect(waits)).toMatchObject({
     Running: true,
@@ -69,21 +76,15 @@ test("an exec that runs while the daemon dies is answered for by the next one, a
 });
 
 test("an exec whose container ends while the daemon is dead has ended too", async () => {
-  await daemon.ok([
-    "run",
-    "-d",
-    "--name",
-    "host",
-    "busybox",
-    "sh",
-    "-c",
-    "until test -e /go; do sleep 0.05; done",
-  ]);
+  const until = "until test -e /go; do sleep 0.05; done";
+  const host = await daemon.ok(["run", "-d", "--name", "host", "busybox", "sh", "-c", until]);
   const exec = await detached("host", "sleep", "1000");
   const { Pid: pid } = await inspect(exec);
   await daemon.crash();
   Bun.spawnSync(["nsenter", "-t", String(pid), "-m", "touch", "/go"]);
-  await eventually("the processes are gone", () => !existsSync(`/proc/${pid}`), 30_000);
+  await eventually("the exec's process is gone", () => !existsSync(`/proc/${pid}`), 30_000);
+  // The container's first process ends after all others of its PID namespace.
+  await eventually("its monitor recorded the end", () => recorded(`${host}/exit`), 30_000);
   await daemon.up();
   expect(await inspect(exec)).toMatchObject({ Running: false, ExitCode: 137 });
   expect(await daemon.ok(["inspect", "-f", "{{.State.Status}} {{.ExecIDs}}", "host"])).toBe("exited []");
@@ -108,6 +109,26 @@ test("a health check that the daemon's death left running does not stay", async 
     30_000,
   );
 });
+
+for (const flags of [["-d"], []]) {
+  test(`an exec whose runtime is still at work when the next daemon comes never runs (exec ${flags.join(" ") || "in the foreground"})`, async () => {
+    await daemon.ok(["run", "-d", "--name", "host", "--runtime", "slow", "busybox", "sleep", "1000"]);
+    const exec = daemon.tug(["exec", ...flags, "host", "sleep", "2000"]).catch(() => undefined);
+    const begun = () => [
+      ...new Bun.Glob("*/exec/*/monitor.pid").scanSync(join(daemon.execRoot, "containers")),
+    ];
+    await eventually("its monitor works", () => begun().length === 1, 30_000);
+    await daemon.crash();
+    await exec;
+    await daemon.up();
+    const atWork = () =>
+      processes().some(({ command }) => command.includes(slow) && command.includes(" exec "));
+    await eventually("nobody starts it any more", () => !atWork(), 30_000);
+    expect(await daemon.ok(["top", "host", "-o", "pid,args"])).toMatch(/^PID +COMMAND\n\d+ +sleep 1000$/);
+    expect(directories()).toEqual([]);
+    expect(await daemon.ok(["inspect", "-f", "{{.ExecIDs}}", "host"])).toBe("[]");
+  }, 60_000);
+}
 
 test("kill -9 in the middle of starting execs: each ran or did not, none is left half-started", async () => {
   await daemon.ok(["run", "-d", "--name", "host", "busybox", "sleep", "1000"]);

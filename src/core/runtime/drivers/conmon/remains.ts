@@ -12,6 +12,7 @@ import { readRecord } from "./task-record.ts";
 import type { Task } from "./task-table.ts";
 
 const SIGKILL = 9;
+const SIGSTOP = 19;
 
 /** Who init and monitor are. An exec may have ended already: then only its exit file speaks for it. */
 export function identities(
@@ -27,10 +28,10 @@ export function identities(
 /** Ends every process of a task, its monitor last, whether or not the creation got as far as recording them. */
 export async function endProcesses(task: Task): Promise<void> {
   const { record, dirs } = task;
-  // Its daemon died while it was being set up: the monitor has not said yet who it is.
-  if (!record.monitor && !existsSync(join(dirs.state, "monitor.pid")))
-    for (const one of processesOf(dirs.state)) signalProcess(one, SIGKILL);
-  const init = record.init ?? pidIn(join(dirs.state, "pid"));
+  const pidFile = join(dirs.state, "pid");
+  // Its daemon died, or gave up, while it was being set up: nobody has said yet what there is to end.
+  if (!record.init && !existsSync(pidFile)) await endSetUp(dirs.state);
+  const init = record.init ?? pidIn(pidFile);
   const monitor = record.monitor ?? pidIn(join(dirs.state, "monitor.pid"));
   if (record.kind === "container") {
     killCgroup(record.cgroups, SIGKILL);
@@ -43,6 +44,30 @@ export async function endProcesses(task: Task): Promise<void> {
     signalProcess(monitor, SIGKILL);
     await gone(monitor, 2_000);
   }
+}
+
+/**
+ * Ends a monitor, its runtime and what they have started so far. All are stopped first: what one of them started last would be nobody's child
+ * that can be found, and an exec of nobody would run on in its container.
+ */
+async function endSetUp(state: string): Promise<void> {
+  const found = new Map<number, ProcessIdentity>();
+  for (;;) {
+    const more = processesOf(state).filter(({ pid, startTime }) => found.get(pid)?.startTime !== startTime);
+    if (more.length === 0) break;
+    for (const one of more) {
+      found.set(one.pid, one);
+      signalProcess(one, SIGSTOP);
+    }
+    await Promise.all(more.map((one) => until(() => isStopped(one), 1_000)));
+  }
+  for (const one of found.values()) signalProcess(one, SIGKILL);
+  await Promise.all([...found.values()].map((one) => gone(one, 2_000)));
+}
+
+function isStopped(process: ProcessIdentity): boolean {
+  const stat = processStat(process.pid);
+  return stat?.startTime !== process.startTime || !["R", "S", "D"].includes(stat.state);
 }
 
 /** The monitor that works in a task's directory, its runtime, and what they have started so far. */
@@ -91,8 +116,12 @@ function pidIn(path: string): ProcessIdentity | undefined {
 
 /** True when it ended within that time. */
 async function gone(process: ProcessIdentity | undefined, ms: number): Promise<boolean> {
+  return await until(() => !process || !isAlive(process), ms);
+}
+
+async function until(holds: () => boolean, ms: number): Promise<boolean> {
   const end = performance.now() + ms;
-  while (process && isAlive(process)) {
+  while (!holds()) {
     if (performance.now() > end) return false;
     await Bun.sleep(1);
   }
