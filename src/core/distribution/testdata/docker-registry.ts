@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -16,17 +15,13 @@ export class DockerRegistry implements AsyncDisposable {
   }
 
   /** Undefined, with the reason printed, where the program is not installed. */
-  static async start(
-    users: Readonly<Record<string, string>> = {},
-    attempt = 1,
-  ): Promise<DockerRegistry | undefined> {
+  static async start(users: Readonly<Record<string, string>> = {}): Promise<DockerRegistry | undefined> {
     const program = Bun.which("docker-registry");
     if (!program) {
       console.log("skipped: docker-registry is not installed");
       return undefined;
     }
     const directory = mkdtempSync(join(tmpdir(), "tug-registry-"));
-    const port = await freePort();
     const lines = Object.entries(users).map(
       ([name, password]) => `${name}:${Bun.password.hashSync(password, { algorithm: "bcrypt", cost: 4 })}\n`,
     );
@@ -34,9 +29,10 @@ export class DockerRegistry implements AsyncDisposable {
     const auth = lines.length > 0 ? { auth: { htpasswd: { realm: "test", path: join(directory, "users") } } } : {};
     const config = {
       version: "0.1",
-      log: { level: "error", accesslog: { disabled: true } },
+      log: { level: "info", accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: join(directory, "data") } },
-      http: { addr: `127.0.0.1:${port}` },
+      // The kernel chooses: a port that was looked up before may be somebody else's by the time it is taken.
+      http: { addr: "127.0.0.1:0" },
       ...auth,
     };
     // YAML is a superset of JSON.
@@ -44,22 +40,13 @@ export class DockerRegistry implements AsyncDisposable {
     const child = Bun.spawn([program, "serve", join(directory, "config.yml")], {
       stdin: "ignore",
       stdout: "ignore",
-      stderr: "ignore",
+      stderr: "pipe",
     });
-    const registry = new DockerRegistry(child, directory, port);
-    for (let tries = 0; tries < 500 && child.exitCode === null; tries++) {
-      try {
-        await fetch(`http://127.0.0.1:${port}/v2/`, { proxy: false as never });
-        return registry;
-      } catch {
-        // It announces its start nowhere: asking is the only way to know.
-        await Bun.sleep(10);
-      }
-    }
+    const port = await listeningPort(child.stderr);
+    const registry = new DockerRegistry(child, directory, typeof port === "number" ? port : 0);
+    if (typeof port === "number") return registry;
     await registry[Symbol.asyncDispose]();
-    // Somebody else may have taken the port between our finding and its using it.
-    if (attempt < 3) return await DockerRegistry.start(users, attempt + 1);
-    throw new Error("docker-registry does not answer");
+    throw new Error(`docker-registry does not listen: ${port}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -69,15 +56,20 @@ export class DockerRegistry implements AsyncDisposable {
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const listening = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", listening.resolve);
-  await listening.promise;
-  const address = server.address();
-  const closed = Promise.withResolvers<void>();
-  server.close(() => closed.resolve());
-  await closed.promise;
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
+/** The port that the log tells of, once it listens there, or all of a log that does not. What comes after is read and dropped. */
+function listeningPort(log: ReadableStream<Uint8Array>): Promise<number | string> {
+  const { promise, resolve } = Promise.withResolvers<number | string>();
+  void (async () => {
+    let said = "";
+    let found = false;
+    for await (const bytes of log) {
+      if (found) continue;
+      said += Buffer.from(bytes).toString();
+      const port = /msg="listening on [\d.]+:(\d+)"/.exec(said)?.[1];
+      found = port !== undefined;
+      if (found) resolve(Number(port));
+    }
+    resolve(said);
+  })();
+  return promise;
 }
