@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { until } from "../../../base/lib/testdata/until.ts";
 import { StepCgroups } from "./cgroups.ts";
+import { SCRIPT } from "./keeper.ts";
 import { ExecBench } from "./testdata/exec-bench.ts";
-import { stepsDirectory } from "./workspace.ts";
+import { cgroupsListOf, stepsDirectory } from "./workspace.ts";
 
 // A machine under load takes its time.
 setDefaultTimeout(60_000);
@@ -70,4 +72,30 @@ test("a keeper that somebody killed is replaced, while steps that it watched ove
   first.release();
   expect(keepers().length).toBe(1);
   second.release();
+});
+
+test("a keeper that comes late ends the steps of its own daemon, and none that the next one has begun", async () => {
+  const root = mkdtempSync("/tmp/tug-keeper-");
+  const [daemon, next] = [111, 222];
+  const step = (owner: number) => {
+    const process = Bun.spawn(["sleep", "1000"]);
+    const cgroup = join(root, `cgroup-${owner}`);
+    mkdirSync(cgroup);
+    writeFileSync(join(cgroup, "cgroup.procs"), `${process.pid}\n`);
+    mkdirSync(join(root, "steps", String(owner)), { recursive: true });
+    writeFileSync(join(root, "steps", String(owner), cgroupsListOf(owner)), `${cgroup}\n`);
+    return { process, cgroup };
+  };
+  const [own, foreign] = [step(daemon), step(next)];
+  try {
+    const command = ["sh", "-c", SCRIPT, "keeper", join(root, "steps"), cgroupsListOf(daemon)];
+    const keeper = Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+    expect(await own.process.exited).toBe(137);
+    rmSync(own.cgroup, { recursive: true });
+    expect(await keeper.exited).toBe(0);
+    expect(foreign.process.exitCode ?? foreign.process.signalCode).toBeNull();
+  } finally {
+    for (const { process } of [own, foreign]) process.kill("SIGKILL");
+    rmSync(root, { recursive: true });
+  }
 });

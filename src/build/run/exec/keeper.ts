@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { internal } from "../../../base/lib/errors.ts";
 import type { Log } from "../../../base/lib/log.ts";
 import { commandInScope, endScope, type Scope } from "../../../core/runtime/scope.ts";
+import { cgroupsListOf } from "./workspace.ts";
 
 const START_TIMEOUT_MS = 60_000;
 
@@ -25,7 +26,7 @@ export class Keeper implements AsyncDisposable {
     this.#log = log;
   }
 
-  /** `root` is the runner's, `steps` the directory of the steps' directories. Returns when it watches, and its scope stands. */
+  /** `root` is the runner's, `steps` the directory of the steps' directories. It ends the steps of this process alone. Returns when it watches, and its scope stands. */
   static async start(place: {
     readonly root: string;
     readonly steps: string;
@@ -36,7 +37,7 @@ export class Keeper implements AsyncDisposable {
     // In a file: what stands in the command line systemd-run may want to expand.
     const script = join(root, "keeper.sh");
     writeFileSync(script, SCRIPT, { mode: 0o600 });
-    const command = ["/bin/sh", script, steps];
+    const command = ["/bin/sh", script, steps, cgroupsListOf(process.pid)];
     const child = Bun.spawn(scope ? commandInScope(scope, command) : command, {
       stdio: ["pipe", "pipe", "pipe"],
       cwd: "/",
@@ -69,14 +70,14 @@ export class Keeper implements AsyncDisposable {
 }
 
 /**
- * The steps are listed once: those of a daemon that starts meanwhile are none of its business. Several rounds, because a runtime that was
+ * Those of a daemon that starts meanwhile are none of its business, however late it comes to look: their lists have another name. Several rounds, because a runtime that was
  * still making a container may only now get to it. A container's init takes all its processes along; cgroup.kill is cgroup v2's.
  */
-const SCRIPT = `
+export const SCRIPT = `
 echo ready
 exec >/dev/null 2>&1
 while read -r line; do :; done
-set -- "$1"/*/cgroups
+set -- "$1"/*/"$2"
 [ -e "$1" ] || exit 0
 round=0
 while [ $round -lt 30 ]; do

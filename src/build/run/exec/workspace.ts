@@ -18,7 +18,13 @@ export interface Workspace {
   readonly rootfs: string;
 }
 
-/** Lines: the cgroup directories of the step, which are its alone. The keeper's shell reads it too. */
+/**
+ * Lines: the cgroup directories of the step, which are its alone. The name says whose the step is: the shell that ends a dead daemon's reads
+ * those lists only.
+ */
+export function cgroupsListOf(daemon: number): string {
+  return `${CGROUPS}-${daemon}`;
+}
 const CGROUPS = "cgroups";
 /** Name of the runtime that runs it. */
 const RUNTIME = "runtime";
@@ -41,7 +47,7 @@ export function openWorkspace(
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   writeFileSync(join(directory, RUNTIME), step.runtime);
   const lines = [...new Set(Object.values(step.cgroups))].map((path) => `${path}\n`);
-  writeFileSync(join(directory, CGROUPS), lines.join(""));
+  writeFileSync(join(directory, cgroupsListOf(process.pid)), lines.join(""));
   mkdirSync(rootfs, { mode: 0o700 });
   if (step.remap) {
     // The step's root passes through on its way to what is mounted for it.
@@ -69,7 +75,8 @@ export function abandonedSteps(root: string): readonly AbandonedStep[] {
   mkdirSync(steps, { recursive: true, mode: 0o700 });
   return readdirSync(steps).map((id) => {
     const directory = join(steps, id);
-    const paths = textOf(join(directory, CGROUPS)).split("\n").filter(Boolean);
+    const list = readdirSync(directory).find((name) => name.startsWith(CGROUPS)) ?? CGROUPS;
+    const paths = textOf(join(directory, list)).split("\n").filter(Boolean);
     return {
       id,
       directory,
