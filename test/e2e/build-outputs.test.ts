@@ -267,6 +267,21 @@ describe("outputs", () => {
     expect(lstatSync(join(into, "f")).isFile()).toBe(true);
   });
 
+  test("have pipes in a directory, but no devices", async () => {
+    const made = (command: string) =>
+      scratch(`FROM busybox AS b\nRUN mkdir /o && cd /o && ${command}\nFROM scratch\nCOPY --from=b /o /\n`);
+    const args = ["build", "-q", "-o", folder];
+    mkdirSync(join(folder, "queue"));
+    await daemon.ok([...args, made("mkfifo -m 620 queue && mkfifo ./-m && touch -d @86400 queue")], options);
+    expect(readdirSync(folder).sort()).toEqual(["-m", "queue"]);
+    const queue = lstatSync(join(folder, "queue"));
+    expect([queue.isFIFO(), queue.mode & 0o7777, queue.mtimeMs]).toEqual([true, 0o620, 86_400_000]);
+    const refused = await daemon.tug([...args, made("mknod zero c 1 5")], options);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain("zero is a device, which a local output cannot have");
+    expect(readdirSync(folder).sort()).toEqual(["-m", "queue"]);
+  });
+
   test("are not poured onto a terminal", async () => {
     const env = { DOCKER_HOST: daemon.host };
     const terminal = await Terminal.open([tugBinary, "build", "-o", "-", context], env);

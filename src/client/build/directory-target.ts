@@ -46,17 +46,20 @@ export class DirectoryTarget implements TreeTarget {
       return false;
     }
     const isFile = isType(entry.mode, fileType.regular);
-    if (!isFile && !isType(entry.mode, fileType.symlink))
+    const isPipe = isType(entry.mode, fileType.fifo);
+    // Whoever may open such a node has the device: an image must not give that away on the machine of who builds it.
+    if (!isFile && !isPipe && !isType(entry.mode, fileType.symlink))
       throw new TugError(
         "not-implemented",
-        `${entry.path} is a device or a pipe, which a local output cannot have: leave it out or use --output type=tar`,
+        `${entry.path} is a device, which a local output cannot have: leave it out or use --output type=tar`,
       );
     const isPlain = isFile && entry.linkname === "";
     named("remove", path, () => {
       const before = lookUp(path);
       if (before && (!isPlain || before.isDirectory())) rmSync(path, { recursive: true, force: true });
     });
-    if (!isFile)
+    if (isPipe) this.#pipes.push(entry);
+    else if (!isFile)
       named("symlink", path, () => {
         symlinkSync(entry.linkname, path);
         lutimesSync(path, seconds(entry), seconds(entry));
@@ -65,6 +68,9 @@ export class DirectoryTarget implements TreeTarget {
     else this.#linkLater.push(entry);
     return isPlain;
   }
+
+  /** Made together in the end, by a program. */
+  readonly #pipes: TreeEntry[] = [];
 
   /** Hard links: their first names are complete only at the end. */
   readonly #linkLater: TreeEntry[] = [];
@@ -90,6 +96,8 @@ export class DirectoryTarget implements TreeTarget {
       named("link", join(this.#root, path), () =>
         linkSync(join(this.#root, linkname), join(this.#root, path)),
       );
+    for (let at = 0; at < this.#pipes.length; at += pipesAtOnce)
+      await this.#makePipes(this.#pipes.slice(at, at + pipesAtOnce));
     for (const directory of this.#directories.toReversed()) {
       const path = join(this.#root, directory.path);
       named("chmod", path, () => finishEntry(path, directory));
@@ -105,6 +113,21 @@ export class DirectoryTarget implements TreeTarget {
     this.#open.clear();
   }
 
+  async #makePipes(entries: readonly TreeEntry[]): Promise<void> {
+    const paths = entries.map(({ path }) => join(this.#root, path));
+    const child = Bun.spawn(["mkfifo", "-m", "600", "--", ...paths], {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
+    });
+    const complaint = await new Response(child.stderr).text();
+    if ((await child.exited) !== 0) throw invalid(complaint.trim());
+    for (const [index, entry] of entries.entries()) {
+      const path = paths[index] ?? "";
+      named("chmod", path, () => finishEntry(path, entry));
+    }
+  }
+
   #begin(path: string, whole: string): Part {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     const name = join(dirname(whole), `.${randomId().slice(0, 16)}.part`);
@@ -113,6 +136,9 @@ export class DirectoryTarget implements TreeTarget {
     return part;
   }
 }
+
+/** Arguments of one command. */
+const pipesAtOnce = 200;
 
 /** A file on its way to its name; `fd` is -1 once it was closed. */
 interface Part {
