@@ -16,8 +16,10 @@ const LOOK_MS = 5;
 const MORE_LOOKS = 10;
 /** The kernel tells of a cgroup's removal from its work queues: after some 20 ms, on a busy machine after some hundred. */
 const PATIENCE_MS = 10_000;
-/** The same where no event is of the removal alone. */
+/** The same where no event is of the removal alone, because the kernel has none such. */
 const GUESS_MS = 150;
+/** And because we were held up until the cgroup had gone: where that happens the kernel's work queues are late as well. */
+const LATE_GUESS_MS = 2000;
 /** More than any cgroup uses. */
 const UNREACHABLE = 1n << 62n;
 
@@ -31,14 +33,14 @@ export class OomEvents implements Disposable {
   readonly #memory: EventFd;
   readonly #removal: EventFd;
   readonly #directory: string;
-  /** Whether the second one was registered. */
-  readonly #registered: Promise<boolean>;
+  /** So long the removal's event is waited for; known when the second one was registered, or could not be. */
+  readonly #patience: Promise<number>;
 
   private constructor(memory: EventFd, removal: EventFd, directory: string) {
     this.#memory = memory;
     this.#removal = removal;
     this.#directory = directory;
-    this.#registered = registerThreshold(directory, removal);
+    this.#patience = registerThreshold(directory, removal);
   }
 
   /** Makes the memory controller's cgroup, so that nothing can be missed. Undefined on v2, and where the kernel tells of no events. */
@@ -70,7 +72,8 @@ export class OomEvents implements Disposable {
 
   /** The same when all is over: one signal of a cgroup that is gone is its removal, unless another one follows. */
   async happened(): Promise<boolean> {
-    const end = performance.now() + ((await this.#registered) ? PATIENCE_MS : GUESS_MS);
+    const patience = await this.#patience;
+    const end = performance.now() + patience;
     for (let looks = 0; looks < MORE_LOOKS && performance.now() < end; ) {
       const seen = this.look();
       if (seen !== undefined) return seen;
@@ -83,19 +86,19 @@ export class OomEvents implements Disposable {
   [Symbol.dispose](): void {
     this.#memory[Symbol.dispose]();
     // Its number must not become another file's while the kernel is still to be told of it.
-    void this.#registered.then(() => this.#removal[Symbol.dispose]());
+    void this.#patience.then(() => this.#removal[Symbol.dispose]());
   }
 }
 
-/** Says whether it could be. Beside everything else, as the kernel waits for a grace period of some 15 ms (synchronize_rcu). */
-async function registerThreshold(directory: string, event: EventFd): Promise<boolean> {
+/** Says how long to wait for it. Beside everything else, as the kernel waits for a grace period of some 15 ms (synchronize_rcu). */
+async function registerThreshold(directory: string, event: EventFd): Promise<number> {
   try {
     await using about = await open(join(directory, "memory.usage_in_bytes"), "r");
     await writeFile(join(directory, controlFile), `${event.fd} ${about.fd} ${UNREACHABLE}`);
-    return true;
+    return PATIENCE_MS;
   } catch {
     // The cgroup has gone already, or the kernel has no thresholds: then time decides.
-    return false;
+    return existsSync(directory) ? GUESS_MS : LATE_GUESS_MS;
   }
 }
 
