@@ -46,9 +46,11 @@ if [ ${#missing[@]} -gt 0 ]; then
   trap restore_policy EXIT
   DEBIAN_FRONTEND=noninteractive
   export DEBIAN_FRONTEND
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null 2>&1 || {
-    apt-get update -qq >/dev/null
-    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # A mirror may stumble, and the machine's own upgrades may be at work.
+  apt=(apt-get -qq -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300)
+  "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null 2>&1 || {
+    "${apt[@]}" update >/dev/null
+    "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null
   }
   restore_policy
   trap - EXIT

@@ -204,10 +204,11 @@ export class TestDaemon {
     rmSync(this.execRoot, { recursive: true, force: true });
   }
 
-  /** SIGTERM, and wait for the clean end; returns the exit code. */
+  /** SIGTERM, and wait for the clean end; returns the exit code. One that does not end fails with what it said. */
   async stop(): Promise<number> {
     this.#child?.kill("SIGTERM");
-    const code = (await this.#child?.exited) ?? 0;
+    const late = () => `the daemon did not end within a minute:\n${this.#log.slice(-3000)}`;
+    const code = this.#child ? await within(60_000, this.#child.exited, late) : 0;
     this.#child = undefined;
     return code;
   }
@@ -337,8 +338,7 @@ export class TestDaemon {
     if (this.#child && this.#child.exitCode === null) {
       await attempt(() => this.assertClean());
       await attempt(async () => {
-        const late = Bun.sleep(60_000).then(() => "no exit code in a minute");
-        const code = await Promise.race([this.stop(), late]);
+        const code = await this.stop();
         if (code !== 0) throw new Error(`the daemon ended with ${code}:\n${this.#log.slice(-3000)}`);
       });
     }
@@ -379,5 +379,16 @@ export async function eventually(
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`did not happen in ${milliseconds} ms: ${what}`);
     await Bun.sleep(10);
+  }
+}
+
+/** What `promise` gives; what `late` says is thrown when that takes longer. */
+export async function within<T>(milliseconds: number, promise: Promise<T>, late: () => string): Promise<T> {
+  const { promise: over, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(late())), milliseconds);
+  try {
+    return await Promise.race([promise, over]);
+  } finally {
+    clearTimeout(timer);
   }
 }

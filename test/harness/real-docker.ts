@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { eventually, type Result, type RunOptions, run } from "./daemon.ts";
+import { eventually, type Result, type RunOptions, run, within } from "./daemon.ts";
 import { removeCgroups } from "./leftovers.ts";
 import { processes } from "./machine.ts";
 
@@ -68,19 +68,30 @@ export class RealDocker {
       { stdin: "ignore", stdout: "pipe", stderr: "pipe" },
     );
     const docker = new RealDocker(root, parent, child);
-    const deadline = performance.now() + 30_000;
+    try {
+      await docker.#answers();
+      const tar = Bun.spawnSync([resolve(import.meta.dir, "../../scripts/busybox-image.sh")]).stdout;
+      const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+      await docker.ok(["import", "--change", 'CMD ["sh"]', "--change", `ENV ${path}`, "-", "busybox"], {
+        input: tar,
+      });
+      return docker;
+    } catch (error) {
+      await docker.#end();
+      throw error;
+    }
+  }
+
+  /** Resolves when it answers on its socket. */
+  async #answers(): Promise<void> {
+    const deadline = performance.now() + 60_000;
     for (;;) {
-      if (child.exitCode !== null) throw new Error(`dockerd ended with ${child.exitCode}:\n${docker.#log}`);
-      if (await docker.#ping()) break;
-      if (performance.now() > deadline) throw new Error(`dockerd does not answer:\n${docker.#log}`);
+      const code = this.#child.exitCode;
+      if (code !== null) throw new Error(`dockerd ended with ${code}:\n${this.#log}`);
+      if (await this.#ping()) return;
+      if (performance.now() > deadline) throw new Error(`dockerd does not answer:\n${this.#log}`);
       await Bun.sleep(50);
     }
-    const tar = Bun.spawnSync([resolve(import.meta.dir, "../../scripts/busybox-image.sh")]).stdout;
-    const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    await docker.ok(["import", "--change", 'CMD ["sh"]', "--change", `ENV ${path}`, "-", "busybox"], {
-      input: tar,
-    });
-    return docker;
   }
 
   get pid(): number {
@@ -90,7 +101,8 @@ export class RealDocker {
   async #ping(): Promise<boolean> {
     try {
       const unix = join(this.root, "docker.sock");
-      return (await fetch("http://docker/_ping", { unix, signal: AbortSignal.timeout(2000) })).ok;
+      const signal = AbortSignal.timeout(2000);
+      return (await fetch("http://docker/_ping", { unix, keepalive: false, signal })).ok;
     } catch {
       return false; // not listening yet
     }
@@ -138,13 +150,27 @@ export class RealDocker {
 
   #request(method: string, path: string): Promise<Response> {
     const unix = join(this.root, "docker.sock");
-    return fetch(`http://docker/v1.41${path}`, { unix, method, signal: AbortSignal.timeout(60_000) });
+    const signal = AbortSignal.timeout(60_000);
+    return fetch(`http://docker/v1.41${path}`, { unix, method, keepalive: false, signal });
   }
 
+  /** Ends it and takes away what it had on the machine, also when it was not in order any more. */
   async close(): Promise<void> {
-    await this.clean();
+    try {
+      await this.clean();
+    } finally {
+      await this.#end();
+    }
+  }
+
+  async #end(): Promise<void> {
     this.#child.kill("SIGTERM");
-    await this.#child.exited;
+    // It gives its containers 15 seconds, and its containerd as long again.
+    const late = () => `dockerd did not end within a minute:\n${this.#log.slice(-3000)}`;
+    await within(60_000, this.#child.exited, late).catch((error: unknown) => {
+      this.#child.kill("SIGKILL");
+      throw error;
+    });
     const cgroups = readdirSync("/sys/fs/cgroup").map((name) => join("/sys/fs/cgroup", name, this.#parent));
     // With those below them: BuildKit leaves one. One whose last process is not quite gone is busy.
     const gone = () => {

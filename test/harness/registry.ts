@@ -102,7 +102,7 @@ export class TestRegistry {
         await fetch(`http://127.0.0.1:${port}/v2/`);
         return registry;
       } catch (error) {
-        if (performance.now() > end) throw error;
+        if (child.exitCode !== null || performance.now() > end) throw error;
         await Bun.sleep(10);
       }
     }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Result, run, tugBinary } from "./daemon.ts";
+import { type Result, run, tugBinary, within } from "./daemon.ts";
 import { freePort } from "./registry.ts";
 
 export interface TugRegistryOptions {
@@ -140,12 +140,11 @@ export class TugRegistry implements AsyncDisposable {
       }
     })();
     this.log = "";
-    await Promise.race([
-      up,
-      child.exited.then((code) => {
-        throw new Error(`the registry ended with ${code}:\n${this.log}`);
-      }),
-    ]);
+    const ended = child.exited.then((code) => {
+      throw new Error(`the registry ended with ${code}:\n${this.log}`);
+    });
+    const late = () => `the registry does not serve:\n${this.log}`;
+    await within(60_000, Promise.race([up, ended]), late);
   }
 
   /** SIGKILL, and wait until the process is gone. */
@@ -182,6 +181,8 @@ export class TugRegistry implements AsyncDisposable {
     return await fetch(path.startsWith("/") ? `${this.url}${path}` : path, {
       method,
       redirect: "manual",
+      // One that waits for the next request may be that of a registry that has ended meanwhile.
+      keepalive: false,
       headers: { ...options.headers, ...(authorization && { Authorization: authorization }) },
       ...(options.body !== undefined && { body: options.body as Exclude<RequestInit["body"], undefined> }),
       ...(options.signal && { signal: options.signal }),

@@ -38,6 +38,8 @@ async function ask(unix: string, request: Request): Promise<Reply> {
     unix,
     method,
     redirect: "manual",
+    // A connection that is kept may be closed by the engine just when the next request goes out on it.
+    keepalive: false,
     ...(body === undefined ? {} : { body, headers: { "Content-Type": "application/json" } }),
     ...(request.headers ? { headers: request.headers } : {}),
     signal: AbortSignal.timeout(40_000),

@@ -34,19 +34,25 @@ export function parity(
 
   beforeAll(async () => {
     if (missing) return;
-    [tug, docker] = await Promise.all([
-      TestDaemon.start({ flags, launcher: ownNetwork }),
-      RealDocker.start({ flags: [...flags] }),
+    // Each is there to be closed although the other one failed.
+    const started = await Promise.allSettled([
+      TestDaemon.start({ flags, launcher: ownNetwork }).then((daemon) => {
+        tug = daemon;
+      }),
+      RealDocker.start({ flags: [...flags] }).then((daemon) => {
+        docker = daemon;
+      }),
     ]);
+    for (const one of started) if (one.status === "rejected") throw one.reason;
     for (const story of stories)
       if (story.aside) asideStories.set(story, told(both((engine) => tellAtOnce(engine, story))));
     for (const one of conversations)
       if (one.aside) asideTalks.set(one, told(both((engine) => converse(engine.socket, one))));
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
-    await tug?.close();
-    await docker?.close();
-  }, 60_000);
+    const closed = await Promise.allSettled([tug?.close(), docker?.close()]);
+    for (const one of closed) if (one.status === "rejected") throw one.reason;
+  }, 120_000);
 
   const last = (one: { aside?: true }, other: { aside?: true }) =>
     Number(one.aside ?? false) - Number(other.aside ?? false);
@@ -139,7 +145,8 @@ function ordered([command]: readonly string[], stdout: string): string {
   const lines = stdout.split("\n");
   // Docker lists changes as it meets them.
   if (command === "diff") return lines.sort().join("\n");
-  // dockerd hears of an exec's end beside what its client does next: when its streams have ended, the event may be yet to come.
-  const late = (line: string) => Number(/ exec_die /.test(line));
+  // dockerd hears of an exec's end beside what its client does next: when its streams have ended, the event may be yet to come. And it tells
+  // of an attached client when that has its connection, and may start the container meanwhile.
+  const late = (line: string) => Number(/ exec_die /.test(line)) + 2 * Number(/ attach /.test(line));
   return command === "events" ? lines.toSorted((a, b) => late(a) - late(b)).join("\n") : stdout;
 }

@@ -24,7 +24,16 @@ disk() { # type, mkfs options, mount option
   mkdir -p /mnt/disk
   mkfs."$1" -q $2 /root/disk.img && mount -t "$1" -o "loop,$3" /root/disk.img /mnt/disk || echo "FAIL making $1"
 }
-undisk() { umount /mnt/disk; rm -f /root/disk.img; }
+# A monitor whose container has ended holds its files for a moment yet.
+undisk() {
+  i=0
+  until umount /mnt/disk 2>/root/umount.log; do
+    i=$((i + 1))
+    [ $i -gt 300 ] && { echo "FAIL $(cat /root/umount.log)"; break; }
+    sleep 0.1
+  done
+  rm -f /root/disk.img
+}
 run() { $tug run --network none "$@"; }
 # df in the container in MiB, then what a write of 48 MiB says, then how much of it is there.
 story='df -m / | awk "NR == 2 { print \$2 }"; dd if=/dev/zero of=/big bs=1M count=48 2>&1 | grep -o "No space left\|quota exceeded"; du -m /big | cut -f1'

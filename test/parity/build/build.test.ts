@@ -21,7 +21,7 @@ beforeAll(async () => {
   if (missing) return;
   [tug, docker] = await Promise.all([TestDaemon.start(), RealDocker.start()]);
   await tug.importBusybox();
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   rmSync(root, { recursive: true, force: true });
@@ -50,7 +50,7 @@ builds.forEach((one, index) => {
       expect(ours.image.files).toEqual(theirs.image.files);
       expect(comparable(ours.image.config)).toEqual(comparable(theirs.image.config));
     },
-    60_000,
+    120_000,
   );
 });
 
@@ -87,7 +87,7 @@ chmod 1777 dir && chown 12:34 dir && touch -d @86400 dir/old && printf "#!/bin/s
     expect(ours).toEqual(theirs);
     expect(ours[0]?.length).toBe(13);
   },
-  60_000,
+  120_000,
 );
 
 function writeContext(folder: string, { dockerfile, files = {} }: BuildCase): string {

@@ -356,6 +356,8 @@ export const containers: readonly Story[] = [
     name: "pid, ipc and network of another container",
     steps: [
       ["run", "-d", "--name", "pp", "--ipc", "shareable", "busybox", "sleep", "100"],
+      // A started container's init becomes the program a moment later.
+      ["exec", "pp", "sh", "-c", "until grep -q sleep /proc/1/comm; do sleep 0.05; done"],
       sh("ps -o comm | grep -cx sleep", "--pid", "container:pp"),
       sh("hostname | wc -c", "--network", "container:pp"),
       sh("true", "--ipc", "container:pp"),
