@@ -29,13 +29,14 @@ async function restartContainer(
   options: StopOptions,
 ): Promise<void> {
   const live = context.live.of(record.id);
+  const since = context.clock.monotonic();
   live.restarting++;
   try {
     if (isRunning(record)) {
       await inTurn(context, record, () => stopContainer(context, record, options));
       emitContainer(context, context.store.get(record.id) ?? record, "stop");
     }
-    await neededAreBack(context, record);
+    await neededAreBack(context, record, since);
     const started = await context.locks.run(record.id, () => startContainer(context, record.id));
     live.backoffMs = 0;
     emitContainer(context, started, "restart");

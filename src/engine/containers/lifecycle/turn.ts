@@ -3,8 +3,16 @@ import type { ContainerContext } from "../context.ts";
 import { type Needed, orderedNeedsOf } from "../dependencies.ts";
 import { type ContainerRecord, isRunning } from "../record.ts";
 
-/** The requests of one command (`stop app db`) arrive together, in any order: so long the others are waited for. */
-const togetherMs = 25;
+/** The requests of one command (`stop app db`) arrive together, in any order: so long at most the others are waited for. */
+const togetherMs = 100;
+const stepMs = 5;
+
+/** In steps: a daemon that stood still meanwhile reads what has come before it takes the time for over. */
+async function together({ clock }: ContainerContext, since: bigint, haveCome: () => boolean): Promise<void> {
+  const elapsedMs = Number((clock.monotonic() - since) / 1_000_000n);
+  const steps = Math.max(2, Math.ceil((togetherMs - elapsedMs) / stepMs));
+  for (let step = 0; step < steps && !haveCome(); step++) await clock.sleep(stepMs);
+}
 
 /**
  * Stops a container after those that depend on it, where they are being stopped too. Stopping one alone stops nothing else: what
@@ -23,10 +31,12 @@ export async function inTurn(
         other.id !== record.id &&
         orderedNeedsOf(context.store, other).some((need) => need.id === record.id),
     );
-    if (dependants.length > 0) {
-      await context.clock.sleep(togetherMs);
-      await Promise.all(dependants.map(({ id }) => context.live.of(id).goingDown));
-    }
+    const isGoing = ({ id }: ContainerRecord) => {
+      const now = context.store.get(id);
+      return !now || !isRunning(now) || context.live.of(id).goingDown !== undefined;
+    };
+    await together(context, context.clock.monotonic(), () => dependants.every(isGoing));
+    await Promise.all(dependants.map(({ id }) => context.live.peek(id)?.goingDown));
     await stop();
   })();
   const settled = work.catch(() => undefined); // who asked for it hears of it
@@ -38,11 +48,17 @@ export async function inTurn(
   }
 }
 
-/** Waits for what a container needs, where that is being restarted too: until it is back and the condition holds. */
-export async function neededAreBack(context: ContainerContext, record: ContainerRecord): Promise<void> {
+/**
+ * Waits for what a container needs, where that is being restarted too: until it is back and the condition holds. `since` is when the
+ * restart was asked for (`Clock.monotonic`).
+ */
+export async function neededAreBack(
+  context: ContainerContext,
+  record: ContainerRecord,
+  since: bigint,
+): Promise<void> {
   const needs = orderedNeedsOf(context.store, record);
-  if (needs.length === 0) return;
-  await context.clock.sleep(togetherMs);
+  await together(context, since, () => needs.every(({ id }) => context.live.of(id).comingBack !== undefined));
   await Promise.all(needs.map((need) => isBack(context, need)));
 }
 
