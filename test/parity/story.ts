@@ -43,6 +43,8 @@ export interface Request {
 
 /** The two engines' common side: what a story needs of each. */
 export interface Engine {
+  /** The real one. */
+  readonly judge?: true;
   readonly host: string;
   readonly socket: string;
   readonly root: string;
