@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { linkSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "../../../base/lib/clock.ts";
 import { until } from "../../../base/lib/testdata/until.ts";
 import { encodedOf, everything, LogFixture, textOf } from "../testdata/writer.ts";
 
@@ -70,6 +71,36 @@ test("a follower sees every line across rotations and ends when the container st
   fixture.writer.line("last");
   await log.stopped();
   expect((await follower).toString()).toBe(`${expected}last\n`);
+});
+
+test("a follower sees what was written to a new file that nobody has noticed when the container stops", async () => {
+  await using fixture = new LogFixture();
+  const log = await fixture.open({ "max-size": "2k" });
+  const { promise: unseen, resolve: seen } = Promise.withResolvers<void>();
+  fixture.writer.unseen = unseen;
+  const follower = encodedOf(log, { follow: true });
+  for (let i = 0; i < 60; i++) fixture.writer.line(`line ${i}`);
+  await until(() => fixture.writer.reopens > 0);
+  fixture.writer.line("last");
+  const stopped = log.stopped();
+  // Time for the follower to take a rotation that is not over for the end.
+  await Bun.sleep(100);
+  seen();
+  await stopped;
+  expect((await follower).toString()).toEndWith("line 59\nlast\n");
+});
+
+test("a conmon that ended before it reopened is not waited for when the container stops", async () => {
+  await using fixture = new LogFixture();
+  // Its patience never ends.
+  fixture.clock = { ...systemClock, monotonic: () => 0n };
+  const log = await fixture.open({ "max-size": "1k" });
+  fixture.writer.late = true;
+  for (let i = 0; i < 100; i++) fixture.writer.line(`line ${i}`);
+  await until(() => names(fixture).includes("ctr.log.1"));
+  await log.stopped();
+  expect((await textOf(log)).split("\n").length).toBe(101);
+  expect(names(fixture)).toContain("ctr.log");
 });
 
 test("a follower that is slower than the rotation keeps what it has still to read, within bounds", async () => {

@@ -70,6 +70,8 @@ export class Spool implements AsyncDisposable {
   /** Renamed, not reopened yet: still the current generation. */
   #rotating: Generation | undefined;
   #ends = 0;
+  /** conmon's last word has been written; until the next start nobody opens files but us. */
+  #writerGone = false;
   #removed = false;
   readonly #readers = new Set<() => number>();
   /** What will compress files that rest. */
@@ -103,7 +105,7 @@ export class Spool implements AsyncDisposable {
     return this.#generations.currentPath;
   }
 
-  /** How often the container has stopped since this was opened; a follower ends when it changes. */
+  /** How often the container has stopped since this was opened, with all that it wrote in its place; a follower ends when it changes. */
   get ends(): number {
     return this.#ends;
   }
@@ -174,17 +176,17 @@ export class Spool implements AsyncDisposable {
   }
 
   /**
-   * Adopts what conmon did by itself, and rotates when the current file has reached its limit. `writerGone`: the container has stopped,
-   * so that the new file is made here instead of by conmon.
+   * Adopts what conmon did by itself, and rotates when the current file has reached its limit. When the container has stopped, the new
+   * file is made here instead of by conmon.
    */
-  async check(options: { readonly writerGone: boolean } = { writerGone: false }): Promise<void> {
+  async check(): Promise<void> {
     if (this.#removed) return;
     await this.#turn.run(async () => {
       if (this.#removed) return;
       try {
-        if (this.#rotating) await this.#settleRotation(options.writerGone);
+        if (this.#rotating) await this.#settleRotation();
         if (this.#generations.adoptReplaced()) this.#afterRotation();
-        if (this.#currentSize() >= this.#deps.limits.maxSize) await this.#rotate(options.writerGone);
+        if (this.#currentSize() >= this.#deps.limits.maxSize) await this.#rotate();
       } catch (error) {
         this.#deps.log.warn("log rotation failed", {
           directory: this.#deps.directory,
@@ -194,10 +196,15 @@ export class Spool implements AsyncDisposable {
     });
   }
 
-  /** The container has stopped: nothing will be written until it starts again. */
+  /**
+   * The container has stopped: nothing will be written until it starts again. Readers are told after the check: while a rotation is under
+   * way, what was written last lies in a new file that none of them can see.
+   */
   async stopped(): Promise<void> {
+    this.#writerGone = true;
+    await this.check();
+    this.#writerGone = false;
     this.#ends++;
-    await this.check({ writerGone: true });
     this.activity.notify();
   }
 
@@ -228,17 +235,17 @@ export class Spool implements AsyncDisposable {
     return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   }
 
-  async #rotate(writerGone: boolean): Promise<void> {
+  async #rotate(): Promise<void> {
     this.#rotating = this.#generations.begin();
-    await this.#settleRotation(writerGone);
+    await this.#settleRotation();
   }
 
   /** Brings a rotation that has begun to its end: a new file, or the old name again. */
-  async #settleRotation(writerGone: boolean): Promise<void> {
+  async #settleRotation(): Promise<void> {
     const generation = this.#rotating;
     if (!generation) return;
     if (!this.#generations.reopened()) {
-      if (writerGone) closeSync(openSync(this.#generations.currentPath, "a", 0o640));
+      if (this.#writerGone) closeSync(openSync(this.#generations.currentPath, "a", 0o640));
       else await this.#reopen();
     }
     if (this.#generations.reopened() || !this.#generations.undo(generation)) {
@@ -260,6 +267,7 @@ export class Spool implements AsyncDisposable {
     }
     const deadline = this.#deps.clock.monotonic() + BigInt(reopenTimeoutMs) * 1_000_000n;
     for (let pause = 1; !this.#generations.reopened() && this.#deps.clock.monotonic() < deadline; ) {
+      if (this.#writerGone) return; // it has heard nothing of the request, and never will
       await this.#deps.clock.sleep(pause);
       pause = Math.min(pause * 2, 50);
     }

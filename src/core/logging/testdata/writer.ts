@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fstatSync, mkdtempSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../../base/lib/clock.ts";
+import { type Clock, systemClock } from "../../../base/lib/clock.ts";
 import { silentLog } from "../../../base/lib/log.ts";
 import { FileLogDriver } from "../drivers/file.ts";
 import type { ContainerLog, LogReadOptions } from "../logging.ts";
@@ -13,6 +13,10 @@ export class SpoolWriter {
   reopens = 0;
   /** Whether it hears `reopen` (a dead conmon does not). */
   alive = true;
+  /** Takes the request to reopen, and ends before it acts on it. */
+  late = false;
+  /** Until when whoever asked for a new file does not see that it is there. */
+  unseen: Promise<void> | undefined;
 
   constructor(path: string) {
     this.#path = path;
@@ -35,6 +39,7 @@ export class SpoolWriter {
 
   reopen(): void {
     if (!this.alive) throw new Error("ENXIO");
+    if (this.late) return;
     this.reopens++;
     closeSync(this.#fd);
     this.#fd = openSync(`${this.#path}.tmp`, "a", 0o640);
@@ -49,6 +54,7 @@ export class SpoolWriter {
 /** One container's log on a directory of its own. */
 export class LogFixture implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), "tug-log-"));
+  clock: Clock = systemClock;
   #writer: SpoolWriter | undefined;
   readonly #opened: ContainerLog[] = [];
 
@@ -59,7 +65,7 @@ export class LogFixture implements AsyncDisposable {
   }
 
   async open(options: Readonly<Record<string, string>> = {}): Promise<ContainerLog> {
-    const driver = new FileLogDriver("json-file", { clock: systemClock, log: silentLog });
+    const driver = new FileLogDriver("json-file", { clock: this.clock, log: silentLog });
     driver.validate(options);
     const log = await driver.open({
       id: "c1",
@@ -72,7 +78,10 @@ export class LogFixture implements AsyncDisposable {
       env: ["MODE=a b", "SECRET=1"],
       directory: this.directory,
       options,
-      reopen: async () => this.writer.reopen(),
+      reopen: async () => {
+        this.writer.reopen();
+        await this.writer.unseen;
+      },
     });
     this.#opened.push(log);
     return log;
