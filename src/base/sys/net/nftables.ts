@@ -1,6 +1,7 @@
 import { CString, dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
 import { TugError } from "../../lib/errors.ts";
 import { cstr } from "../libc.ts";
+import { uninterrupted } from "../process/uninterrupted.ts";
 
 /**
  * nftables by libnftables in process: one batch of commands is one kernel transaction, all or nothing (nft(8)). Where the
@@ -52,7 +53,9 @@ export function openNftables(): Nftables {
   }
   let open = true;
   const run = (commands: string): string => {
-    const status = nft.nft_run_cmd_from_buffer(context, ptr(cstr(commands)));
+    const buffer = cstr(commands);
+    // After a transaction libnftables selects replies, and says of one that a signal interrupts there that it failed, though the kernel has made it.
+    const status = uninterrupted(() => nft.nft_run_cmd_from_buffer(context, ptr(buffer)));
     // Reading a buffer also empties it, so both are read whatever happened.
     const output = text(nft.nft_ctx_get_output_buffer(context));
     const error = text(nft.nft_ctx_get_error_buffer(context));
