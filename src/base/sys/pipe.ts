@@ -4,8 +4,12 @@ import { closeFd } from "./net/sockets.ts";
 
 const { symbols: c } = dlopen("libc.so.6", {
   pipe2: { args: [T.ptr, T.i32], returns: T.i32 },
+  fcntl: { args: [T.i32, T.i32, T.i32], returns: T.i32 },
+  ioctl: { args: [T.i32, T.u64, T.ptr], returns: T.i32 },
 });
 const O_CLOEXEC = 0o2000000;
+const F_GETPIPE_SZ = 1032;
+const FIONREAD = 0x541b;
 
 /**
  * A pipe(2) for a child's standard stream. What `Bun.spawn` makes for "pipe" is a socket, which cannot be opened by its name:
@@ -38,4 +42,16 @@ export class Pipe implements Disposable {
     this.#open = this.#open.filter((one) => one !== fd);
     closeFd(fd);
   }
+}
+
+/**
+ * Whether a pipe takes no more, by either of its ends: all its pages are in use. They are more than half full on average then, since what
+ * fits into the last one is added to it (pipe_write in fs/pipe.c).
+ */
+export function isPipeFull(fd: number): boolean {
+  const waiting = Buffer.alloc(4);
+  const capacity = c.fcntl(fd, F_GETPIPE_SZ, 0);
+  if (capacity < 0) throw new SystemError(errno(), "F_GETPIPE_SZ");
+  if (c.ioctl(fd, FIONREAD, waiting) < 0) throw new SystemError(errno(), "FIONREAD");
+  return waiting.readInt32LE() * 2 > capacity;
 }

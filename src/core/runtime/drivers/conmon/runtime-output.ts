@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, readFileSync, readlinkSync, readSync } from "node:fs";
 import { join } from "node:path";
+import { isPipeFull } from "../../../../base/sys/pipe.ts";
 
 const LOOK_MS = 250;
 /** Linux's numbers of write and writev. */
@@ -48,9 +49,14 @@ export class RuntimeOutput implements Disposable {
       const waits = unlessGone(() => outputItWaitsFor(pid));
       if (waits === undefined) continue;
       const { path, name } = waits;
-      const pipe =
-        this.#pipes.get(name) ?? unlessGone(() => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
+      const known = this.#pipes.get(name);
+      const pipe = known ?? unlessGone(() => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
       if (pipe === undefined) continue;
+      // A writer that was stopped, frozen or traced at the end of its write stands in it as well, and what it wrote is conmon's.
+      if (!isPipeFull(pipe)) {
+        if (known === undefined) closeSync(pipe);
+        continue;
+      }
       this.#pipes.set(name, pipe);
       read(pipe, this.#buffer);
     }
