@@ -1,14 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TugError } from "../../../../base/lib/errors.ts";
-import { identify, signalProcess } from "../../../../base/sys/process/pidfd.ts";
 import { criuEnvironment } from "../../criu-environment.ts";
 import type { OciCommand } from "../../oci.ts";
 import { commandInScope, type Scope } from "../../scope.ts";
 import { RuntimeOutput } from "./runtime-output.ts";
 import { SyncPipe } from "./sync-pipe.ts";
-
-const SIGKILL = 9;
 
 /** What one conmon watches over. */
 export interface MonitorOptions {
@@ -42,8 +39,9 @@ export type MonitorResult =
   | { readonly failure: string; readonly status: number };
 
 /**
- * Starts a conmon and waits until it says the pid of what it started. conmon forks once, so that it belongs to init in a
- * session of its own and outlives us; it gets no descriptor but its pipes, for all of ours are close-on-exec.
+ * Starts a conmon and waits until it says the pid of what it started; after a throw it may still be at work (`endProcesses` ends it). conmon
+ * forks once, so that it belongs to init in a session of its own and outlives us; it gets no descriptor but its pipes, for all of ours are
+ * close-on-exec.
  */
 export async function startMonitor(options: MonitorOptions): Promise<MonitorResult> {
   using sync = new SyncPipe();
@@ -94,13 +92,6 @@ export async function startMonitor(options: MonitorOptions): Promise<MonitorResu
       (await Promise.race([complaint, Bun.sleep(1000).then(() => "")])) ||
       "the monitor ended without a word";
     return { failure: failure.trim(), status: message ? -message.data : 1 };
-  } catch (error) {
-    // None when it did not get as far as writing its pid.
-    const pid = await monitorPidIn(options.directory).catch(() => 0);
-    const monitor = pid > 0 ? identify(pid) : undefined;
-    // Its child (the runtime) has SIGKILL as its parent-death signal. It may be dead itself, which is then why we are here.
-    if (monitor) signalProcess(monitor, SIGKILL);
-    throw error;
   } finally {
     clearTimeout(timer);
   }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { freezeState, killCgroup, setFrozen } from "../../../../base/sys/cgroup/cgroup.ts";
 import {
@@ -28,11 +28,15 @@ export function identities(
 /** Ends every process of a task, its monitor last, whether or not the creation got as far as recording them. */
 export async function endProcesses(task: Task): Promise<void> {
   const { record, dirs } = task;
-  const pidFile = join(dirs.state, "pid");
+  const [pidFile, monitorFile] = [join(dirs.state, "pid"), join(dirs.state, "monitor.pid")];
+  const monitor = record.monitor ?? pidIn(monitorFile);
   // Its daemon died, or gave up, while it was being set up: nobody has said yet what there is to end.
-  if (!record.init && !existsSync(pidFile)) await endSetUp(dirs.state);
+  if (!record.init && !says(pidFile)) {
+    // A monitor whose runtime failed ends by itself.
+    const over = says(monitorFile) && (await gone(monitor, 50));
+    if (!over) await endSetUp(dirs.state);
+  }
   const init = record.init ?? pidIn(pidFile);
-  const monitor = record.monitor ?? pidIn(join(dirs.state, "monitor.pid"));
   if (record.kind === "container") {
     killCgroup(record.cgroups, SIGKILL);
     if (freezeState(record.cgroups) !== "thawed") setFrozen(record.cgroups, false);
@@ -106,6 +110,11 @@ export async function lastWord(state: string, boot: string): Promise<void> {
 /** Removes what an earlier run of the same task recorded. */
 export function removeStale(state: string): void {
   for (const name of ["exit", "oom", "pid", "monitor.pid"]) rmSync(join(state, name), { force: true });
+}
+
+/** There, and no longer empty: not everybody writes a file before it has its name. */
+function says(path: string): boolean {
+  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 function pidIn(path: string): ProcessIdentity | undefined {
