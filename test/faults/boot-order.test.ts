@@ -5,7 +5,7 @@ import { processes } from "../harness/machine.ts";
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -159,4 +159,4 @@ test("a circle that a rename made holds up nothing at boot, stop or restart, whe
   expect((await running()).length).toBe(5);
   await daemon.ok(["stop", "-t", "0", "left", "right", "above", "one", "two"]);
   expect(await running()).toEqual([""]);
-}, 60_000);
+}, 120_000);

@@ -7,7 +7,7 @@ import { mountPoints, processes } from "../harness/machine.ts";
 import { file } from "../harness/raw-tar.ts";
 
 // A machine under load takes its time.
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const missing = Builds.missing();
 if (missing) console.log(`skipped: ${missing}`);

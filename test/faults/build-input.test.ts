@@ -4,7 +4,7 @@ import { TestDaemon } from "../harness/daemon.ts";
 import { file, tarEnd } from "../harness/raw-tar.ts";
 
 // A machine under load takes its time.
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let daemon: TestDaemon;
 let builds: Builds;

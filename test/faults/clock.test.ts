@@ -11,13 +11,13 @@ beforeAll(async () => {
   if (missing) return;
   clock = new ShiftedClock();
   daemon = await TestDaemon.start({ launcher: clock.launcher });
-}, 30_000);
-afterEach(() => (missing ? undefined : daemon.assertClean()), 60_000);
+}, 120_000);
+afterEach(() => (missing ? undefined : daemon.assertClean()), 120_000);
 afterAll(async () => {
   if (missing) return;
   await daemon.close();
   clock[Symbol.dispose]();
-}, 60_000);
+}, 120_000);
 
 const hour = 3600;
 const seconds = async (work: Promise<unknown>) => {
@@ -67,7 +67,7 @@ for (const [direction, step] of [
         /^young Up .*\(health: starting\)$/m,
       );
     },
-    60_000,
+    120_000,
   );
 
   test.skipIf(missing !== undefined)(
@@ -141,6 +141,6 @@ for (const [direction, step] of [
         if (index > 0) expect(time > (times[index - 1] ?? 0n)).toBe(true);
       expect(times.length).toBeGreaterThan(5);
     },
-    60_000,
+    120_000,
   );
 }

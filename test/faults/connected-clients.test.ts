@@ -7,9 +7,9 @@ import { processes } from "../harness/machine.ts";
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
-afterEach(() => daemon.assertClean(), 60_000);
-afterAll(() => daemon.close(), 60_000);
+}, 120_000);
+afterEach(() => daemon.assertClean(), 120_000);
+afterAll(() => daemon.close(), 120_000);
 
 /** Commands that are under way when the daemon goes, and the exit codes of the docker CLI against dockerd. */
 const clients: readonly (readonly [code: number, ...args: string[]])[] = [

@@ -7,8 +7,8 @@ import { eventually, run, TestDaemon, tugBinary } from "../harness/daemon.ts";
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 60_000);
-afterAll(() => daemon.close(), 60_000);
+}, 120_000);
+afterAll(() => daemon.close(), 120_000);
 
 /** Answers "here" to each request. */
 const serve = "printf here > /index.html; exec httpd -f -h /";
@@ -81,7 +81,7 @@ test("a container whose record is damaged keeps what it has, the daemon serves t
   await daemon.ok(["rm", "-f", "hurt", "well"]);
   await daemon.ok(["network", "rm", "own"]);
   await daemon.ok(["volume", "rm", "kept"]);
-}, 60_000);
+}, 120_000);
 
 test("a damaged network, volume, secret or image leaves the rest in service, and nothing of it is removed", async () => {
   await daemon.importBusybox("other");
@@ -153,7 +153,7 @@ test("a damaged network, volume, secret or image leaves the rest in service, and
   await daemon.ok(["secret", "rm", "word"]);
   await daemon.ok(["network", "rm", "lost"]);
   await daemon.ok(["rmi", "other"]);
-}, 60_000);
+}, 120_000);
 
 test("the default bridge, host and none whose records are damaged are themselves again, and containers on the bridge go on", async () => {
   const names = ["bridge", "host", "none"];
@@ -197,7 +197,7 @@ test("the default bridge, host and none whose records are damaged are themselves
   expect(await ids()).toBe(before);
   expect(await daemon.tug(["system", "check", "--quick"])).toMatchObject({ code: 0 });
   await daemon.ok(["rm", "-f", "stays"]);
-}, 60_000);
+}, 120_000);
 
 test("layers of an image whose config cannot be had are kept until it can", async () => {
   await daemon.ok(["run", "--name", "maker", "busybox", "sh", "-c", "echo made > /made"]);
@@ -219,7 +219,7 @@ test("layers of an image whose config cannot be had are kept until it can", asyn
   await daemon.up();
   expect(await daemon.ok(["run", "--rm", "made", "cat", "/made"])).toBe("made");
   await daemon.ok(["rmi", "made"]);
-}, 60_000);
+}, 120_000);
 
 test("a database that is damaged as a whole is refused by its name and with the ways out, and is left as it was", async () => {
   await daemon.stop();
@@ -259,4 +259,4 @@ test("a database that is damaged as a whole is refused by its name and with the 
   }
   await daemon.up();
   expect(await daemon.ok(["images", "-q"])).not.toBe("");
-}, 60_000);
+}, 120_000);

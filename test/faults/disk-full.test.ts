@@ -14,11 +14,11 @@ beforeAll(async () => {
   if (mounted.code !== 0) throw new Error(mounted.stderr);
   daemon = await TestDaemon.start({ root: join(disk, "root") });
   filler = join(disk, "filler");
-}, 30_000);
+}, 120_000);
 afterEach(async () => {
   rmSync(filler, { force: true });
   await daemon.assertClean();
-}, 30_000);
+}, 120_000);
 afterAll(async () => {
   await daemon.close();
   await run(["umount", disk]);
@@ -70,7 +70,7 @@ test("a build that does not fit says so, keeps nothing that nobody can remove, a
   expect(await daemon.ok(["run", "--rm", "fits", "cat", "/x"])).toBe("room");
   await daemon.ok(["rmi", "fits"]);
   await daemon.ok(["builder", "prune", "-af"]);
-}, 60_000);
+}, 120_000);
 
 test("a context that does not fit names the file and the disk that is full, and nothing of it stays", async () => {
   const outside = mkdtempSync("/tmp/tug-big-");
@@ -92,7 +92,7 @@ test("a context that does not fit names the file and the disk that is full, and 
   } finally {
     rmSync(outside, { recursive: true, force: true });
   }
-}, 60_000);
+}, 120_000);
 
 test("a container that fills the disk gets ENOSPC; daemon and its other containers go on", async () => {
   await daemon.ok(["run", "-d", "--name", "bystander", "busybox", "sleep", "1000"]);

@@ -20,15 +20,15 @@ beforeAll(async () => {
   const certs = join(scratch, "certs.d");
   mkdirSync(certs);
   daemon = await TestDaemon.start({ flags: ["--registry-config-dir", certs, "--registries-conf", ""] });
-}, 60_000);
+}, 120_000);
 afterEach(async () => {
   registry[Symbol.dispose]();
   await daemon.assertClean();
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await daemon.close();
   rmSync(scratch, { recursive: true, force: true });
-}, 60_000);
+}, 120_000);
 
 interface Part {
   readonly from: number;

@@ -14,9 +14,9 @@ beforeAll(async () => {
     mode: 0o755,
   });
   daemon = await TestDaemon.start({ root, config: { runtimes: { slow: { path: slow } } } });
-}, 30_000);
-afterEach(() => daemon.assertClean(), 60_000);
-afterAll(() => daemon.close(), 60_000);
+}, 120_000);
+afterEach(() => daemon.assertClean(), 120_000);
+afterAll(() => daemon.close(), 120_000);
 
 const post = async (path: string, body: unknown) => {
   const { status, body: reply } = await daemon.api("POST", path, body);
@@ -124,7 +124,7 @@ for (const flags of [["-d"], []]) {
     await eventually("its files are gone", () => directories().length === 0, 30_000);
     expect(await daemon.ok(["top", "host", "-o", "pid,args"])).toMatch(/^PID +COMMAND\n\d+ +sleep 1000$/);
     expect(await daemon.ok(["inspect", "-f", "{{.ExecIDs}}", "host"])).toBe("[]");
-  }, 60_000);
+  }, 120_000);
 }
 
 test("kill -9 in the middle of starting execs: each ran or did not, none is left half-started", async () => {

@@ -31,7 +31,7 @@ beforeAll(async () => {
   const launcher = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"];
   registry = await TestRegistry.start();
   daemon = await TestDaemon.start({ root: join(root, "tug"), busybox: false, launcher });
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   if (missing) return;
   // The last one first, and each whatever becomes of the others.
@@ -40,7 +40,7 @@ afterAll(async () => {
   left.defer(() => registry?.close());
   left.defer(() => disk?.close());
   left.defer(() => daemon?.powerCut());
-}, 60_000);
+}, 120_000);
 
 /** What somebody was told, and from when to when in the disk's log it must be true. */
 interface Promised {

@@ -6,9 +6,9 @@ import { freePort } from "../harness/registry.ts";
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
-afterEach(() => daemon.assertClean(), 60_000);
-afterAll(() => daemon.close(), 60_000);
+}, 120_000);
+afterEach(() => daemon.assertClean(), 120_000);
+afterAll(() => daemon.close(), 120_000);
 
 const state = (name: string, ...fields: string[]) =>
   daemon.ok(["inspect", "-f", fields.map((field) => `{{.State.${field}}}`).join(" "), name]);

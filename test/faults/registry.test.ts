@@ -8,7 +8,7 @@ import { digestOf, ociManifest, TugRegistry } from "../harness/tug-registry.ts";
 
 /** The registry killed in the middle of pushes, collected beside them, and in the hands of clients that mean no good. */
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 const quiet = ["--gc-interval", "0"];
 
 /** Every blob of a manifest is there and is what its digest says. */

@@ -51,7 +51,7 @@ beforeAll(async () => {
   );
   writeFileSync(join(root, "daemon.json"), JSON.stringify({ runtimes }));
   daemon = await TestDaemon.start({ root });
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -90,7 +90,7 @@ test("a runtime that fails, in whatever way, fails the run with 125 and leaves n
     expect(await daemon.ok(["volume", "ls", "-q"])).toBe("");
   }
   endOwn("sleep 98761");
-}, 60_000);
+}, 120_000);
 
 test("a runtime that says more than anybody reads does its work all the same, and its last words are told", async () => {
   const since = performance.now();
@@ -105,7 +105,7 @@ test("a runtime that says more than anybody reads does its work all the same, an
   expect(failed.stderr).toContain("after all that: no");
   // Far from the minute that a start may take.
   expect(performance.now() - since).toBeLessThan(45_000);
-}, 60_000);
+}, 120_000);
 
 test("the runtime's own words reach the user", async () => {
   const result = await daemon.tug(["run", "--rm", "--runtime", "fails", "busybox", "true"]);
@@ -185,7 +185,7 @@ test("a command, a mount or a device that is not there fails with Docker's code 
     expect([args.join(" "), await names()]).toEqual([args.join(" "), ""]);
     expect(layers()).toBe(before);
   }
-}, 60_000);
+}, 120_000);
 
 /** What somebody does with a container, and which command of its runtime that takes. */
 const uses: readonly (readonly [verb: string, ...args: string[]])[] = [
@@ -268,7 +268,7 @@ test("an exec that hangs in the runtime ends with its container, which is remove
   expect(performance.now() - since).toBeLessThan(20_000);
   expect((await exec).code).not.toBe(0);
   await gone("sleep 98763");
-}, 60_000);
+}, 120_000);
 
 test("a start that fails or babbles leaves a container that says why and can be removed", async () => {
   for (const way of ["fails", "babbles"]) {

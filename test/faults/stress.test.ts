@@ -11,9 +11,9 @@ const atOnce = 8;
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
-afterEach(() => daemon.assertClean(), 60_000);
-afterAll(() => daemon.close(), 60_000);
+}, 120_000);
+afterEach(() => daemon.assertClean(), 120_000);
+afterAll(() => daemon.close(), 120_000);
 
 /** A small generator of our own, so that a seed says everything (mulberry32). */
 function randomFrom(start: number): (limit: number) => number {

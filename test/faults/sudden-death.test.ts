@@ -22,12 +22,12 @@ beforeAll(async () => {
     writeFileSync(join(scratch, "root", `f${i}`), crypto.getRandomValues(new Uint8Array(65_536)));
   writeFileSync(join(scratch, "big"), Buffer.alloc(20_000_000, "x"));
   Bun.spawnSync(["tar", "-C", join(scratch, "root"), "-cf", archive, "."]);
-}, 60_000);
-afterEach(() => daemon.assertClean(), 60_000);
+}, 120_000);
+afterEach(() => daemon.assertClean(), 120_000);
 afterAll(async () => {
   rmSync(scratch, { recursive: true, force: true });
   await daemon.close();
-}, 60_000);
+}, 120_000);
 
 const layers = () => readdirSync(join(daemon.dataRoot, "overlay2")).length;
 const lines = async (...args: string[]) => (await daemon.ok(args)).split("\n").filter(Boolean);

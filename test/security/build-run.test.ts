@@ -7,7 +7,7 @@ import type { ExecMount } from "../../src/build/graph.ts";
 import { ExecBench } from "../../src/build/run/exec/testdata/exec-bench.ts";
 
 // A machine under load takes its time.
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /**
  * CVE-2024-23651, -23652, -23653 (BuildKit), CVE-2024-1753, -9407, -9675, -11218 (buildah, podman): steps whose mounts are to lead out of

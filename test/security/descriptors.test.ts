@@ -17,7 +17,7 @@ beforeAll(async () => {
   daemon = await TestDaemon.start({ launcher: ["bash", "-c", script, host] });
   // Or the test shows nothing.
   expect(readlinkSync(`/proc/${daemon.pid}/fd/30`)).toBe(host);
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(async () => {
   rmSync(host, { recursive: true, force: true });
@@ -63,7 +63,7 @@ for (const runtime of ["crun", "runc"]) {
         expect(readlinkSync(`/proc/${pid}/cwd`)).toBe("/");
       }
     }
-  }, 60_000);
+  }, 120_000);
 
   test(`no working directory is a way out, told by number or by a link of the image (${runtime})`, async () => {
     const run = ["run", "--runtime", runtime, "--network", "none"];

@@ -15,7 +15,7 @@ let canary: Canary;
 beforeAll(async () => {
   daemon = await TestDaemon.start({ busybox: false });
   canary = new Canary(join(daemon.root, "canary"));
-}, 30_000);
+}, 120_000);
 afterEach(async () => {
   canary.check();
   await daemon.assertClean();
@@ -187,4 +187,4 @@ test("a volume over a link is filled with the image's data, and nothing of the h
   );
   expect([size, Number(blocks) < 100]).toEqual([String(2 ** 40), true]);
   await daemon.ok(["rmi", "volumes:1"]);
-}, 60_000);
+}, 120_000);

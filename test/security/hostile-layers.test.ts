@@ -46,13 +46,13 @@ beforeAll(async () => {
   const archive = dockerArchive(imageOf([{ tar: base, blob: base }]), "base:1");
   for (const daemon of [plain, mapped])
     expect(await post(daemon, "/images/load", archive)).toContain("base:1");
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   registry[Symbol.dispose]();
   await plain.close();
   await mapped.close();
   for (const each of release) each();
-}, 60_000);
+}, 120_000);
 
 async function post(daemon: TestDaemon, path: string, body: Uint8Array): Promise<string> {
   const reply = await fetch(`http://tug${path}`, {

@@ -5,7 +5,7 @@ import { TestDaemon } from "../harness/daemon.ts";
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -51,7 +51,7 @@ test("an id beyond 2^31-1 or below 0 is refused wherever it comes from: flag, ex
   expect((await daemon.tug(["run", "--rm", "wrap:image", "id"])).stdout).toBe("");
   await daemon.assertClean();
   await daemon.ok(["rmi", "wrap:image"]);
-}, 60_000);
+}, 120_000);
 
 test("supplementary groups are those of the container's own group file and of the request, and its own group is among them", async () => {
   await daemon.ok([
@@ -123,4 +123,4 @@ test("nothing is inheritable or ambient, for any user, added capability or privi
       await daemon.ok(["rm", "-f", "caps"]);
     }
   }
-}, 60_000);
+}, 120_000);

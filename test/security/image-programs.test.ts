@@ -9,7 +9,7 @@ import { TestDaemon } from "../harness/daemon.ts";
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -59,7 +59,7 @@ test("top, cp, commit, export, diff, exec by name, logs and stats run nothing of
   expect(existsSync("/ran")).toBe(false);
   await daemon.assertClean();
   await daemon.ok(["rmi", "trapped:image"]);
-}, 60_000);
+}, 120_000);
 
 test("an image with absolute links in its paths still takes and gives files, runs, and resolves users", async () => {
   await daemon.ok([
@@ -90,4 +90,4 @@ test("an image with absolute links in its paths still takes and gives files, run
   ).toMatch(/^www-data\n\/run\/new\n\/run:\n[\s\S]*running\nstopped\n\n\/usr\/home:\nrunning\nstopped$/);
   await daemon.assertClean();
   await daemon.ok(["rmi", "linked:image"]);
-}, 60_000);
+}, 120_000);

@@ -13,7 +13,7 @@ const phaseMs = Number(process.env["TUG_LEAK_MS"] ?? 2500);
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -235,4 +235,4 @@ test("a terminal that attaches and detaches again and again leaves nothing", asy
     terminal.close();
   }
   await eventually("its descriptors are closed", () => daemon.fdCount() <= before.fds);
-}, 60_000);
+}, 120_000);

@@ -11,7 +11,7 @@ let registry: FakeRegistry;
 beforeAll(async () => {
   registry = new FakeRegistry();
   daemon = await TestDaemon.start({ busybox: false });
-}, 30_000);
+}, 120_000);
 afterAll(async () => {
   registry[Symbol.dispose]();
   await daemon.close();
@@ -177,7 +177,7 @@ test("bytes of another digest than asked for are not taken, by tag or by digest"
   registry.manifest(sha256(text), text, { "content-type": types.manifest });
   await daemon.ok(["pull", "-q", `${registry.address}/lies@${sha256(text)}`]);
   await daemon.ok(["rmi", "-f", `${registry.address}/lies@${sha256(text)}`]);
-}, 60_000);
+}, 120_000);
 
 test("our registry takes no document that is two things, or not what it is sent as, and no bytes under another digest", async () => {
   await using own = await TugRegistry.start();
@@ -214,4 +214,4 @@ test("our registry takes no document that is two things, or not what it is sent 
   expect((await put(sha256(text), types.manifest, text))[0]).toBe(201);
   expect((await put(sha256("other"), types.manifest, text))[0]).toBe(400);
   expect((await put("sha256:..%2fx", types.manifest, text))[0]).toBe(404);
-}, 60_000);
+}, 120_000);

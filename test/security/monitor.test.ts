@@ -7,7 +7,7 @@ import { TestDaemon } from "../harness/daemon.ts";
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -58,4 +58,4 @@ test("clients that hang up while the monitor is held up and output waits do not 
     /^true [1-9]/,
   );
   expect(await daemon.ok(["exec", "chatty", "echo", "here"])).toBe("here");
-}, 60_000);
+}, 120_000);

@@ -32,7 +32,7 @@ beforeAll(async () => {
   mkdirSync(join(host, "target"));
   writeFileSync(join(host, "target/file"), secret);
   writeFileSync(join(host, "single"), secret);
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(async () => {
   for (const path of [host, shared]) rmSync(path, { recursive: true, force: true });
@@ -185,7 +185,7 @@ test("masked and read-only paths hold in an image that puts links in the place o
   }
   expect(readdirSync(host).sort()).toEqual(["single", "target"]);
   await daemon.ok(["rmi", "links"]);
-}, 60_000);
+}, 120_000);
 
 test("an image that makes /dev a volume of links has nothing made, changed or given away on the host (CVE-2026-88264, -88265)", async () => {
   const root = mkdtempSync(join(shared, "image"));
@@ -232,4 +232,4 @@ test("an image that makes /dev a volume of links has nothing made, changed or gi
   expect(readdirSync(host).sort()).toEqual(["single", "target"]);
   expect(readFileSync(join(host, "single"), "utf8")).toBe(secret);
   await daemon.ok(["rmi", "devices"]);
-}, 60_000);
+}, 120_000);

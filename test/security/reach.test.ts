@@ -8,7 +8,7 @@ let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
   chmodSync(daemon.root, 0o755);
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -98,7 +98,7 @@ test("of the data and state directories nothing but the state's own top can be p
   for (const path of places) expect([path, (await asNobody("ls", "-L", path)).code]).not.toEqual([path, 0]);
   await daemon.ok(["rm", "-f", "full"]);
   await daemon.ok(["secret", "rm", "key"]);
-}, 60_000);
+}, 120_000);
 
 test("the API's socket answers root and its group alone, and no abstract socket is there to be found from a container", async () => {
   const refused = await asNobody(tugBinary, "-H", daemon.host, "ps");

@@ -15,7 +15,7 @@ const allowed = 192 << 20;
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -151,7 +151,7 @@ test("giant user and group files of a container cost a bounded amount, or are re
   );
   const status = await daemon.ok(["exec", "-u", "5", "giant", "cat", "/proc/self/status"]);
   expect(status).toMatch(/^Uid:\s+5\s/m);
-}, 60_000);
+}, 120_000);
 
 test("a registry that never stops talking is cut off, whatever it was asked for", async () => {
   const manifestType = "application/vnd.oci.image.manifest.v1+json";

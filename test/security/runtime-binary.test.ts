@@ -32,7 +32,7 @@ done
 let daemon: TestDaemon;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(() => daemon.close());
 
@@ -126,7 +126,7 @@ for (const runtime of ["crun", "runc"]) {
       await daemon.assertClean();
       await daemon.ok(["rmi", "evil:image"]);
     },
-    60_000,
+    120_000,
   );
 }
 

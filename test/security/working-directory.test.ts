@@ -9,7 +9,7 @@ let host: string;
 beforeAll(async () => {
   daemon = await TestDaemon.start();
   host = mkdtempSync("/tmp/tug-e2e-host-");
-}, 30_000);
+}, 120_000);
 afterEach(() => daemon.assertClean());
 afterAll(async () => {
   rmSync(host, { recursive: true, force: true });
