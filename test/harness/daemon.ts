@@ -204,13 +204,16 @@ export class TestDaemon {
     rmSync(this.execRoot, { recursive: true, force: true });
   }
 
-  /** SIGTERM, and wait for the clean end; returns the exit code. One that does not end fails with what it said. */
+  /** SIGTERM, and wait for the clean end; returns the exit code. One that does not end is killed, and fails with what it said. */
   async stop(): Promise<number> {
-    this.#child?.kill("SIGTERM");
+    if (!this.#child) return 0;
+    this.#child.kill("SIGTERM");
     const late = () => `the daemon did not end within a minute:\n${this.#log.slice(-3000)}`;
-    const code = this.#child ? await within(60_000, this.#child.exited, late) : 0;
-    this.#child = undefined;
-    return code;
+    try {
+      return await within(60_000, this.#child.exited, late);
+    } finally {
+      await this.crash();
+    }
   }
 
   async restart(): Promise<void> {
@@ -363,8 +366,7 @@ export class TestDaemon {
    * not wait for that.
    */
   async stopAndClose(): Promise<void> {
-    const code = await this.stop();
-    await this.close();
+    const code = await this.stop().finally(() => this.close());
     if (code !== 0) throw new Error(`the daemon ended with ${code}:\n${this.#log.slice(-3000)}`);
   }
 }
