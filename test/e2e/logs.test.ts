@@ -34,12 +34,20 @@ test("a log keeps to its bound, is compressed, and what is kept has no gap", asy
   const part = "seq $((i*6000+1)) $((i*6000+6000))";
   const script = `i=0; while [ $i -lt 5 ]; do ${part}; i=$((i+1)); ${go.wait("$i")}; done`;
   await daemon.ok(["run", "-d", "--name", "chatty", ...flags, ...go.flags, "busybox", "sh", "-c", script]);
-  const newest = async () =>
-    Math.max(0, ...(await files("chatty")).map(({ file }) => Number(file.split(".")[2] ?? 0)));
+  let said = "";
   for (let parts = 1; parts <= 5; parts++) {
     await eventually(`part ${parts} is written and rotated`, async () => {
       const last = await daemon.ok(["logs", "--tail", "1", "chatty"]);
-      return last === String(parts * 6000) && (await newest()) >= parts;
+      const newest = Math.max(
+        0,
+        ...(await files("chatty")).map(({ file }) => Number(file.split(".")[2] ?? 0)),
+      );
+      // A file has its number before conmon writes to the next one, which is there when it does.
+      const next = (await files("chatty")).find(({ file }) => file === "ctr.log");
+      said = JSON.stringify({ last, newest, next });
+      return last === String(parts * 6000) && newest >= parts && next !== undefined;
+    }).catch((error: unknown) => {
+      throw new Error(`${String(error)}: ${said}`);
     });
     go.open(String(parts));
   }
