@@ -345,7 +345,8 @@ test("a container that ends in the middle of cp and a daemon that dies in it lea
 
 test("a daemon that dies in a commit leaves no frozen container and no half image", async () => {
   await sleeper("cc");
-  await sh("cc", "head -c 150000000 /dev/urandom >/big");
+  const large = "head -c 150000000 /dev/urandom >/big";
+  await daemon.ok(["exec", "cc", "sh", "-c", large], { timeout: 100_000 });
   let over = false;
   const commit = () => {
     over = false;
