@@ -86,6 +86,7 @@ export class SpoolCursor implements AsyncDisposable {
 
 /** Where the spool ends now: reading up to here ends although the container goes on writing. */
 export async function endOf(spool: Spool): Promise<Position> {
+  await spool.settled();
   for (;;) {
     const seq = spool.currentSeq;
     const segment = await spool.open(seq);

@@ -73,7 +73,7 @@ test("a follower sees every line across rotations and ends when the container st
   expect((await follower).toString()).toBe(`${expected}last\n`);
 });
 
-test("a follower sees what was written to a new file that nobody has noticed when the container stops", async () => {
+test("what was written to a new file that nobody has noticed is read, and followed when the container stops", async () => {
   await using fixture = new LogFixture();
   const log = await fixture.open({ "max-size": "2k" });
   const { promise: unseen, resolve: seen } = Promise.withResolvers<void>();
@@ -82,11 +82,13 @@ test("a follower sees what was written to a new file that nobody has noticed whe
   for (let i = 0; i < 60; i++) fixture.writer.line(`line ${i}`);
   await until(() => fixture.writer.reopens > 0);
   fixture.writer.line("last");
+  const text = textOf(log);
   const stopped = log.stopped();
-  // Time for the follower to take a rotation that is not over for the end.
+  // Time for both to take a rotation that is not over for the end.
   await Bun.sleep(100);
   seen();
   await stopped;
+  expect(await text).toEndWith("line 59\nlast\n");
   expect((await follower).toString()).toEndWith("line 59\nlast\n");
 });
 

@@ -196,6 +196,11 @@ export class Spool implements AsyncDisposable {
     });
   }
 
+  /** The end of a rotation that is under way: meanwhile nobody can see what conmon writes to its new file. */
+  async settled(): Promise<void> {
+    if (this.#rotating) await this.#turn.run(async () => undefined);
+  }
+
   /**
    * The container has stopped: nothing will be written until it starts again. Readers are told after the check: while a rotation is under
    * way, what was written last lies in a new file that none of them can see.
