@@ -41,7 +41,8 @@ test("create, start, stop, start, restart, kill, rm: each does what it says and 
   await eventually("killed", async () => (await state("cc")) === "exited");
   expect(await state("cc", "ExitCode")).toBe("137");
   expect(await daemon.ok(["rm", "cc"])).toBe("cc");
-  expect((await daemon.tug(["inspect", "cc"])).code).toBe(1);
+  // Of containers alone: one image or network in 256 has an id that begins with its name.
+  expect(await daemon.tug(["container", "inspect", "cc"])).toMatchObject({ code: 1 });
 });
 
 test("stop sends the image's or the given signal, waits, then kills", async () => {
