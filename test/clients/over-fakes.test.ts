@@ -106,13 +106,17 @@ for (const [index, program] of programs.entries()) {
         { DOCKER_HOST: server.host },
         { rows: 30, columns },
       );
-      await sized(30, columns);
-      await terminal.raw();
-      terminal.type("hello");
-      await terminal.until("hello");
-      await resize(terminal, 40, columns + 20);
-      terminal.type("\x04");
-      expect({ code: await terminal.exited, screen: terminal.text }).toMatchObject({ code: 0 });
+      try {
+        await sized(30, columns);
+        await terminal.raw();
+        terminal.type("hello");
+        await terminal.until("hello");
+        await resize(terminal, 40, columns + 20);
+        terminal.type("\x04");
+        expect({ code: await terminal.exited, screen: terminal.text }).toMatchObject({ code: 0 });
+      } finally {
+        terminal.close();
+      }
     });
 
     test("exec -it in a terminal", async () => {
@@ -123,12 +127,16 @@ for (const [index, program] of programs.entries()) {
         { DOCKER_HOST: server.host },
         { rows: 31, columns },
       );
-      await sized(31, columns);
-      await terminal.raw();
-      terminal.type("inside");
-      await terminal.until("inside");
-      terminal.type("\x04");
-      expect({ code: await terminal.exited, screen: terminal.text }).toMatchObject({ code: 0 });
+      try {
+        await sized(31, columns);
+        await terminal.raw();
+        terminal.type("inside");
+        await terminal.until("inside");
+        terminal.type("\x04");
+        expect({ code: await terminal.exited, screen: terminal.text }).toMatchObject({ code: 0 });
+      } finally {
+        terminal.close();
+      }
       await docker(["rm", "-f", id]);
     });
 

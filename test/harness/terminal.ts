@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { messageOf } from "../../src/base/lib/errors.ts";
 import { eventually } from "./daemon.ts";
 
 /** Lines are edited by the terminal itself: a bit of c_lflag (termios(3)). */
@@ -9,7 +10,6 @@ const ICANON = 0o2;
  * option makes the pty.
  */
 export class Terminal {
-  readonly exited: Promise<number>;
   readonly #child: Bun.Subprocess;
   readonly #terminal: Bun.Terminal;
   #text = "";
@@ -35,7 +35,6 @@ export class Terminal {
       terminal,
       env: { ...process.env, TERM: "xterm", ...env },
     });
-    this.exited = this.#child.exited;
   }
 
   static async open(
@@ -58,7 +57,18 @@ export class Terminal {
    * keys itself, and Ctrl-D reaches the program as a NUL.
    */
   async raw(): Promise<void> {
-    await eventually("the terminal is raw", () => (this.#terminal.localFlags & ICANON) === 0);
+    const raw = () => (this.#terminal.localFlags & ICANON) === 0;
+    await eventually("the terminal is raw", raw).catch((error: unknown) => {
+      throw new Error(`${messageOf(error)}; screen:\n${this.text}`, { cause: error });
+    });
+  }
+
+  /** The program's exit code; rejects with the screen when it has not ended a minute after it is asked for. */
+  get exited(): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const timer = setTimeout(() => reject(new Error(`never ended; screen:\n${this.text}`)), 60_000);
+    this.#child.exited.then(resolve, reject).finally(() => clearTimeout(timer));
+    return promise;
   }
 
   type(keys: string): void {
