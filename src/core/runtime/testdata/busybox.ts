@@ -48,11 +48,11 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** A runtime as the daemon makes it; opening one again is what a restarted daemon does. */
-  open(crun = "/usr/bin/crun", createTimeoutMs = 20_000): TaskRuntime & AsyncDisposable {
+  open(crun = "/usr/bin/crun", createTimeoutMs = 20_000, conmon = "/usr/bin/conmon"): TaskRuntime & AsyncDisposable {
     const root = join(this.root, "oci");
     const { hierarchy } = this;
     const runtime = createTaskRuntime({
-      conmon: "/usr/bin/conmon",
+      conmon,
       runtimes: new Map<string, OciRuntime>([
         ["crun", new Crun({ path: crun, root, hierarchy, seccomp: this.seccomp })],
         ["runc", new Runc({ path: "/usr/sbin/runc", root: `${root}-runc` })],

@@ -10,7 +10,7 @@ import { stringifySpec } from "../../spec/stringify.ts";
 import { createTimeoutMs, runtimeNamed, type TaskContext } from "./context.ts";
 import { discardTask } from "./ending.ts";
 import { runtimeFailure } from "./failure.ts";
-import { startMonitor } from "./monitor.ts";
+import { missedTerminal, startMonitor } from "./monitor.ts";
 import { actualCgroups, plannedCgroups } from "./own-cgroups.ts";
 import { identities, removeStale } from "./remains.ts";
 import { type TaskRecord, writeRecord } from "./task-record.ts";
@@ -18,6 +18,22 @@ import { Task } from "./task-table.ts";
 
 /** Sets a container's task up: it waits for `start`. */
 export async function createTask(context: TaskContext, task: NewTask): Promise<RunningTask> {
+  const attempt = { terminalLost: false };
+  try {
+    return await setUpTask(context, task, attempt);
+  } catch (error) {
+    if (!attempt.terminalLost || task.restore) throw error;
+    context.deps.log.warn("the monitor missed the container's terminal: once more", { id: task.id });
+  }
+  // Nothing of the container has run yet, and nothing is left of it.
+  return await setUpTask(context, task, attempt);
+}
+
+async function setUpTask(
+  context: TaskContext,
+  task: NewTask,
+  attempt: { terminalLost: boolean },
+): Promise<RunningTask> {
   const { id, dirs } = task;
   const runtime = runtimeNamed(context, task.runtime);
   const cgroups = plannedCgroups(context.deps.hierarchy, id, task.spec);
@@ -57,6 +73,7 @@ export async function createTask(context: TaskContext, task: NewTask): Promise<R
       ...(task.restore ? { restore: task.restore } : {}),
     });
     if ("failure" in result) {
+      attempt.terminalLost = task.tty && missedTerminal(result.failure);
       // The runtime only says where CRIU's log is, which goes with the task.
       const reason = task.restore ? criuReason(dirs.state, "restore.log") : "";
       if (reason !== "") throw internal(`Cannot restore container ${id}: criu: ${reason}`);

@@ -143,6 +143,21 @@ test("with a tty, output is one raw stream, resize reaches the process, and deta
   await box.runtime.delete("l-tty", { force: false });
 });
 
+test("a container whose monitor missed its terminal and said nothing is set up once more", async () => {
+  const [conmon, lost] = [join(box.root, "conmon"), join(box.root, "lost")];
+  // The container is there, and nobody is told.
+  const silent = `if mkdir ${lost} 2>/dev/null; then unset _OCI_SYNCPIPE; exec /usr/bin/conmon "$@" 3>&-; fi`;
+  writeFileSync(conmon, `#!/bin/sh\n${silent}\nexec /usr/bin/conmon "$@"\n`, { mode: 0o755 });
+  await using runtime = box.open(undefined, undefined, conmon);
+  const task = box.task("l-lost", ["sh", "-c", "[ -t 0 ] && exit 11"], { tty: true });
+  await runtime.create(task);
+  expect(existsSync(lost)).toBe(true);
+  await runtime.start("l-lost");
+  expect((await box.exit("l-lost")).exitCode).toBe(11);
+  await runtime.delete("l-lost", { force: false });
+  expectNothingLeft("l-lost");
+});
+
 test("several clients see the same output, and one that only watches does not end stdin when it leaves", async () => {
   const task = box.task("l-many", ["cat"], { openStdin: true, stdinOnce: true });
   await box.runtime.create(task);

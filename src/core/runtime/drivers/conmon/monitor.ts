@@ -38,6 +38,17 @@ export type MonitorResult =
   | { readonly pid: number; readonly monitorPid: number }
   | { readonly failure: string; readonly status: number };
 
+const WITHOUT_A_WORD = "the monitor ended without a word";
+
+/**
+ * Whether this may be the failure of a conmon that missed the terminal: one that is held up between its first look for what comes at the
+ * console socket and the one whether the runtime has ended finds that it has, and gives up although the terminal waits there
+ * (check_child_processes_cb in conmon.c). Up to 2.1.6 it says nothing then.
+ */
+export function missedTerminal(failure: string): boolean {
+  return [WITHOUT_A_WORD, "Runtime did not set up terminal"].includes(failure);
+}
+
 /**
  * Starts a conmon and waits until it says the pid of what it started; after a throw it may still be at work (`endProcesses` ends it). conmon
  * forks once, so that it belongs to init in a session of its own and outlives us; it gets no descriptor but its pipes, for all of ours are
@@ -90,7 +101,7 @@ export async function startMonitor(options: MonitorOptions): Promise<MonitorResu
       output.lastWords() ||
       message?.message ||
       (await Promise.race([complaint, Bun.sleep(1000).then(() => "")])) ||
-      "the monitor ended without a word";
+      WITHOUT_A_WORD;
     return { failure: failure.trim(), status: message ? -message.data : 1 };
   } finally {
     clearTimeout(timer);
