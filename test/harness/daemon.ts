@@ -253,7 +253,7 @@ export class TestDaemon {
     path: string,
     body?: unknown,
   ): Promise<{ readonly status: number; readonly body: unknown }> {
-    const response = await fetch(`http://tug${path}`, {
+    const asked = fetch(`http://tug${path}`, {
       unix: this.socket,
       method,
       // A connection that waits for the next call is a descriptor of the daemon's, which `assertClean` counts.
@@ -262,14 +262,16 @@ export class TestDaemon {
         ? {}
         : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
     });
-    const text = await response.text();
+    const answer = asked.then(async (response) => ({ status: response.status, text: await response.text() }));
+    const late = () => `${method} ${path} has no whole answer\n--- daemon\n${this.#log.slice(-3000)}`;
+    const { status, text } = await within(100_000, answer, late);
     let parsed: unknown = text;
     try {
       parsed = JSON.parse(text);
     } catch {
       // not JSON: hand the text on
     }
-    return { status: response.status, body: parsed };
+    return { status, body: parsed };
   }
 
   fdCount(): number {
