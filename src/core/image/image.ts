@@ -80,6 +80,10 @@ export interface ImageStore {
   add(record: NewImage): Image;
   /** Removes record and every layer and blob nothing else reaches; returns the chain ids deleted, top first. */
   delete(id: ImageId): Promise<readonly ChainId[]>;
+  /** The record alone, at once; what it returns removes the rest, as `delete` does. */
+  drop(id: ImageId): () => Promise<readonly ChainId[]>;
+  /** Changes of records that are written as one: after a daemon's death there are all of them or none. */
+  atOnce(change: () => void): void;
 }
 
 export interface NewImage {

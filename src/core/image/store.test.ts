@@ -99,6 +99,28 @@ test("deleting an image removes what it alone used, and nothing else", async () 
   await expect(at.images.delete(two.id)).rejects.toThrow("No such image");
 });
 
+test("changes that are made at once are made together, or not at all; layers go afterwards", async () => {
+  await using at = await ImageFixture.open();
+  const image = await at.image(["app:1"], base);
+  const half = () => {
+    at.images.untag("app:1");
+    at.images.drop(image.id);
+    expect(at.images.get(image.id)).toBeUndefined();
+    throw new Error("the daemon dies");
+  };
+  expect(() => at.images.atOnce(half)).toThrow("the daemon dies");
+  expect(at.images.get(image.id)?.tags).toEqual(["app:1"]);
+  let removeLayers = async (): Promise<readonly ChainId[]> => [];
+  at.images.atOnce(() => {
+    at.images.untag("app:1");
+    removeLayers = at.images.drop(image.id);
+  });
+  expect(at.images.list()).toEqual([]);
+  expect([...at.snapshots.list()].length).toBe(1);
+  expect((await removeLayers()).length).toBe(1);
+  expect([...at.snapshots.list()].length).toBe(0);
+});
+
 test("a layer that an image comes to have while another one is deleted stays", async () => {
   await using at = await ImageFixture.open();
   const one = await at.image(["one"], base, app);

@@ -192,17 +192,27 @@ export class SqliteImageStore implements ImageStore, ImageRoots {
   }
 
   async delete(id: ImageId): Promise<readonly ChainId[]> {
+    return await this.drop(id)();
+  }
+
+  drop(id: ImageId): () => Promise<readonly ChainId[]> {
     const image = this.#records.tables.images.get(id);
     if (!image) throw missing(id);
     this.#records.write(() => this.#records.drop(id));
-    const gone: ChainId[] = [];
-    for (const chainId of [...image.chain].reverse()) {
-      if (this.#hidesLayers || !(await this.#removeLayer(chainId))) break;
-      gone.push(chainId);
-    }
-    await this.#collectLayers();
-    await this.#collectBlobs();
-    return gone;
+    return async () => {
+      const gone: ChainId[] = [];
+      for (const chainId of [...image.chain].reverse()) {
+        if (this.#hidesLayers || !(await this.#removeLayer(chainId))) break;
+        gone.push(chainId);
+      }
+      await this.#collectLayers();
+      await this.#collectBlobs();
+      return gone;
+    };
+  }
+
+  atOnce(change: () => void): void {
+    this.#records.write(change);
   }
 
   /** Removes every committed layer and every blob that nothing reaches: what a crash or a removed container left over. */

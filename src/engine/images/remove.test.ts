@@ -30,6 +30,27 @@ test("the last name takes its digests, the image and its layers along, top layer
   expect(world.events.map((event) => event.action)).toEqual(["untag", "delete"]);
 });
 
+test("names and record of an image go in one write, by name and by id", async () => {
+  for (const by of ["name", "id"] as const) {
+    const world = new ImageWorld();
+    const image = world.images.make("a", { references: ["a:1", `a@${digest}`] });
+    // What a daemon that dies leaves: what was there before a write, or after it.
+    const seen: (readonly string[] | undefined)[] = [];
+    const look = () => {
+      const now = world.images.get(image.id);
+      seen.push(now && [...now.tags, ...now.digests]);
+    };
+    const { atOnce } = world.images;
+    world.images.atOnce = (change) => {
+      look();
+      atOnce.call(world.images, change);
+      look();
+    };
+    await removeImage(world.deps, by === "name" ? "a:1" : shortId(image.id), plain);
+    expect(seen).toEqual([["a:1", `a@${digest}`], undefined]);
+  }
+});
+
 test("the only name of an image in use is refused, whatever state the container is in", async () => {
   const world = new ImageWorld();
   const image = world.images.make("a");

@@ -1,5 +1,5 @@
 import { conflict } from "../../base/lib/errors.ts";
-import { shortId } from "../../base/lib/ids.ts";
+import { type ImageId, shortId } from "../../base/lib/ids.ts";
 import type { ImageDeleteResponseItem } from "../../base/spec/docker/api.gen.ts";
 import { familiarString, parseReference, withDefaultTag } from "../../base/spec/docker/reference.ts";
 import { parsePlatform } from "../../base/spec/oci/platform.ts";
@@ -67,14 +67,24 @@ async function removePlatforms(
   return records;
 }
 
+/**
+ * Names and records go in one write, so that a daemon which dies leaves an image with its names or nothing that shows of it; then they are told of,
+ * and the layers go.
+ */
 class Removal {
   readonly records: ImageDeleteResponseItem[] = [];
+  readonly #afterwards: (() => Promise<void> | void)[] = [];
   readonly #deps: ImageServiceDeps;
   readonly #options: RemoveOptions;
 
   constructor(deps: ImageServiceDeps, options: RemoveOptions) {
     this.#deps = deps;
     this.#options = options;
+  }
+
+  async #atOnce(change: () => void): Promise<void> {
+    this.#deps.images.atOnce(change);
+    for (const step of this.#afterwards.splice(0)) await step();
   }
 
   /** `typed` is what the user wrote, `name` what it stands for. */
@@ -86,6 +96,10 @@ class Removal {
           `container ${shortId(user.id)} is using its referenced image ${shortId(image.id)}`,
       );
     }
+    await this.#atOnce(() => this.#takeName(image, name));
+  }
+
+  #takeName(image: Image, name: string): void {
     this.#untag(image, name);
     let rest = this.#references(image).filter((reference) => reference !== name);
     const repository = repositoryOf(name);
@@ -95,7 +109,7 @@ class Removal {
       for (const digest of ofRepository) this.#drop(digest);
       rest = rest.filter((reference) => !ofRepository.includes(reference));
     }
-    if (rest.length === 0) await this.#delete(image, { quiet: true, force: this.#options.force });
+    if (rest.length === 0) this.#delete(image, { quiet: true, force: this.#options.force });
   }
 
   /** One platform of several: names that only it has keep it, as they keep any image. */
@@ -110,16 +124,20 @@ class Removal {
   }
 
   async byId(image: Image): Promise<void> {
+    await this.#atOnce(() => this.#takeImage(image));
+  }
+
+  #takeImage(image: Image): void {
     if (isSingleReference(image)) {
       const problem = this.#conflict(this.#family(image), { soft: !this.#options.force, references: false });
       if (problem) throw conflict(problem.message);
       for (const reference of referencesOf(image)) this.#untag(image, reference);
     }
-    await this.#delete(image, { quiet: false, force: this.#options.force });
+    this.#delete(image, { quiet: false, force: this.#options.force });
   }
 
   /** Takes names, record and layers away. `quiet`: a name was removed already, so a conflict that is no news is none. */
-  async #delete(image: Image, options: { readonly quiet: boolean; readonly force: boolean }): Promise<void> {
+  #delete(image: Image, options: { readonly quiet: boolean; readonly force: boolean }): void {
     const family = this.#family(image);
     const problem = this.#conflict(family, { soft: !options.force, references: true });
     if (problem) {
@@ -128,27 +146,35 @@ class Removal {
     }
     for (const reference of this.#references(image)) this.#untag(image, reference);
     for (const one of family) {
-      const layers = await this.#deps.images.delete(one.id);
-      publishImage(this.#deps, "delete", one, one.id);
-      this.records.push({ Deleted: one.id }, ...layers.map((layer) => ({ Deleted: layer })));
+      const removeLayers = this.#deps.images.drop(one.id);
+      this.#afterwards.push(async () => {
+        const layers = await removeLayers();
+        publishImage(this.#deps, "delete", one, one.id);
+        this.records.push({ Deleted: one.id }, ...layers.map((layer) => ({ Deleted: layer })));
+      });
     }
-    const parent = image.parent === undefined ? undefined : this.#deps.images.get(image.parent);
-    if (this.#options.noPrune || !parent) return;
-    // A parent goes with its last child, unless somebody named or uses it.
-    if (this.#references(parent).length > 0 || this.#conflict([parent], { soft: true, references: true }))
-      return;
-    await this.#delete(parent, { quiet: true, force: false });
+    const { parent } = image;
+    if (!this.#options.noPrune && parent !== undefined)
+      this.#afterwards.push(() => this.#pruneParent(parent));
+  }
+
+  /** A parent goes with its last child, unless somebody named or uses it. */
+  async #pruneParent(id: ImageId): Promise<void> {
+    const parent = this.#deps.images.get(id);
+    if (!parent || this.#references(parent).length > 0) return;
+    if (this.#conflict([parent], { soft: true, references: true })) return;
+    await this.#atOnce(() => this.#delete(parent, { quiet: true, force: false }));
   }
 
   #untag(image: Image, reference: string): void {
     this.#drop(reference);
-    publishImage(this.#deps, "untag", image, image.id);
+    this.#afterwards.push(() => publishImage(this.#deps, "untag", image, image.id));
   }
 
   /** Digests that go with the last tag are no event to dockerd. */
   #drop(reference: string): void {
     this.#deps.images.untag(reference);
-    this.records.push({ Untagged: reference });
+    this.#afterwards.push(() => void this.records.push({ Untagged: reference }));
   }
 
   /** The image and its other platforms that are part of nothing else: the first is the image itself. */

@@ -90,12 +90,22 @@ export class MemoryImages implements ImageStore {
   }
 
   async delete(id: ImageId): Promise<readonly ChainId[]> {
+    return await this.drop(id)();
+  }
+
+  drop(id: ImageId): () => Promise<readonly ChainId[]> {
     const image = this.#of(id);
     this.records.delete(id);
-    const kept = new Set(this.list().flatMap((other) => chainIds(other.layers)));
-    return chainIds(image.layers)
-      .filter((chain) => !kept.has(chain))
-      .reverse();
+    return async () => {
+      const kept = new Set(this.list().flatMap((other) => chainIds(other.layers)));
+      return chainIds(image.layers)
+        .filter((chain) => !kept.has(chain))
+        .reverse();
+    };
+  }
+
+  atOnce(change: () => void): void {
+    change();
   }
 
   /** An image of its own, made of the named layers. */
