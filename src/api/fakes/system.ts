@@ -48,14 +48,22 @@ export function fakeSystem(engine: FakeEngine): SystemBackend {
 async function* events(engine: FakeEngine, options: unknown, signal: AbortSignal) {
   engine.log("events", options);
   const time = { time: 1_700_000_000, timeNano: 1_700_000_000_000_000_000, scope: "local" as const };
-  yield { Type: "image", Action: "create", Actor: { ID: "sha256:a", Attributes: {} }, ...time };
-  yield {
-    Type: "container",
-    Action: "start",
-    Actor: { ID: "c1", Attributes: { image: "busybox", name: "x" } },
-    ...time,
-  };
-  if ((options as { until?: bigint }).until !== undefined) return;
-  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
-  engine.log("events over");
+  const follow = (options as { until?: bigint }).until === undefined;
+  try {
+    yield { Type: "image", Action: "create", Actor: { ID: "sha256:a", Attributes: {} }, ...time };
+    yield {
+      Type: "container",
+      Action: "start",
+      Actor: { ID: "c1", Attributes: { image: "busybox", name: "x" } },
+      ...time,
+    };
+    if (!follow) return;
+    await new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { once: true });
+      if (signal.aborted) resolve();
+    });
+  } finally {
+    // Also for who goes away while it is told of one of them.
+    if (follow) engine.log("events over");
+  }
 }
