@@ -31,3 +31,32 @@ test("a monitor that died before its client came is told of by what the client m
     rmSync(directory, { recursive: true, force: true });
   }
 });
+
+test("the runtime of an exec with a terminal begins only when its monitor has looked for it once", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "monitor-"));
+  try {
+    const conmon = join(directory, "conmon");
+    // The second byte begins the runtime: it is not to come while the monitor is held up, but once it rests, as in poll(2).
+    const script = [
+      "#!/bin/sh",
+      "echo $$ >monitor.pid",
+      "head -c 1 <&5 >/dev/null",
+      `printf '{"data":0}\\n' >&4`,
+      "sleep 0.1",
+      "dd bs=1 count=1 iflag=nonblock <&5 2>/dev/null | wc -c >early",
+      "exec socat -u FD:5,readbytes=1 CREATE:begun",
+    ].join("\n");
+    writeFileSync(conmon, `${script}\n`, { mode: 0o755 });
+    const start = startMonitor({
+      ...{ conmon, runtime: "crun", command: { program: "/bin/true", args: [], moves: false } },
+      ...{ container: "c", task: "t", directory, tty: true, stdin: false, keepStdin: false },
+      ...{ log: ["-l", "none"], timeoutMs: 30_000 },
+      exec: { processFile: join(directory, "process.json"), beforeStart: async () => undefined },
+    });
+    expect(await start).toMatchObject({ failure: "the monitor ended without a word" });
+    expect(readFileSync(join(directory, "early"), "latin1")).toBe("0\n");
+    expect(readFileSync(join(directory, "begun"), "latin1")).toBe("\0");
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});

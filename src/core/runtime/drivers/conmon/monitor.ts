@@ -4,6 +4,7 @@ import { TugError } from "../../../../base/lib/errors.ts";
 import { criuEnvironment } from "../../criu-environment.ts";
 import type { OciCommand } from "../../oci.ts";
 import { commandInScope, type Scope } from "../../scope.ts";
+import { firstLookDone } from "./first-look.ts";
 import { RuntimeOutput } from "./runtime-output.ts";
 import { SyncPipe } from "./sync-pipe.ts";
 
@@ -89,6 +90,7 @@ export async function startMonitor(options: MonitorOptions): Promise<MonitorResu
       const ready = await Promise.race([attach.next(), late]);
       if (ready) {
         await attached();
+        if (options.tty) await firstLookDone(options.directory);
         start?.signal();
       }
     }
