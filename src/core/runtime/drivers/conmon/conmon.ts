@@ -53,11 +53,9 @@ class ConmonRuntime implements TaskRuntime, AsyncDisposable {
     this.name = deps.defaultRuntime;
     this.#tasks = new TaskTable({
       onError: (error) => deps.log.error("watching over containers", { error }),
-      onOrphan: (task) => {
+      onOrphan: async (task) => {
         deps.log.warn("a task lost its monitor, ending it", { id: task.id });
-        endTask(this.#context, task).catch((error: unknown) =>
-          deps.log.error("ending a task", { id: task.id, error }),
-        );
+        await endTask(this.#context, task);
       },
       sweepMs: deps.sweepMs ?? 5000,
     });

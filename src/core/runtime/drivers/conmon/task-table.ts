@@ -17,6 +17,8 @@ export class Task {
   watch: Disposable | undefined;
   /** On its cgroup, until it had an OOM kill. */
   memoryWatch: Disposable | undefined;
+  /** It lost its monitor and is being ended. */
+  ending = false;
   /** Execs of this container that are being set up. */
   readonly starting = new Set<Promise<unknown>>();
 
@@ -42,7 +44,7 @@ export interface TaskTableDeps {
    * A task whose monitor is gone without having recorded an exit (it was killed, or its file system is full). It records before it
    * ends, so nothing will come any more.
    */
-  readonly onOrphan: (task: Task) => void;
+  readonly onOrphan: (task: Task) => Promise<void>;
   /** How often the monitors themselves are looked after. */
   readonly sweepMs: number;
 }
@@ -174,12 +176,23 @@ export class TaskTable implements AsyncDisposable {
     }
   }
 
+  /** Once at a time: who looked again would find the init dead already, and tell of an end that nobody knows. */
+  #end(task: Task): void {
+    task.ending = true;
+    this.#deps
+      .onOrphan(task)
+      .catch(this.#deps.onError)
+      .finally(() => {
+        task.ending = false;
+      });
+  }
+
   #sweep(): void {
     for (const task of [...this.#tasks.values()]) {
       const { monitor } = task.record;
-      if (!task.watch || task.exited || !monitor || isAlive(monitor)) continue;
+      if (!task.watch || task.exited || task.ending || !monitor || isAlive(monitor)) continue;
       this.examine(task);
-      if (!task.exited) this.#deps.onOrphan(task);
+      if (!task.exited) this.#end(task);
     }
   }
 }
