@@ -122,7 +122,7 @@ test("runc runs steps too and tells of memory that ran out", async () => {
     'runc run failed: unable to start container process: exec: "/bin/bash": stat /bin/bash: no such file or directory\n',
   );
   if (!other.hierarchy.controllers.includes("memory")) return console.log("no memory controller: not tried");
-  const hungry = other.run("dd if=/dev/zero of=/dev/null bs=200M count=1", {
+  const hungry = other.run("dd if=/dev/zero of=/dev/null bs=200M count=1 iflag=fullblock", {
     op: { resources: { Memory: 20 << 20, MemorySwap: 20 << 20 } },
   });
   expect((await failed(hungry)).message).toEndWith("did not complete successfully: cannot allocate memory");
@@ -133,7 +133,7 @@ test("crun, which takes a v1 cgroup away at once, does not hide that memory ran 
   const bounds = { op: { resources: { Memory: 20 << 20, MemorySwap: 20 << 20 } } };
   const why = async (script: string) =>
     (await failed(bench.run(script, bounds))).message.split("successfully: ")[1];
-  const hungry = "dd if=/dev/zero of=/dev/null bs=200M count=1";
+  const hungry = "dd if=/dev/zero of=/dev/null bs=200M count=1 iflag=fullblock";
   expect(await why(`exec ${hungry}`)).toBe("cannot allocate memory");
   // A child's end decides, as with BuildKit, whatever the step itself makes of it.
   expect(await why(`${hungry} 2>/dev/null; exit 3`)).toBe("cannot allocate memory");
