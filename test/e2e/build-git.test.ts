@@ -80,9 +80,17 @@ describe("a repository", () => {
     await ok(...sub, `${withPassword}?subdir=sub#main`);
     expect(readFileSync(join(builds.root, "sub/file"), "utf8")).toBe("one");
     const told = readFileSync(join(builds.root, "sub/provenance.json"), "utf8");
-    expect(JSON.parse(told).predicate.materials).toEqual([
-      { uri: `${app.url.replace("//", "//xxxxx:xxxxx@")}#main`, digest: { sha1: commit } },
-    ]);
+    const shown = app.url.replace("//", "//xxxxx:xxxxx@");
+    const { materials, invocation, metadata } = JSON.parse(told).predicate;
+    expect(materials).toEqual([{ uri: `${shown}#main`, digest: { sha1: commit } }]);
+    expect(invocation.configSource).toEqual({
+      uri: `${shown}?subdir=sub#main`,
+      digest: { sha1: commit },
+      entryPoint: "Dockerfile",
+    });
+    // Nothing came from the client, and no step had a network.
+    expect(metadata.completeness.materials).toBe(true);
+    expect(metadata["https://mobyproject.org/buildkit@v1#hermetic"]).toBe(true);
     expect(told).not.toContain("geheim");
     const wrong = await build(`${app.url}?tag=v1&checksum=abcdef0`);
     expect(wrong.stderr).toContain("expected checksum to match abcdef0");
