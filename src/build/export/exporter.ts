@@ -1,9 +1,10 @@
-import type { ChainId, DiffId, Digest } from "../../base/lib/ids.ts";
+import type { ChainId, DiffId } from "../../base/lib/ids.ts";
 import type { BuildPlan, PlannedTarget } from "../plan.ts";
 import type { ProgressSink } from "../progress.ts";
 import type { BuildRequest, Output } from "../request.ts";
 import type { Result } from "../result.ts";
 import type { BuildSession } from "../session.ts";
+import type { Pins } from "./attest/materials.ts";
 import type { ExportedLayer } from "./layers.ts";
 
 /** A target whose steps are done. Its results are held until every output is written. */
@@ -26,8 +27,7 @@ export interface ExportContext {
   readonly session: BuildSession;
   readonly signal: AbortSignal;
   readonly progress: ProgressSink;
-  /** What sources of the network were, by their vertices' digests. */
-  readonly pins: ReadonlyMap<Digest, Readonly<Record<string, string>>>;
+  readonly pins: Pins;
   /** When the build began, milliseconds since the epoch. */
   readonly started: number;
   /** What goes into a target's image config for later builds (`--cache-to type=inline`), when its layers are known. */

@@ -25,6 +25,8 @@ export interface GitAnswer {
   readonly problem: string;
 }
 
+const nothing: GitAnswer = { attrs: {}, problem: "" };
+
 /**
  * What the repository says that a context lies in: its commit and where it comes from. As buildx (build/git.go), and by its variables:
  * BUILDX_GIT_INFO (on unless told), BUILDX_GIT_LABELS, BUILDX_GIT_CHECK_DIRTY. Where nobody would be told, git is not asked.
@@ -33,40 +35,35 @@ export async function gitAttributes(question: GitQuestion): Promise<GitAnswer> {
   const { context, env } = question;
   const labels = env["BUILDX_GIT_LABELS"] === "full" || isSet(env["BUILDX_GIT_LABELS"], false);
   const info = question.provenance && isSet(env["BUILDX_GIT_INFO"], true);
-  if (!labels && !info) return { attrs: {}, problem: "" };
+  if (!labels && !info) return nothing;
   const git = new Git(context, env);
   try {
     const inside = await git.lines("rev-parse", "--is-inside-work-tree", "--show-toplevel");
-    if (inside[0] !== "true" || inside[1] === undefined) return { attrs: {}, problem: "" };
+    if (inside[0] !== "true" || inside[1] === undefined) return nothing;
     const root = realpathSync(inside[1]);
     const [revision, source] = await Promise.all([
       revisionOf(git, isSet(env["BUILDX_GIT_CHECK_DIRTY"], false)),
       sourceOf(git),
     ]);
-    const dockerfile = within(root, question.dockerfile);
-    return {
-      attrs: {
-        ...(labels && {
-          ...named("label:org.opencontainers.image.revision", revision),
-          ...named("label:org.opencontainers.image.source", source),
-          ...named("label:com.docker.image.source.entrypoint", dockerfile),
-        }),
-        ...(info && {
-          ...named("vcs:revision", revision),
-          ...named("vcs:source", source),
-          ...Object.assign(
-            {},
-            ...Object.entries(question.directories).map(([name, { path }]) =>
-              named(`vcs:localdir:${name}`, within(root, path)),
-            ),
-          ),
-        }),
-      },
-      problem: "",
+    const directories = Object.entries(question.directories).map(([name, { path }]) => [
+      `vcs:localdir:${name}`,
+      within(root, path),
+    ]);
+    const attrs: Readonly<Record<string, string | undefined>> = {
+      ...(labels && {
+        "label:org.opencontainers.image.revision": revision,
+        "label:org.opencontainers.image.source": source,
+        "label:com.docker.image.source.entrypoint": within(root, question.dockerfile),
+      }),
+      ...(info && { "vcs:revision": revision, "vcs:source": source, ...Object.fromEntries(directories) }),
     };
+    const known = Object.entries(attrs).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value]],
+    );
+    return { attrs: Object.fromEntries(known), problem: "" };
   } catch (error) {
     // Nobody expects anything where no repository is.
-    return { attrs: {}, problem: existsSync(join(context, ".git")) ? messageOf(error) : "" };
+    return existsSync(join(context, ".git")) ? { attrs: {}, problem: messageOf(error) } : nothing;
   }
 }
 
@@ -77,8 +74,6 @@ function isSet(text: string | undefined, fallback: boolean): boolean {
     return fallback; // as buildx takes what is no boolean
   }
 }
-
-const named = (name: string, value: string | undefined) => (value === undefined ? {} : { [name]: value });
 
 /** undefined: the repository has no commit yet. */
 async function revisionOf(git: Git, checkDirty: boolean): Promise<string | undefined> {

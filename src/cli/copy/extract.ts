@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { invalid } from "../../base/lib/errors.ts";
 import type { TarEntry } from "../../base/lib/tar/entry.ts";
 import { TarParser } from "../../base/lib/tar/parser.ts";
+import { makeNode } from "../../client/make-node.ts";
 
 /**
  * Unpacks an archive that a container made, and that is therefore not to be trusted, below `folder`. No name leads out of it:
@@ -86,9 +87,13 @@ class Extraction {
         return;
       }
       case "char":
+        this.#special.push(() => makeNode(path, entry.mode, "c", numbersOf(entry)));
+        return;
       case "block":
+        this.#special.push(() => makeNode(path, entry.mode, "b", numbersOf(entry)));
+        return;
       case "fifo":
-        this.#special.push(() => makeNode(path, entry));
+        this.#special.push(() => makeNode(path, entry.mode, "p"));
         return;
       case "unknown":
         throw invalid(`unhandled tar header type ${entry.typeflag}`);
@@ -156,14 +161,4 @@ class Extraction {
   }
 }
 
-/** Devices and pipes need mknod(2), which the program of that name calls for us. */
-async function makeNode(path: string, entry: TarEntry): Promise<void> {
-  const kind = { char: "c", block: "b", fifo: "p" }[entry.kind as "char" | "block" | "fifo"];
-  const numbers = kind === "p" ? [] : [String(entry.deviceMajor), String(entry.deviceMinor)];
-  const child = Bun.spawn(
-    ["mknod", `--mode=${(entry.mode & 0o777).toString(8)}`, "--", path, kind, ...numbers],
-    { stderr: "pipe" },
-  );
-  const complaint = await new Response(child.stderr).text();
-  if ((await child.exited) !== 0) throw invalid(complaint.trim());
-}
+const numbersOf = ({ deviceMajor, deviceMinor }: TarEntry) => [deviceMajor, deviceMinor];

@@ -21,6 +21,7 @@ import { randomId } from "../../base/lib/ids.ts";
 import { systemText } from "../../base/lib/system-text.ts";
 import { fileType, isType, type TreeEntry } from "../../base/rpc/tree/entry.ts";
 import type { TreeTarget } from "../../base/rpc/tree/receive.ts";
+import { makeNode } from "../make-node.ts";
 
 /**
  * Writes a received tree into a directory of ours. Everything belongs to us; what is there and has no namesake stays. Entries come in walking
@@ -69,7 +70,7 @@ export class DirectoryTarget implements TreeTarget {
     return isPlain;
   }
 
-  /** Made together in the end, by a program. */
+  /** Made in the end, by a program that is waited for. */
   readonly #pipes: TreeEntry[] = [];
 
   /** Hard links: their first names are complete only at the end. */
@@ -96,8 +97,11 @@ export class DirectoryTarget implements TreeTarget {
       named("link", join(this.#root, path), () =>
         linkSync(join(this.#root, linkname), join(this.#root, path)),
       );
-    for (let at = 0; at < this.#pipes.length; at += pipesAtOnce)
-      await this.#makePipes(this.#pipes.slice(at, at + pipesAtOnce));
+    for (const pipe of this.#pipes) {
+      const path = join(this.#root, pipe.path);
+      await makeNode(path, 0o600, "p");
+      named("chmod", path, () => finishEntry(path, pipe));
+    }
     for (const directory of this.#directories.toReversed()) {
       const path = join(this.#root, directory.path);
       named("chmod", path, () => finishEntry(path, directory));
@@ -113,21 +117,6 @@ export class DirectoryTarget implements TreeTarget {
     this.#open.clear();
   }
 
-  async #makePipes(entries: readonly TreeEntry[]): Promise<void> {
-    const paths = entries.map(({ path }) => join(this.#root, path));
-    const child = Bun.spawn(["mkfifo", "-m", "600", "--", ...paths], {
-      stdin: "ignore",
-      stdout: "ignore",
-      stderr: "pipe",
-    });
-    const complaint = await new Response(child.stderr).text();
-    if ((await child.exited) !== 0) throw invalid(complaint.trim());
-    for (const [index, entry] of entries.entries()) {
-      const path = paths[index] ?? "";
-      named("chmod", path, () => finishEntry(path, entry));
-    }
-  }
-
   #begin(path: string, whole: string): Part {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     const name = join(dirname(whole), `.${randomId().slice(0, 16)}.part`);
@@ -136,9 +125,6 @@ export class DirectoryTarget implements TreeTarget {
     return part;
   }
 }
-
-/** Arguments of one command. */
-const pipesAtOnce = 200;
 
 /** A file on its way to its name; `fd` is -1 once it was closed. */
 interface Part {

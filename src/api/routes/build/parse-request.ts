@@ -8,6 +8,7 @@ import type {
   CacheRef,
   ContextRef,
   Output,
+  ProvenanceOptions,
 } from "../../../base/spec/builder/request.ts";
 import type { Definition } from "../../../base/spec/buildkit/pb.gen.ts";
 import { parseGitRef } from "../../../base/spec/dockerfile/git-ref.ts";
@@ -296,7 +297,7 @@ function attestations(attrs: Readonly<Record<string, string>>): Attestations {
   };
 }
 
-function provenanceOf(fields: Readonly<Record<string, string>>): Attestations["provenance"] {
+function provenanceOf(fields: Readonly<Record<string, string>>): ProvenanceOptions {
   const { mode, version, reproducible, filename } = fields;
   if (filename !== undefined && !/^(?!\.{1,2}$)[^\0]+$/.test(filename))
     throw invalid(`invalid filename ${JSON.stringify(filename)} of the provenance`);

@@ -86,20 +86,20 @@ export interface Output {
 }
 
 export interface Attestations {
-  readonly provenance:
-    | false
-    | {
-        readonly mode: "min" | "max";
-        /** Of SLSA's predicate; v0.2 unless told. */
-        readonly version?: "v0.2" | "v1";
-        /** Only into images, not beside trees. */
-        readonly inlineOnly?: boolean;
-        /** URI of who builds; Tug's own unless told. */
-        readonly builderId?: string;
-        /** The client's word that building it again gives the same. */
-        readonly reproducible?: boolean;
-        /** Beside trees; "provenance.json" unless told. */
-        readonly filename?: string;
-      };
+  readonly provenance: false | ProvenanceOptions;
   readonly sbom: false | { readonly generator: string };
+}
+
+export interface ProvenanceOptions {
+  readonly mode: "min" | "max";
+  /** Of SLSA's predicate; v0.2 unless told. */
+  readonly version?: "v0.2" | "v1";
+  /** Only into images, not beside trees. */
+  readonly inlineOnly?: boolean;
+  /** URI of who builds; Tug's own unless told. */
+  readonly builderId?: string;
+  /** The client's word that building it again gives the same. */
+  readonly reproducible?: boolean;
+  /** Beside trees; "provenance.json" unless told. */
+  readonly filename?: string;
 }

@@ -8,7 +8,7 @@ import { formatPlatform } from "../../../base/spec/oci/platform.ts";
 import type { Vertex } from "../../graph.ts";
 import type { PlannedTarget } from "../../plan.ts";
 
-/** What steps found behind names that may mean something else tomorrow: a commit, a file's digest. See `ExportContext`. */
+/** What sources of the network were, by their vertices' digests: a commit, a file's digest. */
 export type Pins = ReadonlyMap<Digest, Readonly<Record<string, string>>>;
 
 /** What a build was made from. `digest`: hex by algorithm. */

@@ -1,5 +1,6 @@
 import { tugVersion } from "../../../base/lib/product.ts";
 import { redactUrl } from "../../../base/lib/redact-url.ts";
+import type { ProvenanceOptions } from "../../../base/spec/builder/request.ts";
 import type { Platform } from "../../../base/spec/oci/descriptor.ts";
 import { formatPlatform } from "../../../base/spec/oci/platform.ts";
 import type { Vertex } from "../../graph.ts";
@@ -23,13 +24,6 @@ export interface ProvenanceInput {
   /** Milliseconds since the epoch. */
   readonly started: number;
   readonly finished: number;
-}
-
-export interface ProvenanceOptions {
-  readonly mode: "min" | "max";
-  readonly version: "v0.2" | "v1";
-  readonly builderId?: string;
-  readonly reproducible?: boolean;
 }
 
 /** Where an image came from, in SLSA's terms and BuildKit's layout (docs/attestations/slsa-definitions.md). */

@@ -37,7 +37,7 @@ export async function predicates(
     const started = request.epoch === undefined ? context.started : finished;
     const { pins } = context;
     const input = { request, plan, target: solved.target, host: deps.host, started, finished, pins };
-    const predicate = provenance(input, { ...asked, version });
+    const predicate = provenance(input, asked);
     const file = asked.filename ?? "provenance.json";
     found.push({ file, type: provenanceTypes[version], predicate });
   }

@@ -41,11 +41,7 @@ export type MonitorResult =
 
 const WITHOUT_A_WORD = "the monitor ended without a word";
 
-/**
- * Whether this may be the failure of a conmon that missed the terminal: one that is held up between its first look for what comes at the
- * console socket and the one whether the runtime has ended finds that it has, and gives up although the terminal waits there
- * (check_child_processes_cb in conmon.c). Up to 2.1.6 it says nothing then.
- */
+/** Whether this may be the failure of a conmon that missed the terminal (see `firstLookDone`). Up to 2.1.6 it says nothing then. */
 export function missedTerminal(failure: string): boolean {
   return [WITHOUT_A_WORD, "Runtime did not set up terminal"].includes(failure);
 }
